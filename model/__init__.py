@@ -1,0 +1,1 @@
+"""The model: PyTorch only. Architecture, tokenizer wrapper, trainer, losses, generation; knows no Prefect, no MLflow."""
