@@ -1,0 +1,101 @@
+"""Where textmill keeps everything: the folders and files under $TEXTMILL_HOME."""
+
+import errno
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+VARIABLE = "TEXTMILL_HOME"
+DEFAULT = ".textmill"
+# A probe of this size meets a full disk where an empty file would still fit into the directory block.
+_PROBE_BYTES = 16 * 1024
+
+
+class HomeError(OSError):
+    """The home folder cannot be used; the message is a sentence for the user that says what to do."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """The layout of one textmill home. Every path is absolute, so that a change of directory cannot split a run."""
+
+    root: Path
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Home":
+        """The home that $TEXTMILL_HOME names, or ./.textmill."""
+        value = (os.environ if environ is None else environ).get(VARIABLE) or DEFAULT
+        return cls(Path(value).expanduser().resolve())
+
+    @property
+    def lake(self) -> Path:
+        """The artifact store: lake/<stage>/<key16>/."""
+        return self.root / "lake"
+
+    @property
+    def mlflow_db(self) -> Path:
+        return self.root / "mlflow.db"
+
+    @property
+    def mlflow_uri(self) -> str:
+        """SQLAlchemy URI of the MLflow database; absolute: a relative one would mean another file in each cwd."""
+        return f"sqlite:///{self.mlflow_db}"
+
+    @property
+    def mlartifacts(self) -> Path:
+        """Files that MLflow keeps (figures, tables)."""
+        return self.root / "mlartifacts"
+
+    @property
+    def prefect(self) -> Path:
+        """PREFECT_HOME: Prefect's profile and its SQLite database."""
+        return self.root / "prefect"
+
+    @property
+    def run(self) -> Path:
+        """State of living processes: lock files and the addresses of servers. Safe to delete when none runs."""
+        return self.root / "run"
+
+    @property
+    def logs(self) -> Path:
+        """Logs of the servers, one file each."""
+        return self.root / "logs"
+
+    @property
+    def spool(self) -> Path:
+        """What could not be sent to MLflow yet."""
+        return self.root / "spool"
+
+    def ensure(self) -> "Home":
+        """Creates the folders and proves that they can be written to.
+
+        Raises HomeError, a full sentence, when the disk is full, the folder is read-only or belongs to somebody else.
+        """
+        folders = (self.lake, self.mlartifacts, self.prefect, self.run, self.logs, self.spool)
+        probe = self.run / f".probe-{os.getpid()}"
+        try:
+            for folder in folders:
+                folder.mkdir(parents=True, exist_ok=True)
+            try:
+                probe.write_bytes(b"\0" * _PROBE_BYTES)
+            finally:
+                probe.unlink(missing_ok=True)
+        except OSError as error:
+            raise HomeError(error.errno, explain(error, self.root)) from error
+        return self
+
+
+def explain(error: OSError, root: Path) -> str:
+    """A sentence for an error of the file system under `root`: what is wrong and what the user can do."""
+    place = error.filename or str(root)
+    move = f"or move everything elsewhere with {VARIABLE}=/another/folder"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"The disk that holds {root} is full: free some space there and run the same command again, {move}."
+    if error.errno == errno.EROFS:
+        return f"{place} is on a read-only file system: make it writable, {move}."
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"{place} may not be written by this user: change its owner or mode, {move}."
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return f"{place} is a file where textmill needs a folder: rename it, {move}."
+    return f"{place} cannot be used as textmill's home ({error.strerror or error}): repair it, {move}."

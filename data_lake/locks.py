@@ -1,0 +1,43 @@
+"""File locks that the kernel releases when their process ends, however it ends."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_POLL_SECONDS = 0.05
+
+
+def try_lock(path: Path, *, shared: bool = False) -> int | None:
+    """Takes the lock on `path` without waiting; returns its file descriptor, or None while somebody else holds it.
+
+    The lock is flock(2): it lasts until the descriptor is closed, at the latest by the kernel when the process dies,
+    kill -9 included. (A lock file with a written-down owner outlives its owner: after a kill the next run waits for
+    ever.) The descriptor is not inherited by programs that are started.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+@contextmanager
+def locked(path: Path, *, shared: bool = False, timeout: float | None = None) -> Iterator[None]:
+    """Holds the lock on `path` for a block. Raises TimeoutError after `timeout` seconds (None = waits for ever)."""
+    give_up = None if timeout is None else time.monotonic() + timeout
+    while (descriptor := try_lock(path, shared=shared)) is None:
+        if give_up is not None and time.monotonic() > give_up:
+            raise TimeoutError(f"{path} is still locked by another process after {timeout:g} seconds.")
+        time.sleep(_POLL_SECONDS)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
