@@ -1,0 +1,104 @@
+# textmill: two commands. `make demo` installs and runs the demo pipeline, `make test` installs and runs the tests.
+#
+#   make demo                      a private .venv, then: textmill run demo
+#   make demo TORCH=cuda           the same with the PyTorch build that pip picks by itself (CUDA on Linux)
+#   make demo TORCH_INDEX=<url>    the PyTorch build of one of PyTorch's own package indexes (its "Get started" page
+#                                  lists them: cpu, cu130, rocm ...)
+#   make demo PYTHON=python3.12    another Python than python3
+#   make test | test-all | lint | format | clean
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+# The build that is installed already stays the default, so that `make test` after `make demo TORCH=cuda` keeps it.
+TORCH  ?= $(shell cat $(VENV)/.torch-build 2>/dev/null || echo cpu)
+TORCH_INDEX ?=
+TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+# A stamp is written after the last step of an installation, so one that was interrupted is taken up again.
+INSTALLED := $(VENV)/.installed-$(TORCH)
+TESTABLE  := $(VENV)/.testable-$(TORCH)
+
+# An environment knows its own absolute path and its Python: one that was moved, or whose Python went away, is made anew.
+ifneq ($(wildcard $(VENV)/.home),)
+$(shell test "$$(cat $(VENV)/.home)" = "$(CURDIR)" && $(BIN)/python -c "" 2>/dev/null || rm -rf $(VENV))
+endif
+
+# Measured: an environment of the CPU build takes 2.3 GB, one of the CUDA build 8 GB; the demo's lake takes 0.3 GB.
+define CHECK_MACHINE
+import os, shutil, sys
+python, build = sys.argv[1:3]
+if sys.version_info < (3, 11):
+    sys.exit("textmill needs Python 3.11 or newer, but %s is Python %d.%d: install a newer one and name it, as in "
+             "'make demo PYTHON=python3.12'." % (python, sys.version_info[0], sys.version_info[1]))
+try:
+    import ensurepip, venv
+except ImportError:
+    sys.exit("The venv module of %s is missing, and textmill installs into a virtual environment: on Debian or Ubuntu "
+             "run 'apt install python%d.%d-venv', then make again." % ((python,) + sys.version_info[:2]))
+need = 4 if build == "cpu" else 12
+free = shutil.disk_usage(".").free / 1e9
+if not os.path.exists(".venv/.installed-" + build) and free < need:
+    sys.exit("The installation needs %d GB of free disk space, but %s has %.1f GB: free some, or move this folder to "
+             "another disk." % (need, os.getcwd(), free))
+endef
+export CHECK_MACHINE
+
+.PHONY: help demo test test-all lint format clean install
+
+help:
+	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
+
+demo: $(INSTALLED)
+	@$(BIN)/textmill run demo
+
+test: lint
+	@$(BIN)/python -m pytest -m "not slow and not e2e and not gpu and not benchmark"
+
+test-all: lint
+	@$(BIN)/python -m pytest -m "not benchmark"
+
+lint: $(TESTABLE)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(TESTABLE)
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+# The lake (.textmill) stays: it is the user's data.
+clean:
+	@rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+install: $(INSTALLED)
+
+# pip takes "==V" for "==V+cpu" too and prefers it, but only an explicit +cpu keeps it from taking the CUDA build of an
+# index that has both. Where no index offers +cpu (macOS, ARM), the plain build is the CPU build.
+$(INSTALLED): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed: on Debian or Ubuntu run 'apt install python3 python3-venv', then make again." >&2; exit 1; }
+	@$(PYTHON) -c "$$CHECK_MACHINE" $(PYTHON) $(TORCH)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "Creating $(VENV)"; $(PYTHON) -m venv --clear $(VENV); }
+	@if [ "$$(cat $(VENV)/.torch-build 2>/dev/null || echo $(TORCH))" != "$(TORCH)" ]; then $(PIP) uninstall -q -y torch; rm -f $(VENV)/.installed-* $(VENV)/.testable-*; fi
+	@echo "$(TORCH)" > $(VENV)/.torch-build; echo "$(CURDIR)" > $(VENV)/.home
+	@echo "Installing PyTorch $(TORCH_VERSION) ($(TORCH) build)"
+	@if [ -n "$(TORCH_INDEX)" ]; then \
+	    $(PIP) install -q --index-url "$(TORCH_INDEX)" "torch==$(TORCH_VERSION)"; \
+	elif [ "$(TORCH)" = cpu ] && $(PIP) install -q -c constraints.txt "torch==$(TORCH_VERSION)+cpu" 2>/dev/null; then :; \
+	else $(PIP) install -q -c constraints.txt "torch==$(TORCH_VERSION)"; fi || { $(INSTALL_FAILED); }
+	@echo "Installing textmill and what constraints.txt pins"
+	@$(PIP) install -q -c constraints.txt -e . || { $(INSTALL_FAILED); }
+	@touch $@
+
+$(TESTABLE): $(INSTALLED)
+	@echo "Installing the test tools"
+	@$(PIP) install -q -c constraints.txt -e '.[test]' || { $(INSTALL_FAILED); }
+	@touch $@
+
+INSTALL_FAILED = status=$$?; echo "pip could not finish the installation (its last lines above say why): check the network and the free disk space, then make again; what is installed already is kept." >&2; exit $$status
