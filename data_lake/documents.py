@@ -1,0 +1,167 @@
+"""Documents on disk: their ids, their split, and Parquet shards that are either whole or absent."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:  # pyarrow is imported where it is used: `textmill plan` imports this module and needs none of it
+    import pyarrow as pa
+
+Split = Literal["train", "val", "test"]
+
+
+def doc_id(*, url: str | None = None, record_id: str | None = None, source: str = "", text: str = "") -> str:
+    """Return a document's id: 16 hex digits of sha256 over the first of these that it has.
+
+    Its canonical URL; its own id within its source; its text. So the id of a row stays when rows are added around it,
+    and two sources may both number their rows from 1.
+    """
+    if url:
+        name = f"url\0{url}"
+    elif record_id:
+        name = f"record\0{source}\0{record_id}"
+    else:
+        name = f"text\0{text}"
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def split_of(doc_id: str, val: float, test: float) -> Split:
+    """Return the split of a document: a hash of its id, so it stays when other documents come or go.
+
+    `val` and `test` are fractions of all documents. A document in val stays there when `val` grows.
+    """
+    if val < 0 or test < 0 or val + test > 1:
+        raise ValueError(f"The fractions val={val} and test={test} must be at least 0 and their sum at most 1.")
+    # val grows from 0 upwards and test from 1 downwards, so a change of one never moves a document of the other
+    place = int.from_bytes(hashlib.sha256(f"split\0{doc_id}".encode()).digest()[:8], "big") / 2**64
+    if place < val:
+        return "val"
+    if place >= 1 - test:
+        return "test"
+    return "train"
+
+
+def shards(folder: Path) -> list[Path]:
+    """Return the Parquet shards of a folder in order; [] where there is no folder."""
+    return sorted(folder.glob("part-*.parquet"))
+
+
+def shard_path(folder: Path, number: int) -> Path:
+    """Return the path of shard `number`."""
+    return folder / f"part-{number:05d}.parquet"
+
+
+def write_parquet(path: Path, table: pa.Table, *, row_group_bytes: int = 64 << 20) -> None:
+    """Write a table so that `path` is the whole file or does not exist, even after a kill or a power cut.
+
+    Same table, same bytes: no date or writer's path gets into the file.
+    """
+    import pyarrow.parquet as pq
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    rows = max(1, min(table.num_rows or 1, int(row_group_bytes * table.num_rows / max(table.nbytes, 1)) or 1))
+    with open(part, "wb") as file:
+        pq.write_table(table, file, compression="zstd", row_group_size=rows)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
+
+
+class ShardWriter:
+    """Writes rows of one schema as folder/part-00000.parquet, ...; each shard appears whole or not at all.
+
+    Use as a context manager; an exception inside leaves the finished shards and nothing half-written. With no row at
+    all one empty shard is written, so that readers find the schema.
+    """
+
+    def __init__(self, folder: Path, schema: pa.Schema, *, shard_bytes: int = 256 << 20, first: int = 0) -> None:
+        self.folder, self.schema, self.shard_bytes = folder, schema, shard_bytes
+        self.rows = 0
+        self._number = self._first = first
+        self._tables: list[pa.Table] = []
+        self._pending: list[dict[str, Any]] = []
+        self._pending_bytes = 0
+        self._nbytes = 0
+
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self.close()
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Add one row; keys that the schema does not have are an error, missing ones are null."""
+        unknown = row.keys() - set(self.schema.names)
+        if unknown:
+            raise KeyError(
+                f"The row has columns {sorted(unknown)} that the schema of {self.folder.name} does not have."
+            )
+        self._pending.append(row)
+        self._pending_bytes += sum(len(value) for value in row.values() if isinstance(value, (str, bytes)))
+        if len(self._pending) >= 1024 or self._pending_bytes >= 16 << 20:
+            self._gather()
+
+    def write_table(self, table: pa.Table) -> None:
+        """Add a table of the writer's schema."""
+        self._gather()
+        self._append(table)
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._gather()
+        if self._tables or self._number == self._first:
+            self._flush()
+
+    def _gather(self) -> None:
+        import pyarrow as pa
+
+        if self._pending:
+            table = pa.Table.from_pylist(self._pending, schema=self.schema)
+            self._pending, self._pending_bytes = [], 0
+            self._append(table)
+
+    def _append(self, table: pa.Table) -> None:
+        self._tables.append(table.cast(self.schema))
+        self._nbytes += table.nbytes
+        self.rows += table.num_rows
+        if self._nbytes >= self.shard_bytes:
+            self._flush()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        table = pa.concat_tables(self._tables) if self._tables else self.schema.empty_table()
+        write_parquet(shard_path(self.folder, self._number), table)
+        self._number += 1
+        self._tables, self._nbytes = [], 0
+
+
+def read_documents(
+    artifact: Path, columns: Sequence[str] | None = None, *, folder: str = "documents", batch_rows: int = 1024
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of artifact/documents/part-*.parquet in order, a batch at a time.
+
+    Raises FileNotFoundError where the artifact has no such folder.
+    """
+    import pyarrow.parquet as pq
+
+    paths = shards(artifact / folder)
+    if not paths:
+        raise FileNotFoundError(f"{artifact} has no {folder}/part-*.parquet; it is no artifact with {folder}.")
+    for path in paths:
+        with pq.ParquetFile(path) as file:
+            # an empty shard still yields nothing, not an empty batch
+            yield from file.iter_batches(batch_size=batch_rows, columns=list(columns) if columns else None)
+
+
+def count_rows(folder: Path) -> int:
+    """Return the number of rows of all shards of a folder, from their footers only."""
+    import pyarrow.parquet as pq
+
+    return sum(pq.read_metadata(path).num_rows for path in shards(folder))

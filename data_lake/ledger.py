@@ -1,0 +1,114 @@
+"""The ledger: each data stage accounts for every document and byte that came in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Amount:
+    """So many documents, bytes and, from tokenize on, tokens."""
+
+    documents: int = 0
+    bytes: int = 0
+    tokens: int = 0
+
+    def __add__(self, other: Amount) -> Amount:
+        return Amount(self.documents + other.documents, self.bytes + other.bytes, self.tokens + other.tokens)
+
+    def __sub__(self, other: Amount) -> Amount:
+        return Amount(self.documents - other.documents, self.bytes - other.bytes, self.tokens - other.tokens)
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What came in, what was kept, and what was removed for which reason; `problems()` is empty when it adds up.
+
+    `rewritten` is what the kept documents lost by being rewritten (markup taken off, text repaired); it is negative
+    where they grew. So `kept` of one stage is `incoming` of the next, byte for byte.
+    """
+
+    incoming: Amount
+    kept: Amount
+    removed: Mapping[str, Amount] = field(default_factory=dict)
+    rewritten: Amount = Amount()
+
+    def problems(self) -> Iterator[str]:
+        """Yield one sentence for each unit in which incoming is not kept + removed + rewritten."""
+        out = self.kept + self.rewritten
+        for amount in self.removed.values():
+            out = out + amount
+        for unit, came in asdict(self.incoming).items():
+            went = getattr(out, unit)
+            if came != went:
+                yield (
+                    f"The ledger does not add up: {came:,} {unit} came in, but kept + rewritten + removed is {went:,} "
+                    f"(difference {came - went:+,})."
+                )
+        if self.rewritten.documents:
+            yield f"The ledger says that {self.rewritten.documents} documents were rewritten away; give them a reason."
+        for name, amount in {"incoming": self.incoming, "kept": self.kept, **self.removed}.items():
+            for unit, number in asdict(amount).items():
+                if number < 0:
+                    yield f"The ledger holds a negative number: {name} has {number:,} {unit}."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON data; reasons sorted by documents, most first."""
+        order = sorted(self.removed.items(), key=lambda item: (-item[1].documents, item[0]))
+        return {
+            "incoming": asdict(self.incoming),
+            "kept": asdict(self.kept),
+            "removed": {reason: asdict(amount) for reason, amount in order},
+            "rewritten": asdict(self.rewritten),
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Ledger:
+        """Read what `to_dict` wrote; raises KeyError or TypeError on anything else."""
+        return cls(
+            incoming=Amount(**data["incoming"]),
+            kept=Amount(**data["kept"]),
+            removed={reason: Amount(**amount) for reason, amount in data["removed"].items()},
+            rewritten=Amount(**data["rewritten"]),
+        )
+
+
+class Tally:
+    """Counts documents as a stage handles them; `ledger()` is the sum so far.
+
+    Every document goes through exactly one of `keep` and `remove`. What came in is what the caller says came in
+    (`incoming`, from the upstream's manifest) or, without it, the sum of what was handled.
+    """
+
+    def __init__(self) -> None:
+        self._handled = Amount()
+        self._kept = Amount()
+        self._rewritten = Amount()
+        self._removed: dict[str, Amount] = {}
+
+    def keep(self, n_bytes: int, *, written: int | None = None, tokens: int = 0) -> None:
+        """Count a kept document of `n_bytes` that is written as `written` bytes (default: unchanged)."""
+        written = n_bytes if written is None else written
+        self._handled += Amount(1, n_bytes, tokens)
+        self._kept += Amount(1, written, tokens)
+        self._rewritten += Amount(0, n_bytes - written)
+
+    def remove(self, reason: str, n_bytes: int, *, documents: int = 1, tokens: int = 0) -> None:
+        """Count a removed document."""
+        amount = Amount(documents, n_bytes, tokens)
+        self._handled += amount
+        self._removed[reason] = self._removed.get(reason, Amount()) + amount
+
+    def add(self, ledger: Ledger) -> None:
+        """Add the ledger of a shard."""
+        self._handled += ledger.incoming
+        self._kept += ledger.kept
+        self._rewritten += ledger.rewritten
+        for reason, amount in ledger.removed.items():
+            self._removed[reason] = self._removed.get(reason, Amount()) + amount
+
+    def ledger(self, incoming: Amount | None = None) -> Ledger:
+        """Return the account so far; with `incoming` from elsewhere, a lost document shows as a problem."""
+        return Ledger(self._handled if incoming is None else incoming, self._kept, dict(self._removed), self._rewritten)

@@ -1,0 +1,92 @@
+"""The Parquet schemas of the lake: what a page, a record, a document, a removal and a duplicate look like.
+
+Importing this module imports pyarrow (0.2 s), so stages import it inside their functions.
+A field that is not nullable is checked by the Parquet writer: a null there is an error, not a row.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+
+def _required(name: str, kind: pa.DataType) -> pa.Field:
+    return pa.field(name, kind, nullable=False)
+
+
+PAGES = pa.schema(
+    [
+        _required("url", pa.string()),  # canonical URL; of a file's record: file path # record
+        _required("source", pa.string()),  # host of a page, relative path of a file
+        _required("reason", pa.string()),  # "fetched", "unchanged", or why there is no page ("robots", "http_404", ...)
+        pa.field("detail", pa.string()),  # one sentence where the reason needs one (an exception, a redirect's target)
+        pa.field("status", pa.int32()),  # HTTP status; null where no answer came
+        pa.field("mime", pa.string()),
+        pa.field("payload_digest", pa.string()),  # sha256 hex of the body as `digest_ignore` leaves it
+        _required("n_bytes", pa.int64()),  # decoded body
+        pa.field("fetched_at", TIMESTAMP),  # first time this payload was seen; null for files
+        pa.field("file", pa.string()),  # WARC or record file inside the artifact
+        pa.field("offset", pa.int64()),  # of the response record in `file`, or the row
+        pa.field("depth", pa.int32()),  # links from a seed
+        pa.field("etag", pa.string()),
+        pa.field("last_modified", pa.string()),
+    ]
+)
+"""One row for each URL or file record that a crawl met, kept or not."""
+
+RECORDS = pa.schema(
+    [
+        _required("record_id", pa.string()),  # the record's own id, or empty
+        pa.field("url", pa.string()),
+        _required("source", pa.string()),
+        pa.field("fetched_at", TIMESTAMP),
+        pa.field("title", pa.string()),
+        _required("mime", pa.string()),
+        pa.field("charset", pa.string()),  # declared; null = detect
+        _required("content", pa.large_binary()),
+    ]
+)
+"""Documents that came from files and not over HTTP, before cleaning."""
+
+DOCUMENTS = pa.schema(
+    [
+        _required("doc_id", pa.string()),  # data_lake.documents.doc_id: 16 hex digits
+        pa.field("url", pa.string()),
+        _required("source", pa.string()),
+        pa.field("fetched_at", TIMESTAMP),
+        pa.field("title", pa.string()),
+        pa.field("language", pa.string()),
+        _required("text", pa.large_string()),
+        _required("n_bytes", pa.int64()),  # len(text) in UTF-8
+    ]
+)
+"""Documents as every stage from clean to tokenize reads and writes them."""
+
+REMOVED = pa.schema(
+    [
+        pa.field("doc_id", pa.string()),
+        pa.field("url", pa.string()),
+        _required("source", pa.string()),
+        _required("reason", pa.string()),
+        pa.field("value", pa.float64()),  # what was measured ...
+        pa.field("threshold", pa.float64()),  # ... and the limit that it crossed
+        pa.field("detail", pa.string()),
+        pa.field("text", pa.large_string()),  # a sample, cut by the stage
+        _required("n_bytes", pa.int64()),  # of the whole input, as the stage's ledger counts it
+    ]
+)
+"""Documents that a stage took out, each with its reason."""
+
+DUPLICATES = pa.schema(
+    [
+        _required("doc_id", pa.string()),
+        _required("partner_id", pa.string()),  # the document that doc_id was compared with
+        _required("method", pa.string()),  # "exact", "minhash"
+        _required("score", pa.float64()),  # true Jaccard similarity; 1 for exact
+        _required("removed", pa.bool_()),  # False: a candidate pair that the true similarity did not confirm
+        pa.field("url", pa.string()),
+        pa.field("partner_url", pa.string()),
+    ]
+)
+"""Every decision of a deduplication, confirmed or not, with partner and score."""
