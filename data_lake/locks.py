@@ -3,7 +3,7 @@
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,10 +30,18 @@ def try_lock(path: Path, *, shared: bool = False) -> int | None:
 
 
 @contextmanager
-def locked(path: Path, *, shared: bool = False, timeout: float | None = None) -> Iterator[None]:
-    """Holds the lock on `path` for a block. Raises TimeoutError after `timeout` seconds (None = waits for ever)."""
+def locked(
+    path: Path, *, shared: bool = False, timeout: float | None = None, on_wait: Callable[[], None] | None = None
+) -> Iterator[None]:
+    """Holds the lock on `path` for a block; calls `on_wait` once if it has to wait for somebody else.
+
+    Raises TimeoutError after `timeout` seconds (None = waits for ever).
+    """
     give_up = None if timeout is None else time.monotonic() + timeout
     while (descriptor := try_lock(path, shared=shared)) is None:
+        if on_wait is not None:
+            on_wait()
+            on_wait = None
         if give_up is not None and time.monotonic() > give_up:
             raise TimeoutError(f"{path} is still locked by another process after {timeout:g} seconds.")
         time.sleep(_POLL_SECONDS)

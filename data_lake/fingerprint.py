@@ -1,0 +1,108 @@
+"""Fingerprints: canonical JSON of values, and the AST of code, both as sha256."""
+
+from __future__ import annotations
+
+import ast
+import datetime
+import enum
+import functools
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def canonical(value: Any, where: str = "value") -> Any:
+    """Return `value` as plain JSON data with one form for equal values.
+
+    Raises TypeError, naming the place, on everything it does not know: a fallback to str() or pickle would give the
+    same value two fingerprints in two processes (sets and default reprs do), and a cache that is silently wrong.
+    """
+    if value is None or isinstance(value, bool | int | str):
+        return value.value if isinstance(value, enum.Enum) else value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise TypeError(f"{where} is {value}, which has no canonical form; use a finite number or null.")
+        return int(value) if value.is_integer() and abs(value) < 2**53 else value
+    if isinstance(value, enum.Enum):
+        return canonical(value.value, where)
+    if isinstance(value, datetime.datetime | datetime.date):
+        return value.isoformat()
+    if isinstance(value, Path):
+        return value.as_posix()
+    if isinstance(value, bytes):
+        return {"bytes": value.hex()}
+    if isinstance(value, Mapping):
+        bad = [key for key in value if not isinstance(key, str)]
+        if bad:
+            raise TypeError(f"{where} has the key {bad[0]!r}; only text keys have a canonical form.")
+        return {key: canonical(value[key], f"{where}.{key}") for key in sorted(value)}
+    if isinstance(value, list | tuple):
+        return [canonical(item, f"{where}[{index}]") for index, item in enumerate(value)]
+    if isinstance(value, set | frozenset):
+        items = [canonical(item, f"{where}{{}}") for item in value]
+        return {"set": sorted(items, key=lambda item: json.dumps(item, sort_keys=True))}
+    raise TypeError(
+        f"{where} is a {type(value).__name__}, which has no canonical form; "
+        "use numbers, text, lists, mappings, paths, dates or enums in a config."
+    )
+
+
+def canonical_json(value: Any) -> str:
+    """Return the one JSON text of `value` (sorted keys, no spaces, ASCII)."""
+    return json.dumps(canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def sha256_of(value: Any) -> str:
+    """Return the sha256 (hex) of the canonical JSON of `value`."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """Return the sha256 (hex) of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def code_fingerprint(modules: tuple[str, ...]) -> dict[str, str]:
+    """Return {module: fingerprint of its AST} for each dotted module or package named, packages with all their files.
+
+    Comments, docstrings and formatting do not count. Marin's caches went stale for weeks because code was not in the
+    key (marin-community/marin#5034); hashing raw text instead would retrain after a reworded comment.
+    """
+    found: dict[str, str] = {}
+    for module in modules:
+        base = REPOSITORY.joinpath(*module.split("."))
+        if base.is_dir():
+            paths = sorted(base.rglob("*.py"))
+        elif base.with_suffix(".py").is_file():
+            paths = [base.with_suffix(".py")]
+        else:
+            raise FileNotFoundError(f"The stage declares the code {module!r}, but no such module lies in textmill.")
+        for path in paths:
+            name = ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
+            found[name] = _file_ast_sha256(path, path.stat().st_mtime_ns)
+    return found
+
+
+@functools.lru_cache(maxsize=1024)
+def _file_ast_sha256(path: Path, _modified: int) -> str:
+    return source_ast_sha256(path.read_text("utf-8"))
+
+
+def source_ast_sha256(source: str) -> str:
+    """Return the first 16 hex digits of the sha256 of the source's AST without docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and (
+            node.body
+            and isinstance(node.body[0], ast.Expr)
+            and isinstance(node.body[0].value, ast.Constant)
+            and isinstance(node.body[0].value.value, str)
+        ):
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]

@@ -1,0 +1,78 @@
+"""The manifest: what an artifact is, where it came from, and how to check it."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+MANIFEST_NAME = "manifest.json"
+MAX_MANIFEST_BYTES = 64 * 2**20
+
+
+class FileEntry(BaseModel):
+    """Size (bytes) and sha256 (hex) of one file of an artifact."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    size: int
+    sha256: str
+
+
+class UpstreamEntry(BaseModel):
+    """The artifact that was read: its key and the fingerprint of its content."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    key: str
+    content: str
+
+
+class Manifest(BaseModel):
+    """Everything that is known of one artifact. No manifest, no artifact."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    format: Literal[1] = 1
+    stage: str
+    key: str
+    version: int
+    payload: dict[str, Any]
+    execution: dict[str, Any] = {}
+    content: str
+    upstream: dict[str, UpstreamEntry] = {}
+    files: dict[str, FileEntry]
+    counts: dict[str, int] = {}
+    metrics: dict[str, float | None] = {}
+    ledger: dict[str, Any] | None = None
+    reason: str
+    runs: dict[str, str] = {}
+    provenance: dict[str, Any] = {}
+    adopted_from: str | None = None
+    started_at: datetime.datetime
+    finished_at: datetime.datetime
+    seconds: float
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes of all files together."""
+        return sum(entry.size for entry in self.files.values())
+
+
+class ManifestError(Exception):
+    """A manifest that cannot be read; the message says what is wrong with it."""
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and validate `folder/manifest.json`.
+
+    Raises FileNotFoundError when there is none, ManifestError when it is not a whole manifest.
+    """
+    path = folder / MANIFEST_NAME
+    if path.stat().st_size > MAX_MANIFEST_BYTES:
+        raise ManifestError(f"{path} is larger than {MAX_MANIFEST_BYTES} bytes, which no manifest is.")
+    try:
+        return Manifest.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        raise ManifestError(f"the manifest cannot be read: {field}: {first['msg']}") from error

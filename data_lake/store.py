@@ -1,0 +1,254 @@
+"""The artifact store: finds, verifies, builds aside and commits artifacts with one rename."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import datetime
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from data_lake.fingerprint import file_sha256, sha256_of
+from data_lake.locks import locked
+from data_lake.manifest import MANIFEST_NAME, FileEntry, Manifest, ManifestError, read_manifest
+
+KEY_LENGTH = 16
+WORK = "_work"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A committed artifact: a folder whose manifest vouches for every file in it."""
+
+    stage: str
+    key: str
+    path: Path
+    manifest: Manifest
+
+    @property
+    def name(self) -> str:
+        """`stage/key`, the short name that people and commands use."""
+        return f"{self.stage}/{self.key[:KEY_LENGTH]}"
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Exact counts that the stage wrote down."""
+        return self.manifest.counts
+
+    @property
+    def metrics(self) -> dict[str, float | None]:
+        """Headline results that the stage wrote down."""
+        return self.manifest.metrics
+
+    @property
+    def content(self) -> str:
+        """Fingerprint of what the artifact says; what a downstream key is made of."""
+        return self.manifest.content
+
+    @property
+    def files(self) -> dict[str, FileEntry]:
+        """Relative path to size and sha256."""
+        return self.manifest.files
+
+
+@dataclass(frozen=True)
+class Miss:
+    """Why a key is not usable: nothing there, or something that is damaged."""
+
+    kind: Literal["missing", "damaged"]
+    reason: str
+
+
+class Lake:
+    """All artifacts under one root: `<root>/<stage>/<key16>/`, with staging and locks beside them."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root).absolute()
+
+    def path(self, stage: str, key: str) -> Path:
+        """The folder of an artifact, whether or not it exists."""
+        return self.root / stage / key[:KEY_LENGTH]
+
+    def staging_path(self, stage: str, key: str) -> Path:
+        """The folder in which a key is built: the same for every attempt, so that a retry finds what it had."""
+        return self.root / ".staging" / f"{stage}-{key[:KEY_LENGTH]}"
+
+    # -- finding ---------------------------------------------------------------------------------------------------
+
+    def lookup(self, stage: str, key: str, *, deep: bool = False) -> Artifact | Miss:
+        """Return the artifact of `key` if every file is as its manifest says, else why not.
+
+        A file is hashed again when its size, inode, mtime or ctime moved since it was last verified (ctime cannot be
+        set back by a program, so a changed byte shows), or always with `deep`, as before a stage reads it.
+        """
+        folder = self.path(stage, key)
+        if not folder.is_dir():
+            return Miss("missing", "it is not in the lake")
+        try:
+            manifest = read_manifest(folder)
+        except FileNotFoundError:
+            return Miss("damaged", f"{folder / MANIFEST_NAME} is missing")
+        except (ManifestError, OSError) as error:
+            return Miss("damaged", str(error))
+        if (manifest.stage, manifest.key) != (stage, key):
+            return Miss("damaged", f"its manifest says it is {manifest.stage}/{manifest.key[:KEY_LENGTH]}")
+        if manifest.key != sha256_of(manifest.payload):
+            return Miss("damaged", "its manifest's payload does not hash to its key")
+        damage = self._damage(folder, manifest, deep=deep)
+        return Miss("damaged", damage) if damage else Artifact(stage, key, folder, manifest)
+
+    def artifacts(self, stage: str | None = None) -> list[Artifact]:
+        """All artifacts with a readable manifest, newest first. Files are not verified."""
+        found = []
+        for manifest_path in self.root.glob(f"{stage or '[!.]*'}/*/{MANIFEST_NAME}"):
+            with contextlib.suppress(ManifestError, OSError):
+                manifest = read_manifest(manifest_path.parent)
+                found.append(Artifact(manifest.stage, manifest.key, manifest_path.parent, manifest))
+        return sorted(found, key=lambda artifact: artifact.manifest.finished_at, reverse=True)
+
+    def find(self, name: str) -> list[Artifact]:
+        """Artifacts that `name` may mean: a stage (newest first), `stage/key prefix`, or a key prefix."""
+        stage, _, prefix = name.strip("/").partition("/")
+        candidates = self.artifacts()
+        if prefix:
+            return [a for a in candidates if a.stage == stage and a.key.startswith(prefix)]
+        return [a for a in candidates if a.stage == stage] or [a for a in candidates if a.key.startswith(stage)]
+
+    def _damage(self, folder: Path, manifest: Manifest, *, deep: bool) -> str | None:
+        """The first file that is not as the manifest says, as a sentence; None when all are."""
+        record = self.root / ".verified" / f"{manifest.stage}-{manifest.key[:KEY_LENGTH]}.json"
+        known: dict[str, list[int]] = {}
+        with contextlib.suppress(OSError, ValueError):
+            known = json.loads(record.read_text())
+        seen: dict[str, list[int]] = {}
+        for name, entry in manifest.files.items():
+            path = folder / name
+            try:
+                status = path.stat()
+            except OSError:
+                return f"its file {name} is missing"
+            if status.st_size != entry.size:
+                return f"its file {name} has {status.st_size} bytes instead of {entry.size}"
+            seen[name] = [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+            if (deep or known.get(name) != seen[name]) and file_sha256(path) != entry.sha256:
+                return f"the bytes of its file {name} changed since it was committed"
+        if seen != known:
+            with contextlib.suppress(OSError):  # a read-only lake is verified again each time, that is all
+                write_atomically(record, json.dumps(seen))
+        return None
+
+    # -- what a missing artifact contained -----------------------------------------------------------------------------
+
+    def remember(self, artifact: Artifact) -> None:
+        """Note which content a key had, so that stages after it need not rebuild it only to learn their own keys."""
+        write_atomically(self._memory(artifact.stage, artifact.key), json.dumps({"content": artifact.content}))
+
+    def remembered_content(self, stage: str, key: str) -> str | None:
+        """The content that a key had when it was last committed, even if the artifact is gone; None if unknown."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            return str(json.loads(self._memory(stage, key).read_text())["content"])
+        return None
+
+    def _memory(self, stage: str, key: str) -> Path:
+        return self.root / ".contents" / f"{stage}-{key[:KEY_LENGTH]}.json"
+
+    # -- building ------------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def building(self, stage: str, key: str, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+        """Hold the one build lock of a key. The kernel lets go of it when the process is killed."""
+        with locked(self._lock(stage, key, "build"), on_wait=on_wait):
+            yield
+
+    @contextlib.contextmanager
+    def reading(self, *artifacts: Artifact) -> Iterator[None]:
+        """Keep artifacts from being replaced while they are read."""
+        with contextlib.ExitStack() as stack:
+            for artifact in sorted(artifacts, key=lambda a: (a.stage, a.key)):
+                stack.enter_context(locked(self._lock(artifact.stage, artifact.key, "read"), shared=True))
+            yield
+
+    def _lock(self, stage: str, key: str, purpose: str) -> Path:
+        folder = self.root / ".locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{stage}-{key[:KEY_LENGTH]}.{purpose}"
+
+    def staging(self, stage: str, key: str, *, fresh: bool = False) -> Path:
+        """Return the key's staging folder, emptied first if `fresh`."""
+        folder = self.staging_path(stage, key)
+        if fresh and folder.exists():
+            shutil.rmtree(folder)
+        (folder / WORK).mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def commit(self, folder: Path, describe: Callable[[dict[str, FileEntry]], Manifest]) -> Artifact:
+        """Turn a staging folder into an artifact with one rename.
+
+        `describe` gets {relative path: size and sha256} and returns the manifest. An older artifact of the same key
+        is exchanged in one step (renameat2), so a reader sees the old one or the new one, never neither.
+        """
+        shutil.rmtree(folder / WORK, ignore_errors=True)
+        files = {}
+        for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST_NAME):
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+            name = path.relative_to(folder).as_posix()
+            files[name] = FileEntry(size=path.stat().st_size, sha256=file_sha256(path))
+        manifest = describe(files)
+        write_atomically(folder / MANIFEST_NAME, manifest.model_dump_json(indent=1), durable=True)
+        target = self.path(manifest.stage, manifest.key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            with locked(self._lock(manifest.stage, manifest.key, "read")):
+                _exchange(folder, target)
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            folder.rename(target)
+        _sync_directory(target.parent)
+        artifact = Artifact(manifest.stage, manifest.key, target, manifest)
+        self.remember(artifact)
+        return artifact
+
+
+def content_of(files: dict[str, FileEntry]) -> str:
+    """The default content fingerprint: sha256 over every relative path and its sha256."""
+    return sha256_of({name: entry.sha256 for name, entry in files.items()})
+
+
+def write_atomically(path: Path, text: str, *, durable: bool = False) -> None:
+    """Write `text` to `path` so that nobody ever sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _exchange(new: Path, old: Path) -> None:
+    """Swap two folders atomically (Linux renameat2); with two renames where the system call is not there."""
+    at_fdcwd, rename_exchange = -100, 2
+    libc = ctypes.CDLL(None, use_errno=True)
+    if hasattr(libc, "renameat2"):
+        result = libc.renameat2(at_fdcwd, os.fsencode(new), at_fdcwd, os.fsencode(old), rename_exchange)
+        if result == 0:
+            return
+    aside = new.with_name(f"{new.name}.{datetime.datetime.now(datetime.UTC):%Y%m%d%H%M%S%f}.old")
+    old.rename(aside)
+    new.rename(old)
+    aside.rename(new)
+
+
+def _sync_directory(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
