@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,3 +21,51 @@ class StageConfig(BaseModel):
 def Execution(default: Any, *, description: str, **constraints: Any) -> Any:
     """Return a pydantic field that never enters a key: how a stage runs, not what it makes."""
     return Field(default, description=description, json_schema_extra={"execution": True}, **constraints)
+
+
+def is_execution(field: Any) -> bool:
+    """Whether a pydantic FieldInfo was declared with `Execution`."""
+    extra = field.json_schema_extra
+    return isinstance(extra, dict) and extra.get("execution") is True
+
+
+def identity(config: BaseModel) -> dict[str, Any]:
+    """Return the fields of `config`, nested configs included, that change the result."""
+    return {
+        name: _plain(getattr(config, name), identity)
+        for name, field in type(config).model_fields.items()
+        if not is_execution(field)
+    }
+
+
+def execution(config: BaseModel) -> dict[str, Any]:
+    """Return the fields of `config`, nested configs included, that do not change the result."""
+    found: dict[str, Any] = {}
+    for name, field in type(config).model_fields.items():
+        value = getattr(config, name)
+        if is_execution(field):
+            found[name] = _plain(value, lambda nested: nested.model_dump(mode="json"))
+        elif isinstance(value, BaseModel) and (nested := execution(value)):
+            found[name] = nested
+    return found
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested mappings as one mapping with dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, f"{prefix}{name}."))
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def _plain(value: Any, model: Callable[[BaseModel], dict[str, Any]]) -> Any:
+    if isinstance(value, BaseModel):
+        return model(value)
+    if isinstance(value, list | tuple):
+        return [_plain(item, model) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item, model) for key, item in value.items()}
+    return value

@@ -1,0 +1,272 @@
+"""The stage contract: `@stage` gives a plain function its identity, its cache, its checks and its place in a graph."""
+
+from __future__ import annotations
+
+import datetime
+import inspect
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+from data_lake.fingerprint import canonical, code_fingerprint, sha256_of
+from data_lake.ledger import Ledger
+from data_lake.manifest import FileEntry, Manifest, UpstreamEntry
+from data_lake.store import Artifact, Lake, Miss, content_of
+from tasks.config import Execution, StageConfig, execution, identity
+from tasks.output import Output, Reporter, SilentReporter, local_output
+from tasks.provenance import provenance
+
+__all__ = [
+    "Artifact",
+    "BuildResult",
+    "ContractError",
+    "Execution",
+    "Output",
+    "PermanentError",
+    "Stage",
+    "StageConfig",
+    "local_output",
+    "stage",
+]
+
+Contract = Callable[[Artifact], Iterator[str]]
+
+
+class PermanentError(Exception):
+    """Bad data or a bad config: trying again cannot help, so the stage fails at once."""
+
+
+class ContractError(PermanentError):
+    """The stage ended, but what it made breaks its own output contract."""
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """What a stage run came to: its artifact, whether it was built now, and why."""
+
+    artifact: Artifact
+    status: Literal["cached", "built"]
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage of the pipeline. `build` is the whole contract; Prefect and MLflow only watch it."""
+
+    name: str
+    version: int
+    function: Callable[..., None]
+    config_type: type[StageConfig]
+    upstream: tuple[str, ...]
+    code: tuple[str, ...]
+    retries: int
+    gpu: bool
+    contract: Contract | None = field(repr=False)
+    content: Callable[[Path], str | None] | None = field(repr=False)
+    sources: Callable[[Any], str | None] | None = field(repr=False)
+
+    def __call__(self, config: StageConfig, out: Output, **upstream: Artifact) -> None:
+        """Run the plain function, without the contract; for tests."""
+        self.function(config, out, **upstream)
+
+    # -- identity ------------------------------------------------------------------------------------------------------
+
+    def payload(self, config: StageConfig, contents: Mapping[str, str]) -> dict[str, Any]:
+        """All that makes this stage's result what it is; `contents` maps each upstream stage to its content.
+
+        The payload is stored in the manifest, so that a plan can say which field changed, not only that one did.
+        """
+        payload: dict[str, Any] = {
+            "stage": self.name,
+            "version": self.version,
+            "config": identity(config),
+            "upstream": {name: contents[name] for name in self.upstream},
+            "code": code_fingerprint(self.code),
+        }
+        if self.sources is not None and (sources := self.sources(config)) is not None:
+            payload["sources"] = sources
+        return canonical(payload, self.name)
+
+    # -- checking ------------------------------------------------------------------------------------------------------
+
+    def find(self, lake: Lake, key: str, *, deep: bool = False) -> Artifact | Miss:
+        """The artifact of `key` if its bytes are whole and its output contract holds, else why not."""
+        found = lake.lookup(self.name, key, deep=deep)
+        if isinstance(found, Artifact) and (broken := self.violations(found)):
+            return Miss("damaged", "it breaks its output contract: " + " ".join(broken))
+        return found
+
+    def violations(self, artifact: Artifact) -> list[str]:
+        """Sentences for each rule of the output contract that `artifact` breaks."""
+        broken = []
+        if artifact.manifest.ledger is not None:
+            broken += list(Ledger.from_dict(artifact.manifest.ledger).problems())
+        if self.contract is not None:
+            try:
+                broken += list(self.contract(artifact))
+            except Exception as error:  # a file too broken for the check itself is a broken file
+                broken.append(f"Its files cannot be checked ({type(error).__name__}: {error}).")
+        return broken
+
+    def too_old(self, config: StageConfig, artifact: Artifact) -> str | None:
+        """Why a hit must be refreshed (`max_age` in seconds, an execution field), or None."""
+        max_age = getattr(config, "max_age", None)
+        age = (datetime.datetime.now(datetime.UTC) - artifact.manifest.finished_at).total_seconds()
+        if max_age is None or age <= max_age:
+            return None
+        return f"it is {age:,.0f} s old and max_age is {max_age:,.0f} s"
+
+    # -- building ------------------------------------------------------------------------------------------------------
+
+    def build(
+        self,
+        lake: Lake,
+        config: StageConfig,
+        upstream: Mapping[str, Artifact],
+        *,
+        force: bool = False,
+        attempt: int = 1,
+        watch: Watch | None = None,
+    ) -> BuildResult:
+        """Return the stage's artifact: the one in the lake if it is good, else a newly built and committed one.
+
+        One builder per key. What an earlier attempt at the key left in staging is there again, except before the
+        first attempt of a forced build, which must not reuse what it was asked to redo.
+        """
+        watch = watch or Watch()
+        started = time.perf_counter()
+        payload = self.payload(config, {name: artifact.content for name, artifact in upstream.items()})
+        key = sha256_of(payload)
+        with (
+            lake.building(self.name, key, on_wait=lambda: watch.waiting(self.name, key)),
+            lake.reading(*upstream.values()),
+        ):
+            found = self.find(lake, key)
+            reason, previous = self._why_build(config, found, force)
+            if reason is None:
+                assert isinstance(found, Artifact)
+                return BuildResult(found, "cached", "in the lake", time.perf_counter() - started)
+            folder = lake.staging(self.name, key, fresh=force and attempt == 1)
+            with watch.building(self, config, key, folder, reason, upstream) as (reporter, runs):
+                artifact = self._run(lake, folder, config, payload, key, upstream, reason, previous, reporter, runs)
+                return BuildResult(artifact, "built", reason, time.perf_counter() - started)
+
+    def _why_build(
+        self, config: StageConfig, found: Artifact | Miss, force: bool
+    ) -> tuple[str | None, Artifact | None]:
+        """The reason to build (None: use the hit), and the artifact that a refresh starts from."""
+        if isinstance(found, Miss):
+            return found.reason, None
+        if force:
+            return "forced", None
+        if old := self.too_old(config, found):
+            return old, found
+        return None, None
+
+    def _run(
+        self,
+        lake: Lake,
+        folder: Path,
+        config: StageConfig,
+        payload: dict[str, Any],
+        key: str,
+        upstream: Mapping[str, Artifact],
+        reason: str,
+        previous: Artifact | None,
+        reporter: Reporter,
+        runs: Callable[[], dict[str, str]],
+    ) -> Artifact:
+        started_at, clock = datetime.datetime.now(datetime.UTC), time.perf_counter()
+        out = Output(folder, reporter, previous)
+        self.function(config, out, **upstream)
+        content = self.content(folder) if self.content is not None else None
+
+        def describe(files: dict[str, FileEntry]) -> Manifest:
+            manifest = Manifest(
+                stage=self.name,
+                key=key,
+                version=self.version,
+                payload=payload,
+                execution=canonical(execution(config)),
+                content=content or content_of(files),
+                upstream={name: UpstreamEntry(key=a.key, content=a.content) for name, a in upstream.items()},
+                files=files,
+                counts=out.counts,
+                metrics=out.metrics,
+                ledger=out.accounts.to_dict() if out.accounts else None,
+                reason=reason,
+                runs=runs(),
+                provenance=provenance(),
+                started_at=started_at,
+                finished_at=datetime.datetime.now(datetime.UTC),
+                seconds=round(time.perf_counter() - clock, 3),
+            )
+            if broken := self.violations(Artifact(self.name, key, folder, manifest)):
+                raise ContractError(f"The stage {self.name} broke its output contract: " + " ".join(broken))
+            return manifest
+
+        return lake.commit(folder, describe)
+
+
+class Watch:
+    """What looks on while a stage is built; this one does not. `tasks.tracking` has the one for MLflow and Prefect."""
+
+    def waiting(self, stage_name: str, key: str) -> None:
+        """Another process builds the same key; this one waits for it."""
+
+    def building(
+        self,
+        stage: Stage,
+        config: StageConfig,
+        key: str,
+        folder: Path,
+        reason: str,
+        upstream: Mapping[str, Artifact],
+    ) -> Any:
+        """A context manager around the build that gives a Reporter and a function returning {kind of run: its id}."""
+        import contextlib
+
+        return contextlib.nullcontext((SilentReporter(), dict))
+
+
+def stage(
+    *,
+    version: int,
+    code: list[str],
+    retries: int = 2,
+    gpu: bool = False,
+    contract: Contract | None = None,
+    content: Callable[[Path], str | None] | None = None,
+    sources: Callable[[Any], str | None] | None = None,
+) -> Callable[[Callable[..., None]], Stage]:
+    """Make a stage of `def name(config, out, <upstream stage>: Artifact, ...)`.
+
+    version: raise it when the meaning of the output changes without its code (a new version of a library, say).
+    code: dotted modules or packages whose AST is part of the key: everything of ours that shapes the result.
+    gpu: the stage holds the accelerator slot while it runs.
+    contract: yields a sentence per broken rule of an artifact; runs before commit and on every hit, so keep it cheap.
+    content: what the artifact says, as a fingerprint (hex), where raw bytes would say too much (dates in a crawl).
+    sources: fingerprint of files outside the lake that the config points at, or None when there are none.
+    """
+
+    def decorate(function: Callable[..., None]) -> Stage:
+        config_name, _out, *upstream = inspect.signature(function).parameters
+        config_type = get_type_hints(function, localns={"Artifact": Artifact, "Output": Output})[config_name]
+        return Stage(
+            function.__name__,
+            version,
+            function,
+            config_type,
+            tuple(upstream),
+            tuple(code),
+            retries,
+            gpu,
+            contract,
+            content,
+            sources,
+        )
+
+    return decorate
