@@ -85,20 +85,20 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed: on Debian or Ubuntu run 'apt install python3 python3-venv', then make again." >&2; exit 1; }
 	@$(PYTHON) -c "$$CHECK_MACHINE" $(PYTHON) $(TORCH)
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "Creating $(VENV)"; $(PYTHON) -m venv --clear $(VENV); }
-	@if [ "$$(cat $(VENV)/.torch-build 2>/dev/null || echo $(TORCH))" != "$(TORCH)" ]; then $(PIP) uninstall -q -y torch; rm -f $(VENV)/.installed-* $(VENV)/.testable-*; fi
+	@if [ "$$(cat $(VENV)/.torch-build 2>/dev/null || echo $(TORCH))" != "$(TORCH)" ]; then $(PIP) uninstall -qq -y torch; rm -f $(VENV)/.installed-* $(VENV)/.testable-*; fi
 	@echo "$(TORCH)" > $(VENV)/.torch-build; echo "$(CURDIR)" > $(VENV)/.home
 	@echo "Installing PyTorch $(TORCH_VERSION) ($(TORCH) build)"
 	@if [ -n "$(TORCH_INDEX)" ]; then \
-	    $(PIP) install -q --index-url "$(TORCH_INDEX)" "torch==$(TORCH_VERSION)"; \
-	elif [ "$(TORCH)" = cpu ] && $(PIP) install -q -c constraints.txt "torch==$(TORCH_VERSION)+cpu" 2>/dev/null; then :; \
-	else $(PIP) install -q -c constraints.txt "torch==$(TORCH_VERSION)"; fi || { $(INSTALL_FAILED); }
+	    $(PIP) install -qq --index-url "$(TORCH_INDEX)" "torch==$(TORCH_VERSION)"; \
+	elif [ "$(TORCH)" = cpu ] && $(PIP) install -qq -c constraints.txt "torch==$(TORCH_VERSION)+cpu" 2>/dev/null; then :; \
+	else $(PIP) install -qq -c constraints.txt "torch==$(TORCH_VERSION)"; fi || { $(INSTALL_FAILED); }
 	@echo "Installing textmill and what constraints.txt pins"
-	@$(PIP) install -q -c constraints.txt -e . || { $(INSTALL_FAILED); }
+	@$(PIP) install -qq -c constraints.txt -e . || { $(INSTALL_FAILED); }
 	@touch $@
 
 $(TESTABLE): $(INSTALLED)
 	@echo "Installing the test tools"
-	@$(PIP) install -q -c constraints.txt -e '.[test]' || { $(INSTALL_FAILED); }
+	@$(PIP) install -qq -c constraints.txt -e '.[test]' || { $(INSTALL_FAILED); }
 	@touch $@
 
 INSTALL_FAILED = status=$$?; echo "pip could not finish the installation (its last lines above say why): check the network and the free disk space, then make again; what is installed already is kept." >&2; exit $$status
