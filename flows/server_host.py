@@ -1,0 +1,197 @@
+"""The process in which a Prefect or MLflow server lives: `python -m flows.server_host prefect|mlflow …`.
+
+It serves on a socket that its starter opened and passed on, so the address is known before the server is up, early
+clients wait in the socket's queue, and a server that is started again keeps its address. Both servers are run here
+rather than by their command lines: those would start further processes (MLflow's ten of them, 2.4 GB), and nobody
+would end them when `textmill up` is killed.
+"""
+
+import argparse
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_lake.home import Home
+from data_lake.locks import try_lock
+from flows.lifeline import end_with
+
+if TYPE_CHECKING:
+    import uvicorn
+
+# An embedded server outlives its last client for this long: a quick next run finds it warm.
+IDLE_SECONDS = 5.0
+_IDLE_POLL_SECONDS = 0.5
+# Open browser pages hold websockets; they must not hold up the end of the server.
+_GRACEFUL_SECONDS = 2
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def privacy() -> dict[str, str]:
+    """Switches that keep both products from reporting anything to anybody.
+
+    MLflow obeys DO_NOT_TRACK only when it is exactly "true".
+    """
+    return {
+        "DO_NOT_TRACK": "true",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    }
+
+
+def prefect_environment(home: Home, url: str, *, embedded: bool) -> dict[str, str]:
+    """Settings of a Prefect server. Prefect reads them when it is imported."""
+    settings = privacy() | {
+        "PREFECT_HOME": str(home.prefect),
+        # Relative, or else the pages of a server on another port than 4200 would call 127.0.0.1:4200.
+        "PREFECT_SERVER_UI_API_URL": "/api",
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": url,
+        "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        # In memory (the default), the slots that a run held would stay taken for ever when the server restarts.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        # How long a task that waits for the GPU sleeps between two tries; 30 s would leave the GPU idle.
+        "PREFECT_SERVER_TASKS_TAG_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
+    }
+    if embedded:
+        # Nobody would execute scheduled runs: they would pile up as late ones, which SQLite answers with
+        # "database is locked" (159 errors in 85 s with 40 of them).
+        for service in ("SCHEDULER", "LATE_RUNS", "FOREMAN"):
+            settings[f"PREFECT_SERVER_SERVICES_{service}_ENABLED"] = "false"
+    return settings
+
+
+def prefect_app() -> Any:
+    """The ASGI application of a Prefect server: API and pages."""
+    from prefect.server.api.server import create_app
+
+    return create_app(final=True)
+
+
+def mlflow_environment(home: Home, host: str, port: int) -> dict[str, str]:
+    """Settings of an MLflow server on the home's database, as its command line would make them."""
+    names = [f"{name}:{port}" for name in {host, "127.0.0.1", "localhost"}]
+    return privacy() | {
+        "_MLFLOW_SERVER_FILE_STORE": home.mlflow_uri,
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": home.mlartifacts.as_uri(),
+        "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
+        "_MLFLOW_SERVER_ARTIFACT_DESTINATION": home.mlartifacts.as_uri(),
+        "_MLFLOW_SGI_NAME": "uvicorn",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(names),
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": ",".join(f"http://{name}" for name in names),
+    }
+
+
+def mlflow_app() -> Any:
+    """The ASGI application of an MLflow server. The database must have been initialised."""
+    from mlflow.server.fastapi_app import app
+
+    return app
+
+
+class SameOriginOnly:
+    """Refuses requests that a browser sends for a foreign page; Prefect itself looks at neither Host nor Origin.
+
+    Without it any web page that the user opens could start flows here: a `no-cors` request without a content type
+    needs no permission from the server and is taken for JSON, and DNS rebinding goes around CORS altogether.
+    Programs such as Prefect's own clients send no Origin and name the address they connect to.
+    """
+
+    def __init__(self, app: Any, hosts: frozenset[str] | None) -> None:
+        self.app = app
+        self.hosts = hosts  # None: any name, as the server is open to other machines by the user's will
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] in ("http", "websocket"):
+            headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+            host, origin = headers.get(b"host", ""), headers.get(b"origin")
+            foreign_page = origin is not None and origin.split("://")[-1] != host
+            if foreign_page or (self.hosts is not None and host not in self.hosts):
+                await _refuse(scope, send)
+                return
+        await self.app(scope, receive, send)
+
+
+async def _refuse(scope: Any, send: Any) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    text = b"This server answers only its own pages and programs on this machine."
+    await send({"type": "http.response.start", "status": 403, "headers": [(b"content-type", b"text/plain")]})
+    await send({"type": "http.response.body", "body": text})
+
+
+def stop_when_idle(clients: Path, stop: Callable[[], None], idle_seconds: float = IDLE_SECONDS) -> None:
+    """Waits until no client has held its shared lock on `clients` for `idle_seconds`, then calls `stop`.
+
+    It keeps the exclusive lock to the end of this process: a client that comes now waits until the server is gone and
+    starts another, instead of talking to one that is about to end.
+    """
+    idle_since: float | None = None
+    while True:
+        time.sleep(_IDLE_POLL_SECONDS)
+        held = try_lock(clients)
+        if held is None:
+            idle_since = None
+            continue
+        now = time.monotonic()
+        idle_since = idle_since or now
+        if now - idle_since >= idle_seconds:
+            stop()
+            return
+        os.close(held)
+
+
+def serve(app: Any, listener: socket.socket, ready: Callable[["uvicorn.Server"], None]) -> None:
+    """Serves the ASGI application until SIGTERM or SIGINT; calls `ready` with the server before it starts."""
+    import uvicorn
+
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACEFUL_SECONDS, lifespan="on"
+    )
+    server = uvicorn.Server(config)
+    ready(server)
+    server.run(sockets=[listener])
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of the process; the options are for flows/servers.py and flows/up.py, not for users."""
+    parser = argparse.ArgumentParser(prog="python -m flows.server_host")
+    parser.add_argument("kind", choices=["prefect", "mlflow"])
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--socket", type=int, required=True, help="file descriptor of the listening socket")
+    parser.add_argument("--parent", type=int, help="end with this process; without it, end when no client is left")
+    options = parser.parse_args(arguments)
+
+    if options.parent is not None:
+        end_with(options.parent)
+    home = Home(options.home)
+    listener = socket.socket(fileno=options.socket)
+    host, port = listener.getsockname()[:2]
+    embedded = options.parent is None
+    if options.kind == "prefect":
+        # What the user has set for the server (a Postgres database, say) wins; the home does not move.
+        settings = prefect_environment(home, f"http://{host}:{port}", embedded=embedded)
+        os.environ.update(settings | os.environ | {"PREFECT_HOME": settings["PREFECT_HOME"]})
+        app = prefect_app()
+    else:
+        os.environ.update(mlflow_environment(home, host, port))
+        app = mlflow_app()
+    names = frozenset(f"{name}:{port}" for name in (host, "127.0.0.1", "localhost")) if host in LOOPBACK else None
+
+    def watch_clients(server: "uvicorn.Server") -> None:
+        def stop() -> None:
+            server.should_exit = True
+
+        if embedded:
+            threading.Thread(target=stop_when_idle, args=(home.run / "clients.lock", stop), daemon=True).start()
+
+    serve(SameOriginOnly(app, names), listener, watch_clients)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,291 @@
+"""Finds the Prefect and MLflow servers of a home, or starts what is missing: what `textmill run` connects to.
+
+The order is: what the user's environment names; else the servers of a living `textmill up`; else an embedded Prefect
+server, one for all runs on this home, and MLflow's database without a server. Whether a server lives is told by a
+lock that the kernel releases when its process dies, not by a file or a process id, which outlive a kill -9.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from data_lake.home import Home
+from data_lake.locks import locked, try_lock
+from flows.server_host import LOOPBACK, privacy
+
+# A fresh database takes 9 s on two free cores; a loaded machine takes several times that.
+START_SECONDS = 120.0
+_POLL_SECONDS = 0.05
+_LOG_BYTES = 4_000_000
+
+
+class ServerError(RuntimeError):
+    """A server cannot be reached or started; the message is a sentence for the user."""
+
+
+@dataclass
+class Connection:
+    """The servers that a run talks to. Keep it for as long as they are needed: it keeps an embedded server alive."""
+
+    home: Home
+    api_url: str  # of Prefect, ends in /api
+    tracking_uri: str  # of MLflow
+    origin: Literal["user", "up", "embedded"]  # whose Prefect server it is
+    ui_url: str | None  # Prefect's pages; None where only the user knows
+    mlflow_url: str | None  # MLflow's pages; None without an MLflow server
+    _held: list[int] = field(default_factory=list, repr=False)  # locks
+    _upgrade: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What must be in os.environ before prefect and mlflow are imported."""
+        return client_environment(self.home, self.api_url, self.tracking_uri)
+
+    def wait(self, timeout: float = START_SECONDS) -> None:
+        """Returns when both servers can be used; raises ServerError, a sentence, when one cannot."""
+        if self.origin != "user":
+            _wait_for_prefect(self, timeout)
+        elif not is_up(f"{self.api_url}/health"):
+            raise ServerError(
+                f"No Prefect server answers at PREFECT_API_URL={self.api_url}: start it, correct the address, or unset "
+                "the variable to let textmill start its own."
+            )
+        if self.tracking_uri == self.home.mlflow_uri:
+            init_mlflow(self.home)
+
+    def close(self) -> None:
+        """Lets go of the servers: an embedded one without other clients ends within some seconds."""
+        while self._held:
+            os.close(self._held.pop())
+
+
+def connect(home: Home, environ: Mapping[str, str] | None = None) -> Connection:
+    """The servers of this home, of which missing ones begin to start; `Connection.wait` returns when they can be used.
+
+    It returns at once, so that the caller can import prefect while the server starts. `environ` is the user's
+    environment, os.environ by default.
+    """
+    environ = os.environ if environ is None else environ
+    up = up_state(home)
+    mlflow_url = (up or {}).get("mlflow_url")
+    tracking_uri = environ.get("MLFLOW_TRACKING_URI") or mlflow_url or home.mlflow_uri
+    if environ.get("MLFLOW_TRACKING_URI"):
+        mlflow_url = tracking_uri if tracking_uri.startswith("http") else None
+    if users := environ.get("PREFECT_API_URL"):
+        return Connection(home, users.rstrip("/"), tracking_uri, "user", None, mlflow_url)
+    if up and up.get("prefect_url"):
+        url = up["prefect_url"]
+        return Connection(home, f"{url}/api", tracking_uri, "up", url, mlflow_url)
+    # The client's lock comes first: a server that ends for want of clients holds it until it is gone.
+    client = _shared(home.run / "clients.lock", START_SECONDS)
+    try:
+        url = _embedded(home)
+    except BaseException:
+        os.close(client)
+        raise
+    return Connection(home, f"{url}/api", tracking_uri, "embedded", url, mlflow_url, [client])
+
+
+def client_environment(home: Home, api_url: str, tracking_uri: str) -> dict[str, str]:
+    """Settings of a process that runs flows: where the servers are, and no noise on the terminal."""
+    return privacy() | {
+        "PREFECT_API_URL": api_url,
+        "PREFECT_HOME": str(home.prefect),
+        "MLFLOW_TRACKING_URI": tracking_uri,
+        # The runs' logs go to the server in full; the terminal shows the CLI's own lines and warnings.
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+        # The lowest that Prefect accepts.
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+        # The default is pickle, which runs code when it is read.
+        "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
+        "GIT_PYTHON_REFRESH": "quiet",
+    }
+
+
+def up_state(home: Home) -> dict[str, Any] | None:
+    """What a living `textmill up` of this home has told: prefect_url, mlflow_url, pid, recipe; None without one."""
+    return _living_state(home, "up")
+
+
+def is_up(url: str, timeout: float = 2.0) -> bool:
+    """Whether a GET of `url` succeeds."""
+    try:
+        with urllib.request.urlopen(url, timeout=timeout) as answer:
+            return bool(answer.status == 200)
+    except (OSError, ValueError):  # refused, reset, no HTTP, HTTP errors (URLError is an OSError)
+        return False
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket on `port`, or on a free port when another program has that one. Port 0 means a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for candidate in dict.fromkeys((port, 0)):
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        # So that a server may follow its predecessor on the same port at once.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, candidate))
+            listener.listen(256)
+        except OSError as error:
+            listener.close()
+            if candidate == 0 or not isinstance(error, OSError):
+                raise ServerError(f"Cannot listen on {host} port {port}: {error.strerror or error}.") from error
+        else:
+            return listener
+    raise AssertionError("one of the two candidates was bound or raised")
+
+
+def url_of(listener: socket.socket) -> str:
+    """http://host:port of a listening socket, with a host that a browser on this machine can open."""
+    host, port = listener.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):
+        host = LOOPBACK[0]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def start_host(
+    kind: Literal["prefect", "mlflow"],
+    home: Home,
+    listener: socket.socket,
+    *,
+    parent: int | None = None,
+    keep: tuple[int, ...] = (),
+) -> "subprocess.Popen[bytes]":
+    """Starts a server process on `listener`, in a session of its own, so that Ctrl-C does not reach it.
+
+    With `parent` it ends with that process, else when no client is left. `keep` are file descriptors (locks) that it
+    holds on to. Its output goes to logs/<kind>.log.
+    """
+    command = [sys.executable, "-m", "flows.server_host", kind, "--home", str(home.root)]
+    command += ["--socket", str(listener.fileno())]
+    if parent is not None:
+        command += ["--parent", str(parent)]
+    return start_logged(command, home.logs / f"{kind}.log", pass_fds=(listener.fileno(), *keep))
+
+
+def start_logged(
+    command: list[str], log: Path, *, pass_fds: tuple[int, ...] = (), env: dict[str, str] | None = None
+) -> "subprocess.Popen[bytes]":
+    """Starts a background process that appends what it says to `log` (the former log is kept once when it grew)."""
+    with contextlib.suppress(FileNotFoundError):
+        if log.stat().st_size > _LOG_BYTES:
+            log.replace(log.with_suffix(".old.log"))
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=pass_fds,
+            env=env,
+        )
+
+
+def last_line(log: Path) -> str:
+    """The last line that a background process logged, for a sentence about its end."""
+    with contextlib.suppress(OSError):
+        lines = [line for line in log.read_text(errors="replace")[-10_000:].splitlines() if line.strip()]
+        return lines[-1].strip() if lines else "nothing"
+    return "nothing"
+
+
+def init_mlflow(home: Home) -> None:
+    """Creates MLflow's database, or migrates it to the installed MLflow; does nothing (1 ms) when that was done.
+
+    One process at a time: four processes that race to create it leave a database that no MLflow opens again.
+    """
+    done = home.run / "mlflow-db.json"
+    wanted = {"mlflow": version("mlflow-skinny"), "database": str(home.mlflow_db)}
+    with locked(home.run / "mlflow-db.lock"):
+        if home.mlflow_db.exists() and _read_json(done) == wanted:
+            return
+        # --no-sync-style shortcuts do not exist: MLflow writes the tables and walks all migrations, 4 s to 8 s.
+        command = [sys.executable, "-m", "mlflow", "db", "upgrade", home.mlflow_uri]
+        result = subprocess.run(command, capture_output=True, text=True, env=os.environ | privacy(), check=False)
+        if result.returncode != 0:
+            lines = result.stderr.strip().splitlines() or ["nothing said"]
+            raise ServerError(
+                f"MLflow's database {home.mlflow_db} cannot be brought up to MLflow {wanted['mlflow']} ({lines[-1]}). "
+                "Move the file away: the next run makes a new one; no artifact of the lake depends on it."
+            )
+        _write_json(done, wanted)
+
+
+def _embedded(home: Home) -> str:
+    """The URL of the home's embedded Prefect server, which is started when none lives."""
+    with locked(home.run / "start.lock", timeout=START_SECONDS):
+        lock = try_lock(home.run / "embedded.lock")
+        if lock is None:
+            state = _read_json(home.run / "embedded.json")
+            assert state is not None, "it was written before the lock of its server could be seen"
+            return str(state["url"])
+        try:
+            listener = listen(LOOPBACK[0], 0)
+            url = url_of(listener)
+            _write_json(home.run / "embedded.json", {"url": url})
+            start_host("prefect", home, listener, keep=(lock,))
+            listener.close()
+        finally:
+            os.close(lock)  # the server has it now
+        return url
+
+
+def _wait_for_prefect(connection: Connection, timeout: float) -> None:
+    name = "up" if connection.origin == "up" else "embedded"
+    give_up = time.monotonic() + timeout
+    while not is_up(f"{connection.api_url}/health"):
+        log = connection.home.logs / "prefect.log"
+        if _living_state(connection.home, name) is None:
+            raise ServerError(f"Prefect's server ended before it answered. The last line of {log}: {last_line(log)}")
+        if time.monotonic() > give_up:
+            raise ServerError(
+                f"Prefect's server at {connection.api_url} did not answer within {timeout:g} seconds. The last line "
+                f"of {log}: {last_line(log)}"
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def _living_state(home: Home, name: str) -> dict[str, Any] | None:
+    """The content of run/<name>.json while a living process holds run/<name>.lock."""
+    if not (home.run / f"{name}.lock").exists():
+        return None
+    held = try_lock(home.run / f"{name}.lock", shared=True)
+    if held is not None:
+        os.close(held)
+        return None
+    return _read_json(home.run / f"{name}.json")
+
+
+def _shared(path: Path, timeout: float) -> int:
+    give_up = time.monotonic() + timeout
+    while (descriptor := try_lock(path, shared=True)) is None:
+        if time.monotonic() > give_up:
+            raise ServerError(f"The former Prefect server still holds {path} after {timeout:g} seconds; end it.")
+        time.sleep(_POLL_SECONDS)
+    return descriptor
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        return dict(json.loads(path.read_text()))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    draft = path.with_name(f".{path.name}-{os.getpid()}")
+    draft.write_text(json.dumps(content))
+    draft.replace(path)
