@@ -181,8 +181,13 @@ class Lake:
     def staging(self, stage: str, key: str, *, fresh: bool = False) -> Path:
         """Return the key's staging folder, emptied first if `fresh`."""
         folder = self.staging_path(stage, key)
-        if fresh and folder.exists():
-            shutil.rmtree(folder)
+        aside = _aside(folder)
+        if fresh:
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(aside, ignore_errors=True)
+        elif aside.exists() and not (folder / WORK).exists():  # killed in the middle of a commit
+            folder.mkdir(parents=True, exist_ok=True)
+            aside.rename(folder / WORK)
         (folder / WORK).mkdir(parents=True, exist_ok=True)
         return folder
 
@@ -192,15 +197,21 @@ class Lake:
         `describe` gets {relative path: size and sha256} and returns the manifest. An older artifact of the same key
         is exchanged in one step (renameat2), so a reader sees the old one or the new one, never neither.
         """
-        shutil.rmtree(folder / WORK, ignore_errors=True)
         files = {}
-        for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST_NAME):
+        for path in sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / MANIFEST_NAME):
+            if path.relative_to(folder).parts[0] == WORK:
+                continue
             with path.open("rb") as file:
                 os.fsync(file.fileno())
             name = path.relative_to(folder).as_posix()
             files[name] = FileEntry(size=path.stat().st_size, sha256=file_sha256(path))
         manifest = describe(files)
         write_atomically(folder / MANIFEST_NAME, manifest.model_dump_json(indent=1), durable=True)
+        # The work folder goes aside before the rename and away after it: a kill in between loses no checkpoint.
+        aside = _aside(folder)
+        shutil.rmtree(aside, ignore_errors=True)
+        if (folder / WORK).exists():
+            (folder / WORK).rename(aside)
         target = self.path(manifest.stage, manifest.key)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
@@ -210,6 +221,7 @@ class Lake:
         else:
             folder.rename(target)
         _sync_directory(target.parent)
+        shutil.rmtree(aside, ignore_errors=True)
         artifact = Artifact(manifest.stage, manifest.key, target, manifest)
         self.remember(artifact)
         return artifact
@@ -230,6 +242,10 @@ def write_atomically(path: Path, text: str, *, durable: bool = False) -> None:
             file.flush()
             os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def _aside(staging: Path) -> Path:
+    return staging.with_name(f"{staging.name}.work")
 
 
 def _exchange(new: Path, old: Path) -> None:

@@ -1,0 +1,266 @@
+"""Tracking: one MLflow run per built stage, one per pipeline, and the watch that a stage is built under."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_lake.home import Home
+from data_lake.store import KEY_LENGTH, WORK, Artifact, write_atomically
+from tasks.config import StageConfig, execution, flatten, identity
+from tasks.journal import Drainer, Journal, numbers, run_id_of
+from tasks.mlflow_client import Sender, tracking_uri
+from tasks.output import Reporter
+from tasks.progress import StageProgress
+from tasks.stage import Stage, Watch
+from tasks.system_metrics import SystemMetrics
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PIPELINE_EXPERIMENT = "textmill"
+FLUSH_TIMEOUT_SECONDS = 20.0
+
+
+def experiment_of(stage_name: str) -> str:
+    """One experiment per stage: charts then lay like beside like (nested runs do not)."""
+    return f"{PIPELINE_EXPERIMENT}/{stage_name}"
+
+
+class Tracker:
+    """The connection of this process to MLflow: a spool on disk, and the thread that sends it."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.uri = tracking_uri(home)
+        self._drainer = Drainer(home.spool, Sender(home, self.uri))
+
+    def start_run(
+        self,
+        experiment: str,
+        name: str,
+        tags: Mapping[str, Any],
+        params: Mapping[str, Any],
+        continues: str | None = None,
+    ) -> TrackedRun:
+        """Start a run, or go on with the one that the journal `continues` belongs to."""
+        journal = Journal(self.home.spool)
+        journal.write("start", experiment=experiment, name=name, tags=dict(tags), continues=continues)
+        if params:
+            journal.write("params", values=dict(params))
+        return TrackedRun(journal)
+
+    def close(self) -> str | None:
+        """Send what is left; a sentence if some of it has to wait for the server's return."""
+        if self._drainer.close(FLUSH_TIMEOUT_SECONDS):
+            return None
+        return (
+            f"MLflow at {self.uri} did not take everything yet ({self._drainer.problem or 'it is slow'}). "
+            f"Nothing is lost: it lies in {self.home.spool}, and the next textmill run or textmill up sends it."
+        )
+
+
+class TrackedRun:
+    """One MLflow run, written through its journal."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+
+    @property
+    def run_id(self) -> str | None:
+        """MLflow's id, once it is known."""
+        return self.journal.run_id
+
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        """Log metrics at a step."""
+        if values:
+            self.journal.write("metrics", values=numbers(values), step=step)
+
+    def tags(self, values: Mapping[str, Any]) -> None:
+        """Set tags."""
+        self.journal.write("tags", values=dict(values))
+
+    def file(self, to: str, write: Callable[[Path], object]) -> None:
+        """Log what `write(path)` writes as the artifact `to`."""
+        path = self.journal.new_file(to.rpartition("/")[2])
+        write(path)
+        self.journal.write("file", file=path.name, to=to)
+
+    def table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Log rows as a table that MLflow's Evaluation view shows (the format of mlflow.log_table)."""
+        columns = list(rows[0]) if rows else []
+        data = {"columns": columns, "data": [[row.get(column) for column in columns] for row in rows]}
+        self.file(f"{name}.json", lambda path: path.write_text(json.dumps(data, default=str), "utf-8"))
+        self.tags({"mlflow.loggedArtifacts": [{"path": f"{name}.json", "type": "table"}]})
+
+    def model(self, name: str, artifact: Artifact) -> None:
+        """Register an artifact's model as a version of `name`."""
+        self.journal.write("model", name=name, artifact=artifact.name, content=artifact.content)
+
+    def finish(self, status: str) -> None:
+        """End the run: FINISHED, FAILED or KILLED."""
+        self.journal.write("finish", status=status)
+        self.journal.close()
+
+
+class StageReporter(Reporter):
+    """Sends what a stage reports to MLflow, Prefect and the terminal. Losing one of them never stops a stage."""
+
+    def __init__(
+        self, run: TrackedRun, progress: StageProgress, logger: logging.Logger | logging.LoggerAdapter
+    ) -> None:
+        self.run = run
+        self._progress = progress
+        self._logger = logger
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        self.run.metrics(metrics, step)
+
+    def metric(self, values: Mapping[str, float]) -> None:
+        self.run.metrics(values)
+
+    def progress(self, done: float, total: float | None, unit: str, note: str) -> None:
+        self._progress.update(done, total, unit, note)
+
+    def figure(self, name: str, figure: Figure) -> None:
+        self.run.file(f"figures/{name}.png", lambda path: figure.savefig(path, format="png", dpi=110))
+
+    def table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        self.run.table(name, rows)
+
+    def text(self, name: str, text: str) -> None:
+        self.run.file(f"{name}.txt", lambda path: path.write_text(text, "utf-8"))
+
+    def message(self, text: str, *, warning: bool = False) -> None:
+        self._logger.log(logging.WARNING if warning else logging.INFO, text)
+        if warning:
+            print(f"  ! {text}", file=sys.stderr, flush=True)
+
+
+class TrackingWatch(Watch):
+    """Looks on while a stage is built: its MLflow run, its progress, its system metrics."""
+
+    def __init__(
+        self,
+        tracker: Tracker,
+        *,
+        logger: logging.Logger | logging.LoggerAdapter,
+        tags: Mapping[str, Any] | None = None,
+        model_name: str = "textmill",
+        terminal: bool = True,
+        prefect: bool = True,
+    ) -> None:
+        self._tracker = tracker
+        self._logger = logger
+        self._tags = dict(tags or {})
+        self._model_name = model_name
+        self._terminal = terminal
+        self._prefect = prefect
+
+    def waiting(self, stage_name: str, key: str) -> None:
+        message = f"{stage_name}/{key[:KEY_LENGTH]} is being built by another run; this one waits for it."
+        self._logger.info(message)
+        if self._terminal:
+            print(f"  {message}", file=sys.stderr, flush=True)
+
+    @contextlib.contextmanager
+    def building(
+        self,
+        stage: Stage,
+        config: StageConfig,
+        key: str,
+        folder: Path,
+        reason: str,
+        upstream: Mapping[str, Artifact],
+    ) -> Iterator[tuple[Reporter, Callable[[], dict[str, str]]]]:
+        note = folder / WORK / "mlflow.json"
+        earlier = _earlier_journal(note)
+        name = f"{stage.name}/{key[:KEY_LENGTH]}"
+        tags = {
+            "textmill.stage": stage.name,
+            "textmill.key": key,
+            "textmill.artifact": name,
+            "textmill.reason": reason,
+            **{f"textmill.upstream.{up}": artifact.name for up, artifact in upstream.items()},
+            **self._tags,
+        }
+        params = flatten({**identity(config), "execution": execution(config)})
+        run = self._tracker.start_run(experiment_of(stage.name), name, tags, params, continues=earlier)
+        write_atomically(note, json.dumps({"journal": earlier or run.journal.id}))
+        progress = StageProgress(stage.name, terminal=self._terminal, prefect=self._prefect)
+        system = SystemMetrics(run.metrics)
+        journal_id = earlier or run.journal.id
+        status = "FAILED"
+
+        def runs() -> dict[str, str]:
+            known = {"mlflow_journal": journal_id, "mlflow_run_id": run_id_of(self._tracker.home.spool, journal_id)}
+            return {**{k: v for k, v in known.items() if v}, **{k: str(v) for k, v in self._tags.items()}}
+
+        try:
+            yield StageReporter(run, progress, self._logger), runs
+            status = "FINISHED"
+        except KeyboardInterrupt:
+            status = "KILLED"
+            raise
+        finally:
+            progress.close(complete=status == "FINISHED")
+            system.stop()
+            if status == "FINISHED":
+                self._register(run, stage, key, folder)
+            run.finish(status)
+
+    def _register(self, run: TrackedRun, stage: Stage, key: str, folder: Path) -> None:
+        from data_lake.store import Lake
+
+        found = Lake(folder.parent.parent).lookup(stage.name, key)
+        if isinstance(found, Artifact) and "model.safetensors" in found.files:
+            run.model(f"{self._model_name}-{stage.name}", found)
+
+
+def mlflow_run_id(home: Home, artifact: Artifact) -> str | None:
+    """The MLflow run that built an artifact, or None if it was never tracked."""
+    runs = artifact.manifest.runs
+    journal = runs.get("mlflow_journal")
+    return runs.get("mlflow_run_id") or (run_id_of(home.spool, journal) if journal else None)
+
+
+def set_champion(home: Home, artifact: Artifact) -> str:
+    """Point the alias `champion` of the artifact's registered model at its version; returns `name version N`.
+
+    Raises LookupError, a sentence, when the artifact has no registered model.
+    """
+    sender = Sender(home)
+    for model in sender.client.search_registered_models():
+        for version in sender.client.search_model_versions(f"name = '{model.name}'"):
+            if version.tags.get("artifact") == artifact.name:
+                sender.client.set_registered_model_alias(model.name, "champion", version.version)
+                return f"{model.name} version {version.version}"
+    raise LookupError(
+        f"No registered model belongs to {artifact.name}. Models are registered when pretrain or sft builds them; "
+        "`textmill artifacts` lists what is there."
+    )
+
+
+def flush_spool(home: Home) -> str | None:
+    """Send what earlier processes could not; a sentence if it still cannot be sent."""
+    return Tracker(home).close()
+
+
+def quiet() -> None:
+    """Keep MLflow's chatter (migrations, tips, telemetry) out of the terminal."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _earlier_journal(note: Path) -> str | None:
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return str(json.loads(note.read_text())["journal"])
+    return None
