@@ -1,0 +1,247 @@
+"""The recipe: all configs of a run. Loads it from YAML and `--set`, and reports every mistake at once."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from flows.graph import STAGES
+from flows.recipe_errors import Problem, RecipeError, nearest, show_value
+from flows.recipe_fields import explain_invalid
+from flows.recipe_yaml import FieldPath, parse_yaml
+from flows.schedule import Schedule
+from tasks.config import StageConfig
+from tasks.stage import Stage
+
+RECIPES = Path(__file__).resolve().parent.parent / "deployments" / "recipes"
+MAX_EXTENDS = 8
+
+
+class RecipeBase(BaseModel):
+    """What every recipe has besides one section per stage."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    name: str = Field(
+        "", pattern=r"^[\w.-]*$", max_length=80, description="name of the recipe; default: its file's name"
+    )
+    description: str = Field("", max_length=2000, description="what the recipe is for, in a sentence or two")
+    schedule: Schedule | None = Field(None, description="when `textmill up` starts this recipe by itself; null = never")
+
+    def config(self, stage: str) -> StageConfig:
+        """Return the config of a stage; KeyError when the recipe has no such stage."""
+        if stage not in type(self).model_fields or stage in RecipeBase.model_fields:
+            raise KeyError(f"The recipe {self.name} has no stage {stage!r}.")
+        return getattr(self, stage)
+
+    def configs(self) -> dict[str, StageConfig]:
+        """Return stage name -> config, in the order of the pipeline."""
+        return {name: getattr(self, name) for name in type(self).model_fields if name not in RecipeBase.model_fields}
+
+
+def recipe_type(stages: Mapping[str, Stage]) -> type[RecipeBase]:
+    """Return the recipe model that has one section per stage, each with its config's defaults."""
+    sections: dict[str, Any] = {
+        name: (stage.config_type, Field(default_factory=stage.config_type, description=_first_line(stage)))
+        for name, stage in stages.items()
+    }
+    model: type[RecipeBase] = create_model("Recipe", __base__=RecipeBase, __module__=__name__, **sections)
+    model.__doc__ = "All configs of a run: a section per stage. Fields that are left out keep their defaults."
+    return model
+
+
+def _first_line(stage: Stage) -> str:
+    return ((stage.function.__doc__ or stage.config_type.__doc__ or stage.name).strip().splitlines() or [""])[0]
+
+
+if TYPE_CHECKING:
+    Recipe = RecipeBase
+else:
+    Recipe = recipe_type(STAGES)
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the recipes that come with textmill."""
+    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
+def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = (), model: type[RecipeBase] = Recipe) -> Recipe:
+    """Load a recipe by name (deployments/recipes) or path, with overrides of the form `section.field=value`.
+
+    A recipe may say `extends: other` (a name, or a path relative to its own folder); its fields then replace those of
+    the other one, field by field; a list replaces the whole list. Values in overrides are YAML.
+    Raises RecipeError, which lists every mistake with its place, the value and the nearest valid name.
+    """
+    draft = _Draft(str(name_or_path), model)
+    draft.add_file(str(name_or_path), Path(), via=())
+    for override in overrides:
+        draft.add_override(override)
+    recipe = draft.validate()
+    # a recipe need not name itself: its file does
+    return (
+        recipe if recipe.name else recipe.model_copy(update={"name": re.sub(r"[^\w.-]", "-", Path(name_or_path).stem)})
+    )
+
+
+class _Draft:
+    """A recipe under construction: plain data, where each field came from, and the problems so far."""
+
+    def __init__(self, name: str, model: type[RecipeBase]) -> None:
+        self.name = name
+        self.model = model
+        self.data: dict[str, Any] = {}
+        self.places: dict[FieldPath, str] = {}
+        self.problems: list[Problem] = []
+
+    def problem(
+        self, place: str, path: FieldPath, reason: str, value: str | None = None, hint: str | None = None
+    ) -> None:
+        self.problems.append(Problem(place, ".".join(map(str, path)), reason, value, hint))
+
+    # -- files ---------------------------------------------------------------------------------------------------------
+
+    def add_file(self, wanted: str, folder: Path, via: tuple[Path, ...]) -> None:
+        """Merge a recipe file, after the one that it extends."""
+        asked_by = _short(via[-1]) if via else "command line"
+        path = self._find(wanted, folder, asked_by)
+        if path is None:
+            return
+        if path in via or len(via) >= MAX_EXTENDS:
+            chain = " → ".join(_short(p) for p in (*via, path))
+            self.problem(
+                asked_by, ("extends",), f"Recipes extend each other in a circle or too deeply: {chain}.", repr(wanted)
+            )
+            return
+        here = _short(path)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            self.problem(here, (), f"The file is not UTF-8 text (byte {error.start}).")
+            return
+        except OSError as error:
+            self.problem(here, (), f"The file cannot be read: {error.strerror or error}.")
+            return
+        data, lines = parse_yaml(text, lambda p, line, why, value: self.problem(f"{here}:{line}", p, why, value))
+        if data is None:
+            return
+        if not isinstance(data, dict):
+            self.problem(
+                f"{here}:1", (), "A recipe is a mapping of sections, such as `pretrain:` with fields below it."
+            )
+            return
+        base = data.pop("extends", None)
+        if isinstance(base, str):
+            self.add_file(base, path.parent, (*via, path))
+            for own in ("name", "description"):  # these say what the other recipe is
+                self.data.pop(own, None)
+        elif base is not None:
+            place = f"{here}:{lines[('extends',)]}"
+            self.problem(place, ("extends",), "It must be the name or path of a recipe.", show_value(base))
+        self._merge(self.data, data, (), {path: f"{here}:{line}" for path, line in lines.items()})
+
+    def _find(self, wanted: str, folder: Path, asked_by: str) -> Path | None:
+        if "\0" in wanted or not wanted:
+            self.problem(asked_by, (), "This is no file name.", repr(wanted))
+            return None
+        by_name = "/" not in wanted and not wanted.endswith((".yaml", ".yml"))
+        path = RECIPES / f"{wanted}.yaml" if by_name else folder / Path(wanted).expanduser()
+        try:
+            if path.is_file():
+                return path.resolve()
+        except OSError:
+            pass
+        if by_name:
+            known = recipe_names()
+            reason = f"There is no recipe of this name; there are {', '.join(known)}, or give the path of a .yaml file."
+            self.problem(asked_by, (), reason, repr(wanted), nearest(wanted, known))
+        else:
+            self.problem(asked_by, (), f"There is no file {path}.", repr(wanted))
+        return None
+
+    def _merge(self, old: dict[str, Any], new: dict[str, Any], path: FieldPath, places: dict[FieldPath, str]) -> None:
+        for name, value in new.items():
+            here = (*path, name)
+            if value is None and not path and name not in RecipeBase.model_fields:
+                value = {}  # `pretrain:` with all its fields commented out
+            if isinstance(value, dict) and isinstance(old.get(name), dict):
+                self.places[here] = places[here]
+                self._merge(old[name], value, here, places)
+                continue
+            for known in [p for p in self.places if p[: len(here)] == here]:
+                del self.places[known]
+            self.places.update({p: place for p, place in places.items() if p[: len(here)] == here})
+            old[name] = value
+
+    # -- overrides -----------------------------------------------------------------------------------------------------
+
+    def add_override(self, override: str) -> None:
+        """Merge one `section.field=value`."""
+        place = f"--set {override if len(override) <= 100 else override[:99] + '…'}"
+        name, equals, text = override.partition("=")
+        path = tuple(name.strip().split("."))
+        if not equals or not all(path):
+            self.problem(place, (), "An override has the form section.field=value, as in pretrain.steps=100.")
+            return
+        value, _lines = parse_yaml(text, lambda p, line, why, value: self.problem(place, (*path, *p), why, value))
+        target: Any = self.data
+        for depth, part in enumerate(path[:-1]):
+            if isinstance(target, list) and part.isdecimal() and int(part) < len(target):
+                target = target[int(part)]
+            elif isinstance(target, dict):
+                if not isinstance(target.get(part), dict | list):
+                    target[part] = {}
+                target = target[part]
+            else:
+                self.problem(place, path[: depth + 1], "There is no such entry to change.")
+                return
+        last: Any = path[-1]
+        if isinstance(target, list):
+            if not last.isdecimal() or int(last) >= len(target):
+                self.problem(place, path, f"The list has {len(target)} entries, counted from 0.")
+                return
+            last = int(last)
+        target[last] = value
+        numbered = tuple(int(part) if part.isdecimal() else part for part in path)
+        self.places = {p: where for p, where in self.places.items() if p[: len(path)] not in (path, numbered)}
+        self.places[path] = self.places[numbered] = place
+
+    # -- checking ------------------------------------------------------------------------------------------------------
+
+    def validate(self) -> Recipe:
+        """Return the recipe, or raise RecipeError with all problems, in the order of the places that they are in."""
+        try:
+            # JSON mode is strict about types ("5" and true are no numbers) and still makes tuples, paths and enums.
+            recipe = self.model.model_validate_json(json.dumps(self.data), strict=True)
+        except ValidationError as error:
+            known = {problem.field for problem in self.problems}
+            self.problems += [p for p in self._explained(error) if p.field not in known]
+        except RecursionError:
+            self.problem(self.name, (), "The recipe is nested too deeply.")
+        if self.problems:
+            raise RecipeError(self.name, sorted(self.problems, key=_reading_order))
+        return recipe
+
+    def _explained(self, error: ValidationError) -> Iterator[Problem]:
+        for path, reason, value, hint in explain_invalid(self.model, error):
+            known = [path[:n] for n in range(len(path), 0, -1) if path[:n] in self.places]
+            yield Problem(self.places[known[0]] if known else self.name, ".".join(map(str, path)), reason, value, hint)
+
+
+def _reading_order(problem: Problem) -> tuple[bool, str, int]:
+    """Files first, from top to bottom; then the command line."""
+    file, _, line = problem.place.rpartition(":")
+    in_file = line.isdecimal()
+    return (not in_file, file, int(line)) if in_file else (True, "", 0)
+
+
+def _short(path: Path) -> str:
+    """Return the path as the user would write it: relative to the current folder where it lies below it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(path)

@@ -1,0 +1,58 @@
+"""Mistakes in a recipe: what is wrong, where, and the nearest thing that would be right; all of them in one error."""
+
+from __future__ import annotations
+
+import difflib
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+MAX_SHOWN_VALUE = 80
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake. `place` is `file:line` or the `--set` that brought it; `field` is a dotted path or ''."""
+
+    place: str
+    field: str
+    reason: str
+    value: str | None = None
+    suggestion: str | None = None
+
+    def __str__(self) -> str:
+        where = self.field if self.value is None else f"{self.field} = {self.value}"
+        hint = f" Did you mean {self.suggestion}?" if self.suggestion else ""
+        # Long lines are folded here: a terminal would break them inside words.
+        reason = textwrap.fill(
+            self.reason + hint, 116, initial_indent="    ", subsequent_indent="    ", break_long_words=False
+        )
+        return f"{self.place}  {where}".rstrip() + "\n" + reason
+
+
+class RecipeError(Exception):
+    """A recipe that cannot be used; lists every mistake found, not only the first."""
+
+    def __init__(self, recipe: str, problems: Sequence[Problem]) -> None:
+        self.recipe = recipe
+        self.problems = list(problems)
+        count = "a mistake" if len(self.problems) == 1 else f"{len(self.problems)} mistakes"
+        super().__init__(f"The recipe {recipe} has {count}:\n\n" + "\n".join(str(problem) for problem in self.problems))
+
+
+def show_value(value: object) -> str:
+    """Return a value as a user would write it, cut to what fits in a line."""
+    if value is None:
+        text = "null"
+    elif isinstance(value, bool):
+        text = str(value).lower()
+    else:
+        text = repr(value)
+    return text if len(text) <= MAX_SHOWN_VALUE else text[: MAX_SHOWN_VALUE - 1] + "…"
+
+
+def nearest(name: str, valid: Iterable[str]) -> str | None:
+    """Return the valid name that is most like `name`, or None where nothing is alike."""
+    by_lower = {candidate.lower(): candidate for candidate in valid}
+    found = difflib.get_close_matches(name.lower()[:100], by_lower, n=1, cutoff=0.6)
+    return by_lower[found[0]] if found else None

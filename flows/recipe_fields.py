@@ -1,0 +1,113 @@
+"""What pydantic says of a recipe, in words: field path, reason, value and the nearest valid name of each mistake."""
+
+from __future__ import annotations
+
+import re
+import types
+import typing
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from flows.recipe_errors import nearest, show_value
+from flows.recipe_yaml import FieldPath
+
+Explained = tuple[FieldPath, str, str | None, str | None]
+"""Field path, reason (a sentence), the value as text, the nearest valid name."""
+
+
+def explain_invalid(model: type[BaseModel], error: ValidationError) -> Iterator[Explained]:
+    """Yield each mistake of a ValidationError of `model`, one per field."""
+    merged: dict[FieldPath, list[Explained]] = {}
+    kinds: dict[FieldPath, list[str]] = {}
+    for details in error.errors(include_url=False):
+        path, owners = _resolve(model, details["loc"])
+        kinds.setdefault(path, []).append(details["type"])
+        merged.setdefault(path, []).append(_explain(model, path, owners, details))
+    for path, found in merged.items():
+        # one alternative of a union knows the field: that another one does not is no news
+        known = [item for item, kind in zip(found, kinds[path], strict=True) if kind != "extra_forbidden"]
+        found = known or found
+        reasons = list(dict.fromkeys(reason for _, reason, _, _ in found))  # a union says each alternative's own
+        hint = next((hint for *_, hint in found if hint), None)
+        yield path, " Or: ".join(reasons), found[0][2], hint
+
+
+def field_paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Yield the dotted path of every field of a model, nested models included."""
+    for name, field in model.model_fields.items():
+        yield prefix + name
+        for nested in _models(field.annotation):
+            yield from field_paths(nested, f"{prefix}{name}.")
+
+
+def _explain(model: type[BaseModel], path: FieldPath, owners: list[type[BaseModel]], details: Any) -> Explained:
+    kind, context, value = details["type"], details.get("ctx", {}), details["input"]
+    if kind == "extra_forbidden":
+        name = str(path[-1])
+        own = [field for owner in owners for field in owner.model_fields]
+        section = ".".join(str(part) for part in path[:-1])
+        reason = f"There is no field {name} in {section}." if section else f"There is no section {name}."
+        hint = nearest(name, own)
+        if hint is not None:
+            hint = f"{section}.{hint}" if section else hint
+        else:
+            hint = _elsewhere(model, name)
+        if hint is None and own:
+            reason += f" It has: {', '.join(own)}."
+        return path, reason, show_value(value), hint
+    if kind == "missing":
+        return path, "This field is required here.", None, None
+    reason = str(details["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    reason = reason.replace("Input should", "It must").replace("must be an object", "must be a section with fields")
+    reason = reason[:1].upper() + reason[1:].rstrip(".") + "."
+    hint = None
+    if "expected" in context and isinstance(value, str):
+        hint = nearest(value, re.findall(r"'([^']*)'", str(context["expected"])))
+    return path, reason, show_value(value), hint
+
+
+def _elsewhere(model: type[BaseModel], name: str) -> str | None:
+    """The path of a field in another section whose own name is `name` or nearly so."""
+    by_name: dict[str, str] = {}
+    for path in field_paths(model):
+        by_name.setdefault(path.rpartition(".")[2], path)
+    found = nearest(name, by_name)
+    return by_name[found] if found else None
+
+
+def _resolve(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[FieldPath, list[type[BaseModel]]]:
+    """Return the field path of an error's location, without pydantic's names of union members, and the models that the
+    last part could be a field of."""
+    path: list[int | str] = []
+    owners: list[type[BaseModel]] = [model]
+    here: list[Any] = [model]
+    for index, part in enumerate(location):
+        fields = [m.model_fields[part].annotation for m in owners if isinstance(part, str) and part in m.model_fields]
+        is_last = index == len(location) - 1
+        if fields:
+            path.append(part)
+            here = fields
+            if not is_last:
+                owners = [nested for annotation in fields for nested in _models(annotation)] or owners
+        elif isinstance(part, int) or not _is_member(part, here):
+            path.append(part)
+    return tuple(path), owners
+
+
+def _is_member(part: str | int, annotations: list[Any]) -> bool:
+    """Whether `part` is pydantic's name of a union's member ("int", "function-after[...]", a class or a tag)."""
+    text = str(part)
+    if "[" in text or text in {"str", "int", "float", "bool", "none", "path", "url", "json-or-python"}:
+        return True
+    nested = [m for annotation in annotations for m in _models(annotation)]
+    tags = {str(arg) for m in nested for f in m.model_fields.values() for arg in typing.get_args(f.annotation)}
+    return text in {m.__name__ for m in nested} | tags
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """Every pydantic model that a field's annotation mentions."""
+    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+        return [annotation] if issubclass(annotation, BaseModel) else []
+    return [m for argument in typing.get_args(annotation) for m in _models(argument)]

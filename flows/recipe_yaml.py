@@ -1,0 +1,131 @@
+"""YAML as recipes use it: plain data only, every value with its line, every mistake reported at once."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import yaml
+
+MAX_BYTES = 256 * 1024  # the longest recipe of ours is below 10 KB
+MAX_DEPTH = 32
+
+FieldPath = tuple[str | int, ...]
+Report = Callable[[FieldPath, int, str, str | None], None]
+"""Called with field path, line (from 1), reason and the value as text where there is one."""
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """PyYAML's safe loader with YAML 1.2's idea of scalars.
+
+    In YAML 1.1 `no` is false, `1e-3` is text, `12:30` is 750 and `2024-01-01` is a date: four known surprises.
+    """
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own name
+
+
+for _tag, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9][0-9_]*", "-+0123456789"),
+    ("float", r"[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", "-+.0123456789"),
+    ("float", r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", "-+."),
+    ("null", r"~|null|Null|NULL|", "~nN"),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), [*_first, ""])
+
+
+def parse_yaml(text: str, report: Report) -> tuple[Any, dict[FieldPath, int]]:
+    """Parse one YAML document into dicts, lists and scalars, and map each field path to its line (from 1).
+
+    Mistakes go to `report`; what is broken is left out of the result, and the result is None where nothing could be
+    read. Aliases, tags and merge keys are refused: a few lines of aliases can unfold into gigabytes.
+    """
+    if len(text.encode("utf-8", "replace")) > MAX_BYTES:
+        report((), 1, f"A recipe may have {MAX_BYTES // 1024} KB at most.", None)
+        return None, {}
+    try:
+        if not _is_plain(text, report):
+            return None, {}
+        node = yaml.compose(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        what = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
+        report((), mark.line + 1 if mark else 1, f"This is not valid YAML: {what}.", None)
+        return None, {}
+    lines: dict[FieldPath, int] = {}
+    return (None if node is None else _value(node, (), lines, report)), lines
+
+
+def _is_plain(text: str, report: Report) -> bool:
+    """Check the stream of events before anything is built from it; building recurses, this does not."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        line = event.start_mark.line + 1
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            report((), line, "Anchors (&) and aliases (*) are not allowed; write the value where it is needed.", None)
+            return False
+        if getattr(event, "tag", None) not in (None, "!"):
+            report((), line, f"Tags are not allowed in a recipe; remove {event.tag!r}.", None)
+            return False
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                report((), line, f"Nothing in a recipe is nested deeper than {MAX_DEPTH} levels.", None)
+                return False
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+    return True
+
+
+def _value(node: yaml.Node, path: FieldPath, lines: dict[FieldPath, int], report: Report) -> Any:
+    line = node.start_mark.line + 1
+    lines.setdefault(path, line)
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(node, path, lines, report)
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(child, (*path, index), lines, report) for index, child in enumerate(node.value)]
+    return _scalar(node, path, line, report)
+
+
+def _mapping(node: yaml.MappingNode, path: FieldPath, lines: dict[FieldPath, int], report: Report) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        line = key_node.start_mark.line + 1
+        if not isinstance(key_node, yaml.ScalarNode):
+            report(path, line, "A field's name must be a word, not a list or a mapping.", None)
+            continue
+        name = key_node.value
+        here = (*path, name)
+        if name in values:
+            report(here, line, f"This field is already given in line {lines[here]}; keep one of the two.", None)
+            continue
+        lines[here] = line
+        values[name] = _value(value_node, here, lines, report)
+    return values
+
+
+def _scalar(node: yaml.ScalarNode, path: FieldPath, line: int, report: Report) -> Any:
+    text, kind = node.value, node.tag.rpartition(":")[2]
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        report(path, line, "This text holds half of a surrogate pair, which is no character.", ascii(text))
+        return None
+    if kind == "null":
+        return None
+    if kind == "bool":
+        return text.lower() == "true"
+    if kind not in ("int", "float"):
+        return text
+    if len(text) > 100:
+        report(path, line, "A number has 100 digits at most.", text[:20] + "…")
+        return None
+    digits = text.replace("_", "").lower()
+    number = float(digits.replace(".inf", "inf").replace(".nan", "nan")) if kind == "float" else int(digits)
+    if isinstance(number, int):
+        return number
+    if not math.isfinite(number):
+        report(path, line, "A number in a recipe must be finite.", text)
+        return 0
+    # 1e6 steps are a whole number of steps; a field for fractions takes whole numbers as well
+    return int(number) if number.is_integer() else number

@@ -1,0 +1,76 @@
+"""A recipe's schedule: a cron expression, its time zone, and how old sources may be when it fires."""
+
+from __future__ import annotations
+
+import re
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from flows.recipe_errors import nearest
+
+MONTHS = {name: n for n, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
+DAYS = {name: n for n, name in enumerate("sun mon tue wed thu fri sat".split())}
+CRON_FIELDS: tuple[tuple[str, int, int, dict[str, int]], ...] = (
+    ("minute", 0, 59, {}),
+    ("hour", 0, 23, {}),
+    ("day of the month", 1, 31, {}),
+    ("month", 1, 12, MONTHS),
+    ("day of the week", 0, 7, DAYS),
+)
+
+
+class Schedule(BaseModel):
+    """When a recipe runs by itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    cron: str = Field(
+        "0 3 * * *", description="minute, hour, day of month, month, day of week; '0 3 * * *' = 03:00 daily"
+    )
+    timezone: str = Field("UTC", description="IANA name of the time zone that cron is meant in, such as Europe/Berlin")
+    max_age: float = Field(
+        3600,
+        ge=0,
+        allow_inf_nan=False,
+        description="seconds; a scheduled run fetches sources again that are older than this",
+    )
+
+    @field_validator("cron")
+    @classmethod
+    def _is_cron(cls, cron: str) -> str:
+        parts = cron.split()
+        if len(parts) != len(CRON_FIELDS):
+            raise ValueError(
+                f"a cron expression has five fields (minute hour day month weekday), this has {len(parts)}"
+            )
+        for part, (name, low, high, names) in zip(parts, CRON_FIELDS, strict=True):
+            for item in part.split(","):
+                _check_cron_item(item, name, low, high, names)
+        return " ".join(parts)
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_timezone(cls, timezone: str) -> str:
+        try:
+            ZoneInfo(timezone)
+        except (ValueError, OSError, KeyError):
+            near = nearest(timezone, available_timezones())
+            raise ValueError(
+                "there is no time zone of this name" + (f"; the nearest is {near}" if near else "")
+            ) from None
+        return timezone
+
+
+def _check_cron_item(item: str, name: str, low: int, high: int, names: dict[str, int]) -> None:
+    """Raise ValueError unless `item` is *, N, N-M, with or without /step, within the field's limits."""
+    word = r"[0-9]{1,2}|[A-Za-z]{3}"
+    match = re.fullmatch(rf"(?:\*|(?P<first>{word})(?:-(?P<last>{word}))?)(?:/(?P<step>[0-9]{{1,2}}))?", item)
+    numbers = [] if match is None else [names.get(w.lower(), w) for w in match.group("first", "last") if w]
+    if match is None or not all(str(number).isdecimal() for number in numbers):
+        raise ValueError(f"{item!r} is no {name} of a cron expression")
+    values = [int(number) for number in numbers]
+    if any(not low <= value <= high for value in values) or values != sorted(values):
+        raise ValueError(f"{item!r} is no {name} of a cron expression: it lies between {low} and {high}")
+    if match["step"] is not None and int(match["step"]) == 0:
+        raise ValueError(f"{item!r} has a step of 0, so it would never come")
