@@ -1,1 +1,1 @@
-"""The model: PyTorch only. Architecture, tokenizer wrapper, trainer, losses, generation; knows no Prefect, no MLflow."""
+"""The model: PyTorch only. Architecture, tokenizer, trainer, losses, generation; knows no Prefect and no MLflow."""

@@ -1,0 +1,77 @@
+"""What a training step learns from: a batch of token ids with targets, and where batches come from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.losses import IGNORE
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sequences of one step: `inputs` and `targets`, both int64 (B, T); a target IGNORE is no target."""
+
+    inputs: Tensor
+    targets: Tensor
+
+    @property
+    def n_valid(self) -> int:
+        """Number of targets that count."""
+        return int((self.targets != IGNORE).sum())
+
+    def split(self, rows: int) -> Iterator[Batch]:
+        """Yield micro-batches of at most `rows` sequences; 0 = all at once."""
+        for inputs, targets in zip(*(t.split(rows or len(t)) for t in (self.inputs, self.targets)), strict=True):
+            yield Batch(inputs, targets)
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on `device`."""
+        return Batch(self.inputs.to(device, non_blocking=True), self.targets.to(device, non_blocking=True))
+
+    @classmethod
+    def of_windows(cls, windows: np.ndarray) -> Batch:
+        """Make a batch of token windows (B, T + 1): every token predicts the next one."""
+        ids = torch.from_numpy(windows.astype(np.int64))
+        return cls(ids[:, :-1].contiguous(), ids[:, 1:].contiguous())
+
+
+BatchOf = Callable[[int], Batch]
+"""The batch of a step. A pure function of the step number, so the position in the data is the step and nothing else."""
+
+
+class Prefetcher:
+    """Makes the next step's batch in a thread while this one trains, and knows how long the training waited for it."""
+
+    def __init__(self, batch_of: BatchOf, start: int, stop: int) -> None:
+        self._batch_of, self._stop = batch_of, stop
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="batches")
+        self._next: Future[Batch] | None = self._order(start)
+        self.waited = 0.0
+
+    def take(self, step: int) -> Batch:
+        """Return the batch of `step`; steps are taken in order."""
+        assert self._next is not None, "taken beyond the last step"
+        began = time.perf_counter()
+        batch = self._next.result()
+        self.waited += time.perf_counter() - began
+        self._next = self._order(step + 1)
+        return batch
+
+    def _order(self, step: int) -> Future[Batch] | None:
+        return self._pool.submit(self._batch_of, step) if step < self._stop else None
+
+    def __enter__(self) -> Prefetcher:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,136 @@
+"""Checkpoints: whole or absent, checked before use, the newest two kept; and the folder a finished model is.
+
+Weights are safetensors (no code runs on loading), the optimizer's state is read with `weights_only=True`. A checkpoint
+is written beside its name, flushed to disk and renamed; its `checkpoint.json` holds each file's sha256. So one that was
+half-written when the process died has no name, and one that a disk damaged is recognised and the older one is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from model.config import GPTConfig
+from model.gpt import GPT
+
+WEIGHTS, CONFIG, STATE, SEAL = "model.safetensors", "model.json", "state.pt", "checkpoint.json"
+
+
+def save_model(model: GPT, folder: Path, **facts: Any) -> None:
+    """Write weights and `model.json` (config and `facts`, such as the tokenizer's sha256) into `folder`, atomically."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    part = folder / f".{WEIGHTS}.part"
+    save_file(weights, part, metadata={"format": "pt"})
+    _flush(part)
+    os.replace(part, folder / WEIGHTS)
+    described = {"architecture": "llama", "config": model.config.model_dump(), **facts}
+    part = folder / f".{CONFIG}.part"
+    part.write_text(json.dumps(described, indent=2, sort_keys=True) + "\n")
+    _flush(part)
+    os.replace(part, folder / CONFIG)
+
+
+def load_model(folder: Path, device: str | torch.device = "cpu") -> tuple[GPT, dict[str, Any]]:
+    """Read what `save_model` wrote; returns the model in eval mode and all of `model.json`.
+
+    Raises FileNotFoundError where it is missing and ValueError, naming the file, where it is damaged.
+    """
+    for name in (WEIGHTS, CONFIG):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(
+                f"{folder} is no model folder: it has no {name}. Name the folder of a trained model."
+            )
+    try:
+        described = json.loads((folder / CONFIG).read_text())
+        model = GPT(GPTConfig(**described["config"]))
+        model.load_state_dict(load_file(folder / WEIGHTS))
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise ValueError(f"The model in {folder} cannot be loaded ({error}); build it again.") from error
+    return model.to(device).eval(), described
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A training state: weights, everything else in plain values and tensors, and the step to go on with."""
+
+    step: int
+    weights: dict[str, torch.Tensor]
+    state: dict[str, Any]
+
+
+class Checkpoints:
+    """The checkpoints of one run: `folder/step-00000120/`, the newest `keep` of them."""
+
+    def __init__(self, folder: Path, keep: int = 2) -> None:
+        self.folder, self.keep = folder, keep
+
+    def save(self, step: int, weights: Mapping[str, torch.Tensor], state: Mapping[str, Any]) -> Path:
+        """Write the state before step `step`; when this returns it is on disk, whole, under its name."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        final = self.folder / f"step-{step:08d}"
+        part = self.folder / f".part-{step:08d}"
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, part / WEIGHTS)
+        torch.save(dict(state), part / STATE)
+        hashes = {name: _sha256(part / name) for name in (WEIGHTS, STATE)}
+        (part / SEAL).write_text(json.dumps({"step": step, "sha256": hashes}, indent=2))
+        for path in part.iterdir():
+            _flush(path)
+        shutil.rmtree(final, ignore_errors=True)
+        os.replace(part, final)
+        _flush(self.folder)
+        self._forget_old()
+        return final
+
+    def steps(self) -> list[int]:
+        """Steps of the checkpoints that have a name, newest first; whether they are whole is checked on loading."""
+        found = [path.name.removeprefix("step-") for path in self.folder.glob("step-*")]
+        return sorted((int(number) for number in found if number.isdigit()), reverse=True)
+
+    def load_newest(self, complain: Callable[[str], None] = lambda _: None) -> Checkpoint | None:
+        """The newest whole checkpoint, or None; `complain` hears a sentence about each damaged one passed over."""
+        for step in self.steps():
+            path = self.folder / f"step-{step:08d}"
+            try:
+                return self._read(path, step)
+            except (OSError, ValueError, KeyError, RuntimeError, EOFError, SafetensorError) as error:
+                complain(f"The checkpoint {path.name} is damaged ({error}); training goes on from the one before it.")
+        return None
+
+    def _read(self, path: Path, step: int) -> Checkpoint:
+        seal = json.loads((path / SEAL).read_text())
+        for name, expected in seal["sha256"].items():
+            if _sha256(path / name) != expected:
+                raise ValueError(f"{name} does not have the content that {SEAL} names")
+        state = torch.load(path / STATE, map_location="cpu", weights_only=True)
+        return Checkpoint(step, load_file(path / WEIGHTS), state)
+
+    def _forget_old(self) -> None:
+        for step in self.steps()[self.keep :]:
+            shutil.rmtree(self.folder / f"step-{step:08d}", ignore_errors=True)
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush(path: Path) -> None:
+    """Wait until the file or folder is on disk, so that a rename never outlives the content it names."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

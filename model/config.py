@@ -1,0 +1,98 @@
+"""The settings of a model and of its training: pydantic models that name every number and its unit.
+
+They live apart from the code that uses them because a recipe is checked, and a plan printed, without importing torch.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Frozen(BaseModel):
+    """Base of the settings here: immutable, and an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class GPTShape(Frozen):
+    """The shape of a Llama (Touvron et al. 2023): pre-norm RMSNorm, SwiGLU, rotary positions, grouped queries.
+
+    Nothing beyond Llama is in it on purpose: such weights load in transformers, llama.cpp and vLLM as they are.
+    """
+
+    n_layer: int = Field(4, ge=1, description="transformer blocks")
+    n_head: int = Field(4, ge=1, description="query heads per block")
+    n_kv_head: int = Field(4, ge=1, description="key/value heads per block; divides n_head (grouped-query attention)")
+    d_model: int = Field(256, ge=8, description="width of the residual stream; divisible by n_head")
+    d_ff: int = Field(768, ge=8, description="hidden width of the SwiGLU feed-forward layer")
+    max_seq_len: int = Field(256, ge=8, description="longest context in tokens")
+    rope_theta: float = Field(10_000.0, gt=0, description="base of the rotary position frequencies")
+    norm_eps: float = Field(1e-5, gt=0, description="epsilon of RMSNorm")
+    tie_embeddings: bool = Field(True, description="use the token embedding as output matrix too")
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one attention head."""
+        return self.d_model // self.n_head
+
+    @model_validator(mode="after")
+    def _divisible(self) -> GPTShape:
+        if self.d_model % self.n_head:
+            raise ValueError(f"d_model {self.d_model} is not divisible by n_head {self.n_head}; make it a multiple.")
+        if self.n_head % self.n_kv_head:
+            raise ValueError(f"n_head {self.n_head} is not divisible by n_kv_head {self.n_kv_head}; choose a divisor.")
+        if self.head_dim % 2:
+            raise ValueError(f"The head width d_model / n_head = {self.head_dim} is odd; rotary positions need pairs.")
+        return self
+
+
+class GPTConfig(GPTShape):
+    """A shape together with the vocabulary it is made for: all that is needed to build the network."""
+
+    vocab_size: int = Field(ge=2, description="token ids are 0 … vocab_size - 1; special tokens included")
+
+
+class Optimization(Frozen):
+    """What the optimizer does at each step. All of it is identity: it changes the weights."""
+
+    steps: int = Field(1000, ge=1, description="optimizer steps of the whole run")
+    batch_size: int = Field(16, ge=1, description="sequences per optimizer step")
+    learning_rate: float = Field(3e-3, gt=0, description="peak learning rate")
+    schedule: Literal["wsd", "cosine", "constant"] = Field(
+        "wsd", description="after the warm-up: wsd = hold, then fall linearly; cosine = half a cosine; constant"
+    )
+    warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps with a linearly rising rate")
+    decay: float = Field(0.5, ge=0, le=1, description="share of the steps at the end in which wsd falls")
+    final_learning_rate: float = Field(0.0, ge=0, le=1, description="rate at the last step as a share of the peak")
+    beta1: float = Field(0.9, ge=0, lt=1, description="AdamW: decay of the mean gradient")
+    beta2: float = Field(0.95, ge=0, lt=1, description="AdamW: decay of the mean squared gradient")
+    eps: float = Field(1e-8, gt=0, description="AdamW: added to the root of the squared gradient")
+    weight_decay: float = Field(0.1, ge=0, description="AdamW: decoupled decay, on matrices only")
+    grad_clip: float = Field(1.0, ge=0, description="largest gradient norm; 0 = no clipping")
+    seed: int = Field(0, ge=0, description="seed of the initial weights and of the order of the data")
+
+    @model_validator(mode="after")
+    def _phases_fit(self) -> Optimization:
+        if self.schedule == "wsd" and self.warmup + self.decay > 1:
+            raise ValueError(
+                f"warmup {self.warmup} and decay {self.decay} are shares of one run and exceed 1 together."
+            )
+        return self
+
+
+class Runtime(Frozen):
+    """How the training runs: hardware, splits and intervals. None of it is identity."""
+
+    device: str = Field("auto", description="auto = cuda where there is one, else cpu; or a torch device name")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="of matrix products; auto = bfloat16 on CUDA, float32 elsewhere. Weights stay float32"
+    )
+    threads: int = Field(0, ge=0, le=1024, description="CPU threads; 0 = one per usable core, at most 8")
+    micro_batch: int = Field(0, ge=0, description="sequences per forward pass; 0 = the whole batch at once")
+    log_every: int = Field(10, ge=1, description="steps between two reported points")
+    validate_every: int = Field(200, ge=0, description="steps between two validations; 0 = only at the end")
+    validate_batches: int = Field(8, ge=1, description="batches of the validations on the way (the last one sees all)")
+    checkpoint_seconds: float = Field(20.0, ge=0, description="seconds between two checkpoints; 0 = after every step")
+    keep_checkpoints: int = Field(2, ge=2, description="newest checkpoints kept; 2 at least, as one may be damaged")

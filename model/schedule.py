@@ -1,0 +1,30 @@
+"""The learning rate as a function of the step: warm-up, then warm-up-stable-decay (WSD), cosine or constant."""
+
+from __future__ import annotations
+
+import math
+
+from model.config import Optimization
+
+
+def learning_rate(step: int, settings: Optimization) -> float:
+    """Return the learning rate of step `step` (0 … steps - 1): a pure function, so a resumed run needs no state for it.
+
+    The first step of a warm-up is above 0 and the first step after it is at the peak. wsd: holds the peak, then falls
+    linearly (Hu et al. 2024, MiniCPM; linear to 0: Bergsma et al. 2025). cosine: half a cosine from the peak down.
+    Both end one step after the last, at `final_learning_rate` times the peak, so that no step is spent at rate 0.
+    """
+    if not 0 <= step < settings.steps:
+        raise ValueError(f"Step {step} is outside the run of {settings.steps} steps (0 … {settings.steps - 1}).")
+    peak, floor = settings.learning_rate, settings.final_learning_rate * settings.learning_rate
+    warm = round(settings.warmup * settings.steps)
+    if step < warm:
+        return peak * (step + 1) / (warm + 1)
+    if settings.schedule == "constant":
+        return peak
+    begin = warm if settings.schedule == "cosine" else settings.steps - round(settings.decay * settings.steps)
+    if step < begin:
+        return peak
+    done = (step - begin) / max(1, settings.steps - begin)
+    share = 0.5 * (1 + math.cos(math.pi * done)) if settings.schedule == "cosine" else 1 - done
+    return floor + (peak - floor) * share

@@ -1,0 +1,288 @@
+"""The trainer: one loop for every training stage, from any step to the last, bit-identical however often it is killed.
+
+It knows models, batches and objectives, and nothing of who watches: progress goes out through callbacks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.utils.deterministic
+from torch import Tensor
+
+from model.batches import Batch, BatchOf, Prefetcher
+from model.checkpoint import Checkpoint, Checkpoints
+from model.config import Optimization, Runtime
+from model.gpt import GPT
+from model.hardware import choose_device, choose_dtype, keep_freed_memory, peak_flops, peak_memory, usable_cores
+from model.losses import linear_cross_entropy_sum
+from model.optim import build_optimizer
+from model.schedule import learning_rate
+
+Objective = Callable[[GPT, Batch, torch.dtype], Tensor]
+"""The summed loss of a (micro-)batch; the trainer divides by the valid targets of the whole step."""
+
+Validate = Callable[[GPT, int, bool], Mapping[str, float]]
+"""Called with the model, the steps done and whether it is the last time; returns named numbers."""
+
+
+class TrainingDiverged(Exception):
+    """The loss or the gradient is not finite; going on would only write it into the weights."""
+
+
+def next_token_loss(model: GPT, batch: Batch, dtype: torch.dtype) -> Tensor:
+    """Return the summed cross entropy of the batch's targets: the objective of pretraining and of SFT."""
+    return linear_cross_entropy_sum(model.hidden(batch.inputs), model.output_weight, batch.targets, dtype)
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What the callback hears every `log_every` steps; loss, rates and shares are over those steps."""
+
+    step: int
+    loss: float
+    learning_rate: float
+    grad_norm: float
+    tokens: int
+    tokens_per_second: float
+    data_wait_share: float
+    peak_memory_gib: float
+    mfu: float | None
+
+    def metrics(self) -> dict[str, float | None]:
+        """All numbers but the step, by name."""
+        return {name: value for name, value in vars(self).items() if name != "step"}
+
+
+@dataclass
+class History:
+    """The curve of a run so far. It travels in the checkpoints, so a resumed run still draws all of it."""
+
+    steps: list[dict[str, float]] = field(default_factory=list)
+    validations: list[dict[str, float]] = field(default_factory=list)
+
+
+class Trainer:
+    """Trains a model from its newest checkpoint, or from the start, to the last step."""
+
+    def __init__(
+        self,
+        model: GPT,
+        batch_of: BatchOf,
+        settings: Optimization,
+        runtime: Runtime,
+        checkpoints: Path,
+        *,
+        objective: Objective = next_token_loss,
+        validate: Validate | None = None,
+        report: Callable[[StepReport], None] = lambda _: None,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.batch_of, self.settings, self.runtime = batch_of, settings, runtime
+        self.objective, self.validate, self.report, self.say = objective, validate, report, say
+        self.device = choose_device(runtime.device)
+        self.model = model.to(self.device)
+        self.optimizer = build_optimizer(self.model, settings)
+        self.checkpoints = Checkpoints(checkpoints, runtime.keep_checkpoints)
+        self.history = History()
+        self.tokens_seen = 0
+        self.dtype = choose_dtype(runtime.precision, self.device)
+        self.threads = runtime.threads or min(8, usable_cores())
+
+    def fit(self) -> History:
+        """Train to the last step and return the curve; the model is left in eval mode.
+
+        Raises TrainingDiverged when a loss or gradient is not finite, before the optimizer has used it.
+        """
+        step = self._resume()
+        with _deterministic(self.threads):
+            self._loop(step)
+        self.model.eval()
+        return self.history
+
+    # -- the loop ------------------------------------------------------------------------------------------------------
+
+    def _loop(self, start: int) -> None:
+        settings, runtime = self.settings, self.runtime
+        saved = time.perf_counter()
+        meter = _Meter(self, start)
+        with Prefetcher(self.batch_of, start, settings.steps) as batches:
+            for step in range(start, settings.steps):
+                self.model.train()
+                batch = batches.take(step)
+                loss, norm = self._step(step, batch)
+                meter.add(loss, batch, norm)
+                done = step + 1
+                last = done == settings.steps
+                if done % runtime.log_every == 0 or last:
+                    meter.emit(done, learning_rate(step, settings), batches.waited)
+                if last or (runtime.validate_every and done % runtime.validate_every == 0):
+                    with meter.paused():
+                        self._validate(done, last)
+                if last or time.perf_counter() - saved >= runtime.checkpoint_seconds:
+                    with meter.paused():
+                        self._save(done)
+                    saved = time.perf_counter()
+        if start == settings.steps:
+            self.say(f"All {start} steps were done before; their checkpoint is used.")
+
+    def _step(self, step: int, batch: Batch) -> tuple[float, float]:
+        """One optimizer step. Returns the mean loss in nats per valid target and the gradient's norm before clipping."""
+        self.optimizer.zero_grad(set_to_none=True)
+        n_valid = batch.n_valid
+        if n_valid == 0:
+            raise ValueError(f"The batch of step {step} has no valid target; there is nothing to learn from it.")
+        total = 0.0
+        for micro in batch.split(self.runtime.micro_batch):
+            with self._autocast():
+                loss = self.objective(self.model, micro.to(self.device), self.dtype)
+            (loss / n_valid).backward()
+            total += loss.item()
+        limit = self.settings.grad_clip or math.inf
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit).item()
+        if not (math.isfinite(total) and math.isfinite(norm)):
+            raise TrainingDiverged(
+                f"Training diverged at step {step}: the loss is {total / n_valid:.4g} and the gradient's norm {norm:.4g}. "
+                f"The weights still are those of the step before. Lower learning_rate ({self.settings.learning_rate:g}) "
+                "or lengthen warmup, or set precision=float32."
+            )
+        rate = learning_rate(step, self.settings)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.tokens_seen += n_valid
+        return total / n_valid, norm
+
+    def _validate(self, done: int, last: bool) -> None:
+        if self.validate is None:
+            return
+        self.model.eval()
+        with torch.inference_mode(), self._autocast():
+            numbers = dict(self.validate(self.model, done, last))
+        self.history.validations.append({"step": done, **numbers})
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------------
+
+    def _save(self, done: int) -> None:
+        state = {
+            "settings": self._settings(),
+            "optimizer": self.optimizer.state_dict(),
+            "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
+            "tokens_seen": self.tokens_seen,
+            "threads": self.threads,
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "steps": self.history.steps,
+            "validations": self.history.validations,
+        }
+        self.checkpoints.save(done, self.model.state_dict(), state)
+
+    def _resume(self) -> int:
+        """Restore the newest whole checkpoint and return the number of steps done."""
+        found = self.checkpoints.load_newest(self.say)
+        if found is None:
+            torch.manual_seed(self.settings.seed)
+            return 0
+        self._check_same_run(found)
+        state = found.state
+        self.model.load_state_dict(found.weights)
+        self.optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["rng"])
+        if state["cuda_rng"] and self.device.type == "cuda":
+            torch.cuda.set_rng_state_all(state["cuda_rng"])
+        self.tokens_seen = state["tokens_seen"]
+        self.history = History(state["steps"], state["validations"])
+        # sums of floats depend on how they are split among threads: what was left to choose stays as it was begun
+        if self.runtime.threads == 0:
+            self.threads = state["threads"]
+        if self.runtime.precision == "auto" and self.device.type == "cpu":
+            self.dtype = getattr(torch, state["dtype"])
+        self.say(f"Training goes on from the checkpoint after step {found.step} of {self.settings.steps}.")
+        return found.step
+
+    def _settings(self) -> dict[str, Any]:
+        return {**self.model.config.model_dump(), **self.settings.model_dump()}
+
+    def _check_same_run(self, found: Checkpoint) -> None:
+        then, now = found.state["settings"], self._settings()
+        changed = [f"{name} {then.get(name)!r} → {now.get(name)!r}" for name in now if then.get(name) != now.get(name)]
+        if changed:
+            raise ValueError(
+                f"The checkpoint in {self.checkpoints.folder} belongs to another run ({'; '.join(changed)}); "
+                "delete the folder to start anew."
+            )
+
+
+class _Meter:
+    """Adds up what happened since the last report; time spent on validation and checkpoints is no training time."""
+
+    def __init__(self, trainer: Trainer, start: int) -> None:
+        self.trainer = trainer
+        self.flops_peak = peak_flops(trainer.device, trainer.dtype)
+        self._reset(0.0)
+
+    def _reset(self, waited: float) -> None:
+        self.began, self.pause, self.waited = time.perf_counter(), 0.0, waited
+        self.losses: list[float] = []
+        self.norm, self.positions, self.seq_len = 0.0, 0, 1
+
+    def add(self, loss: float, batch: Batch, norm: float) -> None:
+        self.losses.append(loss)
+        self.norm = norm
+        self.positions += batch.inputs.numel()
+        self.seq_len = batch.inputs.shape[1]
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self.pause += time.perf_counter() - began
+
+    def emit(self, done: int, rate: float, waited: float) -> None:
+        trainer = self.trainer
+        seconds = max(time.perf_counter() - self.began - self.pause, 1e-9)
+        speed = self.positions / seconds
+        flops = trainer.model.flops_per_token(self.seq_len) * speed
+        loss = sum(self.losses) / len(self.losses)
+        trainer.history.steps.append({"step": done, "loss": loss, "learning_rate": rate, "grad_norm": self.norm})
+        trainer.report(
+            StepReport(
+                step=done,
+                loss=loss,
+                learning_rate=rate,
+                grad_norm=self.norm,
+                tokens=trainer.tokens_seen,
+                tokens_per_second=speed,
+                data_wait_share=(waited - self.waited) / seconds,
+                peak_memory_gib=peak_memory(trainer.device) / 2**30,
+                mfu=flops / self.flops_peak if self.flops_peak else None,
+            )
+        )
+        self._reset(waited)
+
+
+@contextlib.contextmanager
+def _deterministic(threads: int) -> Iterator[None]:
+    """Fix the thread count and choose deterministic kernels for the time of a training."""
+    before = (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled())
+    filling = torch.utils.deterministic.fill_uninitialized_memory
+    keep_freed_memory()
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # costs a pass over every new tensor
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        torch.use_deterministic_algorithms(before[1])
+        torch.utils.deterministic.fill_uninitialized_memory = filling
