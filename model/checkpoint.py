@@ -49,7 +49,7 @@ def load_model(folder: Path, device: str | torch.device = "cpu") -> tuple[GPT, d
     for name in (WEIGHTS, CONFIG):
         if not (folder / name).is_file():
             raise FileNotFoundError(
-                f"{folder} is no model folder: it has no {name}. Name the folder of a trained model."
+                f"{folder} is no model folder: {name} is missing. Name one that a training stage made."
             )
     try:
         described = json.loads((folder / CONFIG).read_text())

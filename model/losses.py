@@ -21,7 +21,7 @@ CHUNK = 512
 
 
 def cross_entropy_sum(logits: Tensor, targets: Tensor) -> Tensor:
-    """Return the summed negative log-likelihood in nats of `targets` (…) under `logits` (…, V); IGNORE counts nothing."""
+    """Return the summed negative log-likelihood in nats of `targets` (…) under `logits` (…, V), without IGNORE."""
     return F.cross_entropy(logits.float().flatten(0, -2), targets.flatten(), ignore_index=IGNORE, reduction="sum")
 
 
@@ -74,7 +74,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 
 def bits_per_byte(nats: float, n_bytes: int) -> float:
-    """Return the summed loss in bits per byte of text: comparable between tokenizers, and with a compressor's output."""
+    """Return a summed loss in bits per byte of text: comparable between tokenizers and with a compressor."""
     if n_bytes <= 0:
         raise ValueError(f"Bits per byte of {n_bytes} bytes of text do not exist; the text is empty.")
     return nats / (math.log(2) * n_bytes)

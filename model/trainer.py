@@ -134,7 +134,7 @@ class Trainer:
             self.say(f"All {start} steps were done before; their checkpoint is used.")
 
     def _step(self, step: int, batch: Batch) -> tuple[float, float]:
-        """One optimizer step. Returns the mean loss in nats per valid target and the gradient's norm before clipping."""
+        """Do one optimizer step; return the mean loss in nats per valid target and the gradient's norm unclipped."""
         self.optimizer.zero_grad(set_to_none=True)
         n_valid = batch.n_valid
         if n_valid == 0:
@@ -149,9 +149,9 @@ class Trainer:
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit).item()
         if not (math.isfinite(total) and math.isfinite(norm)):
             raise TrainingDiverged(
-                f"Training diverged at step {step}: the loss is {total / n_valid:.4g} and the gradient's norm {norm:.4g}. "
-                f"The weights still are those of the step before. Lower learning_rate ({self.settings.learning_rate:g}) "
-                "or lengthen warmup, or set precision=float32."
+                f"Training diverged at step {step}: the loss is {total / n_valid:.4g}, the gradient's norm {norm:.4g}. "
+                "The weights still are those of the step before. Lower learning_rate "
+                f"({self.settings.learning_rate:g}), lengthen warmup, or set precision=float32."
             )
         rate = learning_rate(step, self.settings)
         for group in self.optimizer.param_groups:
@@ -275,14 +275,15 @@ class _Meter:
 def _deterministic(threads: int) -> Iterator[None]:
     """Fix the thread count and choose deterministic kernels for the time of a training."""
     before = (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled())
-    filling = torch.utils.deterministic.fill_uninitialized_memory
+    settings: Any = torch.utils.deterministic
+    filling = settings.fill_uninitialized_memory
     keep_freed_memory()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # costs a pass over every new tensor
+    settings.fill_uninitialized_memory = False  # a pass over every new tensor is not free
     try:
         yield
     finally:
         torch.set_num_threads(before[0])
         torch.use_deterministic_algorithms(before[1])
-        torch.utils.deterministic.fill_uninitialized_memory = filling
+        settings.fill_uninitialized_memory = filling
