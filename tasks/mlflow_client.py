@@ -131,7 +131,7 @@ class Sender:
         if self.uri.startswith("sqlite"):
             return True
         try:
-            return json.loads((self.home.run / "mlflow.json").read_text())["url"].rstrip("/") == self.uri.rstrip("/")
+            return json.loads((self.home.run / "up.json").read_text())["mlflow_url"].rstrip("/") == self.uri.rstrip("/")
         except (OSError, ValueError, KeyError):
             return False
 

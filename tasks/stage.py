@@ -130,15 +130,17 @@ class Stage:
         force: bool = False,
         attempt: int = 1,
         watch: Watch | None = None,
+        contents: Mapping[str, str] | None = None,
     ) -> BuildResult:
         """Return the stage's artifact: the one in the lake if it is good, else a newly built and committed one.
 
         One builder per key. What an earlier attempt at the key left in staging is there again, except before the
-        first attempt of a forced build, which must not reuse what it was asked to redo.
+        first attempt of a forced build, which must not reuse what it was asked to redo. `contents` names the content
+        of upstream artifacts where a hit is expected that needs none of them.
         """
         watch = watch or Watch()
         started = time.perf_counter()
-        payload = self.payload(config, {name: artifact.content for name, artifact in upstream.items()})
+        payload = self.payload(config, {**(contents or {}), **{name: a.content for name, a in upstream.items()}})
         key = sha256_of(payload)
         with (
             lake.building(self.name, key, on_wait=lambda: watch.waiting(self.name, key)),
@@ -149,6 +151,8 @@ class Stage:
             if reason is None:
                 assert isinstance(found, Artifact)
                 return BuildResult(found, "cached", "in the lake", time.perf_counter() - started)
+            if missing := [name for name in self.upstream if name not in upstream]:
+                raise FileNotFoundError(f"{self.name} cannot be built: {' and '.join(missing)} went out of the lake.")
             folder = lake.staging(self.name, key, fresh=force and attempt == 1)
             with watch.building(self, config, key, folder, reason, upstream) as (reporter, runs):
                 artifact = self._run(lake, folder, config, payload, key, upstream, reason, previous, reporter, runs)

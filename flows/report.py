@@ -1,0 +1,139 @@
+"""The report of a run: lines in the terminal, tables in Prefect, the pipeline's run in MLflow."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from data_lake.home import Home
+from flows.recipe import Recipe
+from tasks.config import flatten, identity
+from tasks.stage import Artifact, BuildResult
+from tasks.tracking import PIPELINE_EXPERIMENT, Tracker, experiment_of, mlflow_run_id
+
+
+@dataclass(frozen=True)
+class Line:
+    """What became of one stage."""
+
+    stage: str
+    status: str  # built, cached, lost, failed
+    why: str
+    seconds: float
+    artifact: Artifact | None
+
+
+class Report:
+    """Collects what became of each stage and shows it wherever people look."""
+
+    def __init__(
+        self, home: Home, recipe: Recipe, tracker: Tracker, flow_run_id: str, flow_run_url: str | None
+    ) -> None:
+        self.home = home
+        self.recipe = recipe
+        self.lines: dict[str, Line] = {}
+        self.on_terminal = True
+        self._tracker = tracker
+        self._flow_run_id, self._flow_run_url = flow_run_id, flow_run_url
+        self._started = time.monotonic()
+        self._run = tracker.start_run(
+            PIPELINE_EXPERIMENT,
+            recipe.name or "pipeline",
+            {"textmill.recipe": recipe.name, **self.tags()},
+            {name: value for stage, c in recipe.configs().items() for name, value in _parameters(stage, c).items()},
+        )
+
+    def tags(self) -> dict[str, Any]:
+        """Tags that lead from an MLflow run to the Prefect run."""
+        known = {"prefect.flow_run_id": self._flow_run_id, "prefect.flow_run_url": self._flow_run_url}
+        return {name: value for name, value in known.items() if value}
+
+    def say(self, text: str) -> None:
+        """Print a line for people (stderr, so that stdout stays clean for data)."""
+        if self.on_terminal:
+            print(text, file=sys.stderr, flush=True)
+
+    def stage(self, name: str, result: BuildResult | None, why: str = "", *, failed: bool = False) -> None:
+        """Take down what became of a stage."""
+        if result is None:
+            self.lines[name] = Line(name, "failed" if failed else "lost", why, 0.0, None)
+        else:
+            self.lines[name] = Line(name, result.status, result.reason, result.seconds, result.artifact)
+        line = self.lines[name]
+        mark = {"built": "✓", "cached": "=", "lost": "–", "failed": "✗"}[line.status]
+        detail = headline(line.artifact) if line.artifact else line.why
+        why = f"  ({line.why})" if line.status == "built" else ""
+        self.say(f"{mark} {name:<10} {line.status:<7} {line.seconds:>6.1f} s  {detail}{why}")
+
+    def close(self, error: BaseException | None) -> None:
+        """Finish the pipeline's MLflow run and leave the tables in Prefect."""
+        metrics: dict[str, float] = {"seconds": time.monotonic() - self._started}
+        tags: dict[str, Any] = {}
+        for line in self.lines.values():
+            tags[f"textmill.stage.{line.stage}"] = (
+                f"{line.status} {line.artifact.name if line.artifact else ''}".strip()
+            )
+            if line.artifact is not None:
+                numbers = {**line.artifact.counts, **line.artifact.metrics}
+                metrics |= {f"{line.stage}.{name}": value for name, value in numbers.items() if value is not None}
+                if run_id := mlflow_run_id(self.home, line.artifact):
+                    tags[f"textmill.run.{line.stage}"] = run_id
+        self._run.metrics(metrics)
+        self._run.tags(tags)
+        stopped = isinstance(error, KeyboardInterrupt | SystemExit)
+        self._run.finish("KILLED" if stopped else "FAILED" if error is not None else "FINISHED")
+        with contextlib.suppress(Exception):  # a server that went away must not spoil a finished run
+            self._leave_in_prefect()
+
+    def _leave_in_prefect(self) -> None:
+        from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+        rows = [
+            {
+                "stage": line.stage,
+                "status": line.status,
+                "why": line.why,
+                "seconds": round(line.seconds, 1),
+                "counts": ", ".join(f"{n:,} {k}" for k, n in line.artifact.counts.items()) if line.artifact else "",
+                "artifact": line.artifact.name if line.artifact else "",
+            }
+            for line in self.lines.values()
+        ]
+        create_table_artifact(table=rows, key="stages", description="What became of each stage, and why")
+        create_markdown_artifact(markdown=self._summary(), key="summary", description="Results, with links to MLflow")
+
+    def _summary(self) -> str:
+        rows = ["| stage | status | seconds | results | MLflow |", "|---|---|---|---|---|"]
+        for line in self.lines.values():
+            run_id = mlflow_run_id(self.home, line.artifact) if line.artifact else None
+            where = self._link(line.stage, run_id)
+            results = headline(line.artifact) if line.artifact else line.why
+            rows.append(f"| {line.stage} | {line.status} | {line.seconds:.1f} | {results} | {where} |")
+        compared = [line for line in comparisons(self.lines)]
+        return "\n".join([f"# {self.recipe.name or 'pipeline'}", "", *rows, "", *(f"- {text}" for text in compared)])
+
+    def _link(self, stage: str, run_id: str | None) -> str:
+        if run_id is None:
+            return "not sent yet"
+        if not self._tracker.uri.startswith("http"):
+            return f"`{run_id}` in {experiment_of(stage)}"
+        return f"[{experiment_of(stage)}]({self._tracker.uri}/#/experiments/search/runs/{run_id})"
+
+
+def headline(artifact: Artifact) -> str:
+    """The numbers of an artifact that fit in a line."""
+    counts = [f"{number:,} {name.replace('_', ' ')}" for name, number in list(artifact.counts.items())[:4]]
+    metrics = [f"{name} {value:.4g}" for name, value in list(artifact.metrics.items())[:3] if value is not None]
+    return ", ".join(counts + metrics) or f"{artifact.manifest.total_bytes:,} bytes"
+
+
+def comparisons(lines: dict[str, Line]) -> list[str]:
+    """The sentences that say how good the model is, from the evaluation's metrics."""
+    return []
+
+
+def _parameters(stage: str, config: Any) -> dict[str, Any]:
+    return {f"{stage}.{name}": value for name, value in flatten(identity(config)).items()}
