@@ -28,7 +28,10 @@ class RecipeBase(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     name: str = Field(
-        "", pattern=r"^[\w.-]*$", max_length=80, description="name of the recipe; default: its file's name"
+        "default",
+        pattern=r"^[\w.-]+$",
+        max_length=80,
+        description="name of the recipe; a file's name where it says none",
     )
     description: str = Field("", max_length=2000, description="what the recipe is for, in a sentence or two")
     schedule: Schedule | None = Field(None, description="when `textmill up` starts this recipe by itself; null = never")
@@ -82,10 +85,9 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = (), model: 
     for override in overrides:
         draft.add_override(override)
     recipe = draft.validate()
-    # a recipe need not name itself: its file does
-    return (
-        recipe if recipe.name else recipe.model_copy(update={"name": re.sub(r"[^\w.-]", "-", Path(name_or_path).stem)})
-    )
+    if "name" in recipe.model_fields_set:
+        return recipe
+    return recipe.model_copy(update={"name": re.sub(r"[^\w.-]", "-", Path(name_or_path).stem)[:80]})
 
 
 class _Draft:
@@ -187,7 +189,10 @@ class _Draft:
         if not equals or not all(path):
             self.problem(place, (), "An override has the form section.field=value, as in pretrain.steps=100.")
             return
+        before = len(self.problems)
         value, _lines = parse_yaml(text, lambda p, line, why, value: self.problem(place, (*path, *p), why, value))
+        if len(self.problems) > before:
+            return
         target: Any = self.data
         for depth, part in enumerate(path[:-1]):
             if isinstance(target, list) and part.isdecimal() and int(part) < len(target):

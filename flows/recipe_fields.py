@@ -43,17 +43,15 @@ def field_paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 
 
 def _explain(model: type[BaseModel], path: FieldPath, owners: list[type[BaseModel]], details: Any) -> Explained:
+    hint: str | None = None
     kind, context, value = details["type"], details.get("ctx", {}), details["input"]
     if kind == "extra_forbidden":
         name = str(path[-1])
         own = [field for owner in owners for field in owner.model_fields]
         section = ".".join(str(part) for part in path[:-1])
         reason = f"There is no field {name} in {section}." if section else f"There is no section {name}."
-        hint = nearest(name, own)
-        if hint is not None:
-            hint = f"{section}.{hint}" if section else hint
-        else:
-            hint = _elsewhere(model, name)
+        near = nearest(name, own)
+        hint = ".".join(filter(None, (section, near))) if near else _elsewhere(model, name)
         if hint is None and own:
             reason += f" It has: {', '.join(own)}."
         return path, reason, show_value(value), hint
@@ -62,7 +60,6 @@ def _explain(model: type[BaseModel], path: FieldPath, owners: list[type[BaseMode
     reason = str(details["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
     reason = reason.replace("Input should", "It must").replace("must be an object", "must be a section with fields")
     reason = reason[:1].upper() + reason[1:].rstrip(".") + "."
-    hint = None
     if "expected" in context and isinstance(value, str):
         hint = nearest(value, re.findall(r"'([^']*)'", str(context["expected"])))
     return path, reason, show_value(value), hint

@@ -1,0 +1,106 @@
+"""The shape of the house: imports go downwards only, the light floors stay light, every file says what it is."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FLOORS = {
+    "flows": {"tasks", "data_lake"},
+    "tasks": {"model", "data_lake"},
+    "model": set(),
+    "data_lake": set(),
+}
+FOREIGN = {"model": {"prefect", "mlflow"}, "data_lake": {"prefect", "mlflow", "torch"}}
+TOP_LEVEL = {
+    ".ci", ".gitignore", "LICENSE", "Makefile", "README.md", "constraints.txt", "data_lake", "deployments", "docs",
+    "flows", "model", "pyproject.toml", "tasks", "tests",
+}  # fmt: skip
+HEAVY = (
+    "torch", "prefect", "mlflow", "pyarrow", "duckdb", "numba", "scipy", "matplotlib", "pandas", "tiktoken", "rustbpe",
+    "resiliparse", "fastwarc", "sqlalchemy", "httpx",
+)  # fmt: skip
+MAX_LINES = 400  # the aim is 60 to 350
+SOURCES = sorted(path for floor in FLOORS for path in (ROOT / floor).rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def imported(path: Path) -> Iterator[tuple[str, int]]:
+    """Every module that a file imports anywhere, with its line."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name(path)}:{node.lineno} has a relative import; name the module in full."
+            yield node.module or "", node.lineno
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_imports_go_downwards_only(path: Path) -> None:
+    floor = path.relative_to(ROOT).parts[0]
+    above = set(FLOORS) - FLOORS[floor] - {floor} | {"deployments", "tests"}
+    forbidden = above | FOREIGN.get(floor, set())
+    wrong = [
+        f"{name(path)}:{line} imports {module}" for module, line in imported(path) if module.split(".")[0] in forbidden
+    ]
+    assert not wrong, f"The floor {floor} must not import this: {wrong}"
+
+
+@pytest.mark.parametrize("path", SOURCES + TESTS, ids=name)
+def test_a_file_has_one_subject_that_its_first_line_names(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    if path in TESTS and path.name == "__init__.py":
+        return
+    first_line = (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
+    assert len(first_line) > 15, f"{name(path)} does not say in its first line what it is about."
+    assert text.count("\n") <= MAX_LINES, f"{name(path)} has more than {MAX_LINES} lines; split it by subject."
+
+
+def test_the_top_level_holds_the_floors_and_nothing_else() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("This is no git checkout, so there is no list of the project's own files.")
+    found = {line.partition("/")[0] for line in listed.stdout.splitlines()}
+    assert found <= TOP_LEVEL, f"These do not belong at the top level: {sorted(found - TOP_LEVEL)}"
+
+
+def test_deployments_hold_no_python() -> None:
+    assert not list((ROOT / "deployments").rglob("*.py"))
+
+
+def test_tests_mirror_the_tree() -> None:
+    """tests/<floor>/<path>/test_<file>.py tests <floor>/<path>/<file>.py, or a part of it (test_<file>_<part>.py)."""
+    strays = []
+    for path in TESTS:
+        parts = path.relative_to(ROOT / "tests").parts
+        if parts[0] not in FLOORS or not path.name.startswith("test_"):
+            continue
+        folder = ROOT.joinpath(*parts[:-1])
+        subjects = (
+            {source.stem for source in folder.glob("*.py")} | {p.name for p in folder.iterdir() if p.is_dir()}
+            if folder.is_dir()
+            else set()
+        )
+        words = path.stem.removeprefix("test_").split("_")
+        if not any("_".join(words[:n]) in subjects for n in range(1, len(words) + 1)):
+            strays.append(name(path))
+    assert not strays, f"These test files name no file of the tree: {strays}"
+
+
+@pytest.mark.parametrize("module", ["flows.cli", "flows.recipe", "flows.graph", "flows.plan", "data_lake.store"])
+def test_what_help_and_plan_import_is_light(module: str) -> None:
+    """`textmill --help` answers within a second and `textmill plan` within two; torch alone takes longer."""
+    code = f"import sys, {module}; print(*[m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [], f"{module} imports these at once; import them where they are used."
