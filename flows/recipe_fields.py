@@ -22,7 +22,7 @@ def explain_invalid(model: type[BaseModel], error: ValidationError) -> Iterator[
     merged: dict[FieldPath, list[Explained]] = {}
     kinds: dict[FieldPath, list[str]] = {}
     for details in error.errors(include_url=False):
-        path, owners = _resolve(model, details["loc"])
+        path, owners = _resolve(model, details["loc"], details["type"] in {"extra_forbidden", "missing"})
         kinds.setdefault(path, []).append(details["type"])
         merged.setdefault(path, []).append(_explain(model, path, owners, details))
     for path, found in merged.items():
@@ -74,9 +74,13 @@ def _elsewhere(model: type[BaseModel], name: str) -> str | None:
     return by_name[found] if found else None
 
 
-def _resolve(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[FieldPath, list[type[BaseModel]]]:
-    """Return the field path of an error's location, without pydantic's names of union members, and the models that the
-    last part could be a field of."""
+def _resolve(
+    model: type[BaseModel], location: tuple[int | str, ...], ends_in_field: bool
+) -> tuple[FieldPath, list[type[BaseModel]]]:
+    """Return the field path of an error's location, and the models that its last part could be a field of.
+
+    Pydantic puts the names of a union's members into the location; they are no fields and are left out.
+    """
     path: list[int | str] = []
     owners: list[type[BaseModel]] = [model]
     here: list[Any] = [model]
@@ -88,7 +92,7 @@ def _resolve(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[F
             here = fields
             if not is_last:
                 owners = [nested for annotation in fields for nested in _models(annotation)] or owners
-        elif isinstance(part, int) or not _is_member(part, here):
+        elif isinstance(part, int) or (is_last and ends_in_field) or not _is_member(part, here):
             path.append(part)
     return tuple(path), owners
 
