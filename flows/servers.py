@@ -7,14 +7,15 @@ lock that the kernel releases when its process dies, not by a file or a process 
 
 import contextlib
 import json
+import logging
 import os
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -45,12 +46,14 @@ class Connection:
     ui_url: str | None  # Prefect's pages; None where only the user knows
     mlflow_url: str | None  # MLflow's pages; None without an MLflow server
     _held: list[int] = field(default_factory=list, repr=False)  # locks
-    _upgrade: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
+    _mlflow_ready: "Future[None] | None" = field(default=None, repr=False)
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """What must be in os.environ before prefect and mlflow are imported."""
-        return client_environment(self.home, self.api_url, self.tracking_uri)
+    def apply(self) -> None:
+        """Points this process to the servers. Call it before prefect and mlflow are imported."""
+        os.environ.update(client_environment(self.home, self.api_url, self.tracking_uri))
+        # Prefect's background senders warn at exit that they still send, which is what the exit waits for.
+        for sender in ("EventsWorker", "APILogWorker"):
+            logging.getLogger(sender).setLevel(logging.ERROR)
 
     def wait(self, timeout: float = START_SECONDS) -> None:
         """Returns when both servers can be used; raises ServerError, a sentence, when one cannot."""
@@ -61,8 +64,8 @@ class Connection:
                 f"No Prefect server answers at PREFECT_API_URL={self.api_url}: start it, correct the address, or unset "
                 "the variable to let textmill start its own."
             )
-        if self.tracking_uri == self.home.mlflow_uri:
-            init_mlflow(self.home)
+        if self._mlflow_ready is not None:
+            self._mlflow_ready.result()
 
     def close(self) -> None:
         """Lets go of the servers: an embedded one without other clients ends within some seconds."""
@@ -77,24 +80,25 @@ def connect(home: Home, environ: Mapping[str, str] | None = None) -> Connection:
     environment, os.environ by default.
     """
     environ = os.environ if environ is None else environ
-    up = up_state(home)
-    mlflow_url = (up or {}).get("mlflow_url")
-    tracking_uri = environ.get("MLFLOW_TRACKING_URI") or mlflow_url or home.mlflow_uri
-    if environ.get("MLFLOW_TRACKING_URI"):
-        mlflow_url = tracking_uri if tracking_uri.startswith("http") else None
+    up = up_state(home) or {}
+    tracking_uri = environ.get("MLFLOW_TRACKING_URI") or up.get("mlflow_url") or home.mlflow_uri
+    mlflow_url = tracking_uri if tracking_uri.startswith("http") else None
     if users := environ.get("PREFECT_API_URL"):
-        return Connection(home, users.rstrip("/"), tracking_uri, "user", None, mlflow_url)
-    if up and up.get("prefect_url"):
-        url = up["prefect_url"]
-        return Connection(home, f"{url}/api", tracking_uri, "up", url, mlflow_url)
-    # The client's lock comes first: a server that ends for want of clients holds it until it is gone.
-    client = _shared(home.run / "clients.lock", START_SECONDS)
-    try:
-        url = _embedded(home)
-    except BaseException:
-        os.close(client)
-        raise
-    return Connection(home, f"{url}/api", tracking_uri, "embedded", url, mlflow_url, [client])
+        connection = Connection(home, users.rstrip("/"), tracking_uri, "user", None, mlflow_url)
+    elif url := up.get("prefect_url"):
+        connection = Connection(home, f"{url}/api", tracking_uri, "up", url, mlflow_url)
+    else:
+        # The client's lock comes first: a server that ends for want of clients holds it until it is gone.
+        client = _shared(home.run / "clients.lock", START_SECONDS)
+        try:
+            url = _embedded(home)
+        except BaseException:
+            os.close(client)
+            raise
+        connection = Connection(home, f"{url}/api", tracking_uri, "embedded", url, mlflow_url, [client])
+    if tracking_uri == home.mlflow_uri:
+        connection._mlflow_ready = _in_background(init_mlflow, home)
+    return connection
 
 
 def client_environment(home: Home, api_url: str, tracking_uri: str) -> dict[str, str]:
@@ -140,7 +144,7 @@ def listen(host: str, port: int) -> socket.socket:
             listener.listen(256)
         except OSError as error:
             listener.close()
-            if candidate == 0 or not isinstance(error, OSError):
+            if candidate == 0:
                 raise ServerError(f"Cannot listen on {host} port {port}: {error.strerror or error}.") from error
         else:
             return listener
@@ -210,18 +214,42 @@ def init_mlflow(home: Home) -> None:
     done = home.run / "mlflow-db.json"
     wanted = {"mlflow": version("mlflow-skinny"), "database": str(home.mlflow_db)}
     with locked(home.run / "mlflow-db.lock"):
-        if home.mlflow_db.exists() and _read_json(done) == wanted:
+        exists = home.mlflow_db.exists()
+        if exists and read_state(done) == wanted:
             return
-        # --no-sync-style shortcuts do not exist: MLflow writes the tables and walks all migrations, 4 s to 8 s.
-        command = [sys.executable, "-m", "mlflow", "db", "upgrade", home.mlflow_uri]
-        result = subprocess.run(command, capture_output=True, text=True, env=os.environ | privacy(), check=False)
+        for draft in home.root.glob("mlflow.db.draft-*"):
+            draft.unlink(missing_ok=True)
+        # A new database appears only when it is whole: MLflow cannot go on with one whose creation was interrupted.
+        database = home.mlflow_db if exists else home.mlflow_db.with_name(f"mlflow.db.draft-{os.getpid()}")
+        command = [sys.executable, "-m", "mlflow", "db", "upgrade", f"sqlite:///{database}"]
+        environment = os.environ | privacy()
+        result = subprocess.run(
+            command, capture_output=True, text=True, env=environment, check=False, start_new_session=True
+        )
         if result.returncode != 0:
             lines = result.stderr.strip().splitlines() or ["nothing said"]
             raise ServerError(
                 f"MLflow's database {home.mlflow_db} cannot be brought up to MLflow {wanted['mlflow']} ({lines[-1]}). "
                 "Move the file away: the next run makes a new one; no artifact of the lake depends on it."
             )
-        _write_json(done, wanted)
+        if not exists:
+            database.replace(home.mlflow_db)
+        write_state(done, wanted)
+
+
+def read_state(path: Path) -> dict[str, Any] | None:
+    """The JSON object in a state file, None where there is none."""
+    try:
+        return dict(json.loads(path.read_text()))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def write_state(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes a state file so that a reader sees the old or the new content, never half of it."""
+    draft = path.with_name(f".{path.name}-{os.getpid()}")
+    draft.write_text(json.dumps(content))
+    draft.replace(path)
 
 
 def _embedded(home: Home) -> str:
@@ -229,13 +257,13 @@ def _embedded(home: Home) -> str:
     with locked(home.run / "start.lock", timeout=START_SECONDS):
         lock = try_lock(home.run / "embedded.lock")
         if lock is None:
-            state = _read_json(home.run / "embedded.json")
+            state = read_state(home.run / "embedded.json")
             assert state is not None, "it was written before the lock of its server could be seen"
             return str(state["url"])
         try:
             listener = listen(LOOPBACK[0], 0)
             url = url_of(listener)
-            _write_json(home.run / "embedded.json", {"url": url})
+            write_state(home.run / "embedded.json", {"url": url})
             start_host("prefect", home, listener, keep=(lock,))
             listener.close()
         finally:
@@ -266,7 +294,14 @@ def _living_state(home: Home, name: str) -> dict[str, Any] | None:
     if held is not None:
         os.close(held)
         return None
-    return _read_json(home.run / f"{name}.json")
+    return read_state(home.run / f"{name}.json")
+
+
+def _in_background(function: Callable[[Home], None], home: Home) -> "Future[None]":
+    pool = ThreadPoolExecutor(max_workers=1)
+    future = pool.submit(function, home)
+    pool.shutdown(wait=False)
+    return future
 
 
 def _shared(path: Path, timeout: float) -> int:
@@ -276,16 +311,3 @@ def _shared(path: Path, timeout: float) -> int:
             raise ServerError(f"The former Prefect server still holds {path} after {timeout:g} seconds; end it.")
         time.sleep(_POLL_SECONDS)
     return descriptor
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    try:
-        return dict(json.loads(path.read_text()))
-    except (FileNotFoundError, ValueError):
-        return None
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    draft = path.with_name(f".{path.name}-{os.getpid()}")
-    draft.write_text(json.dumps(content))
-    draft.replace(path)

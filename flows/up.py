@@ -1,0 +1,215 @@
+"""`textmill up`: the Prefect server, the MLflow server and the runner of all deployments, until Ctrl-C."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from data_lake.home import Home
+from data_lake.locks import locked, try_lock
+from flows.reconcile import ensure_slots, reconcile
+from flows.server_host import LOOPBACK
+from flows.servers import (
+    START_SECONDS,
+    ServerError,
+    client_environment,
+    init_mlflow,
+    is_up,
+    last_line,
+    listen,
+    read_state,
+    start_host,
+    start_logged,
+    up_state,
+    url_of,
+    write_state,
+)
+from flows.supervisor import Service, stop
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+
+PREFECT_PORT = 4200
+MLFLOW_PORT = 5000
+# How often a UI-started run is looked for; Prefect's default of 10 s makes the button feel dead.
+_POLL_SECONDS = 2
+_RECONCILE_SECONDS = 5.0
+_CHECK_SECONDS = 0.25
+
+Echo = Callable[[str], None]
+
+
+def up(
+    recipe: str,
+    *,
+    host: str = LOOPBACK[0],
+    prefect_port: int = PREFECT_PORT,
+    mlflow_port: int = MLFLOW_PORT,
+    home: Home | None = None,
+    echo: Echo = print,
+) -> int:
+    """Starts what is missing, prints where it is, and keeps it alive until SIGINT or SIGTERM. Returns the exit code.
+
+    `recipe` is what the deployments run by default; it must have been checked. Servers that PREFECT_API_URL and
+    MLFLOW_TRACKING_URI name are used instead of own ones. A second `up` on the same home only says where the first
+    one is. Raises ServerError or HomeError, a sentence each.
+    """
+    home = (home or Home.from_env()).ensure()
+    with locked(home.run / "start.lock", timeout=START_SECONDS):
+        lock = try_lock(home.run / "up.lock")
+        if lock is not None:
+            (home.run / "up.json").unlink(missing_ok=True)
+    if lock is None:
+        _tell_about_the_other(home, echo)
+        return 0
+    try:
+        with _stop_signals() as stopping:
+            return _run(home, recipe, host, (prefect_port, mlflow_port), stopping, echo)
+    finally:
+        (home.run / "up.json").unlink(missing_ok=True)
+        os.close(lock)
+
+
+def _run(home: Home, recipe: str, host: str, ports: tuple[int, int], stopping: threading.Event, echo: Echo) -> int:
+    began = time.monotonic()
+    if host not in LOOPBACK:
+        echo(f"Anybody who can reach {host} can start runs here: neither server asks for a password.")
+    services: list[Service] = []
+    api_url, tracking_uri = os.environ.get("PREFECT_API_URL"), os.environ.get("MLFLOW_TRACKING_URI")
+    prefect_url = mlflow_url = None
+    own_prefect = not api_url
+    if not api_url:
+        prefect_url, service = _server("prefect", home, host, ports[0], echo)
+        api_url = f"{prefect_url}/api"
+        services.append(service)
+    if not tracking_uri:
+        mlflow_url, service = _server("mlflow", home, host, ports[1], echo)
+        tracking_uri = mlflow_url
+        services.append(service)
+    environment = client_environment(home, api_url, tracking_uri)
+    runner = _runner(home, recipe, environment)
+    try:
+        # MLflow's comes last: its database may have to be made first, which the others need not wait for.
+        for service in [runner, *services]:
+            service.launch()
+        # The others start while Prefect is imported here.
+        os.environ.update(environment)
+        from prefect.client.orchestration import get_client
+
+        _wait_until_all_work([*services, runner], stopping)
+        if stopping.is_set():
+            return 0
+        state = {"pid": os.getpid(), "recipe": recipe, "prefect_url": prefect_url, "mlflow_url": mlflow_url}
+        write_state(home.run / "up.json", state)
+        echo(f"Prefect  {prefect_url or api_url}\nMLflow   {mlflow_url or tracking_uri}")
+        echo(f"Ready after {time.monotonic() - began:.0f} s. Deployments run recipe {recipe}. Ctrl-C ends everything.")
+        with get_client(sync_client=True) as client:
+            _supervise([*services, runner], partial(_correct, client, home, own_prefect), stopping, echo)
+            echo("Stopping.")
+            stop([runner])
+            with contextlib.suppress(Exception):  # a server that is gone is told nothing
+                _correct(client, home, own_prefect, "`textmill up` was stopped")
+        return 0
+    finally:
+        stop([runner, *services])
+
+
+def _server(kind: Literal["prefect", "mlflow"], home: Home, host: str, port: int, echo: Echo) -> tuple[str, Service]:
+    listener = listen(host, port)
+    url = url_of(listener)
+    if port not in (0, listener.getsockname()[1]):
+        echo(f"Port {port} is taken by another program; {kind} gets {listener.getsockname()[1]}.")
+
+    def start() -> subprocess.Popen[bytes]:
+        if kind == "mlflow":
+            init_mlflow(home)
+        return start_host(kind, home, listener, parent=os.getpid())
+
+    health = f"{url}/api/health" if kind == "prefect" else f"{url}/health"
+    name = "The Prefect server" if kind == "prefect" else "The MLflow server"
+    return url, Service(name, start, lambda pid: is_up(health), home.logs / f"{kind}.log")
+
+
+def _runner(home: Home, recipe: str, environment: dict[str, str]) -> Service:
+    settings = environment | {
+        "TEXTMILL_HOME": str(home.root),
+        "PREFECT_RUNNER_POLL_FREQUENCY": str(_POLL_SECONDS),
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO",  # its console is a log file
+    }
+    log = home.logs / "runner.log"
+
+    def start() -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "flows.deploy", recipe, "--parent", str(os.getpid())]
+        return start_logged(command, log, env=os.environ | settings)
+
+    def works(pid: int) -> bool:
+        return (read_state(home.run / "runner.json") or {}).get("pid") == pid
+
+    return Service("The runner of the deployments", start, works, log)
+
+
+def _wait_until_all_work(services: list[Service], stopping: threading.Event) -> None:
+    give_up = time.monotonic() + START_SECONDS
+    for service in services:
+        while not service.is_working() and not stopping.is_set():
+            if service.process is not None and service.process.poll() is not None:
+                raise ServerError(f"{service.name} did not start. The last line of {service.log}: {_last(service)}")
+            if time.monotonic() > give_up:
+                raise ServerError(
+                    f"{service.name} was not ready within {START_SECONDS:g} seconds. The last line of {service.log}: "
+                    f"{_last(service)}"
+                )
+            time.sleep(_CHECK_SECONDS)
+
+
+def _last(service: Service) -> str:
+    return last_line(service.log)
+
+
+def _supervise(services: list[Service], correct: Callable[[], None], stopping: threading.Event, echo: Echo) -> None:
+    due = time.monotonic()
+    while not stopping.wait(_CHECK_SECONDS):
+        for service in services:
+            if sentence := service.check():
+                echo(sentence)
+        if time.monotonic() >= due:
+            with contextlib.suppress(Exception):  # the server is being started again; the next round tells it
+                correct()
+            due = time.monotonic() + _RECONCILE_SECONDS
+
+
+def _correct(client: "SyncPrefectClient", home: Home, own_server: bool, why: str = "its process is gone") -> None:
+    ensure_slots(client, "gpu")
+    reconcile(client, home, own_server=own_server, why=why)
+
+
+def _tell_about_the_other(home: Home, echo: Echo) -> None:
+    state = up_state(home)
+    if state is None:
+        echo(f"Another `textmill up` is just starting on {home.root}; it prints the addresses.")
+        return
+    echo(f"`textmill up` already runs on {home.root} (process {state['pid']}, recipe {state['recipe']}):")
+    echo(f"Prefect  {state['prefect_url'] or os.environ.get('PREFECT_API_URL')}")
+    echo(f"MLflow   {state['mlflow_url'] or os.environ.get('MLFLOW_TRACKING_URI')}")
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """An event that SIGINT, SIGTERM and SIGHUP (a closed terminal) set instead of ending the process at once."""
+    stopping = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: stopping.set())
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield stopping
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
