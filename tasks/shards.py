@@ -1,0 +1,59 @@
+"""Map a function over shards: in this process, or in long-lived worker processes that end when this one does."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def map_shards(
+    function: Callable[[Item], Result], items: Sequence[Item], *, workers: int
+) -> Iterator[tuple[int, Result]]:
+    """Yield (number of the item, `function(item)`) as they are done, in any order.
+
+    function: importable by name, with arguments and results that pickle. workers: processes at most, 0 = one per core
+    this process may use. With one worker or one item everything happens here, which for a small corpus is faster than
+    starting an interpreter. An exception in a worker is raised here, and the shards not begun are dropped.
+    """
+    count = min(workers or cores(), len(items))
+    if count <= 1:
+        for number, item in enumerate(items):
+            yield number, function(item)
+        return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+
+    # spawn: a forked copy of a process with threads (Prefect's, Arrow's) may hold a lock that nobody will release
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(count, mp_context=context, initializer=_end_with_parent) as pool:
+        futures = {pool.submit(function, item): number for number, item in enumerate(items)}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _end_with_parent() -> None:
+    """End this worker when its parent is gone: after a kill -9 of a run its workers would wait for work for ever."""
+    import multiprocessing
+    from multiprocessing.connection import wait
+
+    parent: Any = multiprocessing.parent_process()
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,58 @@
+"""Small corpora as artifacts, for the tests of stages that read documents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from data_lake.documents import doc_id, shard_path, write_parquet
+from data_lake.ledger import Tally
+from data_lake.store import Artifact, Lake
+from tasks.stage import Output, StageConfig, stage
+
+
+class GivenConfig(StageConfig):
+    """Texts that become documents `doc-0`, `doc-1`, ... in order, spread over shards."""
+
+    texts: tuple[str, ...] = ()
+    shards: int = 1
+
+
+@stage(version=1, code=[])
+def given(config: GivenConfig, out: Output) -> None:
+    """Write the texts as documents, as clean does."""
+    import pyarrow as pa
+
+    from data_lake.schemas import DOCUMENTS
+
+    tally = Tally()
+    rows = []
+    for number, text in enumerate(config.texts):
+        url = f"http://example.org/{number}"
+        size = len(text.encode())
+        tally.keep(size)
+        rows.append({"doc_id": doc_id(url=url), "url": url, "source": "example.org", "text": text, "n_bytes": size})
+    step = -(-len(rows) // config.shards) or 1
+    for number in range(config.shards):
+        table = pa.Table.from_pylist(rows[number * step : (number + 1) * step], schema=DOCUMENTS)
+        write_parquet(shard_path(out.dir / "documents", number), table)
+    out.ledger(tally.ledger())
+    out.count(documents=len(rows))
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    """An empty lake."""
+    return Lake(tmp_path / "lake")
+
+
+@pytest.fixture
+def given_documents(lake: Lake) -> Callable[..., Artifact]:
+    """`given_documents(texts, shards=1)`: an artifact with these documents."""
+
+    def build(texts: Sequence[str], shards: int = 1) -> Artifact:
+        return given.build(lake, GivenConfig(texts=tuple(texts), shards=shards), {}).artifact
+
+    return build

@@ -1,0 +1,203 @@
+"""The dedup stage: what goes, what stays, and that every document is accounted for."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from data_lake.documents import doc_id, read_documents
+from data_lake.store import Artifact, Lake
+from tasks.dedup import DedupConfig, dedup
+from tasks.stage import Output, local_output
+
+Given = Callable[..., Artifact]
+
+ENGLISH = (
+    "the mill turns and the river runs past the old stone house where the miller lives with seven grey cats".split()
+)
+CHINESE = "水车转动河水流过老石屋磨坊主和七只灰猫住在那里每天清晨他打开闸门让水进来再磨面粉送到镇上去卖"
+
+
+def build(lake: Lake, clean: Artifact, **config: object) -> Artifact:
+    return dedup.build(lake, DedupConfig(**config), {"clean": clean}).artifact
+
+
+def kept(artifact: Artifact) -> set[str]:
+    return {row["url"] for batch in read_documents(artifact.path) for row in batch.to_pylist()}
+
+
+def decided(artifact: Artifact) -> list[dict]:
+    return pq.read_table(artifact.path / "duplicates.parquet").to_pylist()
+
+
+def sentence(seed: int, words: int = 120) -> list[str]:
+    generator = random.Random(seed)
+    return [f"{generator.choice(ENGLISH)}{generator.randrange(50)}" for _ in range(words)]
+
+
+def edited(words: list[str], every: int) -> str:
+    return " ".join("changed" if i % every == every - 1 else word for i, word in enumerate(words))
+
+
+def test_exact_copies_go_and_the_first_stays(lake: Lake, given_documents: Given) -> None:
+    text = " ".join(sentence(1))
+    clean = given_documents([text, "another text altogether, of its own", text, f"  {text}\n", "é", "e\u0301"])
+    made = build(lake, clean, near=False)
+    assert made.counts["exact_duplicates"] == 3
+    # the copy with more white space is the longest, in bytes
+    assert kept(made) == {f"http://example.org/{i}" for i in (1, 3, 5)}
+    assert all(row["method"] == "exact" and row["score"] == 1 and row["removed"] for row in decided(made))
+    assert {row["partner_url"] for row in decided(made)} == {"http://example.org/3", "http://example.org/5"}
+
+
+def test_near_duplicates_go_and_the_longest_stays(lake: Lake, given_documents: Given) -> None:
+    words = sentence(2)
+    longer = [*words, "with", "one", "more", "line"]
+    clean = given_documents([" ".join(words), " ".join(longer), " ".join(sentence(3)), edited(words, 10)])
+    made = build(lake, clean)
+    assert kept(made) == {f"http://example.org/{i}" for i in (1, 2, 3)}  # every tenth word: J5 is far below 0.8
+    (decision,) = [row for row in decided(made) if row["removed"]]
+    assert decision["url"] == "http://example.org/0"
+    assert decision["partner_url"] == "http://example.org/1"
+    assert decision["score"] == pytest.approx(116 / 120)
+    (removed,) = pq.read_table(made.path / "removed").to_pylist()
+    assert (removed["reason"], removed["value"], removed["threshold"]) == ("near_duplicate", decision["score"], 0.8)
+
+
+@pytest.mark.parametrize("n_words", [1, 4, 5, 6])
+def test_short_documents_are_compared_too(lake: Lake, given_documents: Given, n_words: int) -> None:
+    words = sentence(4, n_words)
+    made = build(lake, given_documents([" ".join(words), " ".join(words).upper(), "quite another"]))
+    assert made.counts["near_duplicates"] == 1
+    assert len(kept(made)) == 2
+
+
+def test_documents_without_words_are_not_alike(lake: Lake, given_documents: Given) -> None:
+    made = build(lake, given_documents(["…", "---", "!!", "", "words"]))
+    assert len(kept(made)) == 5
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        CHINESE,
+        "กังหันน้ำหมุนและแม่น้ำไหลผ่านบ้านหินเก่าที่เจ้าของโรงสีอาศัยอยู่กับแมวสีเทาเจ็ดตัวทุกเช้าเขาเปิดประตูน้ำ",
+        "水車が回り川が古い石の家を流れ過ぎるそこに粉屋が七匹の灰色の猫と住んでいる",
+    ],
+)
+def test_scripts_without_spaces(lake: Lake, given_documents: Given, script: str) -> None:
+    generator = random.Random(5)
+    other = "".join(generator.sample(script, len(script)))
+    made = build(lake, given_documents([script * 2, f"{script * 2}。好", other]))
+    assert kept(made) == {"http://example.org/1", "http://example.org/2"}
+
+
+def test_nothing_goes_because_of_a_document_that_goes(lake: Lake, given_documents: Given) -> None:
+    """a ~ b and b ~ c, but not a ~ c: components would remove both b and c; c has no like that stays."""
+    words = sentence(6, 1000)
+    a = [*words, *sentence(7, 20)]
+    b = words[100:] + sentence(8, 10)
+    c = words[200:] + sentence(9, 5)
+    made = build(lake, given_documents([" ".join(text) for text in (a, b, c)]))
+    assert kept(made) == {"http://example.org/0", "http://example.org/2"}
+    assert [row["removed"] for row in decided(made) if row["url"] == "http://example.org/2"] in ([False], [])
+
+
+def test_the_ledger_adds_up_and_samples_are_kept(lake: Lake, given_documents: Given) -> None:
+    words = sentence(10)
+    texts = [
+        " ".join(words),
+        " ".join(words),
+        " ".join([*words, "more"]),
+        *(" ".join(sentence(i)) for i in range(20, 60)),
+    ]
+    made = build(lake, given_documents(texts, shards=3))
+    ledger = made.manifest.ledger
+    assert ledger is not None
+    assert ledger["incoming"]["documents"] == len(texts)
+    assert ledger["incoming"]["bytes"] == sum(len(text) for text in texts)
+    assert {reason: amount["documents"] for reason, amount in ledger["removed"].items()} == {
+        "exact_duplicate": 1,
+        "near_duplicate": 1,
+    }
+    assert dedup.violations(made) == []
+    reasons = {row["reason"] for row in pq.read_table(made.path / "removed").to_pylist()}
+    assert reasons == {"exact_duplicate", "near_duplicate"}
+
+
+def test_all_pairs_agree_with_exact_jaccard(lake: Lake, given_documents: Given) -> None:
+    """Every pair at the threshold is found, no other: against word 5-grams as Python sets, all pairs compared."""
+    generator = random.Random(11)
+    texts = []
+    for family in range(40):
+        words = sentence(100 + family, 150)
+        texts.append(words)
+        for edits in (1, 2, 3, 6, 12):
+            copy = list(words)
+            for place in generator.sample(range(len(copy)), edits):
+                copy[place] = f"edit{generator.randrange(10**6)}"
+            texts.append(copy[: 150 - generator.randrange(5)])
+    made = build(lake, given_documents([" ".join(words) for words in texts]))
+    sets = [{tuple(words[i : i + 5]) for i in range(len(words) - 4)} for words in texts]
+    sizes = [len(" ".join(words)) for words in texts]
+    names = [f"http://example.org/{i}" for i in range(len(texts))]
+    order = sorted(range(len(texts)), key=lambda i: (-sizes[i], doc_id(url=names[i])))
+    staying: list[int] = []
+    for i in order:
+        if all(len(sets[i] & sets[j]) / len(sets[i] | sets[j]) < 0.8 for j in staying):
+            staying.append(i)
+    assert kept(made) == {names[i] for i in staying}
+    assert 60 < len(staying) < len(texts) - 60
+    by_name = dict(zip(names, sets, strict=True))
+    for row in decided(made):
+        a, b = by_name[row["url"]], by_name[row["partner_url"]]
+        assert row["score"] == pytest.approx(len(a & b) / len(a | b))
+
+
+def test_same_bytes_whatever_the_workers_and_shards_resume(lake: Lake, given_documents: Given, tmp_path: Path) -> None:
+    clean = given_documents([" ".join(sentence(i % 30)) for i in range(60)], shards=3)
+    one, two = local_output(tmp_path / "one"), local_output(tmp_path / "two")
+    dedup(DedupConfig(workers=1), one, clean=clean)
+    dedup(DedupConfig(workers=2), two, clean=clean)
+    assert contents(one) == contents(two)
+
+    before = {path: path.stat().st_mtime_ns for path in (two.dir / "signatures").iterdir()}
+    (two.dir / "documents" / "part-00001.parquet").unlink()
+    (two.dir / "signatures" / "part-00002.parquet").unlink()
+    dedup(DedupConfig(workers=1), two, clean=clean)
+    assert contents(one) == contents(two)
+    again = {path: path.stat().st_mtime_ns for path in (two.dir / "signatures").iterdir()}
+    assert [path.name for path in before if before[path] != again[path]] == ["part-00002.parquet"]
+
+
+def contents(out: Output) -> dict[str, bytes]:
+    files = (path for path in out.dir.rglob("*") if path.is_file())
+    return {path.relative_to(out.dir).as_posix(): path.read_bytes() for path in files}
+
+
+def test_a_lost_row_breaks_the_contract(lake: Lake, given_documents: Given) -> None:
+    made = build(lake, given_documents([" ".join(sentence(i)) for i in range(4)]))
+    path = made.path / "documents" / "part-00000.parquet"
+    pq.write_table(pq.read_table(path).slice(1), path)
+    assert any("3 rows, but the stage counted 4" in problem for problem in dedup.violations(made))
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("size", [100, 1000])
+def test_known_pairs_are_found_and_no_others(lake: Lake, given_documents: Given, shared_data: Path, size: int) -> None:
+    """chrisjmccormick/MinHash: articles with planted near-duplicates."""
+    folder = shared_data / "09_near_dup" / "chrisjmccormick__MinHash" / "data"
+    lines = (folder / f"articles_{size}.train").read_text().splitlines()
+    names, texts = zip(*(line.split(" ", 1) for line in lines), strict=True)
+    truth = {frozenset(line.split()) for line in (folder / f"articles_{size}.truth").read_text().splitlines()}
+    made = build(lake, given_documents(texts))
+    by_url = {f"http://example.org/{i}": name for i, name in enumerate(names)}
+    found = {frozenset((by_url[row["url"]], by_url[row["partner_url"]])) for row in decided(made) if row["removed"]}
+    assert found == truth
+    assert made.counts["documents"] == size - len(truth)
+    assert np.all([row["score"] >= 0.8 for row in decided(made) if row["removed"]])
