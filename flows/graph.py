@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from tasks.clean import clean
 from tasks.crawl import crawl
@@ -19,15 +19,15 @@ STAGES: dict[str, Stage] = {
 }
 
 
-def scope(until: str | None = None) -> list[Stage]:
+def scope(until: str | None = None, stages: Mapping[str, Stage] = STAGES) -> list[Stage]:
     """The stages that a run is about, in order: all, or `until` and what it needs."""
     if until is None:
-        return list(STAGES.values())
+        return list(stages.values())
     needed = {until}
-    for name in reversed(STAGES):
+    for name in reversed(stages):
         if name in needed:
-            needed.update(STAGES[name].upstream)
-    return [stage for name, stage in STAGES.items() if name in needed]
+            needed.update(stages[name].upstream)
+    return [stage for name, stage in stages.items() if name in needed]
 
 
 def targets(stages: Iterable[Stage]) -> set[str]:
@@ -37,10 +37,10 @@ def targets(stages: Iterable[Stage]) -> set[str]:
     return {stage.name for stage in stages} - read
 
 
-def downstream(name: str) -> list[str]:
+def downstream(name: str, stages: Mapping[str, Stage] = STAGES) -> list[str]:
     """All stages that read `name`, directly or through others, in order."""
     found: list[str] = []
-    for stage in STAGES.values():
+    for stage in stages.values():
         if set(stage.upstream) & {name, *found}:
             found.append(stage.name)
     return found

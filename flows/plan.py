@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from data_lake.fingerprint import sha256_of
 from data_lake.store import Artifact, Lake, Miss
-from flows.graph import scope, targets
+from flows.graph import STAGES, scope, targets
 from flows.recipe import Recipe
 from tasks.config import flatten
 from tasks.stage import Stage
@@ -43,9 +43,15 @@ class Plan:
         return {"recipe": self.recipe, "stages": [asdict(row) for row in self.rows]}
 
 
-def make_plan(recipe: Recipe, lake: Lake, force: Collection[str] = (), until: str | None = None) -> Plan:
+def make_plan(
+    recipe: Recipe,
+    lake: Lake,
+    force: Collection[str] = (),
+    until: str | None = None,
+    graph: Mapping[str, Stage] = STAGES,
+) -> Plan:
     """Return what `textmill run` with the same arguments would do. Reads the lake; needs no server."""
-    stages = scope(until)
+    stages = scope(until, graph)
     wanted = targets(stages)
     rows: dict[str, Row] = {}
     contents: dict[str, str | None] = {}

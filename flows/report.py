@@ -112,7 +112,7 @@ class Report:
             where = self._link(line.stage, run_id)
             results = headline(line.artifact) if line.artifact else line.why
             rows.append(f"| {line.stage} | {line.status} | {line.seconds:.1f} | {results} | {where} |")
-        compared = [line for line in comparisons(self.lines)]
+        compared = comparisons(self.lines)
         return "\n".join([f"# {self.recipe.name or 'pipeline'}", "", *rows, "", *(f"- {text}" for text in compared)])
 
     def _link(self, stage: str, run_id: str | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -20,10 +20,10 @@ from prefect.tasks import Task, exponential_backoff
 from data_lake.fingerprint import sha256_of
 from data_lake.home import Home, explain
 from data_lake.store import Artifact, Lake
-from flows.graph import scope, targets
+from flows.graph import STAGES, scope, targets
 from flows.plan import may_be_deferred
-from flows.reconcile import hold_flow_lock
 from flows.recipe import Recipe
+from flows.reconcile import hold_flow_lock
 from flows.report import Report
 from tasks.stage import BuildResult, Stage
 from tasks.tracking import Tracker, TrackingWatch
@@ -64,10 +64,11 @@ class PipelineRun:
     recipe: Recipe
     until: str | None = None
     force: Collection[str] = ()
+    graph: Mapping[str, Stage] = field(default_factory=lambda: STAGES)
     home: Home = field(default_factory=Home.from_env)
 
     def __post_init__(self) -> None:
-        stages = scope(self.until)
+        stages = scope(self.until, self.graph)
         self.lake = Lake(self.home.lake)
         self._scope = {stage.name for stage in stages}
         self._targets = targets(stages)
