@@ -1,0 +1,223 @@
+"""Tracking: everything reaches MLflow, once, also after the server or the process went away."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from matplotlib.figure import Figure
+from mlflow import MlflowClient
+
+from data_lake.home import Home
+from data_lake.store import Lake
+from flows.servers import init_mlflow, is_up
+from tasks.journal import unsent
+from tasks.tracking import StageReporter, Tracker, TrackingWatch, flush_spool, mlflow_run_id, quiet, set_champion
+from tests.toy import NumbersConfig, TotalConfig, numbers, squares, total
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated MLflow database: making one takes seconds, copying it none."""
+    home = Home(tmp_path_factory.mktemp("template")).ensure()
+    init_mlflow(home)
+    return home.mlflow_db
+
+
+@pytest.fixture
+def textmill(home: Path, database: Path) -> Home:
+    quiet()
+    made = Home.from_env().ensure()
+    shutil.copy(database, made.mlflow_db)
+    return made
+
+
+def client(home: Home) -> MlflowClient:
+    return MlflowClient(tracking_uri=home.mlflow_uri, registry_uri=home.mlflow_uri)
+
+
+def only_run(home: Home, experiment: str) -> Any:
+    found = client(home).get_experiment_by_name(experiment)
+    assert found is not None
+    (run,) = client(home).search_runs([found.experiment_id])
+    return run
+
+
+class Logger:
+    def info(self, text: str) -> None: ...
+    def log(self, level: int, text: str) -> None: ...
+
+
+def watch(tracker: Tracker) -> TrackingWatch:
+    return TrackingWatch(tracker, logger=Logger(), terminal=False, prefect=False, tags={"prefect.flow_run_id": "f"})  # type: ignore[arg-type]
+
+
+def test_a_run_arrives_whole(textmill: Home) -> None:
+    tracker = Tracker(textmill)
+    run = tracker.start_run("textmill/toy", "first", {"textmill.stage": "toy"}, {"lr": 0.1, "names": ["a", "b"]})
+    for step in range(2500):
+        run.metrics({"loss": 1.0 / (step + 1), "odd name!": step}, step)
+    figure = Figure()
+    figure.subplots().plot([1, 2])
+    reporter = StageReporter(run, progress=None, logger=Logger())  # type: ignore[arg-type]
+    reporter.figure("loss", figure)
+    reporter.table("samples", [{"step": 1, "text": "once"}])
+    run.finish("FINISHED")
+    assert tracker.close() is None
+    assert unsent(textmill.spool) == []
+
+    found = only_run(textmill, "textmill/toy")
+    assert found.info.status == "FINISHED"
+    assert found.data.params == {"lr": "0.1", "names": '["a", "b"]'}
+    history = client(textmill).get_metric_history(found.info.run_id, "loss")
+    assert [metric.step for metric in history] == list(range(2500))
+    assert found.data.metrics["odd name_"] == 2499
+    paths = {a.path for a in client(textmill).list_artifacts(found.info.run_id)}
+    assert paths == {"figures", "samples.json"}
+    assert [a.path for a in client(textmill).list_artifacts(found.info.run_id, "figures")] == ["figures/loss.png"]
+
+
+def test_a_stage_run_carries_its_key_params_headline_and_system_metrics(textmill: Home) -> None:
+    tracker = Tracker(textmill)
+    lake = Lake(textmill.lake)
+    made = numbers.build(lake, NumbersConfig(), {}, watch=watch(tracker)).artifact
+    squared = squares.build(lake, squares.config_type(), {"numbers": made}, watch=watch(tracker)).artifact
+    artifact = total.build(lake, TotalConfig(), {"squares": squared}, watch=watch(tracker)).artifact
+    assert tracker.close() is None
+    run = only_run(textmill, "textmill/total")
+    assert run.data.tags["textmill.artifact"] == artifact.name
+    assert run.data.tags["textmill.upstream.squares"] == squared.name
+    assert run.data.params["modulus"] == "1000"
+    assert run.data.metrics["total"] == 30
+    assert "system/cpu_utilization_percentage" in run.data.metrics
+    assert mlflow_run_id(textmill, artifact) == run.info.run_id
+
+
+def test_what_a_killed_process_logged_is_sent_by_the_next_one(textmill: Home) -> None:
+    code = (
+        "import os, signal\n"
+        "from data_lake.home import Home\n"
+        "from tasks.journal import Journal\n"
+        "home = Home.from_env()\n"
+        "journal = Journal(home.spool)\n"
+        "journal.write('start', experiment='textmill/killed', name='k', tags={}, continues=None)\n"
+        "[journal.write('metrics', values={'loss': s}, step=s) for s in range(50)]\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", code], env=os.environ, check=False)
+    assert result.returncode == -signal.SIGKILL
+    assert flush_spool(textmill) is None
+    run = only_run(textmill, "textmill/killed")
+    assert len(client(textmill).get_metric_history(run.info.run_id, "loss")) == 50
+
+
+def test_a_stage_taken_up_again_goes_on_in_its_run(textmill: Home) -> None:
+    tracker = Tracker(textmill)
+    first = tracker.start_run("textmill/again", "a", {}, {"x": 1})
+    first.metrics({"loss": 3.0}, 1)
+    first.finish("FAILED")
+    second = tracker.start_run("textmill/again", "a", {}, {"x": 1}, continues=first.journal.id)
+    second.metrics({"loss": 2.0}, 2)
+    second.finish("FINISHED")
+    assert tracker.close() is None
+    run = only_run(textmill, "textmill/again")
+    assert run.info.status == "FINISHED"
+    assert [m.value for m in client(textmill).get_metric_history(run.info.run_id, "loss")] == [3.0, 2.0]
+
+
+def test_a_changed_parameter_is_refused_noted_and_stops_nothing(textmill: Home) -> None:
+    tracker = Tracker(textmill)
+    first = tracker.start_run("textmill/params", "a", {}, {"device": "cpu"})
+    first.finish("FAILED")
+    second = tracker.start_run("textmill/params", "a", {}, {"device": "cuda"}, continues=first.journal.id)
+    second.metrics({"loss": 2.0}, 2)
+    second.finish("FINISHED")
+    assert tracker.close() is None
+    assert only_run(textmill, "textmill/params").data.metrics == {"loss": 2.0}
+    assert "device" in (textmill.spool / "refused.log").read_text()
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture
+def servers() -> Iterator[list[subprocess.Popen[bytes]]]:
+    started: list[subprocess.Popen[bytes]] = []
+    yield started
+    for server in started:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def _start_mlflow(home: Home, port: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", home.mlflow_uri, "--workers", "1"]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--artifacts-destination", str(home.mlartifacts)]
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    server = subprocess.Popen(
+        command, env=environment, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    give_up = time.monotonic() + 90
+    while not is_up(f"http://127.0.0.1:{port}/health"):
+        assert time.monotonic() < give_up, "MLflow's server did not start"
+        time.sleep(0.1)
+    return server
+
+
+@pytest.mark.slow
+def test_a_server_that_goes_away_stops_nothing_and_misses_nothing(
+    textmill: Home, port: int, servers: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    monkeypatch.setattr("tasks.tracking.FLUSH_TIMEOUT_SECONDS", 3.0)
+    servers.append(_start_mlflow(textmill, port))
+    tracker = Tracker(textmill)
+    run = tracker.start_run("textmill/away", "a", {}, {})
+    run.metrics({"loss": 0.0}, 0)
+    give_up = time.monotonic() + 30
+    while run.run_id is None and time.monotonic() < give_up:
+        time.sleep(0.05)
+    os.killpg(servers[0].pid, signal.SIGKILL)
+    for step in range(1, 300):
+        run.metrics({"loss": float(step)}, step)
+    figure = Figure()
+    figure.subplots().plot([1, 2])
+    run.file("figures/loss.png", lambda path: figure.savefig(path, format="png"))
+    run.finish("FINISHED")
+    sentence = tracker.close()
+    assert sentence is not None
+    assert "Nothing is lost" in sentence
+    servers.append(_start_mlflow(textmill, port))
+    monkeypatch.setattr("tasks.tracking.FLUSH_TIMEOUT_SECONDS", 60.0)
+    assert flush_spool(textmill) is None
+    found = only_run(textmill, "textmill/away")
+    assert [m.step for m in client(textmill).get_metric_history(found.info.run_id, "loss")] == list(range(300))
+    assert found.info.status == "FINISHED"
+
+
+def test_the_champion_is_a_registered_version_and_an_unknown_artifact_is_a_sentence(textmill: Home) -> None:
+    tracker = Tracker(textmill)
+    lake = Lake(textmill.lake)
+    artifact = numbers.build(lake, NumbersConfig(), {}, watch=watch(tracker)).artifact
+    run = tracker.start_run("textmill/sft", "model", {}, {})
+    run.model("demo-sft", artifact)
+    run.finish("FINISHED")
+    assert tracker.close() is None
+    assert set_champion(textmill, artifact) == "demo-sft version 1"
+    version = client(textmill).get_model_version_by_alias("demo-sft", "champion")
+    assert version.tags["artifact"] == artifact.name
+    other = numbers.build(lake, NumbersConfig(count=2), {}).artifact
+    with pytest.raises(LookupError, match="No registered model belongs to numbers/"):
+        set_champion(textmill, other)
