@@ -1,0 +1,150 @@
+"""The pretrain stage: a GPT from random weights learns to predict the next token of the training split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from model.config import GPTConfig, GPTShape, Optimization, Runtime
+from tasks.stage import Artifact, Execution, Output, PermanentError, StageConfig, stage
+from tasks.training import TRAINING_CODE, curve, model_contract, reporter, write_model
+
+if TYPE_CHECKING:
+    from data_lake.loader import TokenDataset
+    from model.batches import Batch
+    from model.gpt import GPT
+    from model.tokenizer import Tokenizer
+
+
+class SamplesConfig(StageConfig):
+    """The texts that a finished model writes for people to look at."""
+
+    prompts: tuple[str, ...] = Field((), description="texts to go on from; none = the first tokens of held-out windows")
+    count: int = Field(4, ge=0, description="held-out windows to go on from when there are no prompts")
+    prompt_tokens: int = Field(16, ge=1, description="tokens taken from each of these windows")
+    new_tokens: int = Field(64, ge=1, description="tokens to write")
+    temperature: float = Field(0.8, ge=0, description="0 = always the most likely token; 1 = as the model says")
+    top_k: int = Field(50, ge=0, description="draw from the k most likely tokens; 0 = from all")
+    top_p: float = Field(1.0, gt=0, le=1, description="draw from the likeliest tokens that together reach this")
+    seed: int = Field(0, ge=0, description="seed of the drawing")
+
+
+class PretrainConfig(StageConfig):
+    """Which model, and how it learns."""
+
+    model: GPTShape = Field(GPTShape(), description="shape of the network")
+    training: Optimization = Field(Optimization(), description="optimizer, schedule, length and batch of the training")
+    samples: SamplesConfig = Field(SamplesConfig(), description="texts that the finished model writes")
+    runtime: Runtime = Execution(Runtime(), description="hardware, splits and intervals; they never enter the key")
+
+
+@stage(
+    version=1,
+    code=["tasks.pretrain", "data_lake.loader", "data_lake.tokens", *TRAINING_CODE],
+    contract=model_contract,
+    gpu=True,
+)
+def pretrain(config: PretrainConfig, out: Output, tokenize: Artifact, tokenizer: Artifact) -> None:
+    """Train from scratch, or from the newest checkpoint that an interrupted attempt left."""
+    from data_lake.loader import TokenDataset
+    from model.batches import Batch
+    from model.gpt import GPT
+    from model.tokenizer import Tokenizer
+    from model.trainer import Trainer, TrainingDiverged
+
+    words = Tokenizer.load(tokenizer.path)
+    train = TokenDataset(tokenize.path, "train", seq_len=config.model.max_seq_len)
+    held_out = TokenDataset(tokenize.path, "val", seq_len=config.model.max_seq_len)
+    _check_data(config, train, held_out, words)
+
+    settings = config.training
+    model = GPT(GPTConfig(vocab_size=words.vocab_size, **config.model.model_dump())).initialise(settings.seed)
+    epochs = settings.steps * settings.batch_size / len(train)
+    out.info(
+        f"Training {model.count_parameters():,} weights for {settings.steps:,} steps of {settings.batch_size} × "
+        f"{train.seq_len} tokens: {epochs:.2f} epochs of {train.n_tokens:,} tokens."
+    )
+
+    def batch_of(step: int) -> Batch:
+        return Batch.of_windows(train.batch(train.indices(step, settings.batch_size, settings.seed)))
+
+    def validate(model: GPT, step: int, last: bool) -> dict[str, float]:
+        numbers = _validate(config, model, held_out, words, last)
+        out.log({f"validation_{name}": value for name, value in numbers.items()}, step=step)
+        return numbers
+
+    try:
+        trainer = Trainer(
+            model,
+            batch_of,
+            settings,
+            config.runtime,
+            out.work / "checkpoints",
+            validate=validate,
+            report=reporter(out, settings.steps),
+            say=out.info,
+        )
+        history = trainer.fit()
+    except (TrainingDiverged, ValueError) as error:
+        raise PermanentError(str(error)) from error
+
+    final = history.validations[-1]
+    out.metric(
+        train_loss=history.steps[-1]["loss"],
+        validation_loss=final["loss"],
+        validation_perplexity=final["perplexity"],
+        validation_bits_per_byte=final["bits_per_byte"],
+        epochs=epochs,
+    )
+    out.count(steps=settings.steps, tokens=trainer.tokens_seen)
+    out.figure("loss", curve(history, f"pretraining: {model.count_parameters() / 1e6:.1f} M weights"))
+    write_model(out, model, words, _samples(config.samples, model, held_out, words))
+
+
+def _check_data(config: PretrainConfig, train: TokenDataset, held_out: TokenDataset, words: Tokenizer) -> None:
+    """Refuse data of another tokenizer, and splits with less than one window."""
+    for data in (train, held_out):
+        if data.tokenizer_sha256 != words.sha256:
+            raise PermanentError(
+                f"The {data.split} tokens were made with tokenizer {data.tokenizer_sha256[:16]}, but this run's is "
+                f"{words.sha256[:16]}; run the tokenize stage again."
+            )
+        if len(data) == 0:
+            raise PermanentError(
+                f"The {data.split} split has {data.n_tokens:,} tokens, less than one window of "
+                f"{config.model.max_seq_len} + 1; give it more documents, or lower pretrain.model.max_seq_len."
+            )
+
+
+def _validate(
+    config: PretrainConfig, model: GPT, held_out: TokenDataset, words: Tokenizer, last: bool
+) -> dict[str, float]:
+    """Measure the loss on held-out windows: evenly spread ones on the way, all of them at the end."""
+    import numpy as np
+
+    from model.batches import Batch
+    from model.validation import validation_loss
+
+    size = config.training.batch_size
+    count = len(held_out) if last else min(len(held_out), size * config.runtime.validate_batches)
+    chosen = np.linspace(0, len(held_out) - 1, count).round().astype(int)
+    parts = [chosen[start : start + size] for start in range(0, count, size)]
+    return validation_loss(model, (Batch.of_windows(held_out.batch(part)) for part in parts), words.token_bytes())
+
+
+def _samples(config: SamplesConfig, model: GPT, held_out: TokenDataset, words: Tokenizer) -> Iterator[dict[str, Any]]:
+    """Yield prompt and continuation, each with a seed of its own."""
+    from model.generate import Sampling, generate
+
+    if config.prompts:
+        prompts = [[words.bos, *words.encode(text)] for text in config.prompts]
+    else:
+        spread = max(1, len(held_out) // max(1, config.count))
+        windows = range(0, min(len(held_out), spread * config.count), spread)
+        prompts = [held_out.window(i)[: config.prompt_tokens].tolist() for i in windows]
+    for number, prompt in enumerate(prompts):
+        sampling = Sampling(config.temperature, config.top_k, config.top_p, config.seed + number)
+        ids = generate(model, prompt, config.new_tokens, sampling, stop={words.bos, words.eos})
+        yield {"prompt": words.decode(prompt), "continuation": words.decode(ids)}

@@ -1,0 +1,148 @@
+"""What all training stages share: reporting, the curve, samples, the files of a model, and their contract."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.stage import Artifact, Output, PermanentError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from model.gpt import GPT
+    from model.tokenizer import Tokenizer
+    from model.trainer import History, StepReport
+
+TRAINING_CODE = [
+    "tasks.training",
+    "model.batches",
+    "model.checkpoint",
+    "model.config",
+    "model.generate",
+    "model.gpt",
+    "model.layers",
+    "model.losses",
+    "model.optim",
+    "model.schedule",
+    "model.tokenizer",
+    "model.trainer",
+    "model.validation",
+]
+"""The modules that shape a trained model, for the keys of all training stages."""
+
+
+def reporter(out: Output, steps: int) -> Callable[[StepReport], None]:
+    """Return the callback that turns a trainer's reports into logged metrics and progress."""
+
+    def report(now: StepReport) -> None:
+        out.log(now.metrics(), step=now.step)
+        out.progress(now.step, steps, "steps", f"loss {now.loss:.3f}, {now.tokens_per_second:,.0f} tokens/s")
+
+    return report
+
+
+def curve(history: History, title: str) -> Figure:
+    """Draw training and validation loss over the steps."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([p["step"] for p in history.steps], [p["loss"] for p in history.steps], lw=1, label="training")
+    validations = [p for p in history.validations if "loss" in p]
+    if validations:
+        axes.plot([p["step"] for p in validations], [p["loss"] for p in validations], "o-", ms=4, label="validation")
+    axes.set(xlabel="step", ylabel="loss in nats per token", title=title)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
+def write_model(out: Output, model: GPT, tokenizer: Tokenizer, samples: Iterable[Mapping[str, Any]]) -> None:
+    """Write the folder that a model is: weights, config, its tokenizer, samples. It needs nothing else to be used.
+
+    Raises PermanentError when a weight is not finite.
+    """
+    import torch
+
+    from model.checkpoint import save_model
+
+    broken = [name for name, weight in model.state_dict().items() if not torch.isfinite(weight).all()]
+    if broken:
+        raise PermanentError(f"The weights of {', '.join(broken[:3])} are not finite; lower the learning rate.")
+    rows = list(samples)
+    write_jsonl(out.dir / "samples.jsonl", rows)
+    if rows:
+        out.table("samples", rows)
+    tokenizer.save(out.dir / "tokenizer")
+    save_model(model, out.dir, tokenizer_sha256=tokenizer.sha256)
+    out.count(parameters=model.count_parameters())
+
+
+def load_trained(artifact: Artifact, device: str = "cpu") -> tuple[GPT, Tokenizer]:
+    """Load the model of a training stage together with the tokenizer it was trained with."""
+    from model.checkpoint import load_model
+    from model.tokenizer import Tokenizer
+
+    model, described = load_model(artifact.path, device)
+    tokenizer = Tokenizer.load(artifact.path / "tokenizer")
+    if described.get("tokenizer_sha256") != tokenizer.sha256:
+        raise PermanentError(
+            f"{artifact.name} was trained with tokenizer {str(described.get('tokenizer_sha256'))[:16]}, but "
+            f"beside it lies {tokenizer.sha256[:16]}; build the stage {artifact.stage} again."
+        )
+    return model, tokenizer
+
+
+def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write one JSON object per line; the file appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    with open(part, "w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    os.replace(part, path)
+
+
+def forget_checkpoints(folder: Path) -> None:
+    """Delete checkpoints that no later step needs."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def model_contract(artifact: Artifact) -> Iterator[str]:
+    """A trained model is all there, numbers are finite, and its vocabulary is its tokenizer's.
+
+    Reads the headers only, so that checking a hit needs neither torch nor the weights.
+    """
+    described = json.loads((artifact.path / "model.json").read_text())
+    tokenizer = json.loads((artifact.path / "tokenizer" / "tokenizer.json").read_text())
+    if described.get("tokenizer_sha256") != tokenizer["sha256"]:
+        yield (
+            f"model.json names tokenizer {str(described.get('tokenizer_sha256'))[:16]}, but the folder holds "
+            f"{tokenizer['sha256'][:16]}."
+        )
+    vocab_size = described["config"]["vocab_size"]
+    if vocab_size != tokenizer["vocab_size"]:
+        yield f"The model has {vocab_size:,} token ids, its tokenizer {tokenizer['vocab_size']:,}."
+    rows = safetensors_header(artifact.path / "model.safetensors")["embed_tokens.weight"]["shape"][0]
+    if rows != vocab_size:
+        yield f"The embedding has {rows:,} rows, but the vocabulary {vocab_size:,} ids."
+    for name in ("train_loss", "validation_loss", "validation_bits_per_byte"):
+        value = artifact.metrics.get(name, math.nan)
+        if value is None or not math.isfinite(value):
+            yield f"The metric {name} is {value}, not a number."
+    if not artifact.counts.get("steps"):
+        yield "No optimizer step was counted."
+
+
+def safetensors_header(path: Path) -> dict[str, Any]:
+    """Return the table of contents of a safetensors file: {tensor: {dtype, shape, data_offsets}}."""
+    with open(path, "rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        return json.loads(file.read(length))
