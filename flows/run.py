@@ -1,0 +1,78 @@
+"""Starts a run from the command line: servers, then the flow, then what became of it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from data_lake.home import Home, HomeError, explain
+from flows.recipe import Recipe
+from flows.servers import Connection, ServerError, connect
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What became of a run; `problem` is a sentence when it failed."""
+
+    ok: bool
+    problem: str | None
+    prefect_url: str | None
+    mlflow_url: str | None
+
+
+def run_pipeline(recipe: Recipe, until: str | None = None, force: Collection[str] = ()) -> RunResult:
+    """Run the pipeline in this process, as the Prefect flow `pipeline`."""
+    return _run("pipeline", recipe, until=until, force=list(force))
+
+
+def rerun_stage(recipe: Recipe, stage: str, downstream: bool, force: bool) -> RunResult:
+    """Run one stage again in this process, as the Prefect flow `stage-<name>`, as the UI would."""
+    return _run(stage, recipe, downstream=downstream, force=force)
+
+
+def _run(which: str, recipe: Recipe, **arguments: object) -> RunResult:
+    home = Home.from_env()
+    connection: Connection | None = None
+    try:
+        home.ensure()
+        connection = connect(home)
+        connection.apply()
+        # The imports take as long as the server's start; side by side they cost once.
+        pipeline_module = importlib.import_module("flows.pipeline")
+        connection.wait()
+        _mark_dead_runs(connection)
+        if which == "pipeline":
+            pipeline_module.pipeline(config=recipe, **arguments)
+        else:
+            flow = importlib.import_module("flows.stages").STAGE_FLOWS[which]
+            flow(config=recipe.config(which), recipe=recipe, **arguments)
+    except (HomeError, ServerError) as error:
+        return _result(connection, str(error.args[-1]))
+    except OSError as error:
+        return _result(connection, explain(error, home.root))
+    except Exception as error:  # the flow has said all it knows in its log; the command says the sentence
+        return _result(connection, str(error) or type(error).__name__)
+    finally:
+        if connection is not None:
+            connection.close()
+    return _result(connection, None)
+
+
+def _mark_dead_runs(connection: Connection) -> None:
+    """Runs that were killed since the last command are shown as crashed, not as running for ever."""
+    from prefect.client.orchestration import get_client
+
+    from flows.reconcile import reconcile
+
+    try:
+        with get_client(sync_client=True) as client:
+            reconcile(client, connection.home, own_server=connection.origin != "user")
+    except Exception as error:  # a tidy-up that fails must not stop a run
+        print(f"! Runs that were killed could not be marked as crashed: {error}", file=sys.stderr)
+
+
+def _result(connection: Connection | None, problem: str | None) -> RunResult:
+    prefect_url = connection.ui_url if connection and connection.origin != "embedded" else None
+    return RunResult(problem is None, problem, prefect_url, connection.mlflow_url if connection else None)
