@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:  # pyarrow is imported where it is used: `textmill plan` imports this module and needs none of it
     import pyarrow as pa
@@ -76,17 +76,27 @@ class ShardWriter:
     """Writes rows of one schema as folder/part-00000.parquet, ...; each shard appears whole or not at all.
 
     Use as a context manager; an exception inside leaves the finished shards and nothing half-written. With no row at
-    all one empty shard is written, so that readers find the schema.
+    all one empty shard is written, so that readers find the schema. Memory: one row group.
     """
 
-    def __init__(self, folder: Path, schema: pa.Schema, *, shard_bytes: int = 256 << 20, first: int = 0) -> None:
-        self.folder, self.schema, self.shard_bytes = folder, schema, shard_bytes
+    def __init__(
+        self,
+        folder: Path,
+        schema: pa.Schema,
+        *,
+        shard_bytes: float = 256 << 20,
+        row_group_bytes: int = 16 << 20,
+        first: int = 0,
+    ) -> None:
+        self.folder, self.schema = folder, schema
         self.rows = 0
+        self._shard_bytes, self._row_group_bytes = shard_bytes, row_group_bytes
         self._number = self._first = first
-        self._tables: list[pa.Table] = []
+        self._file: IO[bytes] | None = None
+        self._parquet: Any = None
+        self._nbytes = 0  # of the open shard, as Arrow
         self._pending: list[dict[str, Any]] = []
         self._pending_bytes = 0
-        self._nbytes = 0
 
     def __enter__(self) -> ShardWriter:
         return self
@@ -94,6 +104,18 @@ class ShardWriter:
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is None:
             self.close()
+        elif self._file is not None:
+            self._file.close()
+            self._part.unlink(missing_ok=True)
+
+    @property
+    def path(self) -> Path:
+        """The shard that the next row goes to, where the row group in memory does not fill it."""
+        return shard_path(self.folder, self._number)
+
+    @property
+    def _part(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.part")
 
     def write(self, row: dict[str, Any]) -> None:
         """Add one row; keys that the schema does not have are an error, missing ones are null."""
@@ -104,19 +126,19 @@ class ShardWriter:
             )
         self._pending.append(row)
         self._pending_bytes += sum(len(value) for value in row.values() if isinstance(value, (str, bytes)))
-        if len(self._pending) >= 1024 or self._pending_bytes >= 16 << 20:
+        if len(self._pending) >= 65_536 or self._pending_bytes >= self._row_group_bytes:
             self._gather()
 
     def write_table(self, table: pa.Table) -> None:
-        """Add a table of the writer's schema."""
+        """Add a table of the writer's schema as a row group."""
         self._gather()
         self._append(table)
 
     def close(self) -> None:
         """Write what is left."""
         self._gather()
-        if self._tables or self._number == self._first:
-            self._flush()
+        if self._parquet is not None or self._number == self._first:
+            self._roll()
 
     def _gather(self) -> None:
         import pyarrow as pa
@@ -126,20 +148,34 @@ class ShardWriter:
             self._pending, self._pending_bytes = [], 0
             self._append(table)
 
+    def _open(self) -> None:
+        import pyarrow.parquet as pq
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._file = open(self._part, "wb")  # noqa: SIM115 (open over many calls; __exit__ closes it)
+        self._parquet = pq.ParquetWriter(self._file, self.schema, compression="zstd")
+
     def _append(self, table: pa.Table) -> None:
-        self._tables.append(table.cast(self.schema))
+        if self._parquet is None:
+            self._open()
+        self._parquet.write_table(table.cast(self.schema), row_group_size=max(1, table.num_rows))
         self._nbytes += table.nbytes
         self.rows += table.num_rows
-        if self._nbytes >= self.shard_bytes:
-            self._flush()
+        if self._nbytes >= self._shard_bytes:
+            self._roll()
 
-    def _flush(self) -> None:
-        import pyarrow as pa
-
-        table = pa.concat_tables(self._tables) if self._tables else self.schema.empty_table()
-        write_parquet(shard_path(self.folder, self._number), table)
+    def _roll(self) -> None:
+        if self._parquet is None:
+            self._open()
+        assert self._file is not None
+        self._parquet.close()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        os.replace(self._part, self.path)
         self._number += 1
-        self._tables, self._nbytes = [], 0
+        self._file = self._parquet = None
+        self._nbytes = 0
 
 
 def read_documents(

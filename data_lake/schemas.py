@@ -28,6 +28,7 @@ PAGES = pa.schema(
         pa.field("fetched_at", TIMESTAMP),  # first time this payload was seen; null for files
         pa.field("file", pa.string()),  # WARC or record file inside the artifact
         pa.field("offset", pa.int64()),  # of the response record in `file`, or the row
+        pa.field("length", pa.int64()),  # bytes of that record; null for rows
         pa.field("depth", pa.int32()),  # links from a seed
         pa.field("etag", pa.string()),
         pa.field("last_modified", pa.string()),

@@ -47,7 +47,7 @@ def test_impossible_fractions_are_refused():
 
 
 def test_shards_are_cut_by_size_and_read_in_order(tmp_path):
-    with ShardWriter(tmp_path / "documents", schemas.DOCUMENTS, shard_bytes=200_000) as writer:
+    with ShardWriter(tmp_path / "documents", schemas.DOCUMENTS, shard_bytes=200_000, row_group_bytes=100_000) as writer:
         for number in range(3000):
             writer.write(row(number, "x" * 100))
     assert len(shards(tmp_path / "documents")) == 2
@@ -73,17 +73,19 @@ def test_no_rows_still_leave_the_schema(tmp_path):
 
 def test_a_failure_leaves_no_shard(tmp_path):
     def rows():
-        yield row(1)
+        yield row(1, "x" * 2000)
+        yield row(2)
         raise RuntimeError
 
     def write():
-        with ShardWriter(tmp_path / "documents", schemas.DOCUMENTS) as writer:
+        with ShardWriter(tmp_path / "documents", schemas.DOCUMENTS, row_group_bytes=1000) as writer:
             for item in rows():
                 writer.write(item)
 
     with pytest.raises(RuntimeError):
         write()
     assert shards(tmp_path / "documents") == []
+    assert list((tmp_path / "documents").iterdir()) == []
     with pytest.raises(FileNotFoundError, match="documents"):
         list(read_documents(tmp_path))
 

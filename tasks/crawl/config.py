@@ -1,0 +1,127 @@
+"""The crawl's config: where it may go, how politely, and what it keeps."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from tasks.config import Execution, StageConfig
+from tasks.crawl.urls import canonical, host_of
+
+PYDOC_HOST = "python-docs.localhost"
+
+
+class FieldNames(StageConfig):
+    """Which columns of a row (jsonl, parquet) hold what."""
+
+    text: str = Field("text", description="column that holds the document's text (or HTML, see `mime`)")
+    id: str = Field("id", description="column that holds the row's own id; used for doc_id where there is no URL")
+    url: str = Field("url", description="column that holds the URL the text came from")
+    title: str = Field("title", description="column that holds the title")
+    date: str = Field("fetched_at", description="column that holds the date of fetching (timestamp or ISO 8601)")
+    mime: str = Field("text/plain", description="MIME type of the text column: text/plain or text/html")
+
+
+class CrawlConfig(StageConfig):
+    """Sources of raw pages: web sites, files, or Python's own documentation server."""
+
+    server: Literal["none", "pydoc"] = Field(
+        "none", description="start a server to crawl: `pydoc` is the documentation server that ships with Python"
+    )
+    seeds: tuple[str, ...] = Field((), description="URLs to start from")
+    sitemaps: bool = Field(False, description="also start from the sitemaps that robots.txt names")
+    paths: tuple[str, ...] = Field(
+        (), description="files to take in (globs; txt, md, html, jsonl, parquet, warc, also .gz)"
+    )
+    fields: FieldNames = Field(FieldNames(), description="columns of the rows in jsonl and parquet files")
+
+    hosts: tuple[str, ...] = Field(
+        (), description="hosts that may be visited, `*.example.org` with all below it; empty = the hosts of the seeds"
+    )
+    include: tuple[str, ...] = Field((), description="regexes; a URL must match one of them somewhere; empty = all")
+    exclude: tuple[str, ...] = Field((), description="regexes; a URL that matches one of them is not visited")
+    max_depth: int = Field(20, ge=0, description="links between a seed and a page, at most")
+    max_pages: int = Field(10_000, ge=1, description="pages to keep, at most")
+    max_megabytes: int = Field(10_000, ge=1, description="bodies to keep in all, in MB of 10^6 bytes")
+    mime: tuple[str, ...] = Field(
+        ("text/html", "application/xhtml+xml", "text/plain", "text/markdown"), description="MIME types that are kept"
+    )
+    max_page_megabytes: float = Field(
+        8.0, gt=0, le=1024, description="body of one page, also once decompressed, or one record of a file, in MB"
+    )
+    max_file_megabytes: int = Field(
+        20_000, ge=1, description="one source file once decompressed, in MB; the rest of a longer one is not read"
+    )
+    digest_ignore: tuple[str, ...] = Field(
+        (), description="regexes; what they match does not count when a page is compared with its older self"
+    )
+    obey_robots: bool = Field(True, description="obey robots.txt (RFC 9309), Crawl-delay and robots meta tags")
+    user_agent: str = Field(
+        "textmill/0.1 (+https://pypi.org/project/textmill)",
+        min_length=3,
+        pattern=r"^[\x20-\x7e]+$",
+        description="who we say we are; robots.txt is read for the part before the slash",
+    )
+    allow_private_hosts: tuple[str, ...] = Field(
+        (), description="hosts that may resolve to private or loopback addresses; all others are refused there"
+    )
+    resolve: dict[str, tuple[str, ...]] = Field(
+        {}, description="addresses (ip:port) that a host name stands for instead of asking DNS, as `curl --resolve`"
+    )
+
+    delay: float = Execution(
+        1.0, ge=0, description="seconds between the starts of two requests to one host; a longer Crawl-delay wins"
+    )
+    max_crawl_delay: float = Execution(30.0, ge=0, description="seconds; a longer Crawl-delay is shortened to this")
+    concurrency: int = Execution(16, ge=1, le=1024, description="requests under way at once")
+    per_host: int = Execution(1, ge=1, le=64, description="requests under way at once to one host")
+    page_seconds: float = Execution(30.0, gt=0, description="seconds for one page from connection to last byte")
+    tries: int = Execution(4, ge=1, le=20, description="attempts at a page that fails in a way that may pass")
+    backoff: float = Execution(
+        1.0, gt=0, description="seconds before the first repetition; doubles each time, up to 5 minutes, with jitter"
+    )
+    max_age: float | None = Execution(
+        None, ge=0, description="seconds after which the sources are visited again; empty = never"
+    )
+    server_processes: int = Execution(2, ge=1, le=16, description="processes of the `server`, if one is started")
+    warc_megabytes: int = Execution(512, ge=1, description="size at which a WARC file is closed, in MB")
+
+    @field_validator("seeds")
+    @classmethod
+    def _canonical_seeds(cls, seeds: tuple[str, ...]) -> tuple[str, ...]:
+        for seed in seeds:
+            if canonical(seed) is None:
+                raise ValueError(f"{seed!r} is no http(s) URL without credentials, such as https://example.org/docs/")
+        return seeds
+
+    @field_validator("include", "exclude", "digest_ignore")
+    @classmethod
+    def _regexes(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+        return patterns
+
+    @field_validator("resolve")
+    @classmethod
+    def _addresses(cls, resolve: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        for host, addresses in resolve.items():
+            for address in addresses:
+                if not re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[0-9.]+):\d{1,5}", address):
+                    raise ValueError(f"{address!r} for {host} is no ip:port, such as 127.0.0.1:8000")
+        return resolve
+
+    @property
+    def all_seeds(self) -> tuple[str, ...]:
+        """The seeds, and the front pages of the server that is started."""
+        pydoc = [f"http://{PYDOC_HOST}/{page}.html" for page in ("index", "topics", "keywords")]
+        return (*self.seeds, *(pydoc if self.server == "pydoc" else ()))
+
+    @property
+    def all_hosts(self) -> tuple[str, ...]:
+        """The hosts that may be visited."""
+        return self.hosts or tuple(sorted({host_of(canonical(seed) or "") for seed in self.all_seeds}))
