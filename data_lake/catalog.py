@@ -1,0 +1,264 @@
+"""The catalog: read-only SQL over the lake, in place, with DuckDB.
+
+Views over manifests, one row for each artifact unless said otherwise:
+    artifacts   what is in the lake          lineage   one row per upstream of an artifact
+    files       one row per file             ledger    one row per account: incoming, kept, rewritten, removed by reason
+    metrics     one row per count or metric  runs      when, where and by which run it was built
+Views over Parquet files; each row names its `stage` and `artifact`:
+    pages       URLs that a crawl met        documents     the corpus with its text
+    removed     what a stage took out, why   duplicates    decisions of a deduplication
+    tokens      the index of tokenised documents
+They show the newest artifact of each stage. Only `documents` would count a corpus twice that way (clean and dedup both
+hold it), so it shows the newest artifact of the last such stage. The same name with `all_` before it shows every
+artifact in the lake.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_lake.store import KEY_LENGTH, Artifact, Lake
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+BATCH_ROWS = 1024
+# Which files of an artifact belong to a view: whole relative path, or the folder of its shards.
+PARQUET_VIEWS = {
+    "pages": "pages.parquet",
+    "documents": "documents",
+    "removed": "removed",
+    "duplicates": "duplicates.parquet",
+    "tokens": "documents.parquet",
+}
+
+
+class QueryError(Exception):
+    """A query that cannot be answered; the message is a sentence for the one who wrote it."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """Column names, and the rows as they come out of the query."""
+
+    columns: list[str]
+    rows: Iterator[tuple[Any, ...]]
+
+
+class Catalog:
+    """A DuckDB in memory whose views read the lake, and nothing else on the machine."""
+
+    def __init__(self, lake: Lake) -> None:
+        self.lake = lake
+        self.missing: list[str] = []  # files that a manifest names and the disk does not have
+        self._artifacts = lake.artifacts()
+        self._connection = self._connect()
+
+    def query(self, sql: str) -> Result:
+        """Run one SELECT (or EXPLAIN, DESCRIBE, SHOW, SUMMARIZE). Raises QueryError."""
+        import duckdb
+
+        try:
+            statements = self._connection.extract_statements(sql)
+            if len(statements) != 1:
+                raise QueryError(f"Give one SQL statement; these are {len(statements)}.")
+            kind = statements[0].type
+            if kind not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
+                raise QueryError(f"SQL only reads the lake: SELECT is allowed, {kind.name} is not.")
+            reader = self._connection.sql(statements[0]).to_arrow_reader(BATCH_ROWS)  # type: ignore[arg-type]
+        except (duckdb.Error, RuntimeError, UnicodeEncodeError) as error:
+            raise QueryError(self._explained(error)) from error
+        return Result(list(reader.schema.names), self._rows(reader))
+
+    def views(self) -> list[str]:
+        """Names that a query can read from."""
+        return [name for (name,) in self._connection.execute("SHOW TABLES").fetchall()]
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._connection.close()
+
+    def __enter__(self) -> Catalog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- building the views --------------------------------------------------------------------------------------------
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        import duckdb
+
+        connection = duckdb.connect(":memory:")
+        allowed: list[str] = []
+        for name, rows in _manifest_tables(self._artifacts).items():
+            _create_table(connection, name, rows)
+        for view, place in PARQUET_VIEWS.items():
+            holders = [(a, files) for a in self._artifacts if (files := self._files(a, place))]
+            shown = _newest(holders, self._artifacts, last_stage_only=view == "documents")
+            for name, chosen in ((view, shown), (f"all_{view}", holders)):
+                if chosen:
+                    connection.execute(f"CREATE VIEW {name} AS {_select(chosen)}")
+                else:
+                    _create_table(connection, name, _empty(view))
+            allowed += [path for _, files in holders for path in files]
+        # The order matters: the views are made, then nothing but their files can be read, then nothing can be set.
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(f"SET allowed_paths = {_literal(allowed)}")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        return connection
+
+    def _files(self, artifact: Artifact, place: str) -> list[str]:
+        """The artifact's files of a view that are there; those that are not are noted in `missing`."""
+        names = [n for n in artifact.files if n == place or (n.startswith(f"{place}/") and n.endswith(".parquet"))]
+        there = [name for name in names if (artifact.path / name).is_file()]
+        self.missing += [f"{artifact.name}/{name}" for name in names if name not in there]
+        return [str(artifact.path / name) for name in there]
+
+    # -- answering -----------------------------------------------------------------------------------------------------
+
+    def _rows(self, reader: pa.RecordBatchReader) -> Iterator[tuple[Any, ...]]:
+        import duckdb
+        import pyarrow as pa
+
+        try:
+            for batch in reader:
+                # Not to_pylist: a query may name two columns alike.
+                yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            raise QueryError(self._explained(error)) from error
+
+    def _explained(self, error: Exception) -> str:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip() and not set(line) <= set(" ^")]
+        text = " ".join(line for line in lines if not line.startswith("LINE "))
+        text = f"The query cannot be answered: {text.rstrip('.')}."
+        if "parquet" in text.lower() or "magic bytes" in text:
+            text += " A file of the lake is damaged; `textmill run` finds it and builds it again."
+        if text.startswith("The query cannot be answered: Catalog Error: Table"):
+            text += f" There are: {', '.join(self.views())}."
+        return text
+
+
+def _create_table(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
+    connection.register("_rows", rows)
+    connection.execute(f"CREATE TABLE {name} AS SELECT * FROM _rows")
+    connection.unregister("_rows")
+
+
+def _select(holders: list[tuple[Artifact, list[str]]]) -> str:
+    return " UNION ALL BY NAME ".join(
+        f"SELECT {_literal(artifact.stage)} AS stage, {_literal(artifact.name)} AS artifact, * "
+        f"FROM read_parquet({_literal(files)})"
+        for artifact, files in holders
+    )
+
+
+def _newest(
+    holders: list[tuple[Artifact, list[str]]], everything: list[Artifact], *, last_stage_only: bool
+) -> list[tuple[Artifact, list[str]]]:
+    """The first (newest) holder of each stage; or only that of the stage which reads the others."""
+    by_stage: dict[str, tuple[Artifact, list[str]]] = {}
+    for artifact, files in holders:
+        by_stage.setdefault(artifact.stage, (artifact, files))
+    if not last_stage_only:
+        return list(by_stage.values())
+    read = {upstream for a in everything if a.stage in by_stage for upstream in a.manifest.upstream}
+    return [holder for stage, holder in by_stage.items() if stage not in read][:1]
+
+
+def _manifest_tables(artifacts: list[Artifact]) -> dict[str, pa.Table]:
+    """The tables that come from manifests alone."""
+    import pyarrow as pa
+
+    text, whole, real, time = pa.string(), pa.int64(), pa.float64(), pa.timestamp("us", tz="UTC")
+    newest = {a.stage: a.name for a in reversed(artifacts)}
+    columns: dict[str, dict[str, pa.DataType]] = {
+        "artifacts": {
+            "artifact": text, "stage": text, "key": text, "newest": pa.bool_(), "finished_at": time, "seconds": real,
+            "files": whole, "bytes": whole, "reason": text, "content": text, "adopted_from": text, "path": text,
+        },
+        "files": {"artifact": text, "stage": text, "path": text, "bytes": whole, "sha256": text},
+        "metrics": {"artifact": text, "stage": text, "kind": text, "name": text, "value": real},
+        "lineage": {"artifact": text, "stage": text, "upstream": text, "upstream_stage": text, "content": text},
+        "ledger": {
+            "artifact": text, "stage": text, "entry": text, "reason": text, "documents": whole, "bytes": whole,
+            "tokens": whole,
+        },
+        "runs": {
+            "artifact": text, "stage": text, "started_at": time, "finished_at": time, "seconds": real,
+            "mlflow_run_id": text, "prefect_flow_run_id": text, "git_commit": text, "config": text,
+        },
+    }  # fmt: skip
+    rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in columns}
+    for a in artifacts:
+        m = a.manifest
+        head = (a.name, a.stage)
+        rows["artifacts"].append(
+            (*head, a.key, newest[a.stage] == a.name, m.finished_at, m.seconds, len(m.files), m.total_bytes, m.reason,
+             m.content, m.adopted_from, str(a.path))
+        )  # fmt: skip
+        rows["files"] += [(*head, path, entry.size, entry.sha256) for path, entry in m.files.items()]
+        rows["metrics"] += [(*head, "count", name, float(value)) for name, value in m.counts.items()]
+        rows["metrics"] += [(*head, "metric", name, value) for name, value in m.metrics.items()]
+        rows["lineage"] += [
+            (*head, f"{stage}/{entry.key[:KEY_LENGTH]}", stage, entry.content) for stage, entry in m.upstream.items()
+        ]
+        rows["ledger"] += [(*head, *account) for account in _accounts(m.ledger)]
+        rows["runs"].append(
+            (*head, m.started_at, m.finished_at, m.seconds, m.runs.get("mlflow_run_id"),
+             m.runs.get("prefect.flow_run_id"), _git_commit(m.provenance), json.dumps(m.payload.get("config")))
+        )  # fmt: skip
+    return {name: _table(columns[name], rows[name]) for name in columns}
+
+
+def _table(columns: dict[str, pa.DataType], rows: list[tuple[Any, ...]]) -> pa.Table:
+    import pyarrow as pa
+
+    values = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
+    arrays = [pa.array(list(column), kind) for column, kind in zip(values, columns.values(), strict=True)]
+    return pa.table(arrays, names=list(columns))
+
+
+def _accounts(ledger: dict[str, Any] | None) -> Iterable[tuple[str, str | None, int, int, int]]:
+    """(entry, reason, documents, bytes, tokens) of each account of a stored ledger."""
+    if ledger is None:
+        return
+    named = [(entry, None, ledger.get(entry)) for entry in ("incoming", "kept", "rewritten")]
+    named += [("removed", reason, amount) for reason, amount in ledger.get("removed", {}).items()]
+    for entry, reason, amount in named:
+        if amount is not None:
+            yield entry, reason, amount["documents"], amount["bytes"], amount["tokens"]
+
+
+def _git_commit(provenance: dict[str, Any]) -> str | None:
+    git = provenance.get("git")
+    return git.get("commit") if isinstance(git, dict) else provenance.get("git_commit")
+
+
+def _empty(view: str) -> pa.Table:
+    """A table without rows and with the columns that the view has when there is something to see."""
+    import pyarrow as pa
+
+    from data_lake import schemas
+
+    named = {
+        "pages": schemas.PAGES,
+        "documents": schemas.DOCUMENTS,
+        "removed": schemas.REMOVED,
+        "duplicates": schemas.DUPLICATES,
+        "tokens": pa.schema([("doc_id", pa.string()), ("split", pa.string()), ("n_tokens", pa.int64())]),
+    }
+    return pa.schema([("stage", pa.string()), ("artifact", pa.string()), *named[view]]).empty_table()
+
+
+def _literal(value: str | Path | list[str]) -> str:
+    """A SQL literal: text, or a list of texts."""
+    if isinstance(value, list):
+        return "[" + ", ".join(_literal(item) for item in value) + "]"
+    return "'" + str(value).replace("'", "''") + "'"

@@ -1,0 +1,133 @@
+"""The terminal: data on stdout, notes on stderr, faults as one sentence with the right exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+PIPE_WIDTH = 200  # a table in a pipe has no terminal whose width it must fit
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class UserError(Exception):
+    """Something that the user asked for and that cannot be had; the message is a sentence that says the way out."""
+
+
+def output() -> Console:
+    """The console for data: stdout."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False, soft_wrap=False)
+
+
+def note(text: str) -> None:
+    """Print a line for people on stderr, so that stdout stays clean for data."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def print_json(data: Any) -> None:
+    """Print data for programs: JSON, and nothing else on stdout."""
+    print(json.dumps(data, indent=2, ensure_ascii=False, default=str, allow_nan=False))
+
+
+def table(title: str, columns: Sequence[str], numbers: Sequence[str] = ()) -> Table:
+    """Return an empty table; the columns in `numbers` are set to the right and never cut."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        if column in numbers:
+            made.add_column(column, justify="right", no_wrap=True)
+        else:
+            made.add_column(column, overflow="fold")
+    return made
+
+
+def in_sentences(command: Callable[P, R]) -> Callable[P, R]:
+    """Make every fault of a command a sentence on stderr and an exit code: 2 for what the user can correct in the
+    command or the recipe, 1 for what failed, 130 for Ctrl-C."""
+
+    @functools.wraps(command)
+    def run(*arguments: P.args, **named: P.kwargs) -> R:
+        try:
+            return command(*arguments, **named)
+        except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
+            raise
+        except KeyboardInterrupt:
+            note("\nStopped. What is finished is kept; the same command goes on from there.")
+            raise typer.Exit(INTERRUPTED) from None
+        except Exception as error:
+            _fail(error)
+
+    return run
+
+
+def _fail(error: Exception) -> NoReturn:
+    from data_lake.catalog import QueryError
+    from data_lake.home import Home, HomeError, explain
+    from flows.recipe_errors import RecipeError
+
+    if isinstance(error, RecipeError | UserError | QueryError):
+        note(str(error))
+        raise typer.Exit(WRONG_USAGE) from error
+    if isinstance(error, HomeError):
+        note(error.strerror or str(error))
+    elif isinstance(error, OSError) and error.errno is not None:
+        note(explain(error, Home.from_env().root))
+    elif type(error).__module__.partition(".")[0] in ("flows", "tasks", "data_lake", "model"):
+        note(str(error))  # our own errors are sentences already
+    else:
+        note(f"textmill met a fault that it did not expect: {type(error).__name__}: {error}{_kept_traceback(error)}")
+    raise typer.Exit(FAILED) from error
+
+
+def _kept_traceback(error: Exception) -> str:
+    """Write the traceback where a report of the fault can quote it; return the words that say where."""
+    import traceback
+
+    from data_lake.home import Home
+
+    with contextlib.suppress(OSError):
+        logs = Home.from_env().logs
+        logs.mkdir(parents=True, exist_ok=True)
+        path = logs / f"fault-{os.getpid()}.txt"
+        path.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="replace")
+        return f"\nIts traceback is in {path}."
+    return ""
+
+
+def examples(*commands: str) -> str:
+    """Return the closing lines of a command's --help: one example a line (typer joins lines that no blank parts)."""
+    return "\n\n".join(["Examples:", *(f"  {command}" for command in commands)])
+
+
+def age(seconds: float) -> str:
+    """Return a length of time in its largest unit, as in '3 h'."""
+    for size, unit in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
+
+
+def size(n_bytes: float) -> str:
+    """Return a number of bytes in a readable unit (powers of 1000)."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if n_bytes < 1000:
+            return f"{n_bytes:.0f} {unit}" if unit == "B" else f"{n_bytes:.1f} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:.1f} TB"
