@@ -31,9 +31,14 @@ class TokenShardError(ValueError):
 
 @dataclass(frozen=True)
 class ShardInfo:
-    """What a token shard says about itself, in its Parquet metadata."""
+    """What a token shard says about itself, in its Parquet metadata.
+
+    n_tokens without padding; n_bos of them open a document; max_id is the largest of them, -1 if there are none.
+    """
 
     n_tokens: int
+    n_bos: int
+    max_id: int
     seq_len: int
     dtype: str
     vocab_size: int
@@ -51,6 +56,25 @@ class ShardInfo:
     def row_bytes(self) -> int:
         """Bytes per row of `seq_len` tokens."""
         return self.itemsize * self.seq_len
+
+
+def document_index_schema() -> Any:
+    """Return the schema of a tokenize artifact's documents.parquet: where each document lies in its split's stream.
+
+    Document i of split s is `TokenDataset(artifact, s).tokens(first_token, first_token + n_tokens)`, its BOS included.
+    """
+    import pyarrow as pa
+
+    fields = [
+        pa.field("doc_id", pa.string(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("first_token", pa.int64(), nullable=False),
+        pa.field("n_tokens", pa.int64(), nullable=False),
+        pa.field("n_bytes", pa.int64(), nullable=False),
+        pa.field("url", pa.string()),
+        pa.field("source", pa.string(), nullable=False),
+    ]
+    return pa.schema(fields)
 
 
 def token_dtype(vocab_size: int) -> np.dtype[Any]:
@@ -76,11 +100,12 @@ class TokenShardWriter:
         pad: int,
     ) -> None:
         self.path = path
-        self.n_tokens = 0
         self._scratch = path.with_name(path.name + ".tmp")
         self._dtype = token_dtype(vocab_size)
         self._info = ShardInfo(
             n_tokens=0,
+            n_bos=0,
+            max_id=-1,
             seq_len=seq_len,
             dtype=self._dtype.name,
             vocab_size=vocab_size,
@@ -91,13 +116,17 @@ class TokenShardWriter:
         )
         self._group = np.empty(ROWS_PER_GROUP * seq_len, dtype=self._dtype)
         self._filled = 0
+        self._n_tokens, self._n_bos, self._max_id = 0, 0, -1
         self._writer: Any = None
         path.parent.mkdir(parents=True, exist_ok=True)
 
     def append(self, ids: Iterable[int] | np.ndarray) -> None:
         """Add ids to the end of the stream; OverflowError or ValueError if one does not fit the vocabulary's type."""
         tokens = np.asarray(ids if isinstance(ids, np.ndarray) else list(ids), dtype=self._dtype)
-        self.n_tokens += len(tokens)
+        if len(tokens):
+            self._n_tokens += len(tokens)
+            self._n_bos += int(np.count_nonzero(tokens == self._info.bos))
+            self._max_id = max(self._max_id, int(tokens.max()))
         while len(tokens):
             room = len(self._group) - self._filled
             part, tokens = tokens[:room], tokens[room:]
@@ -108,7 +137,7 @@ class TokenShardWriter:
 
     def close(self) -> ShardInfo:
         """Fill the last row with pad ids, write the metadata, and give the file its name."""
-        info = replace(self._info, n_tokens=self.n_tokens)
+        info = replace(self._info, n_tokens=self._n_tokens, n_bos=self._n_bos, max_id=self._max_id)
         if self._filled:
             rows = -(-self._filled // info.seq_len)
             self._group[self._filled : rows * info.seq_len] = info.pad
@@ -180,7 +209,7 @@ def open_shard(path: Path) -> Any:
 
 
 def check_shard(path: Path) -> ShardInfo:
-    """Read a shard from end to end: page checksums, row count, ids below the vocabulary, padding only at the end.
+    """Read a shard from end to end: page checksums, row count, ids and documents as its metadata says, padding last.
 
     Raises TokenShardError with the reason when anything is wrong.
     """
@@ -192,10 +221,17 @@ def check_shard(path: Path) -> ShardInfo:
         raise TokenShardError(f"{path} is damaged: {error}. Build the tokenize stage again.") from error
     if len(tokens) - info.n_tokens not in range(info.seq_len):
         raise TokenShardError(f"{path} holds {len(tokens)} tokens with padding, but its metadata says {info.n_tokens}.")
-    if len(tokens) and int(tokens.max()) >= info.vocab_size:
-        raise TokenShardError(f"{path} holds id {int(tokens.max())}, but its vocabulary ends at {info.vocab_size - 1}.")
-    if np.any(tokens[info.n_tokens :] != info.pad):
+    tokens, padding = tokens[: info.n_tokens], tokens[info.n_tokens :]
+    if np.any(padding != info.pad):
         raise TokenShardError(f"{path} does not end in padding after its {info.n_tokens} tokens.")
+    max_id = int(tokens.max()) if len(tokens) else -1
+    if max_id != info.max_id or max_id >= info.vocab_size:
+        raise TokenShardError(
+            f"The largest id in {path} is {max_id}; its metadata says {info.max_id}, "
+            f"and its vocabulary has {info.vocab_size} ids."
+        )
+    if (n_bos := int(np.count_nonzero(tokens == info.bos))) != info.n_bos:
+        raise TokenShardError(f"{path} holds {n_bos} documents, but its metadata says {info.n_bos}.")
     return info
 
 

@@ -17,9 +17,21 @@ from tasks.stage import Output, local_output
 
 Given = Callable[..., Artifact]
 
-ENGLISH = (
-    "the mill turns and the river runs past the old stone house where the miller lives with seven grey cats".split()
-)
+ENGLISH = [
+    "mill",
+    "river",
+    "stone",
+    "house",
+    "miller",
+    "grey",
+    "cat",
+    "runs",
+    "past",
+    "turns",
+    "lives",
+    "with",
+    "seven",
+]
 CHINESE = "水车转动河水流过老石屋磨坊主和七只灰猫住在那里每天清晨他打开闸门让水进来再磨面粉送到镇上去卖"
 
 

@@ -1,0 +1,141 @@
+"""The tokenize stage: split documents by hash, encode them, and lay the tokens out for training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from data_lake.documents import shard_path, shards, write_parquet
+from data_lake.ledger import Amount, Ledger
+from data_lake.loader import TokenDataset
+from data_lake.tokens import read_shard_info
+from tasks.shards import map_shards
+from tasks.stage import Artifact, Execution, Output, StageConfig, stage
+from tasks.tokenize.encode import SPLITS, EncodeJob, encode_shard
+from tasks.tokenizer.stage import read_split
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class TokenizeConfig(StageConfig):
+    """How tokens are laid out. Which documents are held out is the tokenizer's `split`."""
+
+    seq_len: int = Field(
+        1024, ge=8, le=1 << 17, description="Tokens per row and per training window; training may choose another length"
+    )
+    workers: int = Execution(0, ge=0, description="Processes that encode shards; 0 = one per core")
+
+
+def contract(artifact: Artifact) -> Iterator[str]:
+    """Tokens are there, ids are below the vocabulary, each document has one BOS, and all shards have one tokenizer."""
+    import pyarrow.parquet as pq
+
+    counts = artifact.counts
+    identities = set()
+    documents = 0
+    for split in SPLITS:
+        infos = [read_shard_info(path) for path in shards(artifact.path / split)]
+        identities |= {info.tokenizer_sha256 for info in infos}
+        documents += sum(info.n_bos for info in infos)
+        tokens = sum(info.n_tokens for info in infos)
+        if tokens != counts[f"{split}_tokens"]:
+            yield f"{split}/ holds {tokens:,} tokens, but the stage counted {counts[f'{split}_tokens']:,}."
+        if split == "train" and not tokens:
+            yield "There is no token to train on; the corpus is empty, or split.val and split.test hold out all of it."
+        for info in infos:
+            if info.max_id >= info.vocab_size:
+                yield f"{split}/ holds id {info.max_id}, but the vocabulary ends at {info.vocab_size - 1}."
+    if len(identities) > 1:
+        yield f"The shards were made with {len(identities)} different tokenizers."
+    rows = pq.read_metadata(artifact.path / "documents.parquet").num_rows
+    if not documents == rows == counts["documents"]:
+        yield (
+            f"{counts['documents']:,} documents came in, documents.parquet has {rows:,}, "
+            f"and {documents:,} of them begin in the token shards; each must begin exactly once."
+        )
+
+
+@stage(
+    version=1,
+    code=["tasks.tokenize", "model.tokenizer", "data_lake.documents", "data_lake.tokens"],
+    contract=contract,
+)
+def tokenize(config: TokenizeConfig, out: Output, dedup: Artifact, tokenizer: Artifact) -> None:
+    """Write train/, val/ and test/ token shards and documents.parquet, the index of where each document lies."""
+    split = read_split(tokenizer.path)
+    documents, pieces = dedup.path / "documents", out.work / "index"
+    count = len(shards(documents))
+    jobs = [
+        EncodeJob(documents, tokenizer.path, out.dir, pieces, number, config.seq_len, split.val, split.test)
+        for number in range(count)
+        if not shard_path(pieces, number).exists()
+    ]
+    done, began = count - len(jobs), time.perf_counter()
+    for _ in map_shards(encode_shard, jobs, workers=config.workers):
+        done += 1
+        out.progress(done, count, "shards", "encoded")
+    seconds = time.perf_counter() - began
+
+    index = _merge_index(out.dir, pieces)
+    write_parquet(out.dir / "documents.parquet", index)
+    _report(out, dedup, index, seconds if jobs else None)
+
+
+def _merge_index(folder: Path, pieces: Path) -> pa.Table:
+    """Put the shards' indexes together: a document's first token counts from the start of its split, not its shard."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    before = dict.fromkeys(SPLITS, 0)
+    tables = []
+    for number, path in enumerate(shards(pieces)):
+        table = pq.read_table(path)
+        starts = pc.index_in(table["split"], pa.array(SPLITS))
+        shift = pc.take(pa.array([before[split] for split in SPLITS], pa.int64()), starts)
+        place = table.schema.get_field_index("first_token")
+        tables.append(table.set_column(place, table.schema.field(place), pc.add(table["first_token"], shift)))
+        for split in SPLITS:
+            before[split] += read_shard_info(shard_path(folder / split, number)).n_tokens
+    return pa.concat_tables(tables)
+
+
+def _report(out: Output, dedup: Artifact, index: pa.Table, seconds: float | None) -> None:
+    """Count tokens, documents and windows; account for every token."""
+    import pyarrow.compute as pc
+
+    tokens, n_bytes = int(pc.sum(index["n_tokens"]).as_py() or 0), int(pc.sum(index["n_bytes"]).as_py() or 0)
+    tail = 0
+    for split in SPLITS:
+        data = TokenDataset(out.dir, split)
+        in_windows = len(data) * data.seq_len + 1 if len(data) else 0
+        tail += data.n_tokens - in_windows
+        out.count(**{f"{split}_tokens": data.n_tokens, f"{split}_windows": len(data)})
+        out.count(**{f"{split}_documents": int(pc.sum(pc.equal(index["split"], split)).as_py() or 0)})
+        if not len(data):
+            out.warning(f"Split {split} has {data.n_tokens} tokens, too few for one window of {data.seq_len} + 1.")
+    out.count(documents=index.num_rows, tokens=tokens, bytes=n_bytes, document_tokens_max=_largest(index))
+    came = Amount(**dedup.manifest.ledger["kept"]) if dedup.manifest.ledger else Amount(index.num_rows, n_bytes)
+    # tokens begin to exist here; those after the last whole window of a split are in no window
+    out.ledger(
+        Ledger(
+            incoming=Amount(came.documents, came.bytes, tokens),
+            kept=Amount(index.num_rows, n_bytes, tokens - tail),
+            removed={"after_last_window": Amount(tokens=tail)},
+        )
+    )
+    out.metric(
+        bytes_per_token=n_bytes / tokens if tokens else None,
+        tokens_per_second=tokens / seconds if seconds else None,
+    )
+
+
+def _largest(index: pa.Table) -> int:
+    import pyarrow.compute as pc
+
+    return int(pc.max(index["n_tokens"]).as_py() or 0)

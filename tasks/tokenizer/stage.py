@@ -1,0 +1,169 @@
+"""The tokenizer stage: learn byte pairs from the training split with rustbpe, use them through tiktoken."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from data_lake.documents import read_documents, split_of
+from model.tokenizer import PATTERNS, SPECIALS, Tokenizer, specials_after
+from tasks.stage import Artifact, Output, PermanentError, StageConfig, stage
+
+SPLIT_FILE = "split.json"
+
+# Every kind of text that must survive: scripts with and without spaces, marks, code, control characters, emoji.
+SAMPLE = (
+    "The mill's wheel turned 1,234.5 times; naïve café, e\u0301. Größe! Ελληνικά русский עברית العربية हिन्दी 한국어\n"
+    "水车转动，河水流过。水車が回り、川が流れる。กังหันน้ำหมุน\n\n"
+    "\tdef f(x: int) -> str:\r\n        return f'{x!r}'  # ok\n"
+    "<|bos|> \x00\x7f \u200d👩\u200d🔬 🇫🇷 \U0010ffff   "
+)
+
+
+class SplitConfig(StageConfig):
+    """How many documents are held out. Here and not in tokenize, as the tokenizer must not see them either."""
+
+    val: float = Field(0.02, ge=0, lt=1, description="Fraction of documents held out to watch training")
+    test: float = Field(0.02, ge=0, lt=1, description="Fraction of documents held out for the evaluation at the end")
+
+    @model_validator(mode="after")
+    def _something_is_left(self) -> Self:
+        if self.val + self.test >= 1:
+            raise ValueError(
+                f"val={self.val} and test={self.test} hold out every document; nothing is left to train on"
+            )
+        return self
+
+
+class TokenizerConfig(StageConfig):
+    """How text is cut into tokens."""
+
+    vocab_size: int = Field(
+        8192,
+        ge=320,
+        le=2**20,
+        multiple_of=64,
+        description="Ids in all, special tokens included; a small corpus may not have enough pairs to fill it",
+    )
+    pattern: str = Field(
+        "gpt4",
+        min_length=1,
+        description=f"Regular expression that splits text before pairs are merged: one of {', '.join(PATTERNS)}, or an "
+        "expression of your own in Rust's fancy-regex syntax that matches every character",
+    )
+    max_bytes: int = Field(
+        2_000_000_000,
+        ge=1,
+        description="Bytes of training text to learn from; of a larger corpus a sample of whole documents is taken",
+    )
+    split: SplitConfig = Field(SplitConfig(), description="Which documents are held out of all training")
+
+
+def contract(artifact: Artifact) -> Iterator[str]:
+    """The tokenizer loads, is as large as counted, and gives text back."""
+    loaded = Tokenizer.load(artifact.path)
+    if loaded.vocab_size != artifact.counts["vocab_size"]:
+        yield f"The tokenizer has {loaded.vocab_size} ids, but the stage counted {artifact.counts['vocab_size']}."
+    ids = loaded.encode(SAMPLE)
+    if loaded.decode(ids) != SAMPLE:
+        yield (
+            f"The tokenizer loses text: of a sample of {len(SAMPLE)} characters {len(loaded.decode(ids))} come back. "
+            f"The pattern {loaded.pattern!r} must match every character; add `|.` for what nothing else matches."
+        )
+    if max(ids, default=0) >= loaded.vocab_size:
+        yield f"The tokenizer gives id {max(ids)}, but its vocabulary ends at {loaded.vocab_size - 1}."
+    missing = [name for name in SPECIALS if name not in loaded.specials]
+    if missing:
+        yield f"The tokenizer has no {', '.join(missing)}."
+
+
+@stage(version=1, code=["tasks.tokenizer", "model.tokenizer", "data_lake.documents"], contract=contract)
+def tokenizer(config: TokenizerConfig, out: Output, dedup: Artifact) -> None:
+    """Learn a vocabulary of `vocab_size` tokens from the training documents."""
+    import rustbpe
+
+    pattern = PATTERNS.get(config.pattern, config.pattern)
+    total, sampled = _training_bytes(config, dedup.path), 0
+    share = min(1.0, config.max_bytes / max(1, total))
+
+    def training_texts() -> Iterator[str]:
+        nonlocal sampled
+        for text, n_bytes in _training_texts(config, dedup.path, share):
+            sampled += n_bytes
+            out.progress(sampled, total * share, "bytes")
+            yield text
+
+    trainer = rustbpe.Tokenizer()
+    try:
+        trainer.train_from_iterator(training_texts(), config.vocab_size - len(SPECIALS), pattern=pattern)
+    except ValueError as error:
+        raise PermanentError(f"The tokenizer's pattern {pattern!r} cannot be used: {error}") from error
+    if not sampled:
+        raise PermanentError(
+            f"None of the {dedup.counts.get('documents', 0):,} documents is in the training split, so there is nothing "
+            "to learn a tokenizer from; give the crawl more pages, or hold out less (split.val, split.test)."
+        )
+    ranks = {bytes(token): rank for token, rank in trainer.get_mergeable_ranks()}
+    learned = Tokenizer(ranks, pattern, specials_after(len(ranks), multiple=64))
+    if learned.vocab_size < config.vocab_size:
+        out.warning(
+            f"The {sampled:,} bytes of training text have pairs for {learned.vocab_size:,} ids only, not for the "
+            f"{config.vocab_size:,} that vocab_size asks for."
+        )
+    learned.save(out.dir)
+    _write_split(out.dir / SPLIT_FILE, config.split)
+
+    out.count(
+        vocab_size=learned.vocab_size, merges=len(ranks) - 256, specials=len(learned.specials), trained_on_bytes=sampled
+    )
+    out.metric(bytes_per_token=_bytes_per_token(config, learned, dedup.path))
+    longest = sorted(ranks, key=lambda token: (-len(token), ranks[token]))[:50]
+    out.table(
+        "longest_tokens", [{"id": ranks[t], "bytes": len(t), "token": t.decode(errors="replace")} for t in longest]
+    )
+
+
+def read_split(artifact: Path) -> SplitConfig:
+    """Return how the tokenizer in `artifact` was told to hold documents out; everything later must do the same."""
+    return SplitConfig.model_validate_json((artifact / SPLIT_FILE).read_bytes())
+
+
+def _training_bytes(config: TokenizerConfig, dedup: Path) -> int:
+    total = 0
+    for batch in read_documents(dedup, ["doc_id", "n_bytes"]):
+        for name, n_bytes in zip(batch["doc_id"].to_pylist(), batch["n_bytes"].to_pylist(), strict=True):
+            if split_of(name, config.split.val, config.split.test) == "train":
+                total += n_bytes
+    return total
+
+
+def _training_texts(config: TokenizerConfig, dedup: Path, share: float) -> Iterator[tuple[str, int]]:
+    """Yield text and size of training documents, of a large corpus a share chosen by hash, so in no one's favour."""
+    for batch in read_documents(dedup, ["doc_id", "n_bytes", "text"]):
+        for row in batch.to_pylist():
+            place = int.from_bytes(hashlib.sha256(f"tokenizer\0{row['doc_id']}".encode()).digest()[:8], "big") / 2**64
+            if place < share and split_of(row["doc_id"], config.split.val, config.split.test) == "train":
+                yield row["text"], row["n_bytes"]
+
+
+def _bytes_per_token(config: TokenizerConfig, learned: Tokenizer, dedup: Path, limit: int = 2_000_000) -> float | None:
+    """Return bytes per token on up to `limit` bytes of held-out text; None when nothing is held out."""
+    n_bytes = n_tokens = 0
+    for batch in read_documents(dedup, ["doc_id", "n_bytes", "text"]):
+        for row in batch.to_pylist():
+            if n_bytes < limit and split_of(row["doc_id"], config.split.val, config.split.test) != "train":
+                n_bytes += row["n_bytes"]
+                n_tokens += len(learned.encode(row["text"]))
+    return n_bytes / n_tokens if n_tokens else None
+
+
+def _write_split(path: Path, split: SplitConfig) -> None:
+    scratch = path.with_name(path.name + ".tmp")
+    scratch.write_text(json.dumps(split.model_dump(), sort_keys=True) + "\n")
+    os.replace(scratch, path)

@@ -1,0 +1,113 @@
+"""The tokenizer stage: learns from training documents only, fills the vocabulary it can, and gives all text back."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+
+import pytest
+from pydantic import ValidationError
+
+from data_lake.documents import doc_id, split_of
+from data_lake.store import Artifact, Lake
+from model.tokenizer import PATTERNS, Tokenizer
+from tasks.stage import ContractError, PermanentError
+from tasks.tokenizer import TokenizerConfig, tokenizer
+from tasks.tokenizer.stage import SAMPLE, SplitConfig, read_split
+
+Given = Callable[..., Artifact]
+HALVES = SplitConfig(val=0.25, test=0.25)
+
+
+def texts(count: int, seed: int = 0) -> list[str]:
+    generator = random.Random(seed)
+    letters = "abcdefghijklmnopqrstuvwxyzäé"
+    vocabulary = ["".join(generator.choices(letters, k=generator.randrange(2, 9))) for _ in range(300)]
+    return [" ".join(generator.choices(vocabulary, k=200)) for _ in range(count)]
+
+
+def build(lake: Lake, documents: Artifact, **config: object) -> Artifact:
+    return tokenizer.build(lake, TokenizerConfig(**config), {"dedup": documents}).artifact
+
+
+def test_it_has_the_size_asked_for_and_gives_text_back(lake: Lake, given_documents: Given) -> None:
+    made = build(lake, given_documents(texts(20)), vocab_size=512)
+    loaded = Tokenizer.load(made.path)
+    assert loaded.vocab_size == made.counts["vocab_size"] == 512
+    assert loaded.decode(loaded.encode(SAMPLE)) == SAMPLE
+    assert read_split(made.path) == SplitConfig()
+    assert tokenizer.violations(made) == []
+    text = texts(1)[0]
+    assert len(loaded.encode(text)) < len(text.encode()) * 0.6
+
+
+def test_a_small_corpus_fills_less(lake: Lake, given_documents: Given) -> None:
+    made = build(lake, given_documents(["aaaa bbbb"] * 3), vocab_size=8192)
+    assert made.counts["vocab_size"] == 320
+    assert made.counts["vocab_size"] % 64 == 0
+
+
+def test_held_out_documents_are_not_learned_from(lake: Lake, given_documents: Given) -> None:
+    """Every document has a word of its own; those of held-out ones never became tokens."""
+    words = [f"{chr(0x4E00 + i)}{chr(0x5000 + i)}" for i in range(60)]
+    made = build(lake, given_documents([f"{word} " * 50 for word in words]), vocab_size=1024, split=HALVES)
+    loaded = Tokenizer.load(made.path)
+    for i, word in enumerate(words):
+        split = split_of(doc_id(url=f"http://example.org/{i}"), HALVES.val, HALVES.test)
+        assert (any(word.encode() in token for token in loaded.ranks)) == (split == "train")
+
+
+def test_the_same_documents_make_the_same_bytes(lake: Lake, given_documents: Given) -> None:
+    given = texts(12)
+    one = build(lake, given_documents(given), vocab_size=512)
+    two = build(lake, given_documents(given, shards=3), vocab_size=512)
+    assert one.key != two.key
+    assert one.content == two.content
+
+
+def test_a_large_corpus_is_sampled(lake: Lake, given_documents: Given) -> None:
+    given = texts(40)
+    made = build(lake, given_documents(given), vocab_size=512, max_bytes=sum(map(len, given)) // 4)
+    assert 0 < made.counts["trained_on_bytes"] < sum(len(text.encode()) for text in given) // 2
+
+
+def test_a_pattern_that_loses_text_breaks_the_contract(lake: Lake, given_documents: Given) -> None:
+    with pytest.raises(ContractError, match=r"loses text.*must match every character"):
+        build(lake, given_documents(texts(3)), vocab_size=320, pattern=r"\p{L}+")
+
+
+def test_mistakes_are_sentences(lake: Lake, given_documents: Given) -> None:
+    documents = given_documents(texts(3))
+    with pytest.raises(PermanentError, match=r"pattern '\(' cannot be used"):
+        build(lake, documents, pattern="(")
+    with pytest.raises(PermanentError, match="None of the 0 documents"):
+        build(lake, given_documents([]))
+    with pytest.raises(ValidationError, match="hold out every document"):
+        SplitConfig(val=0.5, test=0.5)
+    with pytest.raises(ValidationError, match="multiple of 64"):
+        TokenizerConfig(vocab_size=1000)
+
+
+def test_a_changed_file_breaks_the_contract(lake: Lake, given_documents: Given) -> None:
+    made = build(lake, given_documents(texts(5)), vocab_size=320)
+    path = made.path / "tokenizer.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "pattern": PATTERNS["gpt2"]}))
+    assert any("not the one" in problem for problem in tokenizer.violations(made))
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("pattern", sorted(PATTERNS))
+def test_same_ids_as_the_trainer_itself(lake: Lake, given_documents: Given, pattern: str) -> None:
+    """rustbpe's own encoder and tiktoken agree on what the ranks mean."""
+    import rustbpe
+
+    given = texts(10)
+    documents = given_documents(given)
+    loaded = Tokenizer.load(
+        build(lake, documents, vocab_size=512, pattern=pattern, split=SplitConfig(val=0, test=0)).path
+    )
+    trainer = rustbpe.Tokenizer()
+    trainer.train_from_iterator(iter(given), 512 - 6, pattern=PATTERNS[pattern])
+    for text in [*given, SAMPLE]:
+        assert loaded.encode(text) == trainer.encode(text)
