@@ -112,8 +112,8 @@ def _kept_traceback(error: Exception) -> str:
 
 
 def examples(*commands: str) -> str:
-    """Return the closing lines of a command's --help: one example a line (typer joins lines that no blank parts)."""
-    return "\n\n".join(["Examples:", *(f"  {command}" for command in commands)])
+    """Return the closing lines of a command's --help: one example a line."""
+    return "\n".join(["Examples:", *(f"$ {command}" for command in commands)])
 
 
 def age(seconds: float) -> str:

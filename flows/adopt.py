@@ -1,0 +1,101 @@
+"""Adopting: "the code changed, what it makes did not; I looked". Keeps an artifact under the key of the new code."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from data_lake.fingerprint import sha256_of
+from data_lake.manifest import FileEntry, Manifest
+from data_lake.store import Artifact, Lake, Miss
+from flows.graph import scope
+from flows.plan import differences
+from flows.recipe import Recipe
+from tasks.provenance import provenance
+from tasks.stage import Stage
+
+REVIEWED = ("code", "version")  # what a person may declare to make no difference
+
+
+class AdoptError(Exception):
+    """There is nothing to adopt, or more than the code changed; the message is a sentence."""
+
+
+def adopt_artifact(recipe: Recipe, stage_name: str, lake: Lake) -> Artifact:
+    """Commit the stage's newest artifact that differs from what `recipe` asks for only in code, under the new key.
+
+    Its content stays, so what was built from it stays a hit. Raises AdoptError.
+    """
+    stage, payload = _wanted(recipe, stage_name, lake)
+    key = sha256_of(payload)
+    with lake.building(stage.name, key):
+        if isinstance(found := stage.find(lake, key), Artifact):
+            raise AdoptError(f"There is nothing to adopt: {found.name} is a hit as it is.")
+        old = _newest_alike(stage, payload, lake)
+        with lake.reading(old):
+            checked = stage.find(lake, old.key, deep=True)
+            if isinstance(checked, Miss):
+                raise AdoptError(f"{old.name} cannot be adopted: {checked.reason}. `textmill run` builds it again.")
+            folder = lake.staging(stage.name, key, fresh=True)
+            for name in old.files:
+                _link(old.path / name, folder / name)
+
+            def describe(files: dict[str, FileEntry]) -> Manifest:
+                return old.manifest.model_copy(
+                    update={
+                        "key": key,
+                        "version": stage.version,
+                        "payload": payload,
+                        "files": files,
+                        "reason": f"adopted from {old.name}: equivalent, reviewed",
+                        "adopted_from": old.name,
+                        "provenance": provenance(),
+                        "finished_at": datetime.datetime.now(datetime.UTC),
+                    }
+                )
+
+            return lake.commit(folder, describe)
+
+
+def _wanted(recipe: Recipe, stage_name: str, lake: Lake) -> tuple[Stage, dict[str, Any]]:
+    """The stage and the payload that the recipe asks for now; its upstream must be in the lake, or remembered."""
+    contents: dict[str, str] = {}
+    for stage in scope(stage_name):
+        payload = stage.payload(recipe.config(stage.name), {name: contents[name] for name in stage.upstream})
+        if stage.name == stage_name:
+            return stage, payload
+        key = sha256_of(payload)
+        found = stage.find(lake, key)
+        content = found.content if isinstance(found, Artifact) else lake.remembered_content(stage.name, key)
+        if content is None:
+            raise AdoptError(
+                f"{stage_name} reads {stage.name}, which this recipe has not built: adopt or run {stage.name} first."
+            )
+        contents[stage.name] = content
+    raise AdoptError(f"There is no stage {stage_name!r}.")
+
+
+def _newest_alike(stage: Stage, payload: dict[str, Any], lake: Lake) -> Artifact:
+    """The newest artifact whose payload is `payload` but for the code."""
+    same = {name: value for name, value in payload.items() if name not in REVIEWED}
+    for artifact in lake.artifacts(stage.name):
+        if {name: value for name, value in artifact.manifest.payload.items() if name not in REVIEWED} == same:
+            return artifact
+    changed = [reason for reason in differences(stage, payload, lake) if not reason.startswith("code ")]
+    raise AdoptError(
+        f"No artifact of {stage.name} differs in its code alone ({'; '.join(changed)}), and only code can be reviewed: "
+        f"`textmill run --until {stage.name}` builds it."
+    )
+
+
+def _link(source: Path, target: Path) -> None:
+    """The same bytes under a second name; a copy where the file system has no hard links."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):
+        os.link(source, target)
+        return
+    shutil.copyfile(source, target)

@@ -1,0 +1,64 @@
+"""The command line: `textmill VERB`. Verbs live in flows/commands; nothing heavy is imported before one needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from flows.commands import lake, models, plan, run
+from flows.console import examples
+
+app = typer.Typer(
+    name="textmill",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples(
+        "textmill run demo",
+        "textmill plan demo --set pretrain.steps=500",
+        "textmill show evaluate",
+        "textmill up",
+    ),
+)
+for verbs in (run, plan, lake, models):
+    verbs.register(app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"textmill {version('textmill')}")
+        raise typer.Exit
+
+
+@app.callback()
+def textmill(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="print the version")
+    ] = False,
+) -> None:
+    """Grow a language model from raw web pages: one orchestrated, cached, resumable pipeline.
+
+    Everything is kept under $TEXTMILL_HOME (default: ./.textmill).
+    """
+
+
+def main() -> None:
+    """Run the command line; the entry point of the `textmill` script."""
+    # Set before any library reads them, so that every process of ours agrees.
+    os.environ.setdefault("DO_NOT_TRACK", "true")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # A page's text may hold what the terminal's encoding lacks; that must not end a command.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    app()
+
+
+if __name__ == "__main__":
+    main()

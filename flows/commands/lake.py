@@ -1,0 +1,325 @@
+"""`textmill artifacts`, `show` and `sql`: what is in the lake, and where it came from."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from data_lake.home import Home
+from data_lake.store import KEY_LENGTH, Artifact, Lake, Miss
+from flows.console import UserError, age, examples, in_sentences, note, output, print_json, size, table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+MAX_FILES_SHOWN = 30
+MAX_CELL = 300  # characters of a cell in a table for people; --json and --csv cut nothing
+
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
+
+
+def lake() -> Lake:
+    """The lake of $TEXTMILL_HOME."""
+    return Lake(Home.from_env().lake)
+
+
+def find_artifact(name: str) -> Artifact:
+    """Return the artifact that `name` means: a stage (its newest), `stage/key` or a prefix of it, or a key's prefix.
+
+    Raises UserError where there is none, or where a prefix fits several.
+    """
+    store = lake()
+    found = store.find(name)
+    if not found:
+        known = sorted({artifact.stage for artifact in store.artifacts()})
+        there = f"there are artifacts of {', '.join(known)}" if known else f"the lake {store.root} is empty"
+        raise UserError(f"The lake has no artifact {name!r}: {there}. `textmill artifacts` lists them.")
+    if len(found) > 1 and name.strip("/") != found[0].stage:
+        raise UserError(f"{name!r} could be {' or '.join(a.name for a in found[:5])}: give more of the key.")
+    return found[0]
+
+
+@in_sentences
+def artifacts(
+    stage: Annotated[str | None, typer.Argument(help="only this stage's")] = None, as_json: AsJson = False
+) -> None:
+    """List what is in the lake, newest first."""
+    found = lake().artifacts()
+    if stage is not None:
+        from flows.commands.plan import known_stage
+
+        found = [artifact for artifact in found if artifact.stage == known_stage(stage)]
+    if as_json:
+        print_json([summary(artifact) for artifact in found])
+        return
+    if not found:
+        note("There is nothing in the lake yet; `textmill run demo` fills it.")
+        return
+    now = datetime.datetime.now(datetime.UTC)
+    rows = table(
+        "", ("artifact", "age", "size", "took", "what is in it", "built because"), ("artifact", "age", "size", "took")
+    )
+    rows.columns[0].justify = "left"
+    for artifact in found:
+        manifest = artifact.manifest
+        rows.add_row(
+            artifact.name,
+            age((now - manifest.finished_at).total_seconds()),
+            size(manifest.total_bytes),
+            age(manifest.seconds),
+            numbers(artifact),
+            manifest.reason,
+        )
+    output().print(rows)
+
+
+def summary(artifact: Artifact) -> dict[str, Any]:
+    """The lines of `artifacts --json`."""
+    manifest = artifact.manifest
+    return {
+        "artifact": artifact.name,
+        "stage": artifact.stage,
+        "key": artifact.key,
+        "path": str(artifact.path),
+        "finished_at": manifest.finished_at.isoformat(),
+        "seconds": manifest.seconds,
+        "bytes": manifest.total_bytes,
+        "files": len(manifest.files),
+        "counts": manifest.counts,
+        "metrics": manifest.metrics,
+        "reason": manifest.reason,
+        "adopted_from": manifest.adopted_from,
+        "content": manifest.content,
+    }
+
+
+def numbers(artifact: Artifact, limit: int = 4) -> str:
+    """The first counts and metrics of an artifact in a line."""
+    counts = [f"{value:,} {name.replace('_', ' ')}" for name, value in islice(artifact.counts.items(), limit)]
+    metrics = [f"{name} {metric_text(value)}" for name, value in islice(artifact.metrics.items(), limit)]
+    return ", ".join(counts + metrics)
+
+
+def metric_text(value: float | None) -> str:
+    """A metric for people; what is not known is a dash, never a guess."""
+    return "–" if value is None else f"{value:.4g}"
+
+
+@in_sentences
+def show(
+    artifact: Annotated[
+        str, typer.Argument(help="a stage (its newest artifact), stage/key or the first letters of a key")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Show one artifact: its manifest, files, counts, ledger, metrics, upstream and the payload behind its key."""
+    found = find_artifact(artifact)
+    checked = lake().lookup(found.stage, found.key)
+    damage = checked.reason if isinstance(checked, Miss) else None
+    if as_json:
+        manifest = found.manifest.model_dump(mode="json")
+        print_json({"artifact": found.name, "path": str(found.path), "damage": damage, **manifest})
+        return
+    console = output()
+    _show_head(console, found, damage)
+    _show_numbers(console, found)
+    _show_ledger(console, found)
+    _show_payload(console, found)
+    _show_files(console, found)
+
+
+def _show_head(console: Console, artifact: Artifact, damage: str | None) -> None:
+    manifest = artifact.manifest
+    provenance = manifest.provenance
+    lines = {
+        "artifact": artifact.name + (f", adopted from {manifest.adopted_from}" if manifest.adopted_from else ""),
+        "state": f"DAMAGED: {damage}" if damage else "whole: every file is as the manifest says",
+        "path": str(artifact.path),
+        "built": f"{manifest.finished_at:%Y-%m-%d %H:%M:%S} UTC in {age(manifest.seconds)}, because: {manifest.reason}",
+        "size": f"{size(manifest.total_bytes)} in {len(manifest.files)} files",
+        "content": manifest.content,
+        **{f"read {stage}": f"{stage}/{entry.key[:KEY_LENGTH]}" for stage, entry in manifest.upstream.items()},
+        **manifest.runs,
+        "commit": (provenance.get("git_commit") or "unknown")
+        + (" with changes" if provenance.get("git_dirty") else ""),
+    }
+    _pairs(console, "", lines.items())
+
+
+def _show_numbers(console: Console, artifact: Artifact) -> None:
+    counts = [(name, f"{value:,}") for name, value in artifact.counts.items()]
+    metrics = [(name, metric_text(value)) for name, value in artifact.metrics.items()]
+    _pairs(console, "counts", counts)
+    _pairs(console, "metrics", metrics)
+
+
+def _show_ledger(console: Console, artifact: Artifact) -> None:
+    ledger = artifact.manifest.ledger
+    if not ledger:
+        return
+    rows = table(
+        "ledger: what came in = what went out", ("", "documents", "bytes", "tokens"), ("documents", "bytes", "tokens")
+    )
+    removed = [(f"removed: {reason}", amount) for reason, amount in ledger.get("removed", {}).items()]
+    named = [
+        ("came in", ledger["incoming"]),
+        *removed,
+        ("rewritten", ledger.get("rewritten", {})),
+        ("kept", ledger["kept"]),
+    ]
+    for name, amount in named:
+        if any(amount.values()):
+            rows.add_row(name, *(f"{amount.get(unit, 0):,}" for unit in ("documents", "bytes", "tokens")))
+    console.print(rows)
+
+
+def _show_payload(console: Console, artifact: Artifact) -> None:
+    from tasks.config import flatten
+
+    payload = artifact.manifest.payload
+    config = [
+        (name, json.dumps(value, ensure_ascii=False)) for name, value in flatten(payload.get("config", {})).items()
+    ]
+    _pairs(console, "config (what the key is made of)", config)
+    _pairs(console, "code", [(module, str(digest)[:KEY_LENGTH]) for module, digest in payload.get("code", {}).items()])
+
+
+def _show_files(console: Console, artifact: Artifact) -> None:
+    rows = table("files", ("file", "size", "sha256"), ("size",))
+    for path, entry in islice(artifact.files.items(), MAX_FILES_SHOWN):
+        rows.add_row(path, size(entry.size), entry.sha256[:KEY_LENGTH])
+    console.print(rows)
+    if len(artifact.files) > MAX_FILES_SHOWN:
+        note(f"… and {len(artifact.files) - MAX_FILES_SHOWN} more; --json has all.")
+
+
+def _pairs(console: Console, title: str, pairs: Iterable[tuple[str, str]]) -> None:
+    rows = table(title, ("", " "))
+    rows.show_header = False
+    rows.columns[0].style = "dim"
+    rows.columns[0].no_wrap = True
+    for name, value in pairs:
+        rows.add_row(name, _plain(value))
+    if rows.row_count:
+        console.print(rows)
+
+
+@in_sentences
+def sql(
+    query: Annotated[str, typer.Argument(help="one SELECT, or - to read it from stdin")],
+    as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="print CSV")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="rows of the table; --json and --csv print all")] = 100,
+) -> None:
+    """Ask the lake a question in SQL. `textmill sql 'SHOW TABLES'` lists what can be asked; nothing can be changed."""
+    from data_lake.catalog import Catalog
+
+    if as_json and as_csv:
+        raise UserError("--json and --csv exclude each other; give one of them.")
+    with Catalog(lake()) as catalog:
+        result = catalog.query(sys.stdin.read() if query == "-" else query)
+        for path in catalog.missing[:3]:
+            note(f"{path} is missing from the disk and left out; `textmill run` builds it again.")
+        if as_json:
+            _stream_json(result.columns, result.rows)
+        elif as_csv:
+            import csv
+
+            writer = csv.writer(sys.stdout)
+            writer.writerow(result.columns)
+            writer.writerows([_cell(value) for value in row] for row in result.rows)
+        else:
+            _print_rows(result.columns, result.rows, limit)
+
+
+def _stream_json(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print a JSON array, a row a line, without holding it all."""
+    first = True
+    for row in rows:
+        sys.stdout.write("[\n" if first else ",\n")
+        record = {name: _jsonable(value) for name, value in zip(columns, row, strict=True)}
+        sys.stdout.write(json.dumps(record, ensure_ascii=False, allow_nan=False))
+        first = False
+    sys.stdout.write("[]\n" if first else "\n]\n")
+
+
+def _print_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], limit: int) -> None:
+    shown = list(islice(rows := iter(rows), limit))
+    numeric = [
+        name
+        for place, name in enumerate(columns)
+        if shown and all(isinstance(row[place], int | float | type(None)) for row in shown)
+    ]
+    made = table("", (), ())
+    for name in columns:
+        made.add_column(name, justify="right" if name in numeric else "left", overflow="fold")
+    for row in shown:
+        made.add_row(*(_plain(_cell(value)) for value in row))
+    output().print(made)
+    more = sum(1 for _ in chain(rows))
+    if more:
+        note(f"… and {more:,} more rows; --limit, --csv or --json show them.")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime.datetime):
+        return value.isoformat(sep=" ", timespec="seconds")
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | dict):
+        return json.dumps(_jsonable(value), ensure_ascii=False)
+    return str(value)
+
+
+def _plain(text: str) -> Any:
+    """Text as it is: what comes from web pages must not be read as markup, nor move the cursor."""
+    from rich.text import Text
+
+    cut = text if len(text) <= MAX_CELL else f"{text[:MAX_CELL]}… ({len(text):,} letters)"
+    return Text("".join(c if c == "\n" or c.isprintable() else "·" for c in cut))
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(name): _jsonable(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(item) for item in value]
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, datetime.datetime | datetime.date):
+        return value.isoformat()
+    import decimal
+
+    return float(value) if isinstance(value, decimal.Decimal) else _cell(value)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file."""
+    app.command(
+        rich_help_panel="The lake", epilog=examples("textmill artifacts", "textmill artifacts pretrain --json")
+    )(artifacts)
+    app.command(
+        rich_help_panel="The lake",
+        epilog=examples("textmill show dedup", "textmill show pretrain/1a2b", "textmill show sft --json"),
+    )(show)
+    app.command(
+        rich_help_panel="The lake",
+        epilog=examples(
+            'textmill sql "SELECT stage, sum(bytes) FROM files GROUP BY stage"',
+            'textmill sql "SELECT reason, count(*) FROM removed GROUP BY reason" --csv',
+            'textmill sql "SELECT title, n_bytes FROM documents ORDER BY n_bytes DESC" --limit 10',
+            "textmill sql 'SHOW TABLES'",
+        ),
+    )(sql)

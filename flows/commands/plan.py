@@ -1,0 +1,107 @@
+"""`textmill plan` and `adopt`: what a run would do and why, and keeping what an edit of the code did not change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.commands.lake import AsJson, lake
+from flows.console import UserError, examples, in_sentences, note, output, print_json, table
+from flows.recipe_errors import nearest
+
+if TYPE_CHECKING:
+    from flows.recipe import Recipe
+
+RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="name of a recipe, or path of a .yaml file")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="change a field; VALUE is YAML; may be given often"),
+]
+Until = Annotated[str | None, typer.Option(metavar="STAGE", help="the last stage: run it and what it needs")]
+Force = Annotated[
+    list[str] | None, typer.Option(metavar="STAGE", help="build it even if the lake has it; may be given often")
+]
+
+STYLES = {"hit": "green", "run": "yellow", "depends": "cyan", "unneeded": "dim"}
+MEANINGS = {
+    "hit": "the lake has it",
+    "run": "it will be built",
+    "depends": "it is a hit if what it reads comes out the same",
+    "unneeded": "it is gone, and nothing will read it",
+}
+
+
+def known_stage(name: str) -> str:
+    """Return `name` if it is a stage; raises UserError with the nearest one if it is not."""
+    from flows.graph import STAGES
+
+    if name in STAGES:
+        return name
+    near = nearest(name, STAGES)
+    hint = f" Did you mean {near}?" if near else ""
+    raise UserError(f"There is no stage {name!r}; the stages are {', '.join(STAGES)}.{hint}")
+
+
+def load(recipe: str, overrides: list[str] | None) -> Recipe:
+    """Load a recipe with `--set` overrides; raises RecipeError with every mistake."""
+    from flows.recipe import load_recipe
+
+    return load_recipe(recipe, overrides or ())
+
+
+@in_sentences
+def plan(
+    recipe: RecipeName = "demo",
+    overrides: Overrides = None,
+    until: Until = None,
+    force: Force = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say for each stage what `textmill run` would do, and why, without doing it."""
+    from flows.plan import make_plan
+
+    loaded = load(recipe, overrides)
+    forced = [known_stage(name) for name in force or ()]
+    made = make_plan(loaded, lake(), forced, known_stage(until) if until else None)
+    if as_json:
+        print_json(made.to_json())
+        return
+    rows = table(f"plan for the recipe {made.recipe}", ("stage", "", "why", "artifact"))
+    for row in made.rows:
+        style = STYLES[row.status]
+        why = "\n".join(row.reasons)
+        rows.add_row(row.stage, f"[{style}]{row.status}[/{style}]", why, row.artifact or "", style=None)
+    console = output()
+    console.print(rows)
+    statuses = list(dict.fromkeys(row.status for row in made.rows))
+    note("\n".join(f"{status}: {MEANINGS[status]}" for status in statuses))
+
+
+@in_sentences
+def adopt(
+    stage: Annotated[str, typer.Argument(help="the stage whose newest artifact stays good")],
+    recipe: RecipeName = "demo",
+    overrides: Overrides = None,
+) -> None:
+    """Record that an edit of the code did not change what a stage makes, and keep its artifact.
+
+    Only the code may differ: the same config on the same upstream content. The manifest says from what it was adopted.
+    """
+    from flows.adopt import adopt_artifact
+
+    made = adopt_artifact(load(recipe, overrides), known_stage(stage), lake())
+    note(f"{made.name} is adopted from {made.manifest.adopted_from}; `textmill plan {recipe}` shows what follows.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file."""
+    app.command(
+        rich_help_panel="Running",
+        epilog=examples(
+            "textmill plan demo", "textmill plan demo --set pretrain.steps=500", "textmill plan my.yaml --json"
+        ),
+    )(plan)
+    app.command(rich_help_panel="Running", epilog=examples("textmill adopt dedup", "textmill adopt pretrain my.yaml"))(
+        adopt
+    )

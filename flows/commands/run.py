@@ -1,0 +1,104 @@
+"""`textmill run`, `rerun` and `up`: run the pipeline, run one stage again, keep the servers up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.commands.plan import Force, Overrides, RecipeName, Until, known_stage, load
+from flows.console import FAILED, examples, in_sentences, note
+
+if TYPE_CHECKING:
+    from flows.run import RunResult
+
+
+@in_sentences
+def run(recipe: RecipeName = "demo", overrides: Overrides = None, until: Until = None, force: Force = None) -> None:
+    """Run the pipeline: build what the lake does not have, from the crawl to the evaluated model.
+
+    Run it again after a fault or Ctrl-C: what is finished is not done again.
+    """
+    loaded = load(recipe, overrides)
+    forced = [known_stage(name) for name in force or ()]
+    last = known_stage(until) if until else None
+    from flows.run import run_pipeline
+
+    _tell(run_pipeline(loaded, until=last, force=forced), _next_steps(recipe, last))
+
+
+@in_sentences
+def rerun(
+    stage: Annotated[str, typer.Argument(help="the stage to build again")],
+    recipe: RecipeName = "demo",
+    overrides: Overrides = None,
+    downstream: Annotated[bool, typer.Option("--downstream", help="also what depends on it")] = False,
+) -> None:
+    """Build one stage again, even if the lake has it. What it reads is taken from the lake."""
+    loaded = load(recipe, overrides)
+    from flows.run import rerun_stage
+
+    stage = known_stage(stage)
+    result = rerun_stage(loaded, stage, downstream, force=True)
+    _tell(result, [f"textmill show {stage}", f"textmill plan {recipe}"])
+
+
+@in_sentences
+def up(
+    recipe: RecipeName = "demo",
+    host: Annotated[
+        str, typer.Option(help="address to listen on; others than loopback have no password")
+    ] = "127.0.0.1",
+    prefect_port: Annotated[int, typer.Option(min=0, max=65535, help="0 = any free one")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(min=0, max=65535, help="0 = any free one")] = 5000,
+) -> None:
+    """Start the Prefect server, the MLflow server and all deployments with their schedules, until Ctrl-C.
+
+    A PREFECT_API_URL or MLFLOW_TRACKING_URI of yours is used instead of an own server.
+    """
+    load(recipe, None)
+    from flows.up import up as keep_up
+
+    code = keep_up(recipe, host=host, prefect_port=prefect_port, mlflow_port=mlflow_port, echo=note)
+    if code:
+        raise typer.Exit(code)
+
+
+def _tell(result: RunResult, next_steps: list[str]) -> None:
+    """Say how a run ended, and where to look next."""
+    if not result.ok:
+        note(f"\n{result.problem}\nWhat is finished is kept: the same command goes on from there.")
+        raise typer.Exit(FAILED)
+    note("\nNext:")
+    for step in next_steps:
+        note(f"  {step}")
+    for name, url in (("Prefect", result.prefect_url), ("MLflow", result.mlflow_url)):
+        if url:
+            note(f"  {name}: {url}")
+
+
+def _next_steps(recipe: str, last: str | None) -> list[str]:
+    steps = ["textmill artifacts                  what is in the lake now"]
+    if last in (None, "sft", "evaluate"):
+        steps.append('textmill generate sft "What does textwrap.dedent do?"')
+    steps.append(f"textmill plan {recipe:<21} what a second run would do, and why")
+    steps.append("textmill up                         Prefect and MLflow in the browser")
+    return steps
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file."""
+    app.command(
+        rich_help_panel="Running",
+        epilog=examples(
+            "textmill run",
+            "textmill run demo --set pretrain.steps=500 --set crawl.max_pages=50",
+            "textmill run my.yaml --until tokenize",
+            "textmill run demo --force dedup",
+        ),
+    )(run)
+    app.command(
+        rich_help_panel="Running",
+        epilog=examples("textmill rerun dedup --set dedup.threshold=0.7", "textmill rerun tokenizer --downstream"),
+    )(rerun)
+    app.command(rich_help_panel="Running", epilog=examples("textmill up", "textmill up nightly --prefect-port 0"))(up)

@@ -1,0 +1,180 @@
+"""Comparing two pipeline runs: what was set differently, what came out differently, and if that is more than noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from data_lake.home import Home
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+MAX_RUNS = 5000
+MIN_PREFIX = 4
+STDERR = "_stderr"
+# Two standard errors of a difference: 95 % under the normal approximation.
+Z = 1.96
+
+Verdict = Literal["different", "not distinguishable"]
+
+
+class CompareError(Exception):
+    """There is no such run to compare; the message is a sentence."""
+
+
+@dataclass(frozen=True)
+class PipelineRecord:
+    """A pipeline run as MLflow tells it."""
+
+    run_id: str
+    name: str
+    status: str
+    started_at: int  # milliseconds since 1970
+    parameters: Mapping[str, str]
+    metrics: Mapping[str, float]
+    artifacts: Mapping[str, str]  # stage -> artifact name
+
+
+@dataclass(frozen=True)
+class Change:
+    """A parameter, or a stage's artifact, that differs; None where a run has none."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class MetricChange:
+    """A metric in both runs. The verdict needs a standard error in both, logged as `<metric>_stderr`."""
+
+    name: str
+    before: float | None
+    after: float | None
+    difference: float | None
+    stderr: float | None  # of the difference
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs side by side."""
+
+    before: PipelineRecord
+    after: PipelineRecord
+    parameters: list[Change]
+    artifacts: list[Change]
+    metrics: list[MetricChange]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for `textmill compare --json`."""
+        head = ("run_id", "name", "status", "started_at")
+        return {
+            "runs": [{name: getattr(run, name) for name in head} for run in (self.before, self.after)],
+            "parameters": [asdict(change) for change in self.parameters],
+            "artifacts": [asdict(change) for change in self.artifacts],
+            "metrics": [asdict(change) for change in self.metrics],
+        }
+
+
+def compare(before: PipelineRecord, after: PipelineRecord) -> Comparison:
+    """Return what differs between two runs, and all metrics, whether they differ or not."""
+    names = [name for name in {**before.metrics, **after.metrics} if not name.endswith(STDERR)]
+    return Comparison(
+        before,
+        after,
+        _changes(before.parameters, after.parameters),
+        _changes(before.artifacts, after.artifacts),
+        [_metric_change(name, before.metrics, after.metrics) for name in names],
+    )
+
+
+def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[Change]:
+    return [
+        Change(name, before.get(name), after.get(name))
+        for name in {**before, **after}
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _metric_change(name: str, before: Mapping[str, float], after: Mapping[str, float]) -> MetricChange:
+    """One metric's change. The runs' errors are taken as independent: on the same items they are positively
+    correlated, so a "different" is safe, and a "not distinguishable" may be too careful."""
+    old, new = before.get(name), after.get(name)
+    if old is None or new is None:
+        return MetricChange(name, old, new, None, None, None)
+    difference = new - old
+    errors = [run[name + STDERR] for run in (before, after) if name + STDERR in run]
+    if len(errors) < 2:
+        return MetricChange(name, old, new, difference, None, None)
+    stderr = math.hypot(*errors)
+    verdict: Verdict = "different" if abs(difference) > Z * stderr else "not distinguishable"
+    return MetricChange(name, old, new, difference, stderr, verdict)
+
+
+# -- finding runs ------------------------------------------------------------------------------------------------------
+
+
+def pipeline_runs(home: Home) -> list[PipelineRecord]:
+    """All pipeline runs that MLflow knows, newest first. Raises CompareError where it cannot be asked."""
+    from tasks.mlflow_client import Sender
+    from tasks.tracking import PIPELINE_EXPERIMENT, quiet
+
+    quiet()
+    sender = Sender(home)
+    if sender.uri == home.mlflow_uri and not home.mlflow_db.exists():
+        return []  # asking would make the database
+    try:
+        experiment = sender.client.get_experiment_by_name(PIPELINE_EXPERIMENT)
+        if experiment is None:
+            return []
+        order = ["attributes.start_time DESC"]
+        found = sender.client.search_runs([experiment.experiment_id], max_results=MAX_RUNS, order_by=order)
+    except Exception as error:  # whatever mlflow, sqlalchemy or the network raise
+        raise CompareError(f"MLflow at {sender.uri} cannot be asked for runs: {error}") from error
+    return [_record(run) for run in found]
+
+
+def find_run(wanted: str, runs: Sequence[PipelineRecord]) -> PipelineRecord:
+    """Return the run that `wanted` means: `last`, `last~2`, an id, the first letters of an id, or a name (its newest).
+
+    `runs` are newest first. Raises CompareError.
+    """
+    if not runs:
+        raise CompareError("MLflow knows no pipeline run yet; `textmill run demo` makes one.")
+    if wanted == "last" or wanted.startswith("last~"):
+        back = wanted.partition("~")[2] or "0"
+        if not back.isdecimal() or int(back) >= len(runs):
+            raise CompareError(
+                f"There is no run {wanted!r}: MLflow knows {len(runs)}, so last~{len(runs) - 1} is the first."
+            )
+        return runs[int(back)]
+    by_id = [run for run in runs if len(wanted) >= MIN_PREFIX and run.run_id.startswith(wanted)]
+    if len(by_id) > 1:
+        raise CompareError(f"{wanted!r} begins the ids of {len(by_id)} runs; give more of the id.")
+    found = by_id or [run for run in runs if run.name == wanted]
+    if not found:
+        newest = ", ".join(f"{run.run_id[:8]} ({run.name})" for run in runs[:5])
+        raise CompareError(
+            f"There is no pipeline run {wanted!r}. The newest are {newest}; `last` and `last~1` work too."
+        )
+    return found[0]
+
+
+def _record(run: Run) -> PipelineRecord:
+    tags: Mapping[str, str] = run.data.tags
+    prefix = "textmill.stage."
+    stages = {tag.removeprefix(prefix): value for tag, value in tags.items() if tag.startswith(prefix)}
+    return PipelineRecord(
+        run.info.run_id,
+        run.info.run_name or "",
+        run.info.status,
+        run.info.start_time,
+        dict(run.data.params),
+        {name: value for name, value in run.data.metrics.items() if not name.startswith("system/")},
+        # "built dedup/1a2b" or "cached dedup/1a2b"; a failed stage names no artifact
+        {stage: value.split()[-1] for stage, value in stages.items() if "/" in value},
+    )
