@@ -212,7 +212,7 @@ def init_mlflow(home: Home) -> None:
     One process at a time: four processes that race to create it leave a database that no MLflow opens again.
     """
     done = home.run / "mlflow-db.json"
-    wanted = {"mlflow": version("mlflow-skinny"), "database": str(home.mlflow_db)}
+    wanted = {"mlflow": version("mlflow-skinny")}
     with locked(home.run / "mlflow-db.lock"):
         exists = home.mlflow_db.exists()
         if exists and read_state(done) == wanted:

@@ -54,14 +54,17 @@ def up(
     mlflow_port: int = MLFLOW_PORT,
     home: Home | None = None,
     echo: Echo = print,
+    serve: list[str] | None = None,
 ) -> int:
     """Starts what is missing, prints where it is, and keeps it alive until SIGINT or SIGTERM. Returns the exit code.
 
     `recipe` is what the deployments run by default; it must have been checked. Servers that PREFECT_API_URL and
     MLFLOW_TRACKING_URI name are used instead of own ones. A second `up` on the same home only says where the first
-    one is. Raises ServerError or HomeError, a sentence each.
+    one is. `serve` is the command that serves the deployments, flows/deploy.py by default.
+    Raises ServerError or HomeError, a sentence each.
     """
     home = (home or Home.from_env()).ensure()
+    serve = serve or [sys.executable, "-m", "flows.deploy", recipe]
     with locked(home.run / "start.lock", timeout=START_SECONDS):
         lock = try_lock(home.run / "up.lock")
         if lock is not None:
@@ -71,13 +74,15 @@ def up(
         return 0
     try:
         with _stop_signals() as stopping:
-            return _run(home, recipe, host, (prefect_port, mlflow_port), stopping, echo)
+            return _run(home, recipe, serve, host, (prefect_port, mlflow_port), stopping, echo)
     finally:
         (home.run / "up.json").unlink(missing_ok=True)
         os.close(lock)
 
 
-def _run(home: Home, recipe: str, host: str, ports: tuple[int, int], stopping: threading.Event, echo: Echo) -> int:
+def _run(
+    home: Home, recipe: str, serve: list[str], host: str, ports: tuple[int, int], stopping: threading.Event, echo: Echo
+) -> int:
     began = time.monotonic()
     if host not in LOOPBACK:
         echo(f"Anybody who can reach {host} can start runs here: neither server asks for a password.")
@@ -94,7 +99,7 @@ def _run(home: Home, recipe: str, host: str, ports: tuple[int, int], stopping: t
         tracking_uri = mlflow_url
         services.append(service)
     environment = client_environment(home, api_url, tracking_uri)
-    runner = _runner(home, recipe, environment)
+    runner = _runner(home, serve, environment)
     try:
         # MLflow's comes last: its database may have to be made first, which the others need not wait for.
         for service in [runner, *services]:
@@ -137,7 +142,7 @@ def _server(kind: Literal["prefect", "mlflow"], home: Home, host: str, port: int
     return url, Service(name, start, lambda pid: is_up(health), home.logs / f"{kind}.log")
 
 
-def _runner(home: Home, recipe: str, environment: dict[str, str]) -> Service:
+def _runner(home: Home, serve: list[str], environment: dict[str, str]) -> Service:
     settings = environment | {
         "TEXTMILL_HOME": str(home.root),
         "PREFECT_RUNNER_POLL_FREQUENCY": str(_POLL_SECONDS),
@@ -146,8 +151,7 @@ def _runner(home: Home, recipe: str, environment: dict[str, str]) -> Service:
     log = home.logs / "runner.log"
 
     def start() -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "flows.deploy", recipe, "--parent", str(os.getpid())]
-        return start_logged(command, log, env=os.environ | settings)
+        return start_logged([*serve, "--parent", str(os.getpid())], log, env=os.environ | settings)
 
     def works(pid: int) -> bool:
         return (read_state(home.run / "runner.json") or {}).get("pid") == pid

@@ -1,0 +1,143 @@
+"""The deployments: `pipeline/nightly` with its schedule and `stage-<name>/rerun` for each stage, and who serves them.
+
+`python -m flows.deploy RECIPE` serves them from this machine; `textmill up` keeps that process. For work pools and
+several machines there is deployments/prefect.yaml, which deploys the same flows.
+"""
+
+import argparse
+import asyncio
+import os
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, cast
+from uuid import UUID
+
+from data_lake.home import Home
+from flows.lifeline import end_with
+from flows.reconcile import RUNNER_VARIABLE, skip_missed_runs
+from flows.servers import write_state
+
+if TYPE_CHECKING:
+    from prefect.deployments.runner import RunnerDeployment
+    from prefect.schedules import Schedule
+
+    from flows.recipe import Recipe
+
+# A run that is late by less than this is not "missed": it waits for its turn.
+GRACE = timedelta(minutes=5)
+# Flow runs at once. One home has one GPU and one lake; more of them would wait for each other's locks.
+MAX_RUNS = 4
+TAG = "textmill"
+# Prefect finds a schedule by its slug again; without one it would make a new one at each start.
+SLUG = "recipe"
+
+
+def deployments(recipe: "Recipe") -> "list[RunnerDeployment]":
+    """All deployments, with the recipe's values as what the forms in the UI begin with."""
+    from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+    from prefect.types.entrypoint import EntrypointType
+
+    from flows.pipeline import pipeline
+    from flows.stages import STAGE_FLOWS
+
+    values = recipe.model_dump(mode="json")
+    nightly = pipeline.to_deployment(
+        "nightly",
+        description=f"The whole pipeline with recipe {recipe.name}. {recipe.description}".strip(),
+        parameters={"config": values},
+        schedule=schedule_of(recipe),
+        # A run that comes while the last one is still at work, or after a downtime together with others, is dropped.
+        concurrency_limit=ConcurrencyLimitConfig(
+            limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW, grace_period_seconds=60
+        ),
+        tags=[TAG],
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+    reruns = [
+        stage_flow.to_deployment(
+            "rerun",
+            description=f"The stage {name} again, with what the lake has of the stages before it.",
+            parameters={"config": values[name], "recipe": values},
+            tags=[TAG, name],
+            entrypoint_type=EntrypointType.MODULE_PATH,
+        )
+        for name, stage_flow in STAGE_FLOWS.items()
+    ]
+    return cast("list[RunnerDeployment]", [nightly, *reruns])  # coroutines only for callers that are async
+
+
+def schedule_of(recipe: "Recipe") -> "Schedule | None":
+    """The recipe's schedule for Prefect, or None. Only scheduled runs refresh sources past its max_age."""
+    from prefect.schedules import Cron
+
+    if recipe.schedule is None:
+        return None
+    crawl = recipe.config("crawl").model_copy(update={"max_age": recipe.schedule.max_age})
+    values = recipe.model_copy(update={"crawl": crawl}).model_dump(mode="json")
+    return Cron(recipe.schedule.cron, timezone=recipe.schedule.timezone, parameters={"config": values}, slug=SLUG)
+
+
+async def serve(wanted: "Sequence[RunnerDeployment]", home: Home, poll_seconds: float = 2.0) -> None:
+    """Applies the deployments and runs what is asked of them, each run in a process of its own, until SIGTERM.
+
+    Schedules stay active when this ends: there is no scheduler then either, and pausing them, as Prefect's own serve()
+    does, could not be told from the user's pausing them at the next start, which is kept.
+    """
+    from prefect.runner import Runner
+
+    os.environ[RUNNER_VARIABLE] = str(os.getpid())
+    runner = Runner(name=TAG, pause_on_shutdown=False, query_seconds=poll_seconds, limit=MAX_RUNS)
+    await asyncio.to_thread(_keep_pauses, wanted)
+    ids = [await runner.aadd_deployment(deployment) for deployment in wanted]
+    await asyncio.to_thread(_tidy, wanted, ids)
+    write_state(home.run / "runner.json", {"pid": os.getpid()})
+    await runner.start()
+
+
+def _keep_pauses(wanted: "Sequence[RunnerDeployment]") -> None:
+    """Takes over from the server that the user has paused a schedule."""
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import ObjectNotFound
+
+    with get_client(sync_client=True) as client:
+        for deployment in wanted:
+            try:
+                known = client.read_deployment_by_name(f"{deployment.flow_name}/{deployment.name}")
+            except ObjectNotFound:
+                continue
+            paused = {schedule.slug for schedule in known.schedules if not schedule.active}
+            for schedule in deployment.schedules or []:
+                if schedule.slug in paused:
+                    schedule.active = False
+
+
+def _tidy(wanted: "Sequence[RunnerDeployment]", ids: list[UUID]) -> None:
+    """Removes schedules that the recipe no longer has, and all but the newest of the runs that were missed."""
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        for deployment, deployment_id in zip(wanted, ids, strict=True):
+            kept = {schedule.slug for schedule in deployment.schedules or []}
+            for schedule in client.read_deployment_schedules(deployment_id):
+                if schedule.slug not in kept:
+                    client.delete_deployment_schedule(deployment_id, schedule.id)
+        if skipped := skip_missed_runs(client, ids, GRACE):
+            print(f"Skipped {skipped} scheduled runs that were missed; the newest takes their place.", flush=True)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of the process that serves the deployments; PREFECT_API_URL says where."""
+    parser = argparse.ArgumentParser(prog="python -m flows.deploy")
+    parser.add_argument("recipe", help="name or path of the recipe whose values the deployments have")
+    parser.add_argument("--parent", type=int, help="end with this process")
+    options = parser.parse_args(arguments)
+    if options.parent is not None:
+        end_with(options.parent)
+
+    from flows.recipe import load_recipe
+
+    asyncio.run(serve(deployments(load_recipe(options.recipe)), Home.from_env().ensure()))
+
+
+if __name__ == "__main__":
+    main()
