@@ -32,6 +32,7 @@ def save_model(model: GPT, folder: Path, **facts: Any) -> None:
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     part = folder / f".{WEIGHTS}.part"
     save_file(weights, part, metadata={"format": "pt"})
+    part.chmod(0o644)  # safetensors makes files that only their owner can read
     _flush(part)
     os.replace(part, folder / WEIGHTS)
     described = {"architecture": "llama", "config": model.config.model_dump(), **facts}

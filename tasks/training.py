@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import math
 import os
-import shutil
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks.figures import curve
 from tasks.stage import Artifact, Output, PermanentError
 
 if TYPE_CHECKING:
@@ -48,20 +48,16 @@ def reporter(out: Output, steps: int) -> Callable[[StepReport], None]:
     return report
 
 
-def curve(history: History, title: str) -> Figure:
+def loss_curve(history: History, title: str) -> Figure:
     """Draw training and validation loss over the steps."""
-    from matplotlib.figure import Figure
+    series = {"training": _points(history.steps)}
+    if history.validations:
+        series["validation"] = _points(history.validations)
+    return curve(series, title, "step", "loss in nats per token")
 
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
-    axes.plot([p["step"] for p in history.steps], [p["loss"] for p in history.steps], lw=1, label="training")
-    validations = [p for p in history.validations if "loss" in p]
-    if validations:
-        axes.plot([p["step"] for p in validations], [p["loss"] for p in validations], "o-", ms=4, label="validation")
-    axes.set(xlabel="step", ylabel="loss in nats per token", title=title)
-    axes.grid(alpha=0.3)
-    axes.legend()
-    return figure
+
+def _points(numbers: list[dict[str, float]]) -> tuple[list[float], list[float]]:
+    return [point["step"] for point in numbers], [point["loss"] for point in numbers]
 
 
 def write_model(out: Output, model: GPT, tokenizer: Tokenizer, samples: Iterable[Mapping[str, Any]]) -> None:
@@ -108,11 +104,6 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
     os.replace(part, path)
-
-
-def forget_checkpoints(folder: Path) -> None:
-    """Delete checkpoints that no later step needs."""
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def model_contract(artifact: Artifact) -> Iterator[str]:

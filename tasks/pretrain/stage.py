@@ -9,7 +9,7 @@ from pydantic import Field
 
 from model.config import GPTConfig, GPTShape, Optimization, Runtime
 from tasks.stage import Artifact, Execution, Output, PermanentError, StageConfig, stage
-from tasks.training import TRAINING_CODE, curve, model_contract, reporter, write_model
+from tasks.training import TRAINING_CODE, loss_curve, model_contract, reporter, write_model
 
 if TYPE_CHECKING:
     from data_lake.loader import TokenDataset
@@ -99,7 +99,7 @@ def pretrain(config: PretrainConfig, out: Output, tokenize: Artifact, tokenizer:
         epochs=epochs,
     )
     out.count(steps=settings.steps, tokens=trainer.tokens_seen)
-    out.figure("loss", curve(history, f"pretraining: {model.count_parameters() / 1e6:.1f} M weights"))
+    out.figure("loss", loss_curve(history, f"pretraining: {model.count_parameters() / 1e6:.1f} M weights"))
     write_model(out, model, words, _samples(config.samples, model, held_out, words))
 
 
