@@ -64,6 +64,10 @@ class Catalog:
         import duckdb
 
         try:
+            sql.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise QueryError("The query holds bytes that are no UTF-8 text.") from error
+        try:
             statements = self._connection.extract_statements(sql)
             if len(statements) != 1:
                 raise QueryError(f"Give one SQL statement; these are {len(statements)}.")
@@ -71,7 +75,7 @@ class Catalog:
             if kind not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
                 raise QueryError(f"SQL only reads the lake: SELECT is allowed, {kind.name} is not.")
             reader = self._connection.sql(statements[0]).to_arrow_reader(BATCH_ROWS)  # type: ignore[arg-type]
-        except (duckdb.Error, RuntimeError, UnicodeEncodeError) as error:
+        except (duckdb.Error, RuntimeError) as error:
             raise QueryError(self._explained(error)) from error
         return Result(list(reader.schema.names), self._rows(reader))
 

@@ -62,12 +62,12 @@ def _is_plain(text: str, report: Report) -> bool:
     """Check the stream of events before anything is built from it; building recurses, this does not."""
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
-        line = event.start_mark.line + 1
+        line = _line(event)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             report((), line, "Anchors (&) and aliases (*) are not allowed; write the value where it is needed.", None)
             return False
-        if getattr(event, "tag", None) not in (None, "!"):
-            report((), line, f"Tags are not allowed in a recipe; remove {event.tag!r}.", None)
+        if (tag := getattr(event, "tag", None)) not in (None, "!"):
+            report((), line, f"Tags are not allowed in a recipe; remove {tag!r}.", None)
             return False
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
@@ -79,20 +79,25 @@ def _is_plain(text: str, report: Report) -> bool:
     return True
 
 
+def _line(item: yaml.Event | yaml.Node) -> int:
+    mark = item.start_mark
+    return mark.line + 1 if mark else 1
+
+
 def _value(node: yaml.Node, path: FieldPath, lines: dict[FieldPath, int], report: Report) -> Any:
-    line = node.start_mark.line + 1
+    line = _line(node)
     lines.setdefault(path, line)
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, path, lines, report)
     if isinstance(node, yaml.SequenceNode):
         return [_value(child, (*path, index), lines, report) for index, child in enumerate(node.value)]
-    return _scalar(node, path, line, report)
+    return _scalar(str(node.value), node.tag, path, line, report)
 
 
 def _mapping(node: yaml.MappingNode, path: FieldPath, lines: dict[FieldPath, int], report: Report) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key_node, value_node in node.value:
-        line = key_node.start_mark.line + 1
+        line = _line(key_node)
         if not isinstance(key_node, yaml.ScalarNode):
             report(path, line, "A field's name must be a word, not a list or a mapping.", None)
             continue
@@ -106,8 +111,8 @@ def _mapping(node: yaml.MappingNode, path: FieldPath, lines: dict[FieldPath, int
     return values
 
 
-def _scalar(node: yaml.ScalarNode, path: FieldPath, line: int, report: Report) -> Any:
-    text, kind = node.value, node.tag.rpartition(":")[2]
+def _scalar(text: str, tag: str, path: FieldPath, line: int, report: Report) -> Any:
+    kind = tag.rpartition(":")[2]
     if any("\ud800" <= letter <= "\udfff" for letter in text):
         report(path, line, "This text holds half of a surrogate pair, which is no character.", ascii(text))
         return None
