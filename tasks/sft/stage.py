@@ -17,8 +17,7 @@ from tasks.sft.alpaca import alpaca_files, read_alpaca
 from tasks.sft.pairs import Pair, pairs_of
 from tasks.splits import documents_of
 from tasks.stage import Artifact, Execution, Output, PermanentError, StageConfig, stage
-from tasks.training import TRAINING_CODE, loss_curve,  load_trained,
- model_contract, reporter, write_jsonl, write_model
+from tasks.training import TRAINING_CODE, load_trained, loss_curve, model_contract, reporter, write_jsonl, write_model
 
 if TYPE_CHECKING:
     from model.chat import Example
