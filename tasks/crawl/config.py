@@ -59,7 +59,7 @@ class CrawlConfig(StageConfig):
     )
     obey_robots: bool = Field(True, description="obey robots.txt (RFC 9309), Crawl-delay and robots meta tags")
     user_agent: str = Field(
-        "textmill/0.1 (+https://pypi.org/project/textmill)",
+        "textmill/0.1 (crawler of a private corpus; set crawl.user_agent to your own contact)",
         min_length=3,
         pattern=r"^[\x20-\x7e]+$",
         description="who we say we are; robots.txt is read for the part before the slash",

@@ -1,0 +1,130 @@
+"""Faults, by doing them: kill -9 at random moments, damaged files, a full disk, a read-only lake."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.program import TINY, newest, plan, start, statuses, textmill
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
+SEED = 20
+STAGES = ["crawl", "clean", "dedup", "tokenizer", "tokenize", "pretrain", "sft", "evaluate"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which the tiny pipeline ran through, undisturbed."""
+    home = tmp_path_factory.mktemp("finished")
+    textmill(home, "run", str(TINY))
+    assert set(statuses(home, str(TINY)).values()) == {"hit"}
+    return home
+
+
+@pytest.fixture
+def copy(finished: Path, tmp_path: Path) -> Path:
+    """A copy of that home, to be damaged."""
+    home = tmp_path / "copy"
+    shutil.copytree(finished, home, ignore=shutil.ignore_patterns("run"))
+    return home
+
+
+def weights(home: Path, stage: str) -> str:
+    return hashlib.sha256((newest(home, stage) / "model.safetensors").read_bytes()).hexdigest()
+
+
+def test_killed_at_random_moments_it_ends_with_the_same_weights(finished: Path, tmp_path: Path) -> None:
+    """Kill the run again and again; what was committed stays committed, and the result is bit for bit the same."""
+    home = tmp_path / "killed"
+    dice = random.Random(SEED)
+    committed: dict[str, int] = {}
+    for _ in range(40):
+        process = start(home, "run", str(TINY))
+        try:
+            process.communicate(timeout=dice.uniform(4, 16))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+        for stage in STAGES:
+            for manifest in (home / "lake" / stage).glob("*/manifest.json"):
+                written = manifest.stat().st_mtime_ns
+                assert committed.setdefault(stage, written) == written, f"{stage} was built twice"
+        if process.returncode == 0:
+            break
+    assert process.returncode == 0
+    assert set(committed) == set(STAGES)
+    for stage in ("pretrain", "sft"):
+        assert weights(home, stage) == weights(finished, stage)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_damaged_artifact_is_found_named_rebuilt_and_equal(copy: Path, stage: str) -> None:
+    dice = random.Random(stage)
+    folder = newest(copy, stage)
+    path = dice.choice(sorted(p for p in folder.rglob("*") if p.is_file() and p.stat().st_size > 100))
+    name = path.relative_to(folder).as_posix()
+    before = (folder / "manifest.json").read_text()
+    damage = dice.choice(["flip", "truncate", "delete"])
+    if damage == "flip":
+        raw = bytearray(path.read_bytes())
+        raw[len(raw) // 2] ^= 0x10
+        path.write_bytes(raw)
+    elif damage == "truncate":
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    else:
+        path.unlink()
+    row = plan(copy, str(TINY))[stage]
+    assert row["status"] == "run"
+    assert name in row["reasons"][0] or name == "manifest.json"
+    result = textmill(copy, "run", str(TINY))
+    assert f"{stage}" in result.stderr
+    assert set(statuses(copy, str(TINY)).values()) == {"hit"}
+    assert "cached" in result.stderr
+    after = (newest(copy, stage) / "manifest.json").read_text()
+    assert after != before
+
+
+@contextlib.contextmanager
+def mounted(folder: Path, size: str) -> Iterator[Path]:
+    folder.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=False)
+    if made.returncode != 0:
+        pytest.skip("Mounting a small file system needs root.")
+    try:
+        yield folder
+    finally:
+        for _ in range(20):
+            if subprocess.run(["umount", str(folder)], check=False).returncode == 0:
+                break
+            time.sleep(1)
+
+
+def test_a_full_disk_is_a_sentence_and_the_run_resumes(tmp_path: Path) -> None:
+    with mounted(tmp_path / "small", "14m") as home:
+        result = textmill(home, "run", str(TINY), "--until", "crawl", code=1)
+        assert "is full" in result.stderr
+        subprocess.run(["mount", "-o", "remount,size=400m", str(home)], check=True)
+        textmill(home, "run", str(TINY), "--until", "dedup")
+        time.sleep(8)  # the embedded server ends when its last client is gone
+
+
+def test_a_read_only_lake_is_a_sentence_and_the_run_resumes(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "400m") as home:
+        textmill(home, "run", str(TINY), "--until", "clean")
+        time.sleep(8)
+        subprocess.run(["mount", "-o", "remount,ro", str(home)], check=True)
+        result = textmill(home, "run", str(TINY), "--until", "dedup", code=1)
+        assert "read-only" in result.stderr
+        subprocess.run(["mount", "-o", "remount,rw", str(home)], check=True)
+        textmill(home, "run", str(TINY), "--until", "dedup")
+        time.sleep(8)
