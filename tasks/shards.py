@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -16,11 +17,10 @@ def map_shards(
 ) -> Iterator[tuple[int, Result]]:
     """Yield (number of the item, `function(item)`) as they are done, in any order.
 
-    function: importable by name, with arguments and results that pickle. workers: processes at most, 0 = one per core
-    this process may use. With one worker or one item everything happens here, which for a small corpus is faster than
-    starting an interpreter. An exception in a worker is raised here, and the shards not begun are dropped.
+    function: importable by name, with arguments and results that pickle. With one worker or one item everything
+    happens here. An exception in a worker is raised here, and the shards not begun are dropped.
     """
-    count = min(workers or cores(), len(items))
+    count = min(workers, len(items))
     if count <= 1:
         for number, item in enumerate(items):
             yield number, function(item)
@@ -38,6 +38,16 @@ def map_shards(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def workers_for(paths: Iterable[Path], workers: int) -> int:
+    """Return how many processes work on these files pays for; `workers` says it outright, 0 leaves it to their size.
+
+    Then it is one per core, but not more than one per 8 MB of files: what starting one interpreter costs.
+    """
+    if workers:
+        return workers
+    return max(1, min(cores(), sum(path.stat().st_size for path in paths) // (8 << 20)))
 
 
 def cores() -> int:

@@ -13,7 +13,7 @@ from data_lake.ledger import Amount, Tally
 from tasks.dedup import decisions, index, signatures
 from tasks.dedup.decisions import Decision
 from tasks.dedup.index import Index, SignJob
-from tasks.shards import map_shards
+from tasks.shards import map_shards, workers_for
 from tasks.stage import Artifact, Execution, Output, StageConfig, stage
 
 SAMPLE_CHARACTERS = 1000
@@ -46,7 +46,7 @@ class DedupConfig(StageConfig):
         200, ge=1, description="Kept documents of a band's bucket that a document is compared with, nearest in length"
     )
     seed: int = Field(1, ge=0, lt=2**32, description="Seed of the MinHash permutations")
-    workers: int = Execution(0, ge=0, description="Processes that sign shards; 0 = one per core")
+    workers: int = Execution(0, ge=0, description="Processes that sign shards; 0 = by cores and size of the corpus")
 
 
 def contract(artifact: Artifact) -> Iterator[str]:
@@ -106,7 +106,8 @@ def _sign(config: DedupConfig, out: Output, documents: Path) -> Index:
         if not shard_path(folder, number).exists()
     ]
     done = count - len(jobs)
-    for _ in map_shards(index.sign_shard, jobs, workers=config.workers):
+    workers = workers_for(shards(documents), config.workers)
+    for _ in map_shards(index.sign_shard, jobs, workers=workers):
         done += 1
         out.progress(done, count, "shards", "signed")
     return index.read_index(folder)

@@ -13,7 +13,7 @@ from data_lake.documents import shard_path, shards, write_parquet
 from data_lake.ledger import Amount, Ledger
 from data_lake.loader import TokenDataset
 from data_lake.tokens import read_shard_info
-from tasks.shards import map_shards
+from tasks.shards import map_shards, workers_for
 from tasks.stage import Artifact, Execution, Output, StageConfig, stage
 from tasks.tokenize.encode import SPLITS, EncodeJob, encode_shard
 from tasks.tokenizer.stage import read_split
@@ -28,7 +28,7 @@ class TokenizeConfig(StageConfig):
     seq_len: int = Field(
         1024, ge=8, le=1 << 17, description="Tokens per row and per training window; training may choose another length"
     )
-    workers: int = Execution(0, ge=0, description="Processes that encode shards; 0 = one per core")
+    workers: int = Execution(0, ge=0, description="Processes that encode shards; 0 = by cores and size of the corpus")
 
 
 def contract(artifact: Artifact) -> Iterator[str]:
@@ -76,7 +76,7 @@ def tokenize(config: TokenizeConfig, out: Output, dedup: Artifact, tokenizer: Ar
         if not shard_path(pieces, number).exists()
     ]
     done, began = count - len(jobs), time.perf_counter()
-    for _ in map_shards(encode_shard, jobs, workers=config.workers):
+    for _ in map_shards(encode_shard, jobs, workers=workers_for(shards(documents), config.workers)):
         done += 1
         out.progress(done, count, "shards", "encoded")
     seconds = time.perf_counter() - began

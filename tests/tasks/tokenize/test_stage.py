@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -122,19 +121,3 @@ def test_a_lost_shard_breaks_the_contract(lake: Lake, given_documents: Given, le
 def test_nothing_to_train_on_breaks_the_contract(lake: Lake, given_documents: Given, learned: Artifact) -> None:
     with pytest.raises(ContractError, match="no token to train on"):
         build(lake, given_documents([]), learned)
-
-
-def test_large_vocabularies_take_four_bytes(
-    lake: Lake, given_documents: Given, tmp_path: Path, learned: Artifact
-) -> None:
-    loaded = Tokenizer.load(learned.path)
-    extra = {f"<|reserved_{i}|>": i for i in range(loaded.vocab_size, 70_000)}
-    specials = {name: i for name, i in loaded.specials.items() if not name.startswith("<|reserved_")}
-    padding = {f"<|filler_{i}|>": i for i in range(len(loaded.ranks) + len(specials), loaded.vocab_size)}
-    Tokenizer(loaded.ranks, loaded.pattern, {**specials, **padding, **extra}).save(learned.path)
-    out = local_output(tmp_path / "out")
-    tokenize(TokenizeConfig(seq_len=32), out, dedup=given_documents(TEXTS), tokenizer=learned)
-    data = TokenDataset(out.dir, "train")
-    assert data.dtype == np.uint32
-    assert data.vocab_size == 70_000
-    assert data.window(0)[0] == loaded.bos
