@@ -10,6 +10,7 @@ from pydantic import Field
 
 from data_lake.documents import count_rows, shard_path, shards, write_parquet
 from data_lake.ledger import Amount, Tally
+from tasks import figures
 from tasks.dedup import decisions, index, signatures
 from tasks.dedup.decisions import Decision
 from tasks.dedup.index import Index, SignJob
@@ -213,7 +214,8 @@ def _report(
             tally.remove(reasons[i][0], n_bytes)
         else:
             tally.keep(n_bytes)
-    out.ledger(tally.ledger(_kept_by(clean)))
+    ledger = tally.ledger(_kept_by(clean))
+    out.ledger(ledger)
     confirmed = sum(decision.removed for decision in near)
     out.count(
         documents=len(known) - len(reasons),
@@ -224,6 +226,10 @@ def _report(
         not_confirmed=len(near) - confirmed,
     )
     out.metric(duplicate_fraction=len(reasons) / max(1, len(known)))
+    out.figure("documents", figures.funnel({"dedup": ledger}))
+    if near:
+        scores = [decision.score for decision in near]
+        out.figure("jaccard", figures.histogram(scores, "Similarity of compared documents", "Jaccard", log=False))
     shown = sorted((d for d in near if d.removed), key=lambda d: d.score)[:20]
     if shown:
         out.table(

@@ -13,6 +13,7 @@ from data_lake.documents import shard_path, shards, write_parquet
 from data_lake.ledger import Amount, Ledger
 from data_lake.loader import TokenDataset
 from data_lake.tokens import read_shard_info
+from tasks import figures
 from tasks.shards import map_shards, workers_for
 from tasks.stage import Artifact, Execution, Output, StageConfig, stage
 from tasks.tokenize.encode import SPLITS, EncodeJob, encode_shard
@@ -110,6 +111,7 @@ def _report(out: Output, dedup: Artifact, index: pa.Table, seconds: float | None
     import pyarrow.compute as pc
 
     tokens, n_bytes = int(pc.sum(index["n_tokens"]).as_py() or 0), int(pc.sum(index["n_bytes"]).as_py() or 0)
+    lengths = index["n_tokens"].to_pylist()
     tail = 0
     for split in SPLITS:
         data = TokenDataset(out.dir, split)
@@ -119,7 +121,7 @@ def _report(out: Output, dedup: Artifact, index: pa.Table, seconds: float | None
         out.count(**{f"{split}_documents": int(pc.sum(pc.equal(index["split"], split)).as_py() or 0)})
         if not len(data):
             out.warning(f"Split {split} has {data.n_tokens} tokens, too few for one window of {data.seq_len} + 1.")
-    out.count(documents=index.num_rows, tokens=tokens, bytes=n_bytes, document_tokens_max=_largest(index))
+    out.count(documents=index.num_rows, tokens=tokens, bytes=n_bytes, longest_document=max(lengths, default=0))
     came = Amount(**dedup.manifest.ledger["kept"]) if dedup.manifest.ledger else Amount(index.num_rows, n_bytes)
     # tokens begin to exist here; those after the last whole window of a split are in no window
     out.ledger(
@@ -129,13 +131,8 @@ def _report(out: Output, dedup: Artifact, index: pa.Table, seconds: float | None
             removed={"after_last_window": Amount(tokens=tail)},
         )
     )
+    out.figure("document_tokens", figures.histogram(lengths, "Lengths of documents", "tokens"))
     out.metric(
         bytes_per_token=n_bytes / tokens if tokens else None,
         tokens_per_second=tokens / seconds if seconds else None,
     )
-
-
-def _largest(index: pa.Table) -> int:
-    import pyarrow.compute as pc
-
-    return int(pc.max(index["n_tokens"]).as_py() or 0)

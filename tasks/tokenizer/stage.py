@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from data_lake.documents import read_documents, split_of
 from model.tokenizer import PATTERNS, SPECIALS, Tokenizer, specials_after
+from tasks import figures
 from tasks.stage import Artifact, Output, PermanentError, StageConfig, stage
 
 SPLIT_FILE = "split.json"
@@ -123,6 +124,8 @@ def tokenizer(config: TokenizerConfig, out: Output, dedup: Artifact) -> None:
         vocab_size=learned.vocab_size, merges=len(ranks) - 256, specials=len(learned.specials), trained_on_bytes=sampled
     )
     out.metric(bytes_per_token=_bytes_per_token(config, learned, dedup.path))
+    lengths = [len(token) for token in ranks]
+    out.figure("token_lengths", figures.histogram(lengths, "Lengths of tokens", "bytes", log=False))
     longest = sorted(ranks, key=lambda token: (-len(token), ranks[token]))[:50]
     out.table(
         "longest_tokens", [{"id": ranks[t], "bytes": len(t), "token": t.decode(errors="replace")} for t in longest]
