@@ -6,15 +6,16 @@ import contextlib
 import datetime
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from data_lake.fingerprint import sha256_of
 from data_lake.manifest import FileEntry, Manifest
 from data_lake.store import Artifact, Lake, Miss
-from flows.graph import scope
+from flows.graph import STAGES, scope
 from flows.plan import differences
-from flows.recipe import Recipe
+from flows.recipe import RecipeBase
 from tasks.provenance import provenance
 from tasks.stage import Stage
 
@@ -25,12 +26,12 @@ class AdoptError(Exception):
     """There is nothing to adopt, or more than the code changed; the message is a sentence."""
 
 
-def adopt_artifact(recipe: Recipe, stage_name: str, lake: Lake) -> Artifact:
+def adopt_artifact(recipe: RecipeBase, stage_name: str, lake: Lake, graph: Mapping[str, Stage] = STAGES) -> Artifact:
     """Commit the stage's newest artifact that differs from what `recipe` asks for only in code, under the new key.
 
     Its content stays, so what was built from it stays a hit. Raises AdoptError.
     """
-    stage, payload = _wanted(recipe, stage_name, lake)
+    stage, payload = _wanted(recipe, stage_name, lake, graph)
     key = sha256_of(payload)
     with lake.building(stage.name, key):
         if isinstance(found := stage.find(lake, key), Artifact):
@@ -61,10 +62,12 @@ def adopt_artifact(recipe: Recipe, stage_name: str, lake: Lake) -> Artifact:
             return lake.commit(folder, describe)
 
 
-def _wanted(recipe: Recipe, stage_name: str, lake: Lake) -> tuple[Stage, dict[str, Any]]:
+def _wanted(
+    recipe: RecipeBase, stage_name: str, lake: Lake, graph: Mapping[str, Stage]
+) -> tuple[Stage, dict[str, Any]]:
     """The stage and the payload that the recipe asks for now; its upstream must be in the lake, or remembered."""
     contents: dict[str, str] = {}
-    for stage in scope(stage_name):
+    for stage in scope(stage_name, graph):
         payload = stage.payload(recipe.config(stage.name), {name: contents[name] for name in stage.upstream})
         if stage.name == stage_name:
             return stage, payload

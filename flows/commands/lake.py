@@ -50,11 +50,11 @@ def artifacts(
     stage: Annotated[str | None, typer.Argument(help="only this stage's")] = None, as_json: AsJson = False
 ) -> None:
     """List what is in the lake, newest first."""
-    found = lake().artifacts()
     if stage is not None:
         from flows.commands.plan import known_stage
 
-        found = [artifact for artifact in found if artifact.stage == known_stage(stage)]
+        stage = known_stage(stage)
+    found = lake().artifacts(stage)
     if as_json:
         print_json([summary(artifact) for artifact in found])
         return

@@ -1,0 +1,128 @@
+"""The command line as a program: help of every verb, exit codes, clean stdout, no traceback, quick."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+VERBS = ["run", "plan", "rerun", "up", "artifacts", "show", "sql", "compare", "generate", "adopt", "champion"]
+
+
+def textmill(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user does."""
+    return subprocess.run(
+        [sys.executable, "-m", "flows.cli", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "COLUMNS": "100", **environment},
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def assert_refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    """Wrong usage: exit 2, words on stderr, nothing on stdout, no traceback."""
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+def test_help_names_every_verb_within_a_second() -> None:
+    fastest = min(_timed("--help") for _ in range(3))  # the machine may be busy with other things
+    assert fastest < 1.0
+    done = textmill("--help")
+    assert done.returncode == 0
+    assert all(re.search(rf"^.? {verb}\b", done.stdout, re.M) for verb in VERBS)
+
+
+def _timed(*arguments: str) -> float:
+    started = time.perf_counter()
+    assert textmill(*arguments).returncode == 0
+    return time.perf_counter() - started
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_help_of_every_verb_has_examples(verb: str) -> None:
+    done = textmill(verb, "--help")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert f"$ textmill {verb}" in done.stdout
+
+
+def test_version() -> None:
+    assert re.fullmatch(r"textmill \d+\.\d+\S*\n", textmill("--version").stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["plam"], ["plam", "Did you mean", "plan"]),
+        (["--nonsense"], ["--nonsense"]),
+        (["plan", "demo", "extra"], ["extra"]),
+        (["show"], ["ARTIFACT"]),
+        (["sql", "SELECT 1", "--limit", "0"], ["--limit"]),
+        (["compare", "last"], ["RUN"]),
+        (["generate", "sft", "x", "--max-tokens", "many"], ["--max-tokens"]),
+        (["plan", "dmo"], ["There is no recipe", "demo"]),
+        (["plan", "no/such.yaml"], ["There is no file"]),
+        (["plan", "--set", "pretrain.stepz=3"], ["--set pretrain.stepz=3", "no field stepz", "Did you mean"]),
+        (["plan", "--set", "pretrain"], ["section.field=value"]),
+        (["run", "--set", "nowhere.x=1"], ["There is no section nowhere"]),
+        (["run", "--until", "pretrian"], ["There is no stage 'pretrian'", "Did you mean pretrain?"]),
+        (["plan", "--force", "everything"], ["There is no stage"]),
+        (["rerun", "tokenzer"], ["There is no stage", "tokenizer"]),
+        (["up", "nosuch"], ["There is no recipe"]),
+        (["adopt", "nosuch"], ["There is no stage"]),
+        (["show", "nosuch/123"], ["The lake has no artifact"]),
+        (["sql", "SELEC"], ["The query cannot be answered"]),
+        (["sql", "SELECT 1", "--csv", "--json"], ["exclude each other"]),
+        (["artifacts", "nosuch"], ["There is no stage"]),
+        (["generate", "sft", "hello"], ["The lake has no artifact 'sft'"]),
+        (["champion", "nosuch"], ["The lake has no artifact", "no pipeline run yet"]),
+        (["compare", "last~1", "last"], ["no pipeline run yet"]),
+    ],
+)
+def test_wrong_usage_is_a_sentence_and_exit_code_2(arguments: list[str], words: list[str], home: Path) -> None:
+    assert_refused(textmill(*arguments), *words)
+    assert not home.exists(), "Wrong usage left something behind."
+
+
+def test_a_recipe_with_mistakes_gets_all_of_them_at_once(tmp_path: Path) -> None:
+    recipe = tmp_path / "bad.yaml"
+    recipe.write_text("crawl:\n  max_pagez: 3\npretrain:\n  steps: many\nsfft: {}\n")
+    for verb in ("plan", "run", "up"):
+        done = textmill(verb, str(recipe))
+        assert_refused(done, "3 mistakes", f"{recipe}:2", f"{recipe}:4", f"{recipe}:5", "Did you mean sft?")
+
+
+def test_an_unexpected_fault_is_a_sentence_with_its_traceback_in_a_file(home: Path) -> None:
+    code = (
+        "import flows.commands.lake as lake\n"
+        "def broken(): raise ZeroDivisionError('seven')\n"
+        "lake.lake = broken\n"
+        "import sys; sys.argv = ['textmill', 'artifacts']\n"
+        "from flows.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ))
+    assert done.returncode == 1
+    assert "ZeroDivisionError: seven" in done.stderr
+    assert "Traceback" not in done.stderr
+    (kept,) = (home / "logs").glob("fault-*.txt")
+    assert "Traceback" in kept.read_text()
+
+
+def test_a_reader_that_goes_away_is_no_fault() -> None:
+    command = (
+        f"{sys.executable} -m flows.cli sql 'SELECT * FROM range(1000000)' --csv | head -1; exit ${{PIPESTATUS[0]}}"
+    )
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=dict(os.environ), timeout=60)
+    assert done.stdout == "range\n"
+    assert "Traceback" not in done.stderr

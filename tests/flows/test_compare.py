@@ -1,0 +1,114 @@
+"""Comparing runs: which run is meant, what changed, and what is more than noise."""
+
+from __future__ import annotations
+
+import pytest
+
+from data_lake.home import Home
+from flows.compare import CompareError, MetricChange, PipelineRecord, compare, find_run, pipeline_runs
+
+
+def record(run_id: str = "a" * 32, name: str = "demo", **parts: dict[str, object]) -> PipelineRecord:
+    empty: dict[str, object] = {}
+    return PipelineRecord(
+        run_id,
+        name,
+        "FINISHED",
+        0,
+        parts.get("parameters", empty),  # type: ignore[arg-type]
+        parts.get("metrics", empty),  # type: ignore[arg-type]
+        parts.get("artifacts", empty),  # type: ignore[arg-type]
+    )
+
+
+RUNS = [record("ab12" + "0" * 28, "demo"), record("ab13" + "0" * 28, "other"), record("cd00" + "0" * 28, "demo")]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "place"),
+    [
+        ("last", 0),
+        ("last~0", 0),
+        ("last~2", 2),
+        ("ab13", 1),
+        (RUNS[2].run_id, 2),
+        ("demo", 0),
+        ("other", 1),
+        ("cd00", 2),
+    ],
+)
+def test_a_run_by_age_id_prefix_or_name(wanted: str, place: int) -> None:
+    assert find_run(wanted, RUNS) is RUNS[place]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reason"),
+    [
+        ("last~3", "MLflow knows 3"),
+        ("last~x", "There is no run"),
+        ("zzzz", "The newest are ab120000 (demo)"),
+        ("ab1", "There is no pipeline run"),  # too short to be an id
+        ("", "There is no pipeline run"),
+    ],
+)
+def test_a_run_that_is_not_there(wanted: str, reason: str) -> None:
+    with pytest.raises(CompareError) as caught:
+        find_run(wanted, RUNS)
+    assert reason in str(caught.value)
+
+
+def test_a_prefix_of_two_runs_is_refused() -> None:
+    runs = [record("abcd1" + "0" * 27), record("abcd2" + "0" * 27)]
+    with pytest.raises(CompareError, match="2 runs"):
+        find_run("abcd", runs)
+
+
+def test_no_runs_at_all(home: object) -> None:
+    assert pipeline_runs(Home.from_env()) == []
+    with pytest.raises(CompareError, match="no pipeline run yet"):
+        find_run("last", [])
+
+
+def test_parameters_and_artifacts_that_differ() -> None:
+    before = record(parameters={"a": "1", "b": "2"}, artifacts={"dedup": "dedup/1", "crawl": "crawl/1"})
+    after = record(parameters={"a": "1", "b": "3", "c": "4"}, artifacts={"dedup": "dedup/2", "crawl": "crawl/1"})
+    made = compare(before, after)
+    assert [(c.name, c.before, c.after) for c in made.parameters] == [("b", "2", "3"), ("c", None, "4")]
+    assert [(c.name, c.before, c.after) for c in made.artifacts] == [("dedup", "dedup/1", "dedup/2")]
+
+
+def test_a_difference_is_called_one_only_beyond_the_noise() -> None:
+    before = record(metrics={"acc": 0.30, "acc_stderr": 0.03, "loss": 2.0, "gone": 1.0})
+    near = record(metrics={"acc": 0.38, "acc_stderr": 0.04, "loss": 2.0})
+    far = record(metrics={"acc": 0.42, "acc_stderr": 0.04, "loss": 2.5})
+    by_name = {change.name: change for change in compare(before, near).metrics}
+    assert set(by_name) == {"acc", "loss", "gone"}
+    acc = by_name["acc"]
+    assert (acc.verdict, acc.stderr) == ("not distinguishable", pytest.approx(0.05))  # 3-4-5
+    assert acc.difference == pytest.approx(0.08)
+    assert by_name["loss"] == MetricChange("loss", 2.0, 2.0, 0.0, None, None)
+    assert by_name["gone"] == MetricChange("gone", 1.0, None, None, None, None)
+    assert compare(before, far).metrics[0].verdict == "different"
+
+
+@pytest.mark.slow
+def test_runs_come_from_mlflow_newest_first(home: object) -> None:
+    from flows.servers import init_mlflow
+    from tasks.mlflow_client import Sender
+    from tasks.tracking import PIPELINE_EXPERIMENT
+
+    place = Home.from_env().ensure()
+    init_mlflow(place)
+    client = Sender(place).client
+    experiment = client.create_experiment(PIPELINE_EXPERIMENT)
+    for number in range(2):
+        tags = {"textmill.stage.dedup": f"built dedup/{number}", "textmill.stage.sft": "failed"}
+        run = client.create_run(experiment, start_time=1000 + number, run_name=f"run-{number}", tags=tags)
+        client.log_param(run.info.run_id, "dedup.threshold", number)
+        client.log_metric(run.info.run_id, "evaluate.acc", 0.5)
+        client.log_metric(run.info.run_id, "system/cpu", 0.5)
+    newest, older = pipeline_runs(place)
+    assert (newest.name, older.name) == ("run-1", "run-0")
+    assert newest.artifacts == {"dedup": "dedup/1"}
+    assert newest.metrics == {"evaluate.acc": 0.5}
+    assert [change.name for change in compare(older, newest).parameters] == ["dedup.threshold"]
