@@ -61,18 +61,20 @@ def buckets_of(keys: np.ndarray) -> np.ndarray:
 def near_duplicates(
     buckets: np.ndarray,
     order: np.ndarray,
+    signatures: np.ndarray,
     shingles_of: Callable[[int], np.ndarray],
     *,
     threshold: float,
-    max_bucket: int,
+    max_compared: int,
 ) -> Iterator[Decision]:
     """Yield the decision for each document that shares a bucket with a kept one.
 
     buckets: as `buckets_of` returns them. order: the documents to decide on, preferred first.
-    shingles_of: the sorted distinct shingle hashes of a document.
-    max_bucket: how many kept documents of one bucket a document is compared with; without a cap one template shared
-    by a million pages would cost their square. The last kept ones are taken: as documents come longest first, these
-    are nearest in length, and sets whose sizes differ by more than the threshold cannot be that similar.
+    signatures: uint32[n_documents, n_permutations]. shingles_of: the sorted distinct shingle hashes of a document.
+    max_compared: how many kept documents a document is compared with; without a limit one template shared by a million
+    pages would cost their square. Of each bucket the last kept ones are taken: as documents come longest first, these
+    are nearest in length, and sets whose sizes differ by more than the threshold cannot be that similar. If all
+    buckets together nominate more, those are taken whose signatures agree in most places.
 
     A removed document has one decision: the most similar kept document (of equals the preferred one). A kept one has
     one for each comparison that did not reach the threshold.
@@ -81,7 +83,11 @@ def near_duplicates(
     for place, i in enumerate(order.tolist()):
         mine = buckets[:, i]
         mine = mine[mine >= 0].tolist()
-        partners = sorted({partner for bucket in mine for partner in kept.get(bucket, [])[-max_bucket:]})
+        partners = sorted({partner for bucket in mine for partner in kept.get(bucket, [])[-max_compared:]})
+        if len(partners) > max_compared:
+            agreement = np.count_nonzero(signatures[order[partners]] == signatures[i], axis=1)
+            best_agreeing = np.argsort(-agreement, kind="stable")[:max_compared]
+            partners = [partners[k] for k in sorted(best_agreeing.tolist())]
         if partners:
             shingles = shingles_of(i)
             scores = [jaccard(shingles, shingles_of(int(order[partner]))) for partner in partners]

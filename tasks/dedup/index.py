@@ -98,8 +98,8 @@ def read_index(folder: Path) -> Index:
 
     tables = [pq.read_table(path) for path in shards(folder)]
     table = pa.concat_tables(tables)
-    signed = b"".join(table.column("signature").to_pylist())
     width = table.schema.field("signature").type.byte_width // 4
+    signed = [_values(chunk, width) for chunk in table.column("signature").chunks]
     return Index(
         shard=np.repeat(np.arange(len(tables)), [len(part) for part in tables]),
         row=np.concatenate([np.arange(len(part)) for part in tables]),
@@ -108,7 +108,7 @@ def read_index(folder: Path) -> Index:
         n_bytes=table.column("n_bytes").to_numpy(),
         digests=table.column("digest").to_pylist(),
         n_shingles=table.column("n_shingles").to_numpy(),
-        signatures=np.frombuffer(signed, dtype="<u4").reshape(-1, width),
+        signatures=np.concatenate([np.zeros((0, width), dtype="<u4"), *signed]),
     )
 
 
@@ -144,6 +144,14 @@ def _shingles(texts: Sequence[str], n: int) -> tuple[np.ndarray, np.ndarray]:
     """Return 32-bit shingle hashes, the input of signatures, and where each text's begin."""
     shingles, offsets = shingle_hashes(*word_hashes([fold(text) for text in texts]), n)
     return shingles.astype(np.uint32), offsets
+
+
+def _values(chunk: pa.Array, width: int) -> np.ndarray:
+    """Return a column of signatures as uint32[n, width], without a Python object per row."""
+    if not len(chunk):
+        return np.zeros((0, width), dtype="<u4")
+    values = np.frombuffer(chunk.buffers()[1], dtype="<u4").reshape(-1, width)
+    return values[chunk.offset : chunk.offset + len(chunk)]
 
 
 def _arrow(numbers: np.ndarray) -> pa.Array:

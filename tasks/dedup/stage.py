@@ -43,8 +43,11 @@ class DedupConfig(StageConfig):
         "find 99.8 % of the pairs at 0.8",
     )
     rows: int = Field(6, ge=1, le=64, description="Signature values per band; more of them nominate fewer wrong pairs")
-    max_bucket: int = Field(
-        200, ge=1, description="Kept documents of a band's bucket that a document is compared with, nearest in length"
+    max_compared: int = Field(
+        200,
+        ge=1,
+        description="Kept documents that a document is compared with at most: of each bucket the nearest in length, of "
+        "all of them those whose signatures agree most",
     )
     seed: int = Field(1, ge=0, lt=2**32, description="Seed of the MinHash permutations")
     workers: int = Execution(0, ge=0, description="Processes that sign shards; 0 = by cores and size of the corpus")
@@ -129,9 +132,10 @@ def _near_duplicates(
         decisions.near_duplicates(
             buckets,
             order[nominated[order]],
+            known.signatures,
             sets.__getitem__,
             threshold=config.threshold,
-            max_bucket=config.max_bucket,
+            max_compared=config.max_compared,
         )
     )
 

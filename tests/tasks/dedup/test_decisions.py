@@ -38,12 +38,15 @@ def test_jaccard_is_exact(a: set[int], b: set[int], both: set[int]) -> None:
     assert jaccard(*arrays) == jaccard(*reversed(arrays))
 
 
-def decide(sets: list[set[int]], threshold: float, max_bucket: int = 200) -> list[Decision]:
-    """All documents in one bucket of one band, so that every pair is nominated."""
+def decide(sets: list[set[int]], threshold: float, max_compared: int = 200) -> list[Decision]:
+    """All documents in one bucket, so that every pair is nominated; shingles serve as signatures."""
     arrays = [np.array(sorted(each), dtype=np.uint64) for each in sets]
     order = preference([len(each) for each in sets], [f"{i:03d}" for i in range(len(sets))])
     buckets = np.zeros((1, len(sets)), dtype=np.int64)
-    return list(near_duplicates(buckets, order, arrays.__getitem__, threshold=threshold, max_bucket=max_bucket))
+    signed = np.array([[value in each for value in range(200)] for each in sets], dtype=np.uint32)
+    return list(
+        near_duplicates(buckets, order, signed, arrays.__getitem__, threshold=threshold, max_compared=max_compared)
+    )
 
 
 @settings(max_examples=200)
@@ -70,7 +73,19 @@ def test_removed_ones_have_a_like_that_stays_and_kept_ones_have_none(sets: list[
 def test_a_giant_bucket_costs_its_cap_and_not_its_square() -> None:
     """Documents that share a template but differ: each meets at most the 5 kept ones nearest to it in length."""
     sets = [set(range(100 * i, 100 * i + 50 + i % 7)) for i in range(300)]
-    decisions = decide(sets, 0.8, max_bucket=5)
+    decisions = decide(sets, 0.8, max_compared=5)
     assert not any(d.removed for d in decisions)
     assert len(decisions) == 5 * 300 - 15
     assert all(abs(len(sets[d.document]) - len(sets[d.partner])) <= 1 for d in decisions)
+
+
+def test_of_too_many_candidates_the_most_alike_are_compared() -> None:
+    """Ten kept documents in disjoint buckets; the eleventh is in all of those and like the third."""
+    sets = [set(range(10 * i, 10 * i + 10)) for i in range(10)] + [set(range(20, 29))]
+    arrays = [np.array(sorted(each), dtype=np.uint64) for each in sets]
+    buckets = np.full((10, 11), -1, dtype=np.int64)
+    buckets[np.arange(10), np.arange(10)] = buckets[:, 10] = np.arange(10)
+    signed = np.array([[value in each for value in range(110)] for each in sets], dtype=np.uint32)
+    order = np.arange(11)
+    found = list(near_duplicates(buckets, order, signed, arrays.__getitem__, threshold=0.8, max_compared=2))
+    assert found == [Decision(10, 2, 0.9, True)]
