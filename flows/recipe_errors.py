@@ -21,7 +21,7 @@ class Problem:
     suggestion: str | None = None
 
     def __str__(self) -> str:
-        where = self.field if self.value is None else f"{self.field} = {self.value}"
+        where = " = ".join(part for part in (self.field, self.value) if part)
         hint = f" Did you mean {self.suggestion}?" if self.suggestion else ""
         # Long lines are folded here: a terminal would break them inside words.
         reason = textwrap.fill(

@@ -47,7 +47,8 @@ def find_artifact(name: str) -> Artifact:
 
 @in_sentences
 def artifacts(
-    stage: Annotated[str | None, typer.Argument(help="only this stage's")] = None, as_json: AsJson = False
+    stage: Annotated[str | None, typer.Argument(metavar="STAGE", help="only this stage's")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """List what is in the lake, newest first."""
     if stage is not None:
@@ -114,7 +115,10 @@ def metric_text(value: float | None) -> str:
 @in_sentences
 def show(
     artifact: Annotated[
-        str, typer.Argument(help="a stage (its newest artifact), stage/key or the first letters of a key")
+        str,
+        typer.Argument(
+            metavar="ARTIFACT", help="a stage (its newest artifact), stage/key or the first letters of a key"
+        ),
     ],
     as_json: AsJson = False,
 ) -> None:
@@ -212,7 +216,7 @@ def _pairs(console: Console, title: str, pairs: Iterable[tuple[str, str]]) -> No
 
 @in_sentences
 def sql(
-    query: Annotated[str, typer.Argument(help="one SELECT, or - to read it from stdin")],
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="one SELECT, or - to read it from stdin")],
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="print CSV")] = False,
     limit: Annotated[int, typer.Option(min=1, help="rows of the table; --json and --csv print all")] = 100,

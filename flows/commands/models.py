@@ -24,8 +24,12 @@ VERDICT_STYLES = {"different": "yellow", "not distinguishable": "dim", None: ""}
 
 @in_sentences
 def generate(
-    artifact: Annotated[str, typer.Argument(help="a model: sft or pretrain (the newest), or stage/key")],
-    prompt: Annotated[str, typer.Argument(help="the question, or the text to go on from; - reads stdin")],
+    artifact: Annotated[
+        str, typer.Argument(metavar="ARTIFACT", help="a model: sft or pretrain (the newest), or stage/key")
+    ],
+    prompt: Annotated[
+        str, typer.Argument(metavar="PROMPT", help="the question, or the text to go on from; - reads stdin")
+    ],
     max_tokens: Annotated[int, typer.Option(min=1, help="length of the answer at most")] = 120,
     temperature: Annotated[float, typer.Option(min=0.0, help="0 = the most likely token each time")] = 0.0,
     top_k: Annotated[int, typer.Option(min=0, help="draw from the k most likely tokens; 0 = from all")] = 0,

@@ -61,9 +61,9 @@ def plan(
     """Say for each stage what `textmill run` would do, and why, without doing it."""
     from flows.plan import make_plan
 
-    loaded = load(recipe, overrides)
     forced = [known_stage(name) for name in force or ()]
-    made = make_plan(loaded, lake(), forced, known_stage(until) if until else None)
+    last = known_stage(until) if until else None
+    made = make_plan(load(recipe, overrides), lake(), forced, last)
     if as_json:
         print_json(made.to_json())
         return
@@ -80,7 +80,7 @@ def plan(
 
 @in_sentences
 def adopt(
-    stage: Annotated[str, typer.Argument(help="the stage whose newest artifact stays good")],
+    stage: Annotated[str, typer.Argument(metavar="STAGE", help="the stage whose newest artifact stays good")],
     recipe: RecipeName = "demo",
     overrides: Overrides = None,
 ) -> None:
@@ -90,7 +90,8 @@ def adopt(
     """
     from flows.adopt import adopt_artifact
 
-    made = adopt_artifact(load(recipe, overrides), known_stage(stage), lake())
+    stage = known_stage(stage)
+    made = adopt_artifact(load(recipe, overrides), stage, lake())
     note(f"{made.name} is adopted from {made.manifest.adopted_from}; `textmill plan {recipe}` shows what follows.")
 
 

@@ -19,9 +19,9 @@ def run(recipe: RecipeName = "demo", overrides: Overrides = None, until: Until =
 
     Run it again after a fault or Ctrl-C: what is finished is not done again.
     """
-    loaded = load(recipe, overrides)
     forced = [known_stage(name) for name in force or ()]
     last = known_stage(until) if until else None
+    loaded = load(recipe, overrides)
     from flows.run import run_pipeline
 
     _tell(run_pipeline(loaded, until=last, force=forced), _next_steps(recipe, last))
@@ -29,16 +29,16 @@ def run(recipe: RecipeName = "demo", overrides: Overrides = None, until: Until =
 
 @in_sentences
 def rerun(
-    stage: Annotated[str, typer.Argument(help="the stage to build again")],
+    stage: Annotated[str, typer.Argument(metavar="STAGE", help="the stage to build again")],
     recipe: RecipeName = "demo",
     overrides: Overrides = None,
     downstream: Annotated[bool, typer.Option("--downstream", help="also what depends on it")] = False,
 ) -> None:
     """Build one stage again, even if the lake has it. What it reads is taken from the lake."""
+    stage = known_stage(stage)
     loaded = load(recipe, overrides)
     from flows.run import rerun_stage
 
-    stage = known_stage(stage)
     result = rerun_stage(loaded, stage, downstream, force=True)
     _tell(result, [f"textmill show {stage}", f"textmill plan {recipe}"])
 
