@@ -24,7 +24,7 @@ def scope(until: str | None = None, stages: Mapping[str, Stage] = STAGES) -> lis
     if until is None:
         return list(stages.values())
     needed = {until}
-    for name in reversed(stages):
+    for name in reversed(list(stages)):
         if name in needed:
             needed.update(stages[name].upstream)
     return [stage for name, stage in stages.items() if name in needed]

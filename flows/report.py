@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 import time
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 from data_lake.home import Home
 from flows.recipe import Recipe
 from tasks.config import flatten, identity
+from tasks.evaluate.report import comparison
 from tasks.stage import Artifact, BuildResult
 from tasks.tracking import PIPELINE_EXPERIMENT, Tracker, experiment_of, mlflow_run_id
 
@@ -83,6 +85,8 @@ class Report:
                     tags[f"textmill.run.{line.stage}"] = run_id
         self._run.metrics(metrics)
         self._run.tags(tags)
+        if error is None and (compared := comparisons(self.lines)) is not None:
+            self.say(f"\n{compared}")
         stopped = isinstance(error, KeyboardInterrupt | SystemExit)
         self._run.finish("KILLED" if stopped else "FAILED" if error is not None else "FINISHED")
         with contextlib.suppress(Exception):  # a server that went away must not spoil a finished run
@@ -113,7 +117,8 @@ class Report:
             results = headline(line.artifact) if line.artifact else line.why
             rows.append(f"| {line.stage} | {line.status} | {line.seconds:.1f} | {results} | {where} |")
         compared = comparisons(self.lines)
-        return "\n".join([f"# {self.recipe.name or 'pipeline'}", "", *rows, "", *(f"- {text}" for text in compared)])
+        block = ["", "```", compared, "```"] if compared else []
+        return "\n".join([f"# {self.recipe.name or 'pipeline'}", "", *rows, *block])
 
     def _link(self, stage: str, run_id: str | None) -> str:
         if run_id is None:
@@ -130,9 +135,15 @@ def headline(artifact: Artifact) -> str:
     return ", ".join(counts + metrics) or f"{artifact.manifest.total_bytes:,} bytes"
 
 
-def comparisons(lines: dict[str, Line]) -> list[str]:
-    """The sentences that say how good the model is, from the evaluation's metrics."""
-    return []
+def comparisons(lines: dict[str, Line]) -> str | None:
+    """How good the model is: the evaluation's comparison with chance and with xz, cached or not."""
+    line = lines.get("evaluate")
+    if line is None or line.artifact is None:
+        return None
+    try:
+        return comparison(json.loads((line.artifact.path / "results.json").read_text("utf-8")))
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def _parameters(stage: str, config: Any) -> dict[str, Any]:
