@@ -1,0 +1,68 @@
+"""What an evaluation leaves to read: one row per item, and the comparison as a text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from data_lake.documents import write_parquet
+from tasks.evaluate.benchmarks import Accuracy
+
+
+def rows_of(model: str, benchmark: str, accuracy: Accuracy) -> Iterator[dict[str, Any]]:
+    """Yield a row per item: what was asked, what each choice scored, and whether it was right."""
+    for number, item in enumerate(accuracy.items):
+        yield {"model": model, "benchmark": benchmark, "item": number, **item}
+
+
+def write_items(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write all rows as one Parquet file."""
+    import pyarrow as pa
+
+    schema = pa.schema(
+        [
+            pa.field("model", pa.string(), nullable=False),
+            pa.field("benchmark", pa.string(), nullable=False),
+            pa.field("item", pa.int32(), nullable=False),
+            pa.field("context", pa.string(), nullable=False),
+            pa.field("choices", pa.list_(pa.string()), nullable=False),
+            pa.field("gold", pa.int32(), nullable=False),
+            pa.field("log_likelihoods", pa.list_(pa.float64()), nullable=False),
+            pa.field("correct", pa.bool_(), nullable=False),
+            pa.field("correct_norm", pa.bool_(), nullable=False),
+        ]
+    )
+    write_parquet(path, pa.Table.from_pylist(list(rows), schema=schema))
+
+
+def comparison(results: dict[str, Any]) -> str:
+    """Return the lines that a person reads: text against xz, items against chance, before and after fine-tuning."""
+    text, marks, xz = results["text"], results["benchmarks"], results["compression"]
+    primed = "not measured" if xz["xz_primed"] is None else f"{xz['xz_primed']:.3f}"
+    lines = [
+        "Held-out text, bits per byte (less is better):",
+        f"  pretrained {text['pretrain']['bits_per_byte']:.3f}   fine-tuned {text['sft']['bits_per_byte']:.3f}   "
+        f"xz -9e {xz['xz']:.3f}   xz -9e that has seen the training text {primed}",
+        "Multiple choice on held-out pages, share right (± standard error):",
+    ]
+    for name, title in (("hellaswag", "HellaSwag format"), ("mmlu", "MMLU format")):
+        lines += [f"  {title}:"] + [f"    {_mark(model, marks[model][name])}" for model in ("pretrain", "sft")]
+    for name in ("mmlu_letters", "mmlu_cloze"):
+        shares = ", ".join(f"{model} {marks[model][name]['acc_norm']:.3f}" for model in ("pretrain", "sft"))
+        lines.append(f"  {name.replace('_', ' by ')}: {shares}")
+    return "\n".join(lines)
+
+
+def _mark(model: str, found: dict[str, Any]) -> str:
+    """Return one model's share with how far it is from chance, in standard errors."""
+    share, stderr, chance = found["acc_norm"], found["acc_norm_stderr"], found["chance"]
+    name = {"pretrain": "pretrained", "sft": "fine-tuned"}[model]
+    how = f" [{found['format'].removeprefix('mmlu_')}]" if "format" in found else ""
+    if not stderr:
+        return f"{name}{how} {share:.3f} of {found['n']}, chance {chance:.3f}"
+    distance = (share - chance) / stderr
+    verdict = "beats chance" if distance > 2 else "not distinguishable from chance" if distance > -2 else "below chance"
+    return (
+        f"{name}{how} {share:.3f} ± {stderr:.3f} of {found['n']}, chance {chance:.3f}: {distance:+.1f} s.e., {verdict}"
+    )

@@ -1,0 +1,287 @@
+"""The evaluate stage: held-out text and multiple choice, before and after fine-tuning, and a compressor beside them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from tasks.evaluate.benchmarks import Accuracy, answer, better_format, hellaswag_question, mmlu_cloze, mmlu_letters
+from tasks.evaluate.compression import primed_xz_bits_per_byte, xz_bits_per_byte
+from tasks.evaluate.formats import (
+    HellaSwagItem,
+    MmluItem,
+    read_hellaswag,
+    read_mmlu,
+    write_hellaswag,
+    write_mmlu,
+)
+from tasks.evaluate.items import SUBJECT, candidates, hellaswag_items, mmlu_items, without_seen
+from tasks.evaluate.report import comparison, rows_of, write_items
+from tasks.splits import SplitDocument, documents_of
+from tasks.stage import Artifact, Execution, Output, PermanentError, StageConfig, stage
+from tasks.training import load_trained
+
+if TYPE_CHECKING:
+    from model.scoring import Scorer
+
+MODELS = ("pretrain", "sft")
+
+
+class EvaluateConfig(StageConfig):
+    """Which benchmarks, and how much of them."""
+
+    hellaswag: str = Field("", description="your own HellaSwag jsonl file; empty = items made of held-out pages")
+    mmlu: str = Field("", description="your own MMLU folder (dev/ and test/ csv); empty = items made of held-out pages")
+    max_items: int = Field(200, ge=1, description="items of each benchmark at most, the first ones")
+    mmlu_shots: int = Field(0, ge=0, le=5, description="dev items shown before each question (lm-eval's num_fewshot)")
+    text_bytes: int = Field(
+        300_000, ge=1, description="bytes of held-out text for perplexity and compression at most, in whole documents"
+    )
+    min_context: int = Field(
+        1,
+        ge=1,
+        description="tokens that each token is predicted from at least; 1 = lm-eval's windows",
+    )
+    priming_bytes: int = Field(
+        32_000_000, ge=0, description="training text that primes xz at most; 0 = no primed comparison"
+    )
+    device: str = Execution("auto", description="auto = cuda where there is one, else cpu; or a torch device name")
+    threads: int = Execution(0, ge=0, le=1024, description="CPU threads; 0 = one per usable core, at most 8")
+    batch_tokens: int = Execution(8192, ge=1, description="tokens scored in one forward pass")
+
+
+def sources(config: EvaluateConfig) -> str | None:
+    """Fingerprint of the user's own benchmark files."""
+    import hashlib
+
+    paths = [Path(config.hellaswag)] if config.hellaswag else []
+    if config.mmlu:
+        paths += sorted(Path(config.mmlu).glob("*/*.csv"))
+    if not paths:
+        return None
+    digest = hashlib.sha256()
+    for path in paths:
+        if not path.is_file():
+            raise PermanentError(f"evaluate names {path}, but there is no such file.")
+        digest.update(f"{path.parent.name}/{path.name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def contract(artifact: Artifact) -> Iterator[str]:
+    """Every headline number is there and finite, accuracies are accuracies, and the items behind them are counted."""
+    results = json.loads((artifact.path / "results.json").read_text())
+    for model in MODELS:
+        value = results["text"][model]["bits_per_byte"]
+        if not (math.isfinite(value) and value > 0):
+            yield f"The bits per byte of {model} are {value}, no positive number."
+        for name, found in results["benchmarks"][model].items():
+            if not 0 <= found["acc"] <= 1 or found["n"] < 1:
+                yield f"The accuracy of {model} in {name} is {found['acc']} over {found['n']} items."
+    for name in ("hellaswag_items", "mmlu_items", "text_bytes"):
+        if not artifact.counts.get(name):
+            yield f"The count {name} is missing or 0: nothing was measured."
+
+
+@stage(
+    version=1,
+    code=[
+        "tasks.evaluate",
+        "tasks.pydoc_entries",
+        "tasks.splits",
+        "tasks.sft.pairs",
+        "model.scoring",
+        "model.gpt",
+        "model.layers",
+        "model.tokenizer",
+    ],
+    contract=contract,
+    sources=sources,
+    gpu=True,
+)
+def evaluate(
+    config: EvaluateConfig,
+    out: Output,
+    dedup: Artifact,
+    tokenize: Artifact,
+    tokenizer: Artifact,
+    pretrain: Artifact,
+    sft: Artifact,
+) -> None:
+    """Measure both models on the same held-out text and items; write every number and every item's scores."""
+    test = list(documents_of(dedup.path, tokenize.path, {"test"}))
+    texts = _limited([document.text for document in test], config.text_bytes)
+    if not texts:
+        raise PermanentError("The test split is empty; hold out more documents with tokenizer.split.test.")
+    sentences, subjects, dev = _items(config, out, test, dedup, tokenize)
+
+    results: dict[str, Any] = {"text": {}, "benchmarks": {}}
+    rows: list[dict[str, Any]] = []
+    for number, (name, artifact) in enumerate(zip(MODELS, (pretrain, sft), strict=True)):
+        out.progress(number, len(MODELS) + 1, "models", f"scoring {artifact.name}")
+        with _scorer(config, artifact) as scorer:
+            results["text"][name] = _text(scorer, texts, config.min_context)
+            accuracies = _benchmarks(scorer, sentences, subjects, dev, config.mmlu_shots)
+        results["benchmarks"][name] = {key: accuracy.summary() for key, accuracy in accuracies.items()}
+        rows += [row for key, accuracy in accuracies.items() for row in rows_of(name, key, accuracy)]
+        best, acc, stderr = better_format({key: accuracies[key] for key in ("mmlu_letters", "mmlu_cloze")})
+        results["benchmarks"][name]["mmlu"] = {**accuracies[best].summary(), "format": best}
+        _headline(out, name, results["text"][name], accuracies["hellaswag"], (acc, stderr))
+
+    out.progress(len(MODELS), len(MODELS) + 1, "models", "compressing with xz")
+    results["compression"] = _compression(config, texts, dedup, tokenize)
+    out.metric(**{f"{key}_bits_per_byte": value for key, value in results["compression"].items()})
+    out.count(
+        text_bytes=sum(len(text.encode()) for text in texts),
+        text_documents=len(texts),
+        hellaswag_items=len(sentences),
+        mmlu_items=len(subjects),
+    )
+    write_items(out.dir / "per_item.parquet", rows)
+    _write_json(out.dir / "results.json", results)
+    summary = comparison(results)
+    out.text("comparison", summary)
+    out.info(summary)
+    out.table("items", [row for row in rows if row["model"] == "sft"][:100])
+
+
+# -- what is asked -----------------------------------------------------------------------------------------------------
+
+
+def _items(
+    config: EvaluateConfig, out: Output, test: Sequence[SplitDocument], dedup: Artifact, tokenize: Artifact
+) -> tuple[list[HellaSwagItem], list[MmluItem], dict[str, list[MmluItem]]]:
+    """Return HellaSwag items, MMLU test items and MMLU dev items by subject, and write those made here."""
+    sentences: list[HellaSwagItem] = []
+    questions: list[MmluItem] = []
+    dev: dict[str, list[MmluItem]] = {}
+    if config.hellaswag:
+        sentences = read_hellaswag(Path(config.hellaswag))[: config.max_items]
+    if config.mmlu:
+        questions, dev = read_mmlu(Path(config.mmlu))
+        questions = questions[: config.max_items]
+    if not (config.hellaswag and config.mmlu):
+        from tasks.pydoc_entries import entries, module_of
+
+        pages = [(page.text, module_of(page.url, page.title)) for page in test]
+        found = candidates(entry for text, module in pages if module for entry in entries(text, module))
+        training = (document.text for document in documents_of(dedup.path, tokenize.path, {"train"}))
+        unseen, n_seen = without_seen(found, training)
+        pool = {text: found[text] for text in unseen}
+        out.count(candidates=len(found), candidates_in_training=n_seen)
+        if not config.hellaswag:
+            sentences = hellaswag_items(pool, config.max_items)
+            write_hellaswag(out.dir / "items" / "hellaswag_val.jsonl", sentences)
+        if not config.mmlu:
+            made = mmlu_items(pool, config.max_items + 5)
+            dev, questions = {SUBJECT: made[:5]}, made[5:]
+            for split, part in (("dev", dev[SUBJECT]), ("test", questions)):
+                write_mmlu(out.dir / "items" / "mmlu" / split / f"{SUBJECT}_{split}.csv", part)
+    if not sentences or not questions:
+        raise PermanentError(
+            f"There are {len(sentences)} HellaSwag and {len(questions)} MMLU items to ask. Items are made of Python "
+            "documentation pages in the test split; for another corpus set evaluate.hellaswag and evaluate.mmlu to "
+            "your own files, or hold out more documents with tokenizer.split.test."
+        )
+    return sentences, questions, dev
+
+
+def _limited(texts: Sequence[str], n_bytes: int) -> list[str]:
+    """Return the first texts that together have at most `n_bytes`; the first one in any case."""
+    chosen: list[str] = []
+    for text in texts:
+        n_bytes -= len(text.encode())
+        if chosen and n_bytes < 0:
+            break
+        chosen.append(text)
+    return chosen
+
+
+# -- one model ---------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _scorer(config: EvaluateConfig, artifact: Artifact) -> Iterator[Scorer]:
+    """Give a scorer for an artifact's model, with the configured threads for as long as it is used."""
+    import torch
+
+    from model.hardware import choose_device, keep_freed_memory, usable_cores
+    from model.scoring import Scorer
+
+    keep_freed_memory()
+    before = torch.get_num_threads()
+    torch.set_num_threads(config.threads or min(8, usable_cores()))
+    try:
+        model, words = load_trained(artifact, str(choose_device(config.device)))
+        yield Scorer(model, words.encode, words.bos, config.batch_tokens)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _text(scorer: Scorer, texts: Sequence[str], min_context: int) -> dict[str, float]:
+    """Return perplexities and bits per byte of whole documents (lm-eval's wikitext metrics, and per token)."""
+    found = scorer.rolling(texts, min_context)
+    nats, n_tokens = -sum(value for value, _ in found), sum(tokens for _, tokens in found)
+    n_bytes = sum(len(text.encode()) for text in texts)
+    n_words = sum(len(re.split(r"\s+", text)) for text in texts)
+    return {
+        "token_perplexity": math.exp(nats / n_tokens),
+        "word_perplexity": math.exp(min(nats / n_words, 700.0)),
+        "byte_perplexity": math.exp(nats / n_bytes),
+        "bits_per_byte": nats / n_bytes / math.log(2),
+    }
+
+
+def _benchmarks(
+    scorer: Scorer,
+    sentences: Sequence[HellaSwagItem],
+    questions: Sequence[MmluItem],
+    dev: dict[str, list[MmluItem]],
+    shots: int,
+) -> dict[str, Accuracy]:
+    """Return the accuracies of a model in each format."""
+    return {
+        "hellaswag": answer(scorer, [hellaswag_question(item) for item in sentences]),
+        "mmlu_letters": answer(scorer, [mmlu_letters(item, dev.get(item.subject, [])[:shots]) for item in questions]),
+        "mmlu_cloze": answer(scorer, [mmlu_cloze(item, dev.get(item.subject, [])[:shots]) for item in questions]),
+    }
+
+
+def _headline(
+    out: Output, name: str, text: dict[str, float], hellaswag: Accuracy, mmlu: tuple[float, float | None]
+) -> None:
+    """Write down the numbers that runs are compared by; those of the final model have the plain names."""
+    suffix = "" if name == "sft" else f"_{name}"
+    numbers = {
+        "bits_per_byte": text["bits_per_byte"],
+        "perplexity": text["token_perplexity"],
+        "hellaswag_acc_norm": hellaswag.acc_norm,
+        "hellaswag_acc_norm_stderr": hellaswag.acc_norm_stderr,
+        "mmlu_acc": mmlu[0],
+        "mmlu_acc_stderr": mmlu[1],
+    }
+    out.metric(**{f"{key}{suffix}": value for key, value in numbers.items()})
+
+
+def _compression(
+    config: EvaluateConfig, texts: Sequence[str], dedup: Artifact, tokenize: Artifact
+) -> dict[str, float | None]:
+    """Return the bits per byte of xz on the same text, alone and primed with training text."""
+    primed = None
+    if config.priming_bytes:
+        training = [document.text for document in documents_of(dedup.path, tokenize.path, {"train"})]
+        primed = primed_xz_bits_per_byte(texts, _limited(training, config.priming_bytes))
+    return {"xz": xz_bits_per_byte(texts), "xz_primed": primed}
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
+    os.replace(part, path)
