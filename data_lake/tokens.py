@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
 ROWS_PER_GROUP = 1024
 METADATA_KEY = b"textmill.tokens"
@@ -120,13 +120,19 @@ class TokenShardWriter:
         self._writer: Any = None
         path.parent.mkdir(parents=True, exist_ok=True)
 
-    def append(self, ids: Iterable[int] | np.ndarray) -> None:
-        """Add ids to the end of the stream; OverflowError or ValueError if one does not fit the vocabulary's type."""
-        tokens = np.asarray(ids if isinstance(ids, np.ndarray) else list(ids), dtype=self._dtype)
-        if len(tokens):
-            self._n_tokens += len(tokens)
-            self._n_bos += int(np.count_nonzero(tokens == self._info.bos))
-            self._max_id = max(self._max_id, int(tokens.max()))
+    def append(self, ids: Sequence[int] | np.ndarray) -> None:
+        """Add ids to the end of the stream; ValueError if one is outside the vocabulary."""
+        if not len(ids):
+            return
+        given = np.asarray(ids)
+        low, high = int(given.min()), int(given.max())
+        if low < 0 or high >= self._info.vocab_size:
+            wrong = low if low < 0 else high
+            raise ValueError(f"Id {wrong} for {self.path} is outside the vocabulary of {self._info.vocab_size} ids.")
+        tokens = given.astype(self._dtype)
+        self._n_tokens += len(tokens)
+        self._n_bos += int(np.count_nonzero(tokens == self._info.bos))
+        self._max_id = max(self._max_id, high)
         while len(tokens):
             room = len(self._group) - self._filled
             part, tokens = tokens[:room], tokens[room:]

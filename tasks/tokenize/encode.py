@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from data_lake.documents import shard_path, split_of, write_parquet
 from data_lake.tokens import TokenShardWriter, check_shard, document_index_schema
 from model.tokenizer import Tokenizer
@@ -52,7 +50,7 @@ def encode_shard(job: EncodeJob) -> int:
             rows: list[dict[str, Any]] = []
             for row in batch.to_pylist():
                 split = split_of(row["doc_id"], job.val, job.test)
-                ids = np.array([tokenizer.bos, *tokenizer.encode(row.pop("text"))], dtype=np.uint32)
+                ids = [tokenizer.bos, *tokenizer.encode(row.pop("text"))]
                 writers[split].append(ids)
                 rows.append({**row, "split": split, "first_token": written[split], "n_tokens": len(ids)})
                 written[split] += len(ids)

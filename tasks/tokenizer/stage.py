@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from data_lake.documents import read_documents, split_of
 from model.tokenizer import PATTERNS, SPECIALS, Tokenizer, specials_after
@@ -58,12 +58,32 @@ class TokenizerConfig(StageConfig):
         description=f"Regular expression that splits text before pairs are merged: one of {', '.join(PATTERNS)}, or an "
         "expression of your own in Rust's fancy-regex syntax that matches every character",
     )
+    specials: tuple[str, ...] = Field(
+        (), description=f"Special tokens to reserve beside {', '.join(SPECIALS)}, for example <|tool|>"
+    )
     max_bytes: int = Field(
         2_000_000_000,
         ge=1,
         description="Bytes of training text to learn from; of a larger corpus a sample of whole documents is taken",
     )
     split: SplitConfig = Field(SplitConfig(), description="Which documents are held out of all training")
+
+    @field_validator("specials")
+    @classmethod
+    def _are_new_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for i, name in enumerate(names):
+            if not name or name in SPECIALS or name in names[:i] or name.startswith("<|reserved_"):
+                raise ValueError(f"{name!r} cannot be reserved: it is empty or a special token already")
+        return names
+
+    @model_validator(mode="after")
+    def _bytes_fit(self) -> Self:
+        needed = 256 + len(SPECIALS) + len(self.specials)
+        if self.vocab_size < needed:
+            raise ValueError(
+                f"vocab_size={self.vocab_size} is too small for 256 bytes and {needed - 256} special tokens"
+            )
+        return self
 
 
 def contract(artifact: Artifact) -> Iterator[str]:
@@ -90,6 +110,7 @@ def tokenizer(config: TokenizerConfig, out: Output, dedup: Artifact) -> None:
     import rustbpe
 
     pattern = PATTERNS.get(config.pattern, config.pattern)
+    specials = [*SPECIALS, *config.specials]
     total, sampled = _training_bytes(config, dedup.path), 0
     share = min(1.0, config.max_bytes / max(1, total))
 
@@ -102,7 +123,7 @@ def tokenizer(config: TokenizerConfig, out: Output, dedup: Artifact) -> None:
 
     trainer = rustbpe.Tokenizer()
     try:
-        trainer.train_from_iterator(training_texts(), config.vocab_size - len(SPECIALS), pattern=pattern)
+        trainer.train_from_iterator(training_texts(), config.vocab_size - len(specials), pattern=pattern)
     except ValueError as error:
         raise PermanentError(f"The tokenizer's pattern {pattern!r} cannot be used: {error}") from error
     if not sampled:
@@ -111,7 +132,7 @@ def tokenizer(config: TokenizerConfig, out: Output, dedup: Artifact) -> None:
             "to learn a tokenizer from; give the crawl more pages, or hold out less (split.val, split.test)."
         )
     ranks = {bytes(token): rank for token, rank in trainer.get_mergeable_ranks()}
-    learned = Tokenizer(ranks, pattern, specials_after(len(ranks), multiple=64))
+    learned = Tokenizer(ranks, pattern, specials_after(len(ranks), 64, specials))
     if learned.vocab_size < config.vocab_size:
         out.warning(
             f"The {sampled:,} bytes of training text have pairs for {learned.vocab_size:,} ids only, not for the "

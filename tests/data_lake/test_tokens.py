@@ -72,8 +72,9 @@ def test_types_by_vocabulary(tmp_path: Path) -> None:
     assert token_dtype(65_537).itemsize == 4
     path = write(tmp_path / "wide.parquet", [BOS, 69_999], vocab_size=70_000)
     assert check_shard(path).dtype == "uint32"
-    with pytest.raises(OverflowError):
-        write(tmp_path / "narrow.parquet", [BOS, 70_000], vocab_size=4096)
+    for wrong in ([BOS, 4096], np.array([BOS, 70_000]), [-1]):
+        with pytest.raises(ValueError, match="outside the vocabulary of 4096"):
+            write(tmp_path / "narrow.parquet", wrong, vocab_size=4096)
 
 
 def flip(path: Path, at: int) -> None:

@@ -48,6 +48,18 @@ def test_a_small_corpus_fills_less(lake: Lake, given_documents: Given) -> None:
     assert made.counts["vocab_size"] % 64 == 0
 
 
+def test_more_specials_are_reserved(lake: Lake, given_documents: Given) -> None:
+    made = build(lake, given_documents(texts(5)), vocab_size=320, specials=("<|tool|>",))
+    loaded = Tokenizer.load(made.path)
+    assert loaded.vocab_size == 320
+    assert loaded.special("<|tool|>") == loaded.special("<|assistant|>") + 1
+    for wrong in (("<|bos|>",), ("a", "a"), ("",)):
+        with pytest.raises(ValidationError, match="cannot be reserved"):
+            TokenizerConfig(specials=wrong)
+    with pytest.raises(ValidationError, match="too small for 256 bytes and 106"):
+        TokenizerConfig(vocab_size=320, specials=tuple(f"<{i}>" for i in range(100)))
+
+
 def test_held_out_documents_are_not_learned_from(lake: Lake, given_documents: Given) -> None:
     """Every document has a word of its own; those of held-out ones never became tokens."""
     words = [f"{chr(0x4E00 + i)}{chr(0x5000 + i)}" for i in range(60)]
