@@ -6,6 +6,8 @@ width, C = d_model. Parameter names are those of `transformers`' Llama, so expor
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -23,7 +25,28 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return `x` (…, width) scaled to unit root-mean-square, times the gain."""
+        if x.device.type == "cpu" and torch.is_grad_enabled():
+            return _RMSNorm.apply(x, self.weight, self.eps)
         return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+
+
+class _RMSNorm(torch.autograd.Function):
+    """The same with its gradient written out: torch 2.13 has no fused one on CPUs (2.1 → 0.8 ms at 2,048 × 256)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
+        scale = torch.rsqrt(torch.linalg.vecdot(x, x).div_(x.shape[-1]).add_(eps)).unsqueeze(-1)
+        ctx.save_for_backward(x, weight, scale)
+        return (x * scale).mul_(weight)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
+        x, weight, scale = ctx.saved_tensors
+        normed = x * scale
+        grad_weight = (grads[0] * normed).flatten(0, -2).sum(0)
+        inner = grads[0] * weight
+        share = torch.linalg.vecdot(inner, normed).div_(x.shape[-1]).unsqueeze(-1)
+        return inner.sub_(normed.mul_(share)).mul_(scale), grad_weight, None
 
 
 def rotary_table(config: GPTConfig) -> Tensor:
@@ -69,6 +92,26 @@ class KVCache:
         return all_keys[:, :, :end], all_values[:, :, :end]
 
 
+SHORT = 512
+"""Positions up to which a CPU trains faster with all attention weights held in memory."""
+
+
+def attend_short(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Return causal attention (B, H, T, D), all weights (B, H, T, T) held at once; what torch calls the math backend.
+
+    On CPUs the flash kernel pays off for long sequences only: forward and backward of 8 × 4 heads of 256 positions take
+    25.6 ms with it and 9.0 ms so (torch 2.13, one core, bfloat16).
+    """
+    group = queries.shape[1] // keys.shape[1]
+    if group > 1:
+        keys, values = keys.repeat_interleave(group, dim=1), values.repeat_interleave(group, dim=1)
+    length = queries.shape[2]
+    with torch.autocast(queries.device.type, enabled=False):  # autocast would take the softmax to float32 and back
+        future = torch.full((length, length), -torch.inf, dtype=queries.dtype, device=queries.device).triu_(1)
+        scores = (queries * queries.shape[3] ** -0.5) @ keys.transpose(2, 3) + future
+        return scores.softmax(dim=-1) @ values
+
+
 class Attention(nn.Module):
     """Causal self-attention with grouped queries (Ainslie et al. 2023)."""
 
@@ -96,9 +139,12 @@ class Attention(nn.Module):
                 mask = torch.ones(length, past + length, dtype=torch.bool, device=x.device).tril(past)
         if cache is not None:
             keys, values = cache.append(self.layer, keys, values)
-        mixed = F.scaled_dot_product_attention(
-            queries, keys, values, attn_mask=mask, is_causal=causal, enable_gqa=self.n_head != self.n_kv_head
-        )
+        if causal and x.device.type == "cpu" and torch.is_grad_enabled() and length <= SHORT:
+            mixed = attend_short(queries, keys, values)
+        else:
+            mixed = F.scaled_dot_product_attention(
+                queries, keys, values, attn_mask=mask, is_causal=causal, enable_gqa=self.n_head != self.n_kv_head
+            )
         return self.o_proj(mixed.transpose(1, 2).reshape(batch, length, -1))
 
 
