@@ -15,7 +15,7 @@ from uuid import UUID
 from data_lake.home import Home
 from flows.lifeline import end_with
 from flows.reconcile import RUNNER_VARIABLE, skip_missed_runs
-from flows.servers import write_state
+from flows.state import write_state
 
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
@@ -77,7 +77,9 @@ def schedule_of(recipe: "Recipe") -> "Schedule | None":
     return Cron(recipe.schedule.cron, timezone=recipe.schedule.timezone, parameters={"config": values}, slug=SLUG)
 
 
-async def serve(wanted: "Sequence[RunnerDeployment]", home: Home, poll_seconds: float = 2.0) -> None:
+async def serve(
+    wanted: "Sequence[RunnerDeployment]", home: Home, poll_seconds: float = 2.0, grace: timedelta = GRACE
+) -> None:
     """Applies the deployments and runs what is asked of them, each run in a process of its own, until SIGTERM.
 
     Schedules stay active when this ends: there is no scheduler then either, and pausing them, as Prefect's own serve()
@@ -89,7 +91,7 @@ async def serve(wanted: "Sequence[RunnerDeployment]", home: Home, poll_seconds: 
     runner = Runner(name=TAG, pause_on_shutdown=False, query_seconds=poll_seconds, limit=MAX_RUNS)
     await asyncio.to_thread(_keep_pauses, wanted)
     ids = [await runner.aadd_deployment(deployment) for deployment in wanted]
-    await asyncio.to_thread(_tidy, wanted, ids)
+    await asyncio.to_thread(_tidy, wanted, ids, grace)
     write_state(home.run / "runner.json", {"pid": os.getpid()})
     await runner.start()
 
@@ -111,7 +113,7 @@ def _keep_pauses(wanted: "Sequence[RunnerDeployment]") -> None:
                     schedule.active = False
 
 
-def _tidy(wanted: "Sequence[RunnerDeployment]", ids: list[UUID]) -> None:
+def _tidy(wanted: "Sequence[RunnerDeployment]", ids: list[UUID], grace: timedelta) -> None:
     """Removes schedules that the recipe no longer has, and all but the newest of the runs that were missed."""
     from prefect.client.orchestration import get_client
 
@@ -121,7 +123,7 @@ def _tidy(wanted: "Sequence[RunnerDeployment]", ids: list[UUID]) -> None:
             for schedule in client.read_deployment_schedules(deployment_id):
                 if schedule.slug not in kept:
                     client.delete_deployment_schedule(deployment_id, schedule.id)
-        if skipped := skip_missed_runs(client, ids, GRACE):
+        if skipped := skip_missed_runs(client, ids, grace):
             print(f"Skipped {skipped} scheduled runs that were missed; the newest takes their place.", flush=True)
 
 

@@ -61,6 +61,8 @@ def prefect_environment(home: Home, url: str, *, embedded: bool) -> dict[str, st
         # "database is locked" (159 errors in 85 s with 40 of them).
         for service in ("SCHEDULER", "LATE_RUNS", "FOREMAN"):
             settings[f"PREFECT_SERVER_SERVICES_{service}_ENABLED"] = "false"
+        # The catalogue of block types is for the pages of `up`; writing it takes 2 s of a first run.
+        settings["PREFECT_API_BLOCKS_REGISTER_ON_START"] = "false"
     return settings
 
 
@@ -86,8 +88,11 @@ def mlflow_environment(home: Home, host: str, port: int) -> dict[str, str]:
     }
 
 
-def mlflow_app() -> Any:
-    """The ASGI application of an MLflow server. The database must have been initialised."""
+def mlflow_app(home: Home) -> Any:
+    """The ASGI application of an MLflow server on the home's database, which is made if there is none."""
+    from flows.mlflow_db import init_mlflow
+
+    init_mlflow(home)
     from mlflow.server.fastapi_app import app
 
     return app
@@ -180,7 +185,7 @@ def main(arguments: list[str] | None = None) -> None:
         app = prefect_app()
     else:
         os.environ.update(mlflow_environment(home, host, port))
-        app = mlflow_app()
+        app = mlflow_app(home)
     names = frozenset(f"{name}:{port}" for name in (host, "127.0.0.1", "localhost")) if host in LOOPBACK else None
 
     def watch_clients(server: "uvicorn.Server") -> None:

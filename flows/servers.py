@@ -6,7 +6,6 @@ lock that the kernel releases when its process dies, not by a file or a process 
 """
 
 import contextlib
-import json
 import logging
 import os
 import socket
@@ -17,22 +16,19 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 from data_lake.home import Home
 from data_lake.locks import locked, try_lock
+from flows.mlflow_db import init_mlflow
 from flows.server_host import LOOPBACK, privacy
+from flows.state import ServerError, living_state, read_state, write_state
 
 # A fresh database takes 9 s on two free cores; a loaded machine takes several times that.
 START_SECONDS = 120.0
 _POLL_SECONDS = 0.05
 _LOG_BYTES = 4_000_000
-
-
-class ServerError(RuntimeError):
-    """A server cannot be reached or started; the message is a sentence for the user."""
 
 
 @dataclass
@@ -120,7 +116,7 @@ def client_environment(home: Home, api_url: str, tracking_uri: str) -> dict[str,
 
 def up_state(home: Home) -> dict[str, Any] | None:
     """What a living `textmill up` of this home has told: prefect_url, mlflow_url, pid, recipe; None without one."""
-    return _living_state(home, "up")
+    return living_state(home, "up")
 
 
 def is_up(url: str, timeout: float = 2.0) -> bool:
@@ -206,52 +202,6 @@ def last_line(log: Path) -> str:
     return "nothing"
 
 
-def init_mlflow(home: Home) -> None:
-    """Creates MLflow's database, or migrates it to the installed MLflow; does nothing (1 ms) when that was done.
-
-    One process at a time: four processes that race to create it leave a database that no MLflow opens again.
-    """
-    done = home.run / "mlflow-db.json"
-    wanted = {"mlflow": version("mlflow-skinny")}
-    with locked(home.run / "mlflow-db.lock"):
-        exists = home.mlflow_db.exists()
-        if exists and read_state(done) == wanted:
-            return
-        for draft in home.root.glob("mlflow.db.draft-*"):
-            draft.unlink(missing_ok=True)
-        # A new database appears only when it is whole: MLflow cannot go on with one whose creation was interrupted.
-        database = home.mlflow_db if exists else home.mlflow_db.with_name(f"mlflow.db.draft-{os.getpid()}")
-        command = [sys.executable, "-m", "mlflow", "db", "upgrade", f"sqlite:///{database}"]
-        environment = os.environ | privacy()
-        result = subprocess.run(
-            command, capture_output=True, text=True, env=environment, check=False, start_new_session=True
-        )
-        if result.returncode != 0:
-            lines = result.stderr.strip().splitlines() or ["nothing said"]
-            raise ServerError(
-                f"MLflow's database {home.mlflow_db} cannot be brought up to MLflow {wanted['mlflow']} ({lines[-1]}). "
-                "Move the file away: the next run makes a new one; no artifact of the lake depends on it."
-            )
-        if not exists:
-            database.replace(home.mlflow_db)
-        write_state(done, wanted)
-
-
-def read_state(path: Path) -> dict[str, Any] | None:
-    """The JSON object in a state file, None where there is none."""
-    try:
-        return dict(json.loads(path.read_text()))
-    except (FileNotFoundError, ValueError):
-        return None
-
-
-def write_state(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes a state file so that a reader sees the old or the new content, never half of it."""
-    draft = path.with_name(f".{path.name}-{os.getpid()}")
-    draft.write_text(json.dumps(content))
-    draft.replace(path)
-
-
 def _embedded(home: Home) -> str:
     """The URL of the home's embedded Prefect server, which is started when none lives."""
     with locked(home.run / "start.lock", timeout=START_SECONDS):
@@ -276,7 +226,7 @@ def _wait_for_prefect(connection: Connection, timeout: float) -> None:
     give_up = time.monotonic() + timeout
     while not is_up(f"{connection.api_url}/health"):
         log = connection.home.logs / "prefect.log"
-        if _living_state(connection.home, name) is None:
+        if living_state(connection.home, name) is None:
             raise ServerError(f"Prefect's server ended before it answered. The last line of {log}: {last_line(log)}")
         if time.monotonic() > give_up:
             raise ServerError(
@@ -284,17 +234,6 @@ def _wait_for_prefect(connection: Connection, timeout: float) -> None:
                 f"of {log}: {last_line(log)}"
             )
         time.sleep(_POLL_SECONDS)
-
-
-def _living_state(home: Home, name: str) -> dict[str, Any] | None:
-    """The content of run/<name>.json while a living process holds run/<name>.lock."""
-    if not (home.run / f"{name}.lock").exists():
-        return None
-    held = try_lock(home.run / f"{name}.lock", shared=True)
-    if held is not None:
-        os.close(held)
-        return None
-    return read_state(home.run / f"{name}.json")
 
 
 def _in_background(function: Callable[[Home], None], home: Home) -> "Future[None]":

@@ -18,19 +18,16 @@ from flows.reconcile import ensure_slots, reconcile
 from flows.server_host import LOOPBACK
 from flows.servers import (
     START_SECONDS,
-    ServerError,
     client_environment,
-    init_mlflow,
     is_up,
     last_line,
     listen,
-    read_state,
     start_host,
     start_logged,
     up_state,
     url_of,
-    write_state,
 )
+from flows.state import ServerError, read_state, write_state
 from flows.supervisor import Service, stop
 
 if TYPE_CHECKING:
@@ -101,8 +98,7 @@ def _run(
     environment = client_environment(home, api_url, tracking_uri)
     runner = _runner(home, serve, environment)
     try:
-        # MLflow's comes last: its database may have to be made first, which the others need not wait for.
-        for service in [runner, *services]:
+        for service in [*services, runner]:
             service.launch()
         # The others start while Prefect is imported here.
         os.environ.update(environment)
@@ -133,8 +129,6 @@ def _server(kind: Literal["prefect", "mlflow"], home: Home, host: str, port: int
         echo(f"Port {port} is taken by another program; {kind} gets {listener.getsockname()[1]}.")
 
     def start() -> subprocess.Popen[bytes]:
-        if kind == "mlflow":
-            init_mlflow(home)
         return start_host(kind, home, listener, parent=os.getpid())
 
     health = f"{url}/api/health" if kind == "prefect" else f"{url}/health"
@@ -190,7 +184,8 @@ def _supervise(services: list[Service], correct: Callable[[], None], stopping: t
 
 
 def _correct(client: "SyncPrefectClient", home: Home, own_server: bool, why: str = "its process is gone") -> None:
-    ensure_slots(client, "gpu")
+    if own_server:  # on a shared one, that is its owners' matter
+        ensure_slots(client, "gpu")
     reconcile(client, home, own_server=own_server, why=why)
 
 

@@ -50,6 +50,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser()
     parser.add_argument("--every", type=float, default=5.0)
+    parser.add_argument("--grace", type=float, default=300.0)
     parser.add_argument("--parent", type=int)
     options = parser.parse_args()
     if options.parent is not None:
@@ -67,7 +68,7 @@ def main() -> None:
         ),
         small_flows.waiting.to_deployment("rerun", entrypoint_type=module),
     ]
-    asyncio.run(serve(served, Home.from_env().ensure()))
+    asyncio.run(serve(served, Home.from_env().ensure(), grace=timedelta(seconds=options.grace)))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ import httpx
 import pytest
 
 from data_lake.home import Home
-from flows.servers import ServerError, connect, init_mlflow, is_up, listen, url_of
+from flows.mlflow_db import init_mlflow
+from flows.servers import connect, is_up, listen, url_of
+from flows.state import ServerError
 from tests.live_up import copy_of, eventually, stopped
 
 CLIENT = """
