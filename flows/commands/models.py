@@ -124,7 +124,8 @@ def _metric_row(change: MetricChange) -> list[str]:
     style = VERDICT_STYLES[change.verdict]
     verdict = f"[{style}]{change.verdict}[/{style}]" if change.verdict else ""
     error = None if change.stderr is None else Z * change.stderr
-    difference = "–" if change.difference is None else f"{change.difference:+.4g}"
+    sign = "+" if (change.difference or 0) > 0 else ""
+    difference = sign + _number(change.difference)
     return [
         change.name,
         _number(change.before),
