@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from data_lake import text_units
 from data_lake.text_units import count_words, fold, shingle_hashes, word_hashes, word_spans, words
 
 ANY_TEXT = st.text(
@@ -80,6 +81,24 @@ def test_hashes_do_not_depend_on_place_or_chunk() -> None:
     assert offsets[21] - offsets[20] == 40_000
     assert offsets[22] == offsets[21]
     assert hashes[-1] == mill
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.lists(ANY_TEXT, max_size=4))
+def test_long_texts_are_cut_where_no_word_is(monkeypatch: pytest.MonkeyPatch, texts: list[str]) -> None:
+    whole = [words(text) for text in texts], *word_hashes(texts)
+    with monkeypatch.context() as patch:
+        patch.setattr(text_units, "_CHUNK", 5)
+        pieces = [words(text) for text in texts], *word_hashes(texts)
+    assert whole[0] == pieces[0]
+    assert np.array_equal(whole[1], pieces[1])
+    assert np.array_equal(whole[2], pieces[2])
+
+
+def test_endless_lines_cost_little() -> None:
+    assert count_words("中" * 3_000_000) == 3_000_000
+    assert count_words("a" * 3_000_000) == 3  # no word is a million letters long
+    assert len(word_hashes(["a" * 3_000_000 + " b", "c"])[0]) == 5
 
 
 @given(st.lists(st.integers(0, 30), max_size=6), st.integers(1, 7))
