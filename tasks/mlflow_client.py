@@ -96,10 +96,13 @@ class Sender:
         # A second pointer instead of a copy: an external model names a place, MLflow need not hold the weights.
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
+        # Without an experiment it would go to the default one, whose artifacts lie in ./mlruns of whoever ran first.
+        experiment = self._call(self.client.get_run, run_id).info.experiment_id
         model = self._call(
             mlflow.create_external_model,
             name=entry["name"],
             source_run_id=run_id,
+            experiment_id=experiment,
             params={"artifact": entry["artifact"], "content": entry["content"]},
         )
         self._call(self.client.create_registered_model, entry["name"], exists_ok=True)

@@ -207,7 +207,10 @@ def test_a_server_that_goes_away_stops_nothing_and_misses_nothing(
     assert found.info.status == "FINISHED"
 
 
-def test_the_champion_is_a_registered_version_and_an_unknown_artifact_is_a_sentence(textmill: Home) -> None:
+def test_the_champion_is_a_registered_version_and_an_unknown_artifact_is_a_sentence(
+    textmill: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     tracker = Tracker(textmill)
     lake = Lake(textmill.lake)
     artifact = numbers.build(lake, NumbersConfig(), {}, watch=watch(tracker)).artifact
@@ -218,6 +221,7 @@ def test_the_champion_is_a_registered_version_and_an_unknown_artifact_is_a_sente
     assert set_champion(textmill, artifact) == "demo-sft version 1"
     version = client(textmill).get_model_version_by_alias("demo-sft", "champion")
     assert version.tags["artifact"] == artifact.name
+    assert not Path("mlruns").exists()  # nothing may be left in the folder from which a command was called
     other = numbers.build(lake, NumbersConfig(count=2), {}).artifact
     with pytest.raises(LookupError, match="No registered model belongs to numbers/"):
         set_champion(textmill, other)
