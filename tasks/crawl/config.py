@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from tasks.config import Execution, StageConfig
 from tasks.crawl.urls import canonical, host_of
+from tasks.patterns import Regex
 
 PYDOC_HOST = "python-docs.localhost"
 
@@ -40,8 +41,8 @@ class CrawlConfig(StageConfig):
     hosts: tuple[str, ...] = Field(
         (), description="hosts that may be visited, `*.example.org` with all below it; empty = the hosts of the seeds"
     )
-    include: tuple[str, ...] = Field((), description="regexes; a URL must match one of them somewhere; empty = all")
-    exclude: tuple[str, ...] = Field((), description="regexes; a URL that matches one of them is not visited")
+    include: tuple[Regex, ...] = Field((), description="regexes; a URL must match one of them somewhere; empty = all")
+    exclude: tuple[Regex, ...] = Field((), description="regexes; a URL that matches one of them is not visited")
     max_depth: int = Field(20, ge=0, description="links between a seed and a page, at most")
     max_pages: int = Field(10_000, ge=1, description="pages to keep, at most")
     max_megabytes: int = Field(10_000, ge=1, description="bodies to keep in all, in MB of 10^6 bytes")
@@ -54,7 +55,7 @@ class CrawlConfig(StageConfig):
     max_file_megabytes: int = Field(
         20_000, ge=1, description="one source file once decompressed, in MB; the rest of a longer one is not read"
     )
-    digest_ignore: tuple[str, ...] = Field(
+    digest_ignore: tuple[Regex, ...] = Field(
         (), description="regexes; what they match does not count when a page is compared with its older self"
     )
     obey_robots: bool = Field(True, description="obey robots.txt (RFC 9309), Crawl-delay and robots meta tags")
@@ -95,16 +96,6 @@ class CrawlConfig(StageConfig):
             if canonical(seed) is None:
                 raise ValueError(f"{seed!r} is no http(s) URL without credentials, such as https://example.org/docs/")
         return seeds
-
-    @field_validator("include", "exclude", "digest_ignore")
-    @classmethod
-    def _regexes(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        for pattern in patterns:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
-        return patterns
 
     @field_validator("resolve")
     @classmethod

@@ -52,7 +52,8 @@ def links_of(url: str, body: bytes, robots_header: str | None = None) -> PageLin
         relation = attributes.get(b"rel", "").lower().split()
         if "nofollow" in relation or (name == b"link" and not {"next", "prev", "alternate"} & set(relation)):
             continue
-        target = canonical(attributes.get(b"src" if name in (b"iframe", b"frame") else b"href", "\0"), base)
+        link = attributes.get(b"src" if name in (b"iframe", b"frame") else b"href", "\0").partition("#")[0]
+        target = canonical(link, base)
         if target is not None and len(found) < MAX_LINKS:
             found[target] = None
     none = "none" in re.split(r"[\s,:]+", wishes)

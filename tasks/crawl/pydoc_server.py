@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import subprocess
 import sys
@@ -18,15 +17,13 @@ _READY = re.compile(r"Server ready at http://127\.0\.0\.1:(\d+)/")
 # -I -S: only the standard library is on the path. The server stops when its standard input closes, which the kernel
 # does when we die; Linux is also asked to kill it then, as a page being rendered would delay that.
 _PROGRAM = """
-import os, sys
+import sys
 if sys.platform == "linux":
     try:
         import ctypes
         ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
     except (ImportError, OSError, AttributeError):
         pass
-    if os.getppid() != int(sys.argv[1]):  # it died before the call
-        sys.exit(1)
 import pydoc
 pydoc.browse(0, open_browser=False, hostname="127.0.0.1")
 """
@@ -55,13 +52,13 @@ def _start(stack: contextlib.ExitStack, folder: Path) -> tuple[subprocess.Popen[
     log = folder.with_suffix(".log")
     with open(log, "wb") as output:
         server = subprocess.Popen(
-            [getattr(sys, "_base_executable", None) or sys.executable, "-I", "-S", "-c", _PROGRAM, str(os.getpid())],
+            [getattr(sys, "_base_executable", None) or sys.executable, "-I", "-S", "-c", _PROGRAM],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=folder,
-            # BROWSER: no module may open one; a fixed hash seed and zone, so that pages are the same twice
-            env={"BROWSER": "true", "PYTHONHASHSEED": "0", "TZ": "UTC", "LC_ALL": "C.UTF-8", "HOME": str(folder)},
+            # no module may open a BROWSER; the rest is fixed because pages show it: they must be the same twice
+            env={"BROWSER": "true", "PYTHONHASHSEED": "0", "TZ": "UTC", "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"},
         )
     stack.callback(_stop, server)
     return server, log

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
@@ -19,6 +20,7 @@ _TRACKING = re.compile(r"(utm_[a-z]+|gclid|dclid|fbclid|msclkid|yclid|mc_[ce]id|
 _SESSION_PATH = re.compile(r";jsessionid=[^/?]*", re.I)
 
 
+@functools.lru_cache(maxsize=65_536)  # a site's pages link to the same pages again and again
 def canonical(url: str, base: str | None = None) -> str | None:
     """Return the canonical spelling of an http(s) URL, or None where it is no such URL.
 

@@ -1,0 +1,124 @@
+"""HTML to text: the main content, with the line structure of lists, tables, definitions and code kept."""
+
+from __future__ import annotations
+
+import re
+
+from tasks.clean.config import CleanConfig
+
+# A letter marks the level of the text behind it while text is extracted. It must be a letter, as resiliparse drops
+# lone characters that are none; these are of Linear A, an undeciphered script, so that no text misses them.
+_LEVEL_0, _MAX_LEVEL = 0x10600, 8  # deeper definitions are not set in further
+_MARK = re.compile(f"[{chr(_LEVEL_0)}-{chr(_LEVEL_0 + _MAX_LEVEL)}]")
+_LEADING_MARKS = re.compile(f"[{chr(_LEVEL_0)}-{chr(_LEVEL_0 + _MAX_LEVEL)} ]*")
+_DEFINITION_TAG = re.compile(r"<(/?)(d[ltd])(\s[^<>]*)?>", re.I)
+_UNSEEN = re.compile(r"<!--.*?-->|<(script|style|template)\b.*?</\1\s*>", re.I | re.S)
+_EMPTY_CELL = re.compile(r"<t([dh])(?:\s[^<>]*)?>(?:\s|&nbsp;|&#160;|</?span(?:\s[^<>]*)?>|<br\s*/?>)*+</t\1>", re.I)
+_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
+# elements without an end tag, or whose end is implied by the next one: they do not nest
+_FLAT = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source"])
+_FLAT |= frozenset(["track", "wbr", "p", "li", "option", "script", "style"])
+_HUGE_TAG = re.compile(r"<[a-zA-Z][^<>]{100000}")  # resiliparse needs 27 s for 100,000 attributes of one tag
+
+
+class NotExtractable(Exception):
+    """A page that is not worth the time it would take; `reason` and `value` say why."""
+
+    def __init__(self, reason: str, value: float, threshold: float) -> None:
+        super().__init__(reason)
+        self.reason, self.value, self.threshold = reason, value, threshold
+
+
+def nesting(html: str, stop: int) -> int:
+    """Return how deep tags are open within each other, roughly; counting ends above `stop`."""
+    depth = deepest = 0
+    for closing, name in _TAG.findall(html):
+        if name.lower() in _FLAT:
+            continue
+        depth = max(0, depth - 1) if closing else depth + 1
+        if depth > deepest:
+            deepest = depth
+            if deepest > stop:
+                break
+    return deepest
+
+
+def html_to_text(html: str, config: CleanConfig) -> tuple[str, str]:
+    """Return (title, text) of an HTML page; raises NotExtractable.
+
+    The extraction is resiliparse's (Bevendorff et al. 2018), the extractor of DCLM (Li et al. 2024, arXiv:2406.11794)
+    and thirteen times as fast as trafilatura at an F1 of .927 against .962. Two things are added, since text for
+    training is read line by line: descriptions of definition lists are set in under their term, and empty cells of
+    layout tables leave nothing behind.
+    """
+    from resiliparse.extract.html2text import extract_plain_text
+    from resiliparse.parse.html import HTMLTree
+
+    if html.count("<") > config.max_nesting and (depth := nesting(html, config.max_nesting)) > config.max_nesting:
+        raise NotExtractable("nested_too_deep", depth, config.max_nesting)
+    if _HUGE_TAG.search(html):
+        raise NotExtractable("huge_tag", 100_000, 100_000)
+    html = _EMPTY_CELL.sub("", _MARK.sub("", _UNSEEN.sub("", html)))
+    if config.definition_indent:
+        html = _mark_definitions(html)
+    # the marks go into the source: to visit nodes from Python is quadratic in resiliparse 2.0 (22 s for 200 pages)
+    tree = HTMLTree.parse(html)
+    title = " ".join(_MARK.sub("", tree.title or "").split())
+    text = extract_plain_text(
+        tree,
+        main_content=config.main_content,
+        alt_texts=False,
+        comments=False,
+        skip_elements=list(config.skip_elements) or None,
+    )
+    return title, _set_in(text, config.definition_indent)
+
+
+def _mark_definitions(html: str) -> str:
+    """Put the level of indentation, as a mark, to where it changes: at terms, and around descriptions (dd)."""
+    described: list[bool] = []  # for each open list: is a description open? Its end tag may be missing
+
+    def mark(tag: re.Match[str]) -> str:
+        closing, name = bool(tag[1]), tag[2].lower()
+        inner = bool(described) and described[-1]
+        if name == "dl":
+            if not closing:
+                described.append(False)
+                return tag[0]
+            if described:
+                described.pop()
+            # text directly inside a list is dropped, so the mark of the end goes into the last description
+            return _level(described) + tag[0] if inner else tag[0]
+        if not described:
+            return tag[0]
+        described[-1] = name == "dd" and not closing
+        return _level(described) + tag[0] if closing else tag[0] + _level(described)
+
+    return _DEFINITION_TAG.sub(mark, html)
+
+
+def _level(described: list[bool]) -> str:
+    return chr(_LEVEL_0 + min(sum(described), _MAX_LEVEL))
+
+
+def _set_in(text: str, blanks: int) -> str:
+    """Replace the marks by indentation."""
+    if not _MARK.search(text):
+        return text
+    out: list[str] = []
+    level = 0
+    for line in text.split("\n"):
+        if marks := _MARK.findall(line):
+            leading = _LEADING_MARKS.match(line)
+            assert leading is not None
+            if first := _MARK.findall(leading[0]):
+                level = ord(first[-1]) - _LEVEL_0
+                line = line[leading.end() :]
+            line = _MARK.sub("", line)
+        if line.strip():
+            out.append(" " * (blanks * level) + line)
+        elif not marks:
+            out.append("")
+        if marks:
+            level = ord(marks[-1]) - _LEVEL_0
+    return "\n".join(out)

@@ -1,0 +1,45 @@
+"""One page from stored bytes to a document, or to the reason why it is none."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from tasks.clean.config import CleanConfig
+from tasks.clean.encoding import decode
+from tasks.clean.extract import NotExtractable, html_to_text
+from tasks.clean.filters import Verdict, judge
+from tasks.clean.normalize import normalize
+
+_HTML = frozenset({"text/html", "application/xhtml+xml"})
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """Title and text of a page, and the verdict that removes it, if any."""
+
+    title: str
+    text: str
+    verdict: Verdict | None = None
+
+
+def clean_page(body: bytes, mime: str, charset: str | None, title: str | None, config: CleanConfig) -> Cleaned:
+    """Decode, extract, repair and judge a page. Never raises for what a page holds."""
+    if len(body) > config.max_page_megabytes * 1e6:
+        limit = config.max_page_megabytes
+        return Cleaned(title or "", "", Verdict("too_large", len(body) / 1e6, limit))
+    html = mime in _HTML
+    text, _ = decode(body, charset, html=html)
+    if html:
+        try:
+            found, text = html_to_text(text, config)
+        except NotExtractable as error:
+            return Cleaned(title or "", "", Verdict(error.reason, error.value, error.threshold))
+        except Exception as error:  # the extractor met something its authors did not think of; the page is kept aside
+            return Cleaned(title or "", "", Verdict("extraction_failed", 1.0, 0.0, f"{type(error).__name__}: {error}"))
+        title = title or found
+    title = " ".join(normalize(title or "", config).split())[:500]
+    if config.title_prefix:
+        title = re.sub(rf"\A(?:{config.title_prefix})", "", title)
+    text = normalize(text, config)
+    return Cleaned(title, text, judge(text, title, config.filters))

@@ -1,0 +1,202 @@
+"""The clean stage: plans shards of pages, has each cleaned by a process of its own, and adds up what became of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.clean.config import CleanConfig
+from tasks.stage import Artifact, Output, PermanentError, stage
+
+if TYPE_CHECKING:
+    from tasks.clean.worker import Job
+
+
+def documents_fingerprint(folder: Path) -> str:
+    """Return sha256 (hex) over all that the documents are, except the dates of fetching: so the same pages crawled
+    on another day or machine rebuild nothing downstream."""
+    from data_lake.documents import read_documents
+
+    whole = hashlib.sha256()
+    columns = ["doc_id", "url", "source", "title", "language", "text"]
+    for batch in read_documents(folder, columns):
+        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            whole.update("\0".join("" if value is None else value for value in row).encode("utf-8") + b"\n")
+    return whole.hexdigest()
+
+
+def check(artifact: Artifact) -> Iterator[str]:
+    """The output contract: every page is a document or a removal, and there are documents."""
+    import pyarrow.parquet as pq
+
+    from data_lake.documents import count_rows, shards
+    from data_lake.schemas import DOCUMENTS, REMOVED
+
+    counts = artifact.counts
+    for folder, schema in (("documents", DOCUMENTS), ("removed", REMOVED)):
+        rows = count_rows(artifact.path / folder)
+        if rows != counts.get(folder):
+            yield f"{folder}/ has {rows:,} rows, but {counts.get(folder)} were counted."
+        for path in shards(artifact.path / folder):
+            if not pq.read_schema(path).equals(schema):
+                yield f"{folder}/{path.name} does not have the schema data_lake.schemas.{folder.upper()}."
+    if not counts.get("documents"):
+        yield "There is not a single document: see the reasons in removed/."
+    if counts.get("documents", 0) + counts.get("removed", 0) != counts.get("pages"):
+        yield f"{counts.get('pages')} pages came in, which is not the sum of documents and removed pages."
+
+
+@stage(
+    version=1,
+    code=[
+        "tasks.clean",
+        "tasks.crawl.warc",
+        "data_lake.schemas",
+        "data_lake.documents",
+        "data_lake.text_units",
+    ],
+    contract=check,
+    content=documents_fingerprint,
+)
+def clean(config: CleanConfig, out: Output, crawl: Artifact) -> None:
+    """Clean all pages of the crawl."""
+    from data_lake.documents import count_rows
+    from data_lake.ledger import Amount, Ledger, Tally
+    from tasks.clean.worker import kept_pages
+
+    started = time.perf_counter()
+    sizes = kept_pages(crawl.path)["n_bytes"].to_pylist()
+    jobs = _plan(config, out, crawl, sizes)
+    _run_all(jobs, config, out)
+    tally = Tally()
+    for job in jobs:
+        tally.add(Ledger.from_dict(json.loads(job.done.read_text())))
+    ledger = tally.ledger(incoming=Amount(len(sizes), sum(sizes)))
+    out.ledger(ledger)
+    documents, removed = count_rows(out.dir / "documents"), count_rows(out.dir / "removed")
+    out.count(pages=len(sizes), documents=documents, removed=removed, bytes=ledger.kept.bytes)
+    out.metric(
+        documents=documents,
+        megabytes=ledger.kept.bytes / 1e6,
+        pages_per_second=len(sizes) / (time.perf_counter() - started),
+    )
+    if documents == 0:
+        reasons = ", ".join(f"{amount.documents} {reason}" for reason, amount in ledger.removed.items())
+        raise PermanentError(f"No page is left after cleaning ({reasons}); look at clean.filters.")
+    _show(out, ledger)
+
+
+def _plan(config: CleanConfig, out: Output, crawl: Artifact, sizes: list[int]) -> list[Job]:
+    """Cut the pages into shards of about shard_megabytes; the same pages and config make the same shards."""
+    from tasks.clean.worker import Job
+
+    jobs: list[Job] = []
+    values = config.model_dump(mode="json")
+    first, size = 0, 0
+    for number, n_bytes in enumerate(sizes, start=1):
+        size += n_bytes
+        if size >= config.shard_megabytes * 1e6 or number == len(sizes):
+            values = config.model_dump(mode="json")
+            jobs.append(
+                Job(
+                    len(jobs), first, number, str(crawl.path), str(out.dir), str(out.work), values, _bad(out, len(jobs))
+                )
+            )
+            first, size = number, 0
+    return jobs
+
+
+def _bad(out: Output, number: int) -> dict[str, str]:
+    path = out.work / f"shard-{number:05d}.bad.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def _run_all(jobs: list[Job], config: CleanConfig, out: Output) -> None:
+    """Run the jobs that are not done; one whose process is killed by a page is run again without that page."""
+    workers = config.workers or len(os.sched_getaffinity(0))
+    todo = [job for job in jobs if not job.done.exists()]
+    running: dict[subprocess.Popen[bytes], Job] = {}
+    try:
+        while todo or running:
+            while todo and len(running) < workers:
+                job = todo.pop(0)
+                running[_start(job)] = job
+            time.sleep(0.02)
+            for process in [process for process in running if process.poll() is not None]:
+                job = running.pop(process)
+                if not job.done.exists():
+                    todo.insert(0, _without_bad_page(process, job, out))
+            done = sum(job.done.exists() for job in jobs)
+            out.progress(done, len(jobs), "shards")
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+
+
+def _start(job: Job) -> subprocess.Popen[bytes]:
+    from dataclasses import asdict
+
+    job.at.unlink(missing_ok=True)
+    path = job.done.with_suffix(".job")
+    path.write_text(json.dumps(asdict(job)))
+    root = str(Path(__file__).resolve().parents[2])
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
+    with open(job.done.with_suffix(".log"), "wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tasks.clean.worker", str(path)],
+            stdin=subprocess.PIPE,  # never written to: its end tells the process that we are gone
+            stdout=log,
+            stderr=log,
+            env=environment,
+        )
+
+
+def _without_bad_page(process: subprocess.Popen[bytes], job: Job, out: Output) -> Job:
+    """Return the job without the page that ended its process; raises OSError where no page is to blame."""
+    from dataclasses import replace
+
+    code = process.returncode
+    if code >= 0:  # it ended by itself: an exception, told in its log (a full disk, an artifact that is damaged)
+        said = job.done.with_suffix(".log").read_text("utf-8", "replace").strip().rpartition("\n")[2]
+        raise OSError(f"Cleaning shard {job.number} failed: {said or f'exit code {code}'}")
+    page = job.at.read_bytes().decode().strip() if job.at.exists() else ""
+    if not page or page in job.skip:
+        raise OSError(f"The process that cleans shard {job.number} was ended by {signal.Signals(-code).name}.")
+    name = signal.Signals(-code).name
+    reason = f"too_slow: longer than {job.config['page_seconds']} s" if code == -signal.SIGALRM else f"crash: {name}"
+    out.warning(f"Page {page} of shard {job.number} is left out ({reason}).")
+    job = replace(job, skip=job.skip | {page: reason})
+    bad = Path(job.work) / f"shard-{job.number:05d}.bad.json"
+    part = bad.with_suffix(".part")
+    part.write_text(json.dumps(job.skip))
+    os.replace(part, bad)
+    return job
+
+
+def _show(out: Output, ledger: Any) -> None:
+    """Draw the funnel and the lengths; show some of what was removed."""
+    import pyarrow.parquet as pq
+
+    from data_lake.documents import read_documents, shards
+    from tasks.figures import funnel, histogram
+
+    lengths = [size for batch in read_documents(out.dir, ["n_bytes"]) for size in batch.column(0).to_pylist()]
+    out.figure("documents", funnel({"clean": ledger}))
+    out.figure("text_lengths", histogram(lengths, "Length of documents", "bytes of text"))
+    rows: list[dict[str, Any]] = []
+    for path in shards(out.dir / "removed"):
+        table = pq.read_table(path, columns=["url", "reason", "value", "threshold", "text"])
+        rows += [row | {"text": (row["text"] or "")[:200]} for row in table.slice(0, 20).to_pylist()]
+        if len(rows) >= 20:
+            break
+    if rows:
+        out.table("removed", rows[:20])
