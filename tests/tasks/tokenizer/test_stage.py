@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -123,3 +124,29 @@ def test_same_ids_as_the_trainer_itself(lake: Lake, given_documents: Given, patt
     trainer.train_from_iterator(iter(given), 512 - 6, pattern=PATTERNS[pattern])
     for text in [*given, SAMPLE]:
         assert loaded.encode(text) == trainer.encode(text)
+
+
+@pytest.mark.shared
+@pytest.mark.parity
+def test_same_merges_as_a_reference_but_for_ties(shared_data: Path) -> None:
+    """cs336's reference vocabulary of the same text and pattern; where two pairs are as frequent, rules may differ."""
+    import rustbpe
+
+    folder = shared_data / "01_gpt2_bpe" / "stanford-cs336__assignment1-basics" / "tests" / "fixtures"
+    pairs = [line.split(" ") for line in (folder / "train-bpe-reference-merges.txt").read_text().splitlines()]
+    letters = _gpt2_letters()
+    theirs = [bytes(letters[letter] for letter in left + right) for left, right in pairs]
+    trainer = rustbpe.Tokenizer()
+    trainer.train_from_iterator([(folder / "corpus.en").read_text()], 256 + len(theirs), pattern=PATTERNS["gpt2"])
+    ours = [
+        bytes(token) for token, rank in sorted(trainer.get_mergeable_ranks(), key=lambda item: item[1]) if rank > 255
+    ]
+    assert ours[:31] == theirs[:31]
+    assert len(set(ours) & set(theirs)) >= 0.98 * len(theirs)
+
+
+def _gpt2_letters() -> dict[str, int]:
+    """Return which byte each letter stands for in GPT-2's files: itself where printable, else one from 256 on."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(others)}
