@@ -162,6 +162,7 @@ def start_host(
     *,
     parent: int | None = None,
     keep: tuple[int, ...] = (),
+    env: dict[str, str] | None = None,
 ) -> "subprocess.Popen[bytes]":
     """Starts a server process on `listener`, in a session of its own, so that Ctrl-C does not reach it.
 
@@ -172,7 +173,7 @@ def start_host(
     command += ["--socket", str(listener.fileno())]
     if parent is not None:
         command += ["--parent", str(parent)]
-    return start_logged(command, home.logs / f"{kind}.log", pass_fds=(listener.fileno(), *keep))
+    return start_logged(command, home.logs / f"{kind}.log", pass_fds=(listener.fileno(), *keep), env=env)
 
 
 def start_logged(

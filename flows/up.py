@@ -9,8 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from data_lake.home import Home
 from data_lake.locks import locked, try_lock
@@ -29,9 +28,6 @@ from flows.servers import (
 )
 from flows.state import ServerError, read_state, write_state
 from flows.supervisor import Service, stop
-
-if TYPE_CHECKING:
-    from prefect.client.orchestration import SyncPrefectClient
 
 PREFECT_PORT = 4200
 MLFLOW_PORT = 5000
@@ -97,13 +93,11 @@ def _run(
         services.append(service)
     environment = client_environment(home, api_url, tracking_uri)
     runner = _runner(home, serve, environment)
+    correct = _Corrections(home, api_url, own_server=own_prefect)
     try:
         for service in [*services, runner]:
             service.launch()
-        # The others start while Prefect is imported here.
-        os.environ.update(environment)
-        from prefect.client.orchestration import get_client
-
+        correct.prepare(environment)  # imports Prefect while the others start
         _wait_until_all_work([*services, runner], stopping)
         if stopping.is_set():
             return 0
@@ -111,15 +105,47 @@ def _run(
         write_state(home.run / "up.json", state)
         echo(f"Prefect  {prefect_url or api_url}\nMLflow   {mlflow_url or tracking_uri}")
         echo(f"Ready after {time.monotonic() - began:.0f} s. Deployments run recipe {recipe}. Ctrl-C ends everything.")
-        with get_client(sync_client=True) as client:
-            _supervise([*services, runner], partial(_correct, client, home, own_prefect), stopping, echo)
-            echo("Stopping.")
-            stop([runner])
-            with contextlib.suppress(Exception):  # a server that is gone is told nothing
-                _correct(client, home, own_prefect, "`textmill up` was stopped")
+        threading.Thread(target=correct.every, args=(_RECONCILE_SECONDS, stopping), daemon=True).start()
+        while not stopping.wait(_CHECK_SECONDS):
+            for service in [*services, runner]:
+                if sentence := service.check():
+                    echo(sentence)
+        echo("Stopping.")
+        stop([runner])
+        correct.now("`textmill up` was stopped")
         return 0
     finally:
         stop([runner, *services])
+
+
+class _Corrections:
+    """Tells Prefect about runs whose processes are gone. It never holds up the supervision, which heals the server."""
+
+    def __init__(self, home: Home, api_url: str, *, own_server: bool) -> None:
+        self._home, self._health, self._own_server = home, f"{api_url}/health", own_server
+
+    def prepare(self, environment: dict[str, str]) -> None:
+        """Imports Prefect. A server that is being started again would otherwise be waited for, for minutes."""
+        impatience = {"PREFECT_API_REQUEST_TIMEOUT": "10", "PREFECT_CLIENT_MAX_RETRIES": "0"}
+        os.environ.update(environment | impatience)
+        from prefect.client.orchestration import get_client
+
+        self._client = get_client
+
+    def every(self, seconds: float, stopping: threading.Event) -> None:
+        """Corrects what there is to correct, until `stopping` is set."""
+        while not stopping.is_set():
+            self.now()
+            stopping.wait(seconds)
+
+    def now(self, why: str = "its process is gone") -> None:
+        """Corrects once. A server that does not answer is told nothing; the next round, or the next `up`, tells it."""
+        if not is_up(self._health):
+            return
+        with contextlib.suppress(Exception), self._client(sync_client=True) as client:
+            if self._own_server:  # on a shared one, limits are its owners' matter
+                ensure_slots(client, "gpu")
+            reconcile(client, self._home, own_server=self._own_server, why=why)
 
 
 def _server(kind: Literal["prefect", "mlflow"], home: Home, host: str, port: int, echo: Echo) -> tuple[str, Service]:
@@ -128,8 +154,10 @@ def _server(kind: Literal["prefect", "mlflow"], home: Home, host: str, port: int
     if port not in (0, listener.getsockname()[1]):
         echo(f"Port {port} is taken by another program; {kind} gets {listener.getsockname()[1]}.")
 
+    environ = dict(os.environ)  # the user's, before this process takes on settings of its own
+
     def start() -> subprocess.Popen[bytes]:
-        return start_host(kind, home, listener, parent=os.getpid())
+        return start_host(kind, home, listener, parent=os.getpid(), env=environ)
 
     health = f"{url}/api/health" if kind == "prefect" else f"{url}/health"
     name = "The Prefect server" if kind == "prefect" else "The MLflow server"
@@ -137,7 +165,8 @@ def _server(kind: Literal["prefect", "mlflow"], home: Home, host: str, port: int
 
 
 def _runner(home: Home, serve: list[str], environment: dict[str, str]) -> Service:
-    settings = environment | {
+    settings = dict(os.environ) | environment
+    settings |= {
         "TEXTMILL_HOME": str(home.root),
         "PREFECT_RUNNER_POLL_FREQUENCY": str(_POLL_SECONDS),
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO",  # its console is a log file
@@ -145,7 +174,7 @@ def _runner(home: Home, serve: list[str], environment: dict[str, str]) -> Servic
     log = home.logs / "runner.log"
 
     def start() -> subprocess.Popen[bytes]:
-        return start_logged([*serve, "--parent", str(os.getpid())], log, env=os.environ | settings)
+        return start_logged([*serve, "--parent", str(os.getpid())], log, env=settings)
 
     def works(pid: int) -> bool:
         return (read_state(home.run / "runner.json") or {}).get("pid") == pid
@@ -169,24 +198,6 @@ def _wait_until_all_work(services: list[Service], stopping: threading.Event) -> 
 
 def _last(service: Service) -> str:
     return last_line(service.log)
-
-
-def _supervise(services: list[Service], correct: Callable[[], None], stopping: threading.Event, echo: Echo) -> None:
-    due = time.monotonic()
-    while not stopping.wait(_CHECK_SECONDS):
-        for service in services:
-            if sentence := service.check():
-                echo(sentence)
-        if time.monotonic() >= due:
-            with contextlib.suppress(Exception):  # the server is being started again; the next round tells it
-                correct()
-            due = time.monotonic() + _RECONCILE_SECONDS
-
-
-def _correct(client: "SyncPrefectClient", home: Home, own_server: bool, why: str = "its process is gone") -> None:
-    if own_server:  # on a shared one, that is its owners' matter
-        ensure_slots(client, "gpu")
-    reconcile(client, home, own_server=own_server, why=why)
 
 
 def _tell_about_the_other(home: Home, echo: Echo) -> None:

@@ -93,7 +93,8 @@ class Up:
 
     def child(self, words: str) -> psutil.Process:
         """The process below it whose command line contains `words`."""
-        found = [child for child in self.processes()[1:] if words in " ".join(child.cmdline())]
+        living = [child for child in self.processes()[1:] if child.status() != psutil.STATUS_ZOMBIE]
+        found = [child for child in living if words in " ".join(child.cmdline())]
         assert len(found) == 1, f"{len(found)} processes have {words!r} in their command line"
         return found[0]
 
