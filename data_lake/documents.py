@@ -201,3 +201,16 @@ def count_rows(folder: Path) -> int:
     import pyarrow.parquet as pq
 
     return sum(pq.read_metadata(path).num_rows for path in shards(folder))
+
+
+def documents_fingerprint(artifact: Path) -> str:
+    """Return sha256 (hex) over all that the documents of an artifact say, except the dates of fetching.
+
+    It is the content of the stages that write documents: the same pages crawled on another day or machine, or
+    documents that a changed setting leaves as they were, rebuild nothing downstream.
+    """
+    whole = hashlib.sha256()
+    for batch in read_documents(artifact, ["doc_id", "url", "source", "title", "language", "text"]):
+        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            whole.update("\0".join("" if value is None else value for value in row).encode("utf-8") + b"\n")
+    return whole.hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
@@ -13,24 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data_lake.documents import documents_fingerprint
 from tasks.clean.config import CleanConfig
 from tasks.stage import Artifact, Output, PermanentError, stage
 
 if TYPE_CHECKING:
     from tasks.clean.worker import Job
-
-
-def documents_fingerprint(folder: Path) -> str:
-    """Return sha256 (hex) over all that the documents are, except the dates of fetching: so the same pages crawled
-    on another day or machine rebuild nothing downstream."""
-    from data_lake.documents import read_documents
-
-    whole = hashlib.sha256()
-    columns = ["doc_id", "url", "source", "title", "language", "text"]
-    for batch in read_documents(folder, columns):
-        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            whole.update("\0".join("" if value is None else value for value in row).encode("utf-8") + b"\n")
-    return whole.hexdigest()
 
 
 def check(artifact: Artifact) -> Iterator[str]:

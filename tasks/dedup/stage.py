@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from data_lake.documents import count_rows, shard_path, shards, write_parquet
+from data_lake.documents import count_rows, documents_fingerprint, shard_path, shards, write_parquet
 from data_lake.ledger import Amount, Tally
 from tasks import figures
 from tasks.dedup import decisions, index, signatures
@@ -80,6 +80,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
     version=1,
     code=["tasks.dedup", "data_lake.text_units", "data_lake.documents", "data_lake.schemas"],
     contract=contract,
+    content=documents_fingerprint,
 )
 def dedup(config: DedupConfig, out: Output, clean: Artifact) -> None:
     """Of each group of duplicates keep the longest document; write down every decision."""

@@ -187,6 +187,13 @@ def test_same_bytes_whatever_the_workers_and_shards_resume(lake: Lake, given_doc
     assert [path.name for path in before if before[path] != again[path]] == ["part-00002.parquet"]
 
 
+def test_other_settings_with_the_same_result_rebuild_nothing_downstream(lake: Lake, given_documents: Given) -> None:
+    clean = given_documents([" ".join(sentence(i % 4)) for i in range(6)])
+    one, two, three = build(lake, clean), build(lake, clean, seed=2), build(lake, clean, exact=False, near=False)
+    assert one.key != two.key != three.key
+    assert one.content == two.content != three.content
+
+
 def contents(out: Output) -> dict[str, bytes]:
     files = (path for path in out.dir.rglob("*") if path.is_file())
     return {path.relative_to(out.dir).as_posix(): path.read_bytes() for path in files}
