@@ -1,0 +1,38 @@
+"""model/batches.py: windows become shifted targets, batches split by rows, the prefetcher keeps order and errors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from model.batches import Batch, Prefetcher
+from model.losses import IGNORE
+
+
+def test_windows_are_shifted_by_one() -> None:
+    batch = Batch.of_windows(np.array([[1, 2, 3], [4, 5, 6]], dtype=np.uint16))
+    assert batch.inputs.tolist() == [[1, 2], [4, 5]]
+    assert batch.targets.tolist() == [[2, 3], [5, 6]]
+    assert batch.n_valid == 4
+
+
+def test_splitting_keeps_every_row_once() -> None:
+    targets = torch.tensor([[1, IGNORE], [2, 3], [IGNORE, IGNORE]])
+    batch = Batch(torch.arange(6).view(3, 2), targets)
+    parts = list(batch.split(2))
+    assert [part.n_valid for part in parts] == [3, 0]
+    assert torch.equal(torch.cat([part.inputs for part in parts]), batch.inputs)
+    assert len(list(batch.split(0))) == 1
+
+
+def test_the_prefetcher_keeps_order_and_passes_errors_on() -> None:
+    def batch_of(step: int) -> Batch:
+        if step == 3:
+            raise OSError("the disk is gone")
+        return Batch(torch.full((1, 1), step), torch.full((1, 1), step))
+
+    with Prefetcher(batch_of, 1, 5) as batches:
+        assert [int(batches.take(step).inputs) for step in (1, 2)] == [1, 2]
+        with pytest.raises(OSError, match="the disk is gone"):
+            batches.take(3)

@@ -1,0 +1,47 @@
+"""model/schedule.py: warm-up above zero, a plateau at the peak, an end one step beyond the last."""
+
+from __future__ import annotations
+
+import pytest
+
+from model.config import Optimization
+from model.schedule import learning_rate
+
+
+def rates(**fields: object) -> list[float]:
+    settings = Optimization(learning_rate=1.0, **fields)
+    return [learning_rate(step, settings) for step in range(settings.steps)]
+
+
+def test_wsd_rises_holds_and_falls_linearly() -> None:
+    got = rates(steps=20, schedule="wsd", warmup=0.2, decay=0.5)
+    assert got == pytest.approx([0.2, 0.4, 0.6, 0.8] + [1.0] * 7 + [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1])
+
+
+def test_the_final_rate_is_a_share_of_the_peak() -> None:
+    got = rates(steps=10, schedule="wsd", warmup=0.0, decay=1.0, final_learning_rate=0.5)
+    assert got[0] == 1.0
+    assert got[-1] == pytest.approx(0.5 + 0.5 / 10)
+
+
+def test_cosine_is_half_way_down_in_the_middle() -> None:
+    got = rates(steps=100, schedule="cosine", warmup=0.0)
+    assert got[0] == 1.0
+    assert got[50] == pytest.approx(0.5)
+    assert 0 < got[-1] < 0.001
+    assert got == sorted(got, reverse=True)
+
+
+def test_constant_stays() -> None:
+    assert rates(steps=5, schedule="constant", warmup=0.0) == [1.0] * 5
+
+
+@pytest.mark.parametrize("schedule", ["wsd", "cosine", "constant"])
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_no_step_is_at_rate_zero(schedule: str, steps: int) -> None:
+    assert all(rate > 0 for rate in rates(steps=steps, schedule=schedule))
+
+
+def test_a_step_outside_the_run_is_refused() -> None:
+    with pytest.raises(ValueError, match="Step 5 is outside the run of 5 steps"):
+        learning_rate(5, Optimization(steps=5))

@@ -1,0 +1,174 @@
+"""model/trainer.py: accumulation equals a big batch, divergence stops in time, and kill -9 changes no bit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from model.batches import Batch
+from model.checkpoint import Checkpoints
+from model.config import GPTConfig, Optimization, Runtime
+from model.gpt import GPT
+from model.losses import IGNORE
+from model.trainer import StepReport, Trainer, TrainingDiverged
+
+SHAPE = GPTConfig(vocab_size=64, n_layer=2, n_head=2, n_kv_head=1, d_model=32, d_ff=48, max_seq_len=16)
+QUIET = Runtime(threads=1, precision="float32", validate_every=0, checkpoint_seconds=1e9, log_every=5)
+
+
+def batch_of(step: int) -> Batch:
+    """Counting modulo 64 from random starts; the first `step % 3` targets of the first row are no targets."""
+    rng = np.random.default_rng(step)
+    windows = (rng.integers(0, 64, (4, 1)) + np.arange(17)) % 64
+    batch = Batch.of_windows(windows)
+    batch.targets[0, : step % 3] = IGNORE
+    return batch
+
+
+def trainer(folder: Path, steps: int = 12, runtime: Runtime = QUIET, **callbacks: object) -> Trainer:
+    settings = Optimization(steps=steps, batch_size=4, learning_rate=1e-2)
+    return Trainer(GPT(SHAPE).initialise(0), batch_of, settings, runtime, folder, **callbacks)  # type: ignore[arg-type]
+
+
+def weights_equal(one: GPT, other: GPT) -> bool:
+    return all(torch.equal(value, other.state_dict()[name]) for name, value in one.state_dict().items())
+
+
+def test_it_learns_to_count(tmp_path: Path) -> None:
+    history = trainer(tmp_path, steps=150).fit()
+    assert history.steps[0]["loss"] > 3
+    assert history.steps[-1]["loss"] < 0.1
+
+
+@pytest.mark.parametrize("micro_batch", [1, 3])
+def test_accumulation_equals_the_whole_batch(tmp_path: Path, micro_batch: int) -> None:
+    # rows have different numbers of targets: a mean of means would give another gradient
+    whole = trainer(tmp_path / "a")
+    parts = trainer(tmp_path / "b", runtime=QUIET.model_copy(update={"micro_batch": micro_batch}))
+    one, other = (t._step(2, batch_of(2)) for t in (whole, parts))
+    assert one == pytest.approx(other, rel=1e-5)
+    for (name, mine), theirs in zip(whole.model.named_parameters(), parts.model.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, theirs.grad, msg=name, rtol=1e-4, atol=1e-6)
+
+
+def test_reports_are_complete_and_unknown_is_none(tmp_path: Path) -> None:
+    seen: list[StepReport] = []
+    validated: list[tuple[int, bool]] = []
+
+    def validate(model: GPT, step: int, last: bool) -> dict[str, float]:
+        assert not model.training
+        validated.append((step, last))
+        return {"loss": 1.0}
+
+    runtime = QUIET.model_copy(update={"validate_every": 5})
+    history = trainer(tmp_path, runtime=runtime, report=seen.append, validate=validate).fit()
+    assert [now.step for now in seen] == [5, 10, 12]
+    assert validated == [(5, False), (10, False), (12, True)]
+    assert [point["step"] for point in history.validations] == [5, 10, 12]
+    last = seen[-1].metrics()
+    assert last.pop("mfu") is None
+    assert all(value is not None and np.isfinite(value) for value in last.values())
+    assert seen[-1].tokens == sum(batch_of(step).n_valid for step in range(12))
+    assert 0 <= seen[-1].data_wait_share <= 1
+
+
+def test_divergence_stops_before_the_optimizer(tmp_path: Path) -> None:
+    broken = trainer(tmp_path)
+    with torch.no_grad():
+        broken.model.norm.weight[0] = float("nan")
+    before = {name: value.clone() for name, value in broken.model.state_dict().items()}
+    with pytest.raises(TrainingDiverged, match=r"diverged at step 0: the loss is nan.*Lower learning_rate \(0\.01\)"):
+        broken.fit()
+    after = broken.model.state_dict()
+    assert all(torch.equal(after[name].nan_to_num(9), value.nan_to_num(9)) for name, value in before.items())
+
+
+def test_a_batch_without_targets_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="step 0 has no valid target"):
+        trainer(tmp_path)._step(0, Batch(torch.zeros(1, 4).long(), torch.full((1, 4), IGNORE)))
+
+
+def test_other_settings_do_not_continue_a_run(tmp_path: Path) -> None:
+    trainer(tmp_path, steps=3).fit()
+    with pytest.raises(ValueError, match=r"belongs to another run \(steps 3 → 4\)"):
+        trainer(tmp_path, steps=4).fit()
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
+    first = trainer(tmp_path)
+    first.fit()
+    said: list[str] = []
+    again = trainer(tmp_path, say=said.append)
+    history = again.fit()
+    assert weights_equal(first.model, again.model)
+    assert [point["step"] for point in history.steps] == [5, 10, 12]
+    assert "All 12 steps were done before" in said[-1]
+
+
+@pytest.mark.parametrize("stop", [1, 7])
+def test_resuming_is_bit_identical(tmp_path: Path, stop: int) -> None:
+    whole = trainer(tmp_path / "whole")
+    whole.fit()
+
+    def stop_here(step: int) -> Batch:
+        if step == stop + 1:
+            raise OSError("out of disk")
+        return batch_of(step)
+
+    every = QUIET.model_copy(update={"checkpoint_seconds": 0.0})
+    halted = trainer(tmp_path / "cut", runtime=every)
+    halted.batch_of = stop_here
+    with pytest.raises(OSError, match="out of disk"):
+        halted.fit()
+    torch.manual_seed(123)
+    resumed = trainer(tmp_path / "cut", runtime=every)
+    history = resumed.fit()
+    assert weights_equal(whole.model, resumed.model)
+    assert history.steps[-1]["step"] == 12
+    assert resumed.tokens_seen == whole.tokens_seen
+
+
+def test_a_resumed_run_keeps_the_threads_it_was_begun_with(tmp_path: Path) -> None:
+    first = trainer(tmp_path, runtime=QUIET.model_copy(update={"threads": 2}))
+    first.fit()
+    again = trainer(tmp_path, runtime=QUIET.model_copy(update={"threads": 0}))
+    again.fit()
+    assert again.threads == 2
+
+
+RUN = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import test_trainer as t
+runtime = t.QUIET.model_copy(update={{"checkpoint_seconds": 0.0}})
+t.trainer(Path({folder!r}), steps=60, runtime=runtime, report=lambda r: print(r.step, flush=True)).fit()
+"""
+
+
+def test_kill_9_at_random_moments_changes_no_bit(tmp_path: Path) -> None:
+    code = RUN.format(tests=str(Path(__file__).parent), folder=str(tmp_path / "killed"))
+    rng = np.random.default_rng(0)
+    kills = 0
+    for _ in range(2):
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        process.stdout.readline()  # training has begun
+        time.sleep(float(rng.uniform(0.0, 0.15)))
+        os.kill(process.pid, signal.SIGKILL)
+        kills += process.wait() == -signal.SIGKILL
+    assert kills
+    done = Checkpoints(tmp_path / "killed").steps()
+    assert done
+    resumed, whole = trainer(tmp_path / "killed", 60), trainer(tmp_path / "whole", 60)
+    resumed.fit()
+    whole.fit()
+    assert weights_equal(resumed.model, whole.model)
