@@ -28,8 +28,9 @@ def normalize(text: str, config: CleanConfig) -> str:
     """
     text = _NEWLINES.sub("\n", text)
     if config.repair and not text.isascii():
-        # ftfy decides line by line, and leaves ASCII as it is: so only the other lines are given to it
-        text = "\n".join(line if line.isascii() else _repair(line) for line in text.split("\n"))
+        # ftfy decides line by line, and leaves ASCII and lone no-break blanks as they are: it is given the other lines
+        lines = text.split("\n")
+        text = "\n".join(line if line.replace("\xa0", " ").isascii() else _repair(line) for line in lines)
     for pattern, replacement in config.replace:
         text = re.sub(pattern, replacement, text)
     text = unicodedata.normalize("NFC", _INVISIBLE.sub("", text))

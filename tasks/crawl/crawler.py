@@ -34,6 +34,7 @@ class _Host:
 
     under_way: int = 0
     next_start: float = 0.0
+    delay: float | None = None  # seconds between two starts; None until its robots.txt has been read
     sitemaps_read: bool = False
 
 
@@ -102,7 +103,8 @@ class Crawler:
         soonest: float | None = None
         for name in sorted(self._waiting):
             host = self._hosts[name]
-            while len(running) < self.config.concurrency and host.under_way < self.config.per_host:
+            at_once = self.config.per_host if host.delay is not None else 1
+            while len(running) < self.config.concurrency and host.under_way < at_once:
                 # pages under way count as kept: so the pages within a limit are the first ones, whatever answers when
                 full = self._kept + len(running) >= self.config.max_pages
                 if full or self._kept_bytes >= self.config.max_megabytes * 1e6:
@@ -120,7 +122,7 @@ class Crawler:
                         self._waiting.discard(name)
                     break
                 host.under_way += 1
-                host.next_start = time.monotonic() + self.config.delay
+                host.next_start = time.monotonic() + (host.delay or self.config.delay)
                 running.add(asyncio.create_task(self._visit(task, host)))
         return soonest
 
@@ -133,8 +135,10 @@ class Crawler:
             rules = await self._robots.rules(task.url)
             if not rules.known:
                 return self._later(task, host, "robots_unreachable", self.config.backoff, None)
-            delay = max(self.config.delay, min(rules.delay, self.config.max_crawl_delay))
-            host.next_start = max(host.next_start, time.monotonic() + delay)
+            if host.delay is None:  # a host may have several origins, with several delays: the longest one counts
+                host.delay = self.config.delay
+            host.delay = max(host.delay, min(rules.delay, self.config.max_crawl_delay))
+            host.next_start = max(host.next_start, time.monotonic() + host.delay)
             if self.config.sitemaps and not host.sitemaps_read:
                 host.sitemaps_read = True
                 await self._read_sitemaps(rules.sitemaps)

@@ -48,10 +48,8 @@ class Robots:
         response = Response(url)
         for _ in range(MAX_REDIRECTS + 1):
             response = await self._fetcher.get(url)
-            if response.problem == "private_address":
-                return 200, b"User-agent: *\nDisallow: /"  # the page itself will say why
-            if response.problem == "too_large":
-                return 200, b""  # no rules can be told from half a megabyte of something else
+            if response.problem in ("private_address", "too_large", "broken_encoding"):
+                return 404, b""  # no rules; a host of the own network is refused again for the page, which then says so
             if response.redirect is None:
                 break
             if not response.redirect:
