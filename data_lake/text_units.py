@@ -4,8 +4,8 @@ Shingles, filters, n-gram indexes and statistics all count these words. The rule
 WB13b) on the Word_Break property: letters run together, also over an apostrophe ("don't"), digits over a point
 ("3.14"), both over an underscore ("read_csv"); marks and joiners stay with the letter before them. A segment without
 a letter or digit is no word. Scripts written without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese, …) have no
-such runs in the standard: each of their characters is a word of its own, Katakana too, so that all of Japanese is
-treated alike. (Left out: the Hebrew abbreviation mark between letters, WB7b, and an emoji joined to a letter, WB3c.)
+such runs in the standard: each of their characters is a word of its own. Here that holds for Katakana, Yi, Javanese
+and Balinese too. (Left out: the Hebrew abbreviation mark between letters, WB7b, and an emoji joined to a letter, WB3c.)
 
 All of it works on arrays of code points, many documents at a time: some 90 million characters a second on one core.
 The property comes from the `regex` package, so words do not change with the version of Python.
@@ -28,6 +28,8 @@ OTHER, LETTER, NUMERIC, JOIN, MID_LETTER, MID_NUM, MID_BOTH, EXTEND, SINGLE = ra
 _PROPERTIES: tuple[tuple[int, str], ...] = (
     (SINGLE, r"[\p{Alphabetic}\p{N}]"),  # whatever is a letter or number and in no class below
     (LETTER, r"[\p{WB=ALetter}\p{WB=Hebrew_Letter}]"),
+    # written without spaces as well, though the standard has no say on them: a run of letters is a sentence
+    (SINGLE, r"(?:(?=[\p{Script=Yi}\p{Script=Javanese}\p{Script=Balinese}])\p{L})"),
     (NUMERIC, r"\p{WB=Numeric}"),
     (JOIN, r"\p{WB=ExtendNumLet}"),
     (MID_LETTER, r"\p{WB=MidLetter}"),

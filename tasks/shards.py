@@ -27,6 +27,7 @@ def map_shards(
         return
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures.process import BrokenProcessPool
 
     # spawn: a forked copy of a process with threads (Prefect's, Arrow's) may hold a lock that nobody will release
     context = multiprocessing.get_context("spawn")
@@ -35,6 +36,11 @@ def map_shards(
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
+        except BrokenProcessPool as error:
+            raise RuntimeError(
+                f"One of {count} worker processes was killed, most likely for want of memory. "
+                "Finished shards are kept; run again with fewer workers."
+            ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

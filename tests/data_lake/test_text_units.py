@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
+import zipfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -52,6 +56,30 @@ def test_spans_are_ordered_and_inside(text: str) -> None:
     assert np.all(ends[:-1] <= starts[1:])
     assert not len(ends) or ends[-1] <= len(text)
     assert words(text) == [text[a:b] for a, b in zip(starts, ends, strict=True)]
+
+
+@given(ANY_TEXT)
+def test_no_letter_or_digit_is_lost(text: str) -> None:
+    lost = "".join(text)
+    for word in words(text):
+        lost = lost.replace(word, "", 1)
+    assert not [letter for letter in lost if unicodedata.category(letter) in {"Lu", "Ll", "Lo", "Nd"}]
+
+
+@pytest.mark.shared
+def test_every_language_of_the_declaration_of_human_rights(shared_data: Path) -> None:
+    """387 translations: no letter outside a word, and nowhere a sentence taken for one."""
+    folder = shared_data / "07_text" / "nltk__nltk_data" / "packages" / "corpora"
+    with zipfile.ZipFile(folder / "udhr2.zip") as archive:
+        texts = {name: archive.read(name).decode() for name in archive.namelist() if name.endswith(".txt")}
+    assert len(texts) > 380
+    for name, text in texts.items():
+        found = words(text)
+        inside = sum(map(len, found))
+        letters = sum(unicodedata.category(letter)[0] in "LN" for letter in text)
+        assert letters <= inside, name
+        assert len(found) >= letters / 16, name
+        assert max(map(len, found), default=0) < 100, name
 
 
 @given(st.lists(ANY_TEXT, max_size=6))

@@ -25,6 +25,11 @@ def test_an_error_is_the_callers(workers: int) -> None:
         list(map_shards(os.listdir, ["/nowhere", "/nowhere/else"], workers=workers))
 
 
+def test_a_killed_worker_is_a_sentence() -> None:
+    with pytest.raises(RuntimeError, match="was killed, most likely for want of memory"):
+        list(map_shards(os._exit, [1, 1], workers=2))
+
+
 def test_small_corpora_start_no_process(tmp_path: Path) -> None:
     path = tmp_path / "part"
     path.write_bytes(b"x")
