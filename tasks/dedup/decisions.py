@@ -101,6 +101,24 @@ def near_duplicates(
             kept.setdefault(bucket, []).append(place)
 
 
+def follow(
+    exact: Sequence[Decision], near: Sequence[Decision], shingles_of: Callable[[int], np.ndarray]
+) -> tuple[list[Decision], list[Decision]]:
+    """Return the decisions with each copy of a removed document measured against the one that stays instead.
+
+    A copy whose original is itself a near-duplicate would else name a partner that is not there any more.
+    """
+    partner = {decision.document: decision.partner for decision in near if decision.removed}
+    still = [decision for decision in exact if decision.partner not in partner]
+    moved = []
+    for decision in exact:
+        if decision.partner in partner:
+            stays = partner[decision.partner]
+            score = jaccard(shingles_of(decision.document), shingles_of(stays))
+            moved.append(Decision(decision.document, stays, score, True))
+    return still, [*near, *moved]
+
+
 def jaccard(a: np.ndarray, b: np.ndarray) -> float:
     """Return |a ∩ b| / |a ∪ b| of two sorted arrays of distinct values; 0 if both are empty."""
     if not len(a) or not len(b):

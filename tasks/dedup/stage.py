@@ -89,9 +89,9 @@ def dedup(config: DedupConfig, out: Output, clean: Artifact) -> None:
     order = decisions.preference(known.n_bytes, known.doc_ids)
 
     exact = decisions.exact_duplicates(known.digests, order) if config.exact else []
-    copies = {decision.document for decision in exact}
-    rest = np.array([i for i in order.tolist() if i not in copies], dtype=np.int64)
-    near = _near_duplicates(config, out, documents, known, rest) if config.near else []
+    near: list[Decision] = []
+    if config.near:
+        exact, near = _near_duplicates(config, out, documents, known, order, exact)
 
     reasons = {decision.document: ("exact_duplicate", decision) for decision in exact}
     reasons |= {decision.document: ("near_duplicate", decision) for decision in near if decision.removed}
@@ -119,26 +119,34 @@ def _sign(config: DedupConfig, out: Output, documents: Path) -> Index:
 
 
 def _near_duplicates(
-    config: DedupConfig, out: Output, documents: Path, known: Index, order: np.ndarray
-) -> list[Decision]:
-    """Return every decision on the documents of `order` that share a bucket with another one."""
-    order = order[known.n_shingles[order] > 0]  # without a word there is nothing to be alike in
+    config: DedupConfig, out: Output, documents: Path, known: Index, order: np.ndarray, exact: list[Decision]
+) -> tuple[list[Decision], list[Decision]]:
+    """Decide on the documents that share a bucket with another one; return the exact and the near decisions.
+
+    Exact copies have the words of their original and share its fate, so they are not compared.
+    """
+    copies = np.zeros(len(known), dtype=bool)
+    copies[[decision.document for decision in exact]] = True
+    # without a word there is nothing to be alike in
+    order = order[(known.n_shingles[order] > 0) & ~copies[order]]
     keys = signatures.band_keys(known.signatures[order], config.bands, config.rows)
     buckets = np.full((config.bands, len(known)), -1, dtype=np.int64)
     buckets[:, order] = decisions.buckets_of(keys)
     nominated: np.ndarray = np.any(buckets >= 0, axis=0)
     out.info(f"{int(nominated.sum()):,} of {len(known):,} documents share a band with another one; comparing them.")
-    sets = index.shingle_sets(documents, nominated, config.shingle_words)
-    return list(
-        decisions.near_duplicates(
-            buckets,
-            order[nominated[order]],
-            known.signatures,
-            sets.__getitem__,
-            threshold=config.threshold,
-            max_compared=config.max_compared,
-        )
+    wanted = nominated.copy()
+    for decision in exact:
+        wanted[decision.document] = nominated[decision.partner]
+    sets = index.shingle_sets(documents, wanted, config.shingle_words)
+    near = decisions.near_duplicates(
+        buckets,
+        order[nominated[order]],
+        known.signatures,
+        sets.__getitem__,
+        threshold=config.threshold,
+        max_compared=config.max_compared,
     )
+    return decisions.follow(exact, list(near), sets.__getitem__)
 
 
 def _write_decisions(path: Path, known: Index, exact: list[Decision], near: list[Decision]) -> None:

@@ -120,11 +120,22 @@ def test_nothing_goes_because_of_a_document_that_goes(lake: Lake, given_document
     assert [row["removed"] for row in decided(made) if row["url"] == "http://example.org/2"] in ([False], [])
 
 
+def test_a_copy_follows_its_original(lake: Lake, given_documents: Given) -> None:
+    """The original of a copy goes for a longer document: the copy's partner is that one, with its own similarity."""
+    words = sentence(12)
+    made = build(lake, given_documents([" ".join(words), "\n".join(words), " ".join([*words, "and", "more"])]))
+    assert kept(made) == {"http://example.org/2"}
+    assert {row["partner_url"] for row in decided(made)} == {"http://example.org/2"}
+    assert {row["score"] for row in decided(made)} == {116 / 118}
+    assert made.counts["near_duplicates"] == 2
+    assert made.counts["exact_duplicates"] == 0
+
+
 def test_the_ledger_adds_up_and_samples_are_kept(lake: Lake, given_documents: Given) -> None:
     words = sentence(10)
     texts = [
         " ".join(words),
-        " ".join(words),
+        " ".join([*words, "more"]),
         " ".join([*words, "more"]),
         *(" ".join(sentence(i)) for i in range(20, 60)),
     ]
