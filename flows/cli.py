@@ -19,7 +19,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=examples(
         "textmill run demo",
-        "textmill plan demo --set pretrain.steps=500",
+        "textmill plan demo --set pretrain.training.steps=500",
         "textmill show evaluate",
         "textmill up",
     ),

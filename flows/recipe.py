@@ -187,7 +187,7 @@ class _Draft:
         name, equals, text = override.partition("=")
         path = tuple(name.strip().split("."))
         if not equals or not all(path):
-            self.problem(place, (), "An override has the form section.field=value, as in pretrain.steps=100.")
+            self.problem(place, (), "An override has the form section.field=value, as in tokenizer.vocab_size=4096.")
             return
         before = len(self.problems)
         value, _lines = parse_yaml(text, lambda p, line, why, value: self.problem(place, (*path, *p), why, value))

@@ -51,7 +51,7 @@ def _explain(model: type[BaseModel], path: FieldPath, owners: list[type[BaseMode
         section = ".".join(str(part) for part in path[:-1])
         reason = f"There is no field {name} in {section}." if section else f"There is no section {name}."
         near = nearest(name, own)
-        hint = ".".join(filter(None, (section, near))) if near else _elsewhere(model, name)
+        hint = ".".join(filter(None, (section, near))) if near else _elsewhere(model, name, section)
         if hint is None and own:
             reason += f" It has: {', '.join(own)}."
         return path, reason, show_value(value), hint
@@ -65,10 +65,10 @@ def _explain(model: type[BaseModel], path: FieldPath, owners: list[type[BaseMode
     return path, reason, show_value(value), hint
 
 
-def _elsewhere(model: type[BaseModel], name: str) -> str | None:
-    """The path of a field in another section whose own name is `name` or nearly so."""
+def _elsewhere(model: type[BaseModel], name: str, section: str) -> str | None:
+    """The path of a field elsewhere whose own name is `name` or nearly so; one below `section` comes first."""
     by_name: dict[str, str] = {}
-    for path in field_paths(model):
+    for path in sorted(field_paths(model), key=lambda path: not path.startswith(f"{section}.")):
         by_name.setdefault(path.rpartition(".")[2], path)
     found = nearest(name, by_name)
     return by_name[found] if found else None

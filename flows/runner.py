@@ -162,14 +162,17 @@ class PipelineRun:
         if isinstance(found, Artifact):
             handle.artifact = found
             return
-        get_run_logger().warning(f"{handle.stage.name} has to be built again: {found.reason}.")
+        self._warn(f"{handle.stage.name} has to be built again: {found.reason}.")
         before = handle.content
         self._run(handle, reading=True)
         if handle.content != before:
-            get_run_logger().warning(
-                f"{handle.stage.name} came back with other content; what follows is checked again."
-            )
+            self._warn(f"{handle.stage.name} came back with other content; what follows is checked again.")
             raise _ContentMoved
+
+    def _warn(self, text: str) -> None:
+        """Say it in the run's log, which the server keeps, and in the terminal."""
+        get_run_logger().warning(text)
+        self.report.say(f"! {text}")
 
     def _task_of(
         self, handle: Handle, config: Any, upstreams: dict[str, Artifact], results: list[BuildResult]

@@ -103,8 +103,8 @@ def client_environment(home: Home, api_url: str, tracking_uri: str) -> dict[str,
         "PREFECT_API_URL": api_url,
         "PREFECT_HOME": str(home.prefect),
         "MLFLOW_TRACKING_URI": tracking_uri,
-        # The runs' logs go to the server in full; the terminal shows the CLI's own lines and warnings.
-        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
+        # The runs' logs, tracebacks included, go to the server in full; the terminal shows the CLI's own sentences.
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         # The lowest that Prefect accepts.
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",

@@ -264,7 +264,9 @@ def _print_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], limit: in
     for name in columns:
         made.add_column(name, justify="right" if name in numeric else "left", overflow="fold")
     for row in shown:
-        made.add_row(*(_plain(_cell(value)) for value in row))
+        cells = [_cell(value) for value in row]
+        # A lone row (EXPLAIN's drawing, say) may take its lines; many rows must stay rows.
+        made.add_row(*(_plain(cell if len(shown) == 1 else cell.replace("\n", "⏎ ")) for cell in cells))
     output().print(made)
     more = sum(1 for _ in chain(rows))
     if more:

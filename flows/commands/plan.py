@@ -100,7 +100,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         rich_help_panel="Running",
         epilog=examples(
-            "textmill plan demo", "textmill plan demo --set pretrain.steps=500", "textmill plan my.yaml --json"
+            "textmill plan demo", "textmill plan demo --set pretrain.training.steps=500", "textmill plan my.yaml --json"
         ),
     )(plan)
     app.command(rich_help_panel="Running", epilog=examples("textmill adopt dedup", "textmill adopt pretrain my.yaml"))(

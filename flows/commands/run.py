@@ -92,7 +92,7 @@ def register(app: typer.Typer) -> None:
         rich_help_panel="Running",
         epilog=examples(
             "textmill run",
-            "textmill run demo --set pretrain.steps=500 --set crawl.max_pages=50",
+            "textmill run demo --set pretrain.training.steps=500 --set crawl.max_pages=50",
             "textmill run my.yaml --until tokenize",
             "textmill run demo --force dedup",
         ),

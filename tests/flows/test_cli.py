@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from flows.recipe import load_recipe
+
 VERBS = ["run", "plan", "rerun", "up", "artifacts", "show", "sql", "compare", "generate", "adopt", "champion"]
 
 
@@ -57,6 +59,13 @@ def test_the_help_of_every_verb_has_examples(verb: str) -> None:
     assert f"$ textmill {verb}" in done.stdout
 
 
+def test_the_recipe_fields_in_the_examples_exist() -> None:
+    for verb in ("run", "plan", "rerun"):
+        for override in re.findall(r"--set (\S+)", textmill(verb, "--help").stdout):
+            if "=" in override:
+                load_recipe("demo", [override])
+
+
 def test_version() -> None:
     assert re.fullmatch(r"textmill \d+\.\d+\S*\n", textmill("--version").stdout)
 
@@ -73,7 +82,7 @@ def test_version() -> None:
         (["generate", "sft", "x", "--max-tokens", "many"], ["--max-tokens"]),
         (["plan", "dmo"], ["There is no recipe", "demo"]),
         (["plan", "no/such.yaml"], ["There is no file"]),
-        (["plan", "--set", "pretrain.stepz=3"], ["--set pretrain.stepz=3", "no field stepz", "Did you mean"]),
+        (["plan", "--set", "pretrain.seedd=3"], ["--set pretrain.seedd=3", "no field seedd", "Did you mean"]),
         (["plan", "--set", "pretrain"], ["section.field=value"]),
         (["run", "--set", "nowhere.x=1"], ["There is no section nowhere"]),
         (["run", "--until", "pretrian"], ["There is no stage 'pretrian'", "Did you mean pretrain?"]),

@@ -173,7 +173,7 @@ growe: {}
         "12 grow.steps = true | It must be a valid integer.",
         "13 grow.source.pth = 3 | There is no field pth in grow.source. grow.source.path",
         "14 growe = {} | There is no section growe. grow",
-        "--set nonsense  = None | An override has the form section.field=value, as in pretrain.steps=100.",
+        "--set nonsense  = None | An override has the form section.field=value, as in tokenizer.vocab_size=4096.",
         "--set grow.source.weight=0 grow.source.weight = 0 | It must be greater than 0.",
         "--set grow.rat=3 grow.rat = 3 | There is no field rat in grow. grow.rate",
     ]
