@@ -1,7 +1,7 @@
 """Entries of Python's documentation pages: each function, method and class with its signature and what it does.
 
-Reads the plain text that the clean stage made of pydoc's HTML. An entry is a line `name(arguments)` followed at once by
-its docstring; `class Name(bases)` opens a class, `Functions` closes it. Text that is no such page has no entries.
+Reads the plain text that the clean stage made of pydoc's HTML. An entry is a line `name(arguments)` at the margin with
+its docstring below, indented; `class Name(bases)` opens a class, `Functions` closes it. Other text has no entries.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Entry:
 def module_of(url: str | None, title: str | None) -> str | None:
     """Return the module of a page, by its title (`Python: module textwrap`) or address (`…/textwrap.html`)."""
     if title and (found := _MODULE_TITLE.search(title)):
-        return found.group(1)
+        return None if found.group(1) == "None" else found.group(1)  # pydoc's title for a builtin's own page
     name = unquote(urlsplit(url or "").path).rsplit("/", 1)[-1]
     return name[: -len(".html")] if name.endswith(".html") and name != "index.html" else None
 
@@ -109,14 +109,20 @@ def _signature(line: str) -> tuple[str, str] | None:
 
 
 def _docstring(lines: list[str], start: int) -> tuple[tuple[str, ...], int]:
-    """Return the paragraphs of prose that begin at line `start`, and the line after them."""
+    """Return the paragraphs of prose that begin at line `start`, and the line after them.
+
+    pydoc indents what describes a name; where the clean stage left no indent, the next signature ends the docstring.
+    """
     paragraphs: list[str] = []
     current: list[str] = []
     number = start
+    indent = _indent(lines[start]) if start < len(lines) else 0
     while number < len(lines):
         line = lines[number]
         bare = line.strip()
-        if bare and (_signature(bare) or _CLASS.fullmatch(bare) or _SECTION.fullmatch(bare)):
+        if bare and _indent(line) < indent:
+            break
+        if not indent and bare and (_signature(bare) or _CLASS.fullmatch(bare) or _SECTION.fullmatch(bare)):
             break
         if not bare:
             if not current:
@@ -124,11 +130,15 @@ def _docstring(lines: list[str], start: int) -> tuple[tuple[str, ...], int]:
             paragraphs.append(_prose(current))
             current = []
         else:
-            current.append(line)
+            current.append(line[indent:])
         number += 1
     if current:
         paragraphs.append(_prose(current))
     return tuple(paragraph for paragraph in paragraphs if paragraph), number
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
 
 
 def _prose(lines: list[str]) -> str:

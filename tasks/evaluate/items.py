@@ -100,7 +100,9 @@ def _nearest(entry: Entry, right: str, texts: dict[Entry, str], salt: str) -> Se
 
     Similar length, because otherwise length alone would tell the right one.
     """
-    others = [(other, text) for other, text in texts.items() if other != entry and plain(text) != plain(right)]
-    drawn = sorted(others, key=lambda item: draw(item[0], f"{salt}\0{entry.signature}"))[:12]
-    near = sorted(drawn, key=lambda item: (abs(len(item[1]) - len(right)), item[1]))[:3]
-    return [text for _, text in near]
+    order = sorted(texts, key=lambda other: draw(other, f"{salt}\0{entry.signature}"))
+    different: dict[str, str] = {}
+    for other in order:
+        if other != entry and plain(texts[other]) != plain(right) and len(different) < 12:
+            different.setdefault(plain(texts[other]), texts[other])
+    return sorted(different.values(), key=lambda text: (abs(len(text) - len(right)), text))[:3]

@@ -1,0 +1,52 @@
+"""tasks/evaluate/formats.py: what is written is read back, and what is no item is named with its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tasks.evaluate.formats import HellaSwagItem, MmluItem, read_hellaswag, read_mmlu, write_hellaswag, write_mmlu
+from tasks.stage import PermanentError
+
+SENTENCE = HellaSwagItem(3, "Roof", "A man is on a roof.", "he", "A man is on a roof. he", ("a", "b", "ü", "d"), 2)
+QUESTION = MmluItem("python_documentation", 'What, "exactly"?\nSay.', ("a,b", "c", "d", "e"), 1)
+
+
+def test_round_trips(tmp_path: Path) -> None:
+    write_hellaswag(tmp_path / "items" / "val.jsonl", [SENTENCE, SENTENCE])
+    assert read_hellaswag(tmp_path / "items" / "val.jsonl") == [SENTENCE, SENTENCE]
+    for split in ("dev", "test"):
+        write_mmlu(tmp_path / "mmlu" / split / f"python_documentation_{split}.csv", [QUESTION])
+    assert read_mmlu(tmp_path / "mmlu") == ([QUESTION], {"python_documentation": [QUESTION]})
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{}", r"items.jsonl:1 is no HellaSwag item \(KeyError"),
+        ("nonsense", "items.jsonl:1 is no HellaSwag item"),
+        ('{"activity_label": "", "ctx_a": "", "ctx_b": "", "endings": ["a"], "label": 1}', "label 1, but 1 endings"),
+    ],
+)
+def test_broken_hellaswag_is_named(tmp_path: Path, line: str, message: str) -> None:
+    (tmp_path / "items.jsonl").write_text(line + "\n")
+    with pytest.raises(PermanentError, match=message):
+        read_hellaswag(tmp_path / "items.jsonl")
+
+
+def test_broken_mmlu_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PermanentError, match="holds no test"):
+        read_mmlu(tmp_path)
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "x_test.csv").write_text("question,a,b,c,d,A\nquestion,a,b,c,d,E\n")
+    with pytest.raises(PermanentError, match=r"x_test.csv, row 2 is no MMLU item"):
+        read_mmlu(tmp_path)
+
+
+@pytest.mark.shared
+def test_the_published_files_are_read(shared_data: Path) -> None:
+    folder = shared_data / "03_mmlu" / "stanford-cs336__assignment5-alignment" / "data" / "mmlu"
+    items, dev = read_mmlu(folder)
+    assert all(len(shots) == 5 for shots in dev.values())
+    assert {item.subject for item in items} <= set(dev)

@@ -1,0 +1,88 @@
+"""tasks/evaluate: every number of both models, items held out of training, and the user's own files."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from data_lake.store import Artifact, Lake
+from tasks.evaluate import EvaluateConfig, evaluate
+from tasks.evaluate.formats import read_hellaswag, read_mmlu
+from tasks.splits import documents_of
+from tasks.stage import PermanentError, local_output
+from tests.tasks.pydoc_corpus import PagesConfig, build_corpus, build_models, make
+
+CONFIG = EvaluateConfig(max_items=20, threads=1)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, dict[str, Artifact]]:
+    lake, built = build_corpus(tmp_path_factory.mktemp("corpus"))
+    return lake, build_models(lake, built)
+
+
+def test_every_number_is_there(models: tuple[Lake, dict[str, Artifact]]) -> None:
+    lake, built = models
+    artifact = make(evaluate, lake, CONFIG, built).artifact
+    results = json.loads((artifact.path / "results.json").read_text())
+    for model in ("pretrain", "sft"):
+        text = results["text"][model]
+        assert text["bits_per_byte"] == pytest.approx(math.log2(text["byte_perplexity"]))
+        assert text["token_perplexity"] < 512  # better than not knowing the language at all
+        assert set(results["benchmarks"][model]) == {"hellaswag", "mmlu_letters", "mmlu_cloze", "mmlu"}
+        assert results["benchmarks"][model]["mmlu"]["format"] in ("mmlu_letters", "mmlu_cloze")
+    rows = pq.read_table(artifact.path / "per_item.parquet").to_pylist()
+    assert len(rows) == 2 * (artifact.counts["hellaswag_items"] + 2 * artifact.counts["mmlu_items"])
+    right = [row["correct_norm"] for row in rows if row["model"] == "sft" and row["benchmark"] == "hellaswag"]
+    assert sum(right) / len(right) == artifact.metrics["hellaswag_acc_norm"]
+    assert artifact.metrics["xz_bits_per_byte"] > artifact.metrics["xz_primed_bits_per_byte"] > 0
+    assert make(evaluate, lake, CONFIG, built).status == "cached"
+
+
+def test_items_are_of_held_out_pages_and_unseen(models: tuple[Lake, dict[str, Artifact]]) -> None:
+    lake, built = models
+    artifact = make(evaluate, lake, CONFIG, built).artifact
+    training = " ".join(
+        " ".join(document.text.split()).casefold()
+        for document in documents_of(built["dedup"].path, built["tokenize"].path, {"train"})
+    )
+    sentences = read_hellaswag(artifact.path / "items" / "hellaswag_val.jsonl")
+    questions, dev = read_mmlu(artifact.path / "items" / "mmlu")
+    assert len(dev["python_documentation"]) == 5
+    assert not {item.question for item in questions} & {item.question for item in dev["python_documentation"]}
+    for sentence in sentences:
+        whole = sentence.ctx_a.split("\n", 1)[1] + " " + sentence.endings[sentence.label]
+        assert whole.casefold() not in training
+    for question in questions:
+        assert all(choice.casefold() not in training for choice in question.choices)
+
+
+def test_own_files_are_asked_instead(models: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
+    lake, built = models
+    made = make(evaluate, lake, CONFIG, built).artifact
+    lines = (made.path / "items" / "hellaswag_val.jsonl").read_text().splitlines()
+    (tmp_path / "mine.jsonl").write_text("\n".join(lines[:3]))
+    own = EvaluateConfig(
+        hellaswag=str(tmp_path / "mine.jsonl"), mmlu=str(made.path / "items" / "mmlu"), mmlu_shots=1, threads=1
+    )
+    assert evaluate.sources is not None
+    before = evaluate.sources(own)
+    out = local_output(tmp_path / "out")
+    evaluate(own, out, **{name: built[name] for name in evaluate.upstream})
+    assert out.counts["hellaswag_items"] == 3
+    assert not (out.dir / "items").exists()
+    (tmp_path / "mine.jsonl").write_text("\n".join(lines[:4]))
+    assert evaluate.sources(own) != before
+    with pytest.raises(PermanentError, match="there is no such file"):
+        evaluate.sources(EvaluateConfig(hellaswag=str(tmp_path / "none.jsonl")))
+
+
+def test_a_corpus_without_items_asks_for_files(models: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
+    _, other = build_corpus(tmp_path / "lake", PagesConfig(count=12, python=False))
+    mixed = {**models[1], "dedup": other["dedup"], "tokenize": other["tokenize"]}
+    with pytest.raises(PermanentError, match=r"There are 0 HellaSwag and 0 MMLU items"):
+        evaluate(CONFIG, local_output(tmp_path / "out"), **{name: mixed[name] for name in evaluate.upstream})

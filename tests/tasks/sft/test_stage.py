@@ -1,0 +1,99 @@
+"""tasks/sft: pairs are of pages that are not held out, and user files are accounted for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from data_lake.store import Artifact, Lake
+from tasks.sft import SftConfig, sft
+from tasks.sft.stage import _order
+from tasks.splits import documents_of
+from tasks.stage import PermanentError, local_output
+from tests.tasks.pydoc_corpus import SFT, PagesConfig, build_corpus, build_models
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, dict[str, Artifact]]:
+    lake, built = build_corpus(tmp_path_factory.mktemp("corpus"))
+    return lake, build_models(lake, built)
+
+
+def given(models: tuple[Lake, dict[str, Artifact]]) -> dict[str, Artifact]:
+    return {name: models[1][name] for name in ("dedup", "tokenize", "tokenizer", "pretrain")}
+
+
+def lines(path: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_pairs_come_from_training_pages_only(models: tuple[Lake, dict[str, Artifact]]) -> None:
+    artifact = models[1]["sft"]
+    held_out = {
+        document.title.split()[1]  # type: ignore[union-attr]
+        for document in documents_of(models[1]["dedup"].path, models[1]["tokenize"].path, {"test"})
+    }
+    assert held_out
+    pairs = lines(artifact.path / "alpaca.jsonl") + lines(artifact.path / "alpaca_validation.jsonl")
+    assert artifact.counts["pairs"] + artifact.counts["validation_pairs"] == len(pairs) > 50
+    text = json.dumps(pairs)
+    assert not any(f"{module}." in text or f"{module}`" in text for module in held_out)
+
+
+def test_it_starts_from_the_pretrained_model_and_learns_answers(models: tuple[Lake, dict[str, Artifact]]) -> None:
+    before, after = models[1]["pretrain"], models[1]["sft"]
+    assert (before.path / "model.json").read_bytes() == (after.path / "model.json").read_bytes()
+    assert (before.path / "model.safetensors").read_bytes() != (after.path / "model.safetensors").read_bytes()
+    assert 0 < after.metrics["validation_loss"] < 6.2
+    assert {"instruction", "input", "output", "answer", "ended"} == set(lines(after.path / "samples.jsonl")[0])
+
+
+def test_user_files_are_used_and_accounted_for(models: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
+    good = [{"instruction": f"Count to {n}.", "input": "", "output": f"1 to {n}"} for n in range(40)]
+    long = {"instruction": "Go on.", "input": "", "output": "on and on " * 500}
+    data = tmp_path / "mine.json"
+    data.write_text(json.dumps([*good, long, {"instruction": "no answer"}, "text"]))
+    out = local_output(tmp_path / "out")
+    said: list[str] = []
+    out.warning = said.append  # type: ignore[method-assign]
+    config = SftConfig(**{**SFT, "data": (str(data),), "validation": 0.2})
+    sft(config, out, **given(models))
+    assert out.accounts is not None
+    assert out.accounts.incoming.documents == 43
+    assert out.accounts.removed["broken record"].documents == 2
+    assert out.accounts.removed["longer than the context"].documents == 1
+    assert list(out.accounts.problems()) == []
+    assert out.counts["pairs"] + out.counts["validation_pairs"] == 40
+    assert out.counts["validation_pairs"] > 0
+    assert {row["reason"].split(",")[0] for row in lines(out.dir / "rejected.jsonl")} >= {
+        "output is missing",
+        "is a str",
+    }
+    assert "3 records were put aside" in said[0]
+
+
+def test_an_edited_file_is_another_training(tmp_path: Path) -> None:
+    data = tmp_path / "mine.json"
+    config = SftConfig(**{**SFT, "data": (str(data),)})
+    data.write_text("[]")
+    assert sft.sources is not None
+    before = sft.sources(config)
+    data.write_text("[ ]")
+    assert sft.sources(config) != before
+    assert sft.sources(SftConfig()) is None
+
+
+def test_a_corpus_without_python_pages_asks_for_data(models: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
+    _, other = build_corpus(tmp_path / "lake", PagesConfig(count=12, python=False))
+    mixed = {**given(models), "dedup": other["dedup"], "tokenize": other["tokenize"]}
+    with pytest.raises(PermanentError, match=r"no instruction pair to train on.*set sft.data"):
+        sft(SftConfig(**SFT), local_output(tmp_path / "out"), **mixed)
+
+
+def test_every_pair_is_seen_once_per_epoch() -> None:
+    seen = [i for step in range(10) for i in _order(step, 7, 35, seed=1)]
+    assert sorted(seen[:35]) == sorted(seen[35:]) == list(range(35))
+    assert seen[:35] != seen[35:]
+    assert sorted(set(_order(0, 5, 2, seed=0))) == [0, 1]
