@@ -67,14 +67,44 @@ def deployments(recipe: "Recipe") -> "list[RunnerDeployment]":
 
 
 def schedule_of(recipe: "Recipe") -> "Schedule | None":
-    """The recipe's schedule for Prefect, or None. Only scheduled runs refresh sources past its max_age."""
+    """The recipe's schedule for Prefect, or None."""
     from prefect.schedules import Cron
 
     if recipe.schedule is None:
         return None
+    parameters = {"config": scheduled(recipe).model_dump(mode="json")}
+    return Cron(recipe.schedule.cron, timezone=recipe.schedule.timezone, parameters=parameters, slug=SLUG)
+
+
+def scheduled(recipe: "Recipe") -> "Recipe":
+    """The recipe as its schedule, and only that, runs it: sources older than the schedule's max_age are refreshed."""
+    if recipe.schedule is None:
+        return recipe
     crawl = recipe.config("crawl").model_copy(update={"max_age": recipe.schedule.max_age})
-    values = recipe.model_copy(update={"crawl": crawl}).model_dump(mode="json")
-    return Cron(recipe.schedule.cron, timezone=recipe.schedule.timezone, parameters={"config": values}, slug=SLUG)
+    return recipe.model_copy(update={"crawl": crawl})
+
+
+def recipe_values(recipe: str = "") -> dict[str, object]:
+    """A step of deployments/prefect.yaml: what its templates say about a recipe (name or path; "": demo).
+
+    Returns `recipe` and `scheduled` (all values, as the forms begin and as the schedule runs them), `cron`, `timezone`
+    and each stage's values under the stage's name. Raises RecipeError for a recipe with mistakes or without a schedule.
+    """
+    from flows.recipe import load_recipe
+    from flows.recipe_errors import Problem, RecipeError
+
+    loaded = load_recipe(recipe or "demo")
+    if loaded.schedule is None:
+        reason = "`prefect deploy` needs one: give the recipe a schedule, or delete `schedules` in prefect.yaml."
+        raise RecipeError(loaded.name, [Problem(loaded.name, "schedule", reason)])
+    values = loaded.model_dump(mode="json")
+    return {
+        **{stage: values[stage] for stage in loaded.configs()},
+        "recipe": values,
+        "scheduled": scheduled(loaded).model_dump(mode="json"),
+        "cron": loaded.schedule.cron,
+        "timezone": loaded.schedule.timezone,
+    }
 
 
 async def serve(
