@@ -6,8 +6,10 @@ import contextlib
 import functools
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 import typer
@@ -109,6 +111,15 @@ def _kept_traceback(error: Exception) -> str:
         path.write_text("".join(traceback.format_exception(error)), encoding="utf-8", errors="replace")
         return f"\nIts traceback is in {path}."
     return ""
+
+
+def program() -> str:
+    """Return what the user has to type to call this program again: `textmill`, or its path where PATH lacks it."""
+    called = Path(sys.argv[0])
+    found = shutil.which("textmill")
+    if called.name != "textmill" or (found and Path(found).resolve() == called.resolve()):
+        return "textmill"
+    return os.path.relpath(called) if called.is_absolute() and Path.cwd() in called.parents else str(called)
 
 
 def examples(*commands: str) -> str:

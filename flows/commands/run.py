@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.commands.plan import Force, Overrides, RecipeName, Until, known_stage, load
-from flows.console import FAILED, examples, in_sentences, note
+from flows.console import FAILED, examples, in_sentences, note, program
 
 if TYPE_CHECKING:
     from flows.run import RunResult
@@ -40,7 +40,7 @@ def rerun(
     from flows.run import rerun_stage
 
     result = rerun_stage(loaded, stage, downstream, force=True)
-    _tell(result, [f"textmill show {stage}", f"textmill plan {recipe}"])
+    _tell(result, [(f"show {stage}", "what it made"), (f"plan {recipe}", "what follows")])
 
 
 @in_sentences
@@ -64,26 +64,30 @@ def up(
         raise typer.Exit(code)
 
 
-def _tell(result: RunResult, next_steps: list[str]) -> None:
+def _tell(result: RunResult, next_steps: list[tuple[str, str]]) -> None:
     """Say how a run ended, and where to look next."""
     if not result.ok:
         note(f"\n{result.problem}\nWhat is finished is kept: the same command goes on from there.")
         raise typer.Exit(FAILED)
     note("\nNext:")
-    for step in next_steps:
-        note(f"  {step}")
+    commands = [f"{program()} {verb}" for verb, _ in next_steps]
+    width = max(len(command) for command in commands)
+    for command, (_, meaning) in zip(commands, next_steps, strict=True):
+        note(f"  {command:<{width}}  {meaning}")
     for name, url in (("Prefect", result.prefect_url), ("MLflow", result.mlflow_url)):
         if url:
             note(f"  {name}: {url}")
 
 
-def _next_steps(recipe: str, last: str | None) -> list[str]:
-    steps = ["textmill artifacts                  what is in the lake now"]
+def _next_steps(recipe: str, last: str | None) -> list[tuple[str, str]]:
+    """Commands worth typing now, and what each shows."""
+    steps = [("artifacts", "what is in the lake now"), (f"plan {recipe}", "what a second run would do, and why")]
     if last in (None, "sft", "evaluate"):
-        steps.append('textmill generate sft "What does textwrap.dedent do?"')
-    steps.append(f"textmill plan {recipe:<21} what a second run would do, and why")
-    steps.append("textmill up                         Prefect and MLflow in the browser")
-    return steps
+        steps += [
+            ("show evaluate", "how good the model is"),
+            ('generate sft "What does textwrap.dedent do?"', "ask it"),
+        ]
+    return [*steps, ("up", "Prefect and MLflow in the browser")]
 
 
 def register(app: typer.Typer) -> None:
