@@ -16,7 +16,7 @@ artifact in the lake.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,8 +53,10 @@ class Result:
 class Catalog:
     """A DuckDB in memory whose views read the lake, and nothing else on the machine."""
 
-    def __init__(self, lake: Lake) -> None:
+    def __init__(self, lake: Lake, mlflow_run_id: Callable[[Artifact], str | None] | None = None) -> None:
+        """`mlflow_run_id` finds the run of an artifact whose manifest was written before MLflow answered."""
         self.lake = lake
+        self._mlflow_run_id = mlflow_run_id or (lambda artifact: artifact.manifest.runs.get("mlflow_run_id"))
         self.missing: list[str] = []  # files that a manifest names and the disk does not have
         self._artifacts = lake.artifacts()
         self._connection = self._connect()
@@ -100,7 +102,7 @@ class Catalog:
 
         connection = duckdb.connect(":memory:")
         allowed: list[str] = []
-        for name, rows in _manifest_tables(self._artifacts).items():
+        for name, rows in _manifest_tables(self._artifacts, self._mlflow_run_id).items():
             _create_table(connection, name, rows)
         for view, place in PARQUET_VIEWS.items():
             holders = [(a, files) for a in self._artifacts if (files := self._files(a, place))]
@@ -176,7 +178,7 @@ def _newest(
     return [holder for stage, holder in by_stage.items() if stage not in read][:1]
 
 
-def _manifest_tables(artifacts: list[Artifact]) -> dict[str, pa.Table]:
+def _manifest_tables(artifacts: list[Artifact], mlflow_run_id: Callable[[Artifact], str | None]) -> dict[str, pa.Table]:
     """The tables that come from manifests alone."""
     import pyarrow as pa
 
@@ -215,7 +217,7 @@ def _manifest_tables(artifacts: list[Artifact]) -> dict[str, pa.Table]:
         ]
         rows["ledger"] += [(*head, *account) for account in _accounts(m.ledger)]
         rows["runs"].append(
-            (*head, m.started_at, m.finished_at, m.seconds, m.runs.get("mlflow_run_id"),
+            (*head, m.started_at, m.finished_at, m.seconds, mlflow_run_id(a),
              m.runs.get("prefect.flow_run_id"), _git_commit(m.provenance), json.dumps(m.payload.get("config")))
         )  # fmt: skip
     return {name: _table(columns[name], rows[name]) for name in columns}

@@ -139,8 +139,11 @@ def show(
 
 
 def _show_head(console: Console, artifact: Artifact, damage: str | None) -> None:
+    from tasks.tracking import mlflow_run_id
+
     manifest = artifact.manifest
     provenance = manifest.provenance
+    run_id = mlflow_run_id(Home.from_env(), artifact)
     lines = {
         "artifact": artifact.name + (f", adopted from {manifest.adopted_from}" if manifest.adopted_from else ""),
         "state": f"DAMAGED: {damage}" if damage else "whole: every file is as the manifest says",
@@ -149,7 +152,7 @@ def _show_head(console: Console, artifact: Artifact, damage: str | None) -> None
         "size": f"{size(manifest.total_bytes)} in {len(manifest.files)} files",
         "content": manifest.content,
         **{f"read {stage}": f"{stage}/{entry.key[:KEY_LENGTH]}" for stage, entry in manifest.upstream.items()},
-        **manifest.runs,
+        **{name: run for name, run in {**manifest.runs, "mlflow_run_id": run_id}.items() if run},
         "commit": (provenance.get("git_commit") or "unknown")
         + (" with changes" if provenance.get("git_dirty") else ""),
     }
@@ -223,10 +226,12 @@ def sql(
 ) -> None:
     """Ask the lake a question in SQL. `textmill sql 'SHOW TABLES'` lists what can be asked; nothing can be changed."""
     from data_lake.catalog import Catalog
+    from tasks.tracking import mlflow_run_id
 
     if as_json and as_csv:
         raise UserError("--json and --csv exclude each other; give one of them.")
-    with Catalog(lake()) as catalog:
+    home = Home.from_env()
+    with Catalog(lake(), lambda artifact: mlflow_run_id(home, artifact)) as catalog:
         result = catalog.query(sys.stdin.read() if query == "-" else query)
         for path in catalog.missing[:3]:
             note(f"{path} is missing from the disk and left out; `textmill run` builds it again.")

@@ -1,0 +1,46 @@
+"""What the terminal shows: readable sizes and ages, JSON for programs, and our own name as the user types it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.console import age, print_json, program, size
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(-1, "0 s"), (0.4, "0 s"), (59, "59 s"), (61, "1 min"), (7200, "2 h"), (9e5, "10 d")]
+)
+def test_age(seconds: float, text: str) -> None:
+    assert age(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2e9, "2.0 GB"), (5e15, "5000.0 TB")]
+)
+def test_size(n_bytes: float, text: str) -> None:
+    assert size(n_bytes) == text
+
+
+def test_json_never_holds_what_json_has_not(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"path": Path("a"), "text": "ü"})
+    assert json.loads(capsys.readouterr().out) == {"path": "a", "text": "ü"}
+    with pytest.raises(ValueError, match="JSON"):
+        print_json(float("nan"))
+
+
+def test_our_own_name_is_what_the_user_can_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / ".venv" / "bin" / "textmill"
+    script.parent.mkdir(parents=True)
+    script.touch(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(script)])
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert program() == ".venv/bin/textmill"
+    monkeypatch.setenv("PATH", str(script.parent))
+    assert program() == "textmill"
+    monkeypatch.setattr(sys, "argv", ["/x/python/cli.py"])
+    assert program() == "textmill"
