@@ -38,8 +38,8 @@ def assert_refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
 
 
 def test_help_names_every_verb_within_a_second() -> None:
-    fastest = min(_timed("--help") for _ in range(3))  # the machine may be busy with other things
-    assert fastest < 1.0
+    # the machine may be busy with other things, so one quick answer of five will do
+    assert any(_timed("--help") < 1.0 for _ in range(5))
     done = textmill("--help")
     assert done.returncode == 0
     assert all(re.search(rf"^.? {verb}\b", done.stdout, re.M) for verb in VERBS)
