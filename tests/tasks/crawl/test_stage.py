@@ -385,21 +385,6 @@ def test_no_source_and_no_page_are_sentences(tmp_path):
         crawl(CrawlConfig(), local_output(tmp_path))
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"seeds": ("ftp://x/",)}, "is no http"),
-        ({"seeds": ("http://u:p@x/",)}, "without credentials"),
-        ({"exclude": ("(",)}, "is no regular expression"),
-        ({"resolve": {"h": ("localhost:80",)}}, "is no ip:port"),
-        ({"server": "apache"}, "pydoc"),
-    ],
-)
-def test_wrong_settings_are_told(settings, message):
-    with pytest.raises(ValueError, match=message):
-        CrawlConfig(**settings)
-
-
 def test_the_output_is_resumed_when_only_the_tables_were_missing(site, tmp_path):
     site.page("/")
     config = CrawlConfig(seeds=(f"{site.url}/",), resolve=site.resolve, delay=0.0)
