@@ -43,11 +43,12 @@ def _run(which: str, recipe: Recipe, **arguments: object) -> RunResult:
         pipeline_module = importlib.import_module("flows.pipeline")
         connection.wait()
         _mark_dead_runs(connection)
-        if which == "pipeline":
-            pipeline_module.pipeline(config=recipe, **arguments)
-        else:
-            flow = importlib.import_module("flows.stages").STAGE_FLOWS[which]
-            flow(config=recipe.config(which), recipe=recipe, **arguments)
+        with connection.quick_flows():
+            if which == "pipeline":
+                pipeline_module.pipeline(config=recipe, **arguments)
+            else:
+                flow = importlib.import_module("flows.stages").STAGE_FLOWS[which]
+                flow(config=recipe.config(which), recipe=recipe, **arguments)
     except (HomeError, ServerError) as error:
         return _result(connection, str(error.args[-1]))
     except OSError as error:
@@ -64,11 +65,14 @@ def _mark_dead_runs(connection: Connection) -> None:
     """Runs that were killed since the last command are shown as crashed, not as running for ever."""
     from prefect.client.orchestration import get_client
 
-    from flows.reconcile import reconcile
+    from flows.reconcile import ensure_slots, reconcile
 
     try:
         with get_client(sync_client=True) as client:
-            reconcile(client, connection.home, own_server=connection.origin != "user")
+            own_server = connection.origin != "user"
+            if own_server:
+                ensure_slots(client, "gpu")
+            reconcile(client, connection.home, own_server=own_server)
     except Exception as error:  # a tidy-up that fails must not stop a run
         print(f"! Runs that were killed could not be marked as crashed: {error}", file=sys.stderr)
 

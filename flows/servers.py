@@ -13,8 +13,9 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -63,6 +64,20 @@ class Connection:
         if self._mlflow_ready is not None:
             self._mlflow_ready.result()
 
+    @contextmanager
+    def quick_flows(self) -> Iterator[None]:
+        """Flow runs within send no heartbeats, for whose thread each would wait one second at its end.
+
+        On textmill's own servers the lock of flows/reconcile.py tells that a run was killed, and at once. On a server
+        of the user's, automations may listen to heartbeats. None cannot be said in the environment.
+        """
+        from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+        with contextlib.ExitStack() as stack:
+            if self.origin != "user":
+                stack.enter_context(temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}))
+            yield
+
     def close(self) -> None:
         """Lets go of the servers: an embedded one without other clients ends within some seconds."""
         while self._held:
@@ -103,6 +118,9 @@ def client_environment(home: Home, api_url: str, tracking_uri: str) -> dict[str,
         "PREFECT_API_URL": api_url,
         "PREFECT_HOME": str(home.prefect),
         "MLFLOW_TRACKING_URI": tracking_uri,
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+        # Or else MLflow makes a folder ./mlruns wherever it opens the database.
+        "_MLFLOW_SERVER_ARTIFACT_ROOT": home.mlartifacts.as_uri(),
         # The runs' logs, tracebacks included, go to the server in full; the terminal shows the CLI's own sentences.
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
