@@ -12,7 +12,9 @@ _LEVEL_0, _MAX_LEVEL = 0x10600, 8  # deeper definitions are not set in further
 _MARK = re.compile(f"[{chr(_LEVEL_0)}-{chr(_LEVEL_0 + _MAX_LEVEL)}]")
 _LEADING_MARKS = re.compile(f"[{chr(_LEVEL_0)}-{chr(_LEVEL_0 + _MAX_LEVEL)} ]*")
 _DEFINITION_TAG = re.compile(r"<(/?)(d[ltd])(\s[^<>]*)?>", re.I)
-_UNSEEN = re.compile(r"<!--.*?-->|<(script|style|template)\b.*?</\1\s*>", re.I | re.S)
+_UNSEEN = re.compile(r"<!--|<(script|style|template)(?=[\s>/])", re.I)
+_UNSEEN_END = {name: re.compile(rf"</{name}[^<>]*>", re.I) for name in ("script", "style", "template")}
+_UNSEEN_END[""] = re.compile("-->")
 _EMPTY_CELL = re.compile(r"<t([dh])(?:\s[^<>]*)?>(?:\s|&nbsp;|&#160;|</?span(?:\s[^<>]*)?>|<br\s*/?>)*+</t\1>", re.I)
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
 # elements without an end tag, or whose end is implied by the next one: they do not nest
@@ -58,7 +60,7 @@ def html_to_text(html: str, config: CleanConfig) -> tuple[str, str]:
         raise NotExtractable("nested_too_deep", depth, config.max_nesting)
     if _HUGE_TAG.search(html):
         raise NotExtractable("huge_tag", 100_000, 100_000)
-    html = _EMPTY_CELL.sub("", _MARK.sub("", _UNSEEN.sub("", html)))
+    html = _EMPTY_CELL.sub("", _MARK.sub("", _without_unseen(html)))
     if config.definition_indent:
         html = _mark_definitions(html)
     # the marks go into the source: to visit nodes from Python is quadratic in resiliparse 2.0 (22 s for 200 pages)
@@ -72,6 +74,21 @@ def html_to_text(html: str, config: CleanConfig) -> tuple[str, str]:
         skip_elements=list(config.skip_elements) or None,
     )
     return title, _set_in(text, config.definition_indent)
+
+
+def _without_unseen(html: str) -> str:
+    """Return the source without comments, scripts, styles and templates, which may hold tags that are none."""
+    out: list[str] = []
+    position = 0
+    endless: set[str] = set()  # what is opened but never closed stays, and is not searched for again and again
+    while opened := _UNSEEN.search(html, position):
+        kind = (opened[1] or "").lower()
+        closed = None if kind in endless else _UNSEEN_END[kind].search(html, opened.end())
+        if closed is None:
+            endless.add(kind)
+        out.append(html[position : opened.start() if closed else opened.end()])
+        position = closed.end() if closed else opened.end()
+    return "".join([*out, html[position:]])
 
 
 def _mark_definitions(html: str) -> str:

@@ -23,14 +23,13 @@ def is_public(address: str) -> bool:
     Python's `ipaddress`), and for IPv6 addresses that wrap such an IPv4 address (mapped, 6to4, Teredo, NAT64).
     """
     ip = ipaddress.ip_address(address.partition("%")[0])
-    if not ip.is_global or ip.is_multicast or ip.is_reserved:
-        return False
     if isinstance(ip, ipaddress.IPv6Address):
+        if ip in ipaddress.ip_network("64:ff9b::/96"):  # RFC 6052: how an IPv6-only network reaches IPv4
+            return is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)))
         inner = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
-        if ip in ipaddress.ip_network("64:ff9b::/96"):
-            inner.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
-        return all(is_public(str(wrapped)) for wrapped in inner if wrapped is not None)
-    return True
+        if not all(is_public(str(wrapped)) for wrapped in inner if wrapped is not None):
+            return False
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):

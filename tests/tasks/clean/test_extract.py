@@ -1,0 +1,110 @@
+"""HTML to text: structure that stays, and pages that must neither crash nor hang."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import pytest
+
+from tasks.clean.config import CleanConfig
+from tasks.clean.extract import NotExtractable, html_to_text
+from tasks.clean.page import clean_page
+
+CONFIG = CleanConfig()
+
+
+def body(html: str, **settings) -> str:
+    return html_to_text(
+        f"<html><head><title> A  title </title></head><body>{html}</body></html>", CleanConfig(**settings)
+    )[1]
+
+
+def test_title_and_paragraphs():
+    title, text = html_to_text("<title>A\n  title</title><p>One.<p>Two &amp; three.", CONFIG)
+    assert title == "A title"
+    assert text.split("\n") == ["One.", "", "Two & three."]
+
+
+def test_code_and_lists_keep_their_lines():
+    text = body(
+        "<p>Look at this function, which is short:</p><pre>def f():\n    return 1\n</pre>"
+        "<ul><li>It has a first point to make, here.</li><li>And it has a second one, to be sure.</li></ul>",
+        main_content=False,
+    )
+    assert "def f():\n    return 1" in text
+    assert [line.strip(" •") for line in text.split("\n")][-2:] == [
+        "It has a first point to make, here.",
+        "And it has a second one, to be sure.",
+    ]
+
+
+def test_definitions_are_set_in_under_their_term():
+    text = body("<dl><dt><a name=x><b>dedent</b></a>(text)</dt><dd><span>Remove blanks.<br>More.</span></dd></dl>")
+    assert text == "dedent(text)\n    Remove blanks.\n    More."
+
+
+def test_nested_definitions_and_missing_end_tags():
+    text = body("<dl><dt>class A<dd>Text of A.<dl><dt>b()<dd>Text of b.</dl></dl><p>After the list.</p>")
+    lines = [line for line in text.split("\n") if line]
+    assert lines == ["class A", "    Text of A.", "    b()", "        Text of b.", "After the list."]
+
+
+def test_definitions_can_be_left_flat():
+    assert body("<dl><dt>a()<dd>Text.</dl>", definition_indent=0) == "a()\nText."
+
+
+def test_tags_that_are_not_open_lists_leave_the_text_alone():
+    text = body("<dd>No list here.</dd></dl></dl><script>x = '<dl><dd>'</script><!-- <dl><dd> --><p>And this.</p>")
+    assert "    " not in text
+    assert "And this." in text
+
+
+def test_empty_cells_of_layout_tables_leave_nothing():
+    html = "<table><tr><td>&nbsp;</td><td><span> &nbsp;</span><br></td><td>Content of the page.</td></tr></table>"
+    assert body(html).strip() == "Content of the page."
+
+
+def test_elements_can_be_left_out():
+    assert "menu" not in body("<div style='float:left'>menu</div><p>Text</p>", skip_elements=("div[style^='float']",))
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<" * 300_000,
+        "<b>" * 100_000 + "x",
+        "<dl><dd>" * 50_000 + "x",
+        "<table><tr><td>" * 20_000 + "x",
+        "</div>" * 300_000,
+        "<p><b><i><u>x" * 10_000,
+        "<td>&nbsp;" * 200_000,
+        "<!--" * 100_000,
+        "<script>" * 100_000,
+        "&" * 500_000,
+        "<a href='" * 100_000,
+        random.Random(0).randbytes(2_000_000).decode("latin-1"),
+        "word " * 2_000_000,
+    ],
+    ids=lambda html: ascii(html[:16]),
+)
+def test_hostile_pages_take_little_time(html):
+    started = time.perf_counter()
+    clean_page(html.encode(), "text/html", None, None, CONFIG)
+    assert time.perf_counter() - started < 10
+
+
+@pytest.mark.parametrize(
+    ("html", "reason"),
+    [
+        ("<div>" * 100_000 + "x", "nested_too_deep"),
+        ("<p " + " ".join(f"a{n}=1" for n in range(50_000)) + ">x", "huge_tag"),
+    ],
+)
+def test_pages_not_worth_the_time_are_named(html, reason):
+    with pytest.raises(NotExtractable) as caught:
+        html_to_text(html, CONFIG)
+    assert caught.value.reason == reason
+    verdict = clean_page(html.encode(), "text/html", None, None, CONFIG).verdict
+    assert verdict is not None
+    assert verdict.reason == reason

@@ -1,0 +1,158 @@
+"""The clean stage on real artifacts: shards, reasons, resumption, pages that kill their process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from data_lake.schemas import PAGES
+from data_lake.store import Artifact, Lake
+from tasks.clean import CleanConfig, clean
+from tasks.clean.stage import _without_bad_page, documents_fingerprint
+from tasks.clean.worker import Job
+from tasks.crawl import CrawlConfig, crawl
+from tasks.stage import PermanentError, local_output
+
+TEXT = " ".join(f"The quick brown fox number {n} jumps over a lazy dog that has seen it all before." for n in range(12))
+
+
+@pytest.fixture
+def crawled(tmp_path) -> Artifact:
+    """A crawl of files: twelve good pages, an empty one, an error page, random bytes, bad rows."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for number in range(12):
+        (folder / f"{number:02}.html").write_text(f"<title>Page {number}</title><p>{TEXT} Number {number}.</p>")
+    (folder / "empty.html").write_text("")
+    (folder / "error.html").write_text(f"<title>404 Not Found</title><p>{TEXT}</p>")
+    (folder / "random.html").write_bytes(bytes(range(256)) * 20)
+    rows = [{"id": "a", "text": TEXT, "title": "A", "url": "http://example.org/a"}, {"id": "b"}, {"text": TEXT + " B"}]
+    (folder / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n{broken\n")
+    return crawl.build(Lake(tmp_path / "lake"), CrawlConfig(paths=(str(folder),)), {}).artifact
+
+
+def run(crawled: Artifact, folder: Path, **settings: Any) -> Any:
+    out = local_output(folder)
+    clean(CleanConfig(**settings), out, crawl=crawled)
+    return out
+
+
+def rows(folder: Path, kind: str) -> list[dict[str, Any]]:
+    return [row for path in sorted((folder / kind).glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+
+
+def test_documents_and_reasons(crawled, tmp_path):
+    out = run(crawled, tmp_path / "out")
+    documents, removed = rows(tmp_path / "out", "documents"), rows(tmp_path / "out", "removed")
+    assert len(documents) == 14
+    assert {row["source"]: row["reason"] for row in removed} == {
+        "empty.html": "too_short",
+        "error.html": "error_page",
+        "random.html": "not_text",
+    }
+    assert next(row for row in documents if row["source"] == "03.html")["title"] == "Page 3"
+    row = next(row for row in documents if row["url"] == "http://example.org/a")
+    assert (row["title"], row["text"], row["n_bytes"]) == ("A", TEXT, len(TEXT))
+    assert len({row["doc_id"] for row in documents}) == 14
+    assert list(out.accounts.problems()) == []
+    assert out.counts == {"pages": 17, "documents": 14, "removed": 3, "bytes": sum(row["n_bytes"] for row in documents)}
+
+
+def test_the_contract_holds_and_sees_damage(crawled, tmp_path):
+    artifact = clean.build(Lake(tmp_path / "lake"), CleanConfig(), {"crawl": crawled}).artifact
+    assert clean.violations(artifact) == []
+    (path,) = (artifact.path / "removed").iterdir()
+    path.unlink()
+    assert any("removed/ has 0 rows" in sentence for sentence in clean.violations(artifact))
+
+
+def test_many_shards_and_workers_make_the_same_documents(crawled, tmp_path):
+    run(crawled, tmp_path / "one")
+    run(crawled, tmp_path / "many", shard_megabytes=0.009, workers=3)
+    assert len(list((tmp_path / "many" / "documents").iterdir())) > 2
+    assert documents_fingerprint(tmp_path / "one") == documents_fingerprint(tmp_path / "many")
+
+
+def test_the_same_input_makes_the_same_bytes(crawled, tmp_path):
+    for name in "ab":
+        run(crawled, tmp_path / name)
+    for path in (tmp_path / "a").rglob("part-*.parquet"):
+        assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
+
+
+def test_finished_shards_are_not_done_again(crawled, tmp_path):
+    run(crawled, tmp_path / "out", shard_megabytes=0.009)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("part-*.parquet")}
+    first = tmp_path / "out" / "_work" / "shard-00000.json"
+    first.unlink()
+    run(crawled, tmp_path / "out", shard_megabytes=0.009)
+    after = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("part-*.parquet")}
+    assert {path.name for path in before if before[path] != after[path]} == {"part-00000.parquet"}
+
+
+def test_a_killed_run_leaves_no_process_and_is_taken_up(crawled, tmp_path):
+    script = (
+        "from pathlib import Path; from types import SimpleNamespace; from tasks.clean import CleanConfig, clean; "
+        "from tasks.stage import local_output; "
+        f"clean(CleanConfig(shard_megabytes=0.009, workers=1), local_output(Path({str(tmp_path / 'out')!r})), "
+        f"crawl=SimpleNamespace(path=Path({str(crawled.path)!r})))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=Path(__file__).parents[3])
+    work = tmp_path / "out" / "_work"
+    while process.poll() is None and not list(work.glob("shard-*.json")):
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    finished = {path.name: path.stat().st_mtime_ns for path in work.glob("shard-*.json")}
+    run(crawled, tmp_path / "out", shard_megabytes=0.009, workers=1)
+    assert len(rows(tmp_path / "out", "documents")) == 14
+    for name, changed in finished.items():
+        assert (work / name).stat().st_mtime_ns == changed
+
+
+def test_a_page_that_hangs_in_c_code_costs_only_itself(crawled, tmp_path):
+    # a regex that backtracks for years holds the interpreter's lock, as a hanging parser does
+    run(crawled, tmp_path / "out", page_seconds=2, replace=((r"(?=.*Number 7)(?:[a-z ]+)+!", ""),))
+    removed = rows(tmp_path / "out", "removed")
+    assert [row["source"] for row in removed if row["reason"] == "too_slow"] == ["07.html"]
+    assert len(rows(tmp_path / "out", "documents")) + len(removed) == 17
+
+
+def test_a_page_that_crashes_its_process_is_left_out(tmp_path):
+    out = local_output(tmp_path)
+    job = Job(0, 0, 9, "", str(tmp_path), str(out.work), {"page_seconds": 1}, {"3": "crash: SIGSEGV"})
+    job.at.write_text("                   5")
+    again = _without_bad_page(SimpleNamespace(returncode=-signal.SIGSEGV), job, out)
+    assert again.skip == {"3": "crash: SIGSEGV", "5": "crash: SIGSEGV"}
+    with pytest.raises(OSError, match="SIGKILL"):
+        _without_bad_page(SimpleNamespace(returncode=-signal.SIGKILL), again, out)
+    job.done.with_suffix(".log").write_text("Traceback\nOSError: [Errno 28] No space left on device\n")
+    with pytest.raises(OSError, match="No space left"):
+        _without_bad_page(SimpleNamespace(returncode=1), job, out)
+
+
+def test_a_record_that_cannot_be_read_is_a_reason(tmp_path):
+    (tmp_path / "warc").mkdir(parents=True)
+    (tmp_path / "warc" / "x.warc.gz").write_bytes(b"no warc at all")
+    page = {"url": "http://h/", "source": "h", "reason": "fetched", "mime": "text/html", "n_bytes": 3}
+    page |= {"file": "warc/x.warc.gz", "offset": 0}
+    pq.write_table(pa.Table.from_pylist([page], schema=PAGES), tmp_path / "pages.parquet")
+    with pytest.raises(PermanentError, match="1 unreadable_record"):
+        run(SimpleNamespace(path=tmp_path), tmp_path / "out")
+
+
+def test_wrong_settings_are_told():
+    for settings in ({"replace": (("(", ""),)}, {"replace": (("a", r"\2"),)}, {"filters": {"error_titles": ("[",)}}):
+        with pytest.raises(ValueError, match="regular expression"):
+            CleanConfig(**settings)
