@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from prefect import flow
 
+from flows.graph import STAGES
 from flows.recipe import Recipe
 from flows.runner import PipelineRun
 from tasks.clean import clean
@@ -18,7 +19,10 @@ from tasks.sft import sft
 from tasks.tokenize import tokenize
 from tasks.tokenizer import tokenizer
 
-StageName = Literal["crawl", "clean", "dedup", "tokenizer", "tokenize", "pretrain", "sft", "evaluate"]
+if TYPE_CHECKING:
+    StageName = str
+else:
+    StageName = Literal[tuple(STAGES)]  # the choices of the form in Prefect's UI
 
 
 @flow(name="pipeline", log_prints=False)
