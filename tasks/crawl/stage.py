@@ -115,14 +115,10 @@ def crawl(config: CrawlConfig, out: Output) -> None:
         told = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common(5))
         raise PermanentError(f"The crawl brought no page at all ({told}); look at crawl.seeds, scope and robots.txt.")
     out.ledger(ledger)
-    out.count(
-        urls=sum(reasons.values()),
-        pages=kept,
-        bytes=ledger.kept.bytes,
-        unchanged=reasons["unchanged"],
-        requests=requests,
-    )
-    out.metric(pages=kept, megabytes=ledger.kept.bytes / 1e6, pages_per_second=kept / (time.perf_counter() - started))
+    out.count(urls=sum(reasons.values()), pages=kept, bytes=ledger.kept.bytes, unchanged=reasons["unchanged"])
+    seconds = time.perf_counter() - started
+    megabytes = ledger.kept.bytes / 1e6
+    out.metric(pages=kept, megabytes=megabytes, pages_per_second=kept / seconds, requests=requests)
     from tasks.figures import funnel
 
     out.figure("pages", funnel({"crawl": ledger}, title="URLs met, and what became of them"))
