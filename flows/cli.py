@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands import lake, models, plan, run
+from flows.commands import lake, models, plan, run, sql
 from flows.console import examples
 
 app = typer.Typer(
@@ -24,7 +24,7 @@ app = typer.Typer(
         "textmill up",
     ),
 )
-for verbs in (run, plan, lake, models):
+for verbs in (run, plan, lake, sql, models):
     verbs.register(app)
 
 

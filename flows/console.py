@@ -17,8 +17,10 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+MAX_CELL = 300  # characters of a cell in a table for people; --json and --csv cut nothing
 PIPE_WIDTH = 200  # a table in a pipe has no terminal whose width it must fit
 
 P = ParamSpec("P")
@@ -58,6 +60,14 @@ def table(title: str, columns: Sequence[str], numbers: Sequence[str] = ()) -> Ta
         else:
             made.add_column(column, overflow="fold")
     return made
+
+
+def plain_text(text: str) -> Text:
+    """Text as it is: what comes from web pages must not be read as markup, nor move the cursor."""
+    from rich.text import Text
+
+    cut = text if len(text) <= MAX_CELL else f"{text[:MAX_CELL]}… ({len(text):,} letters)"
+    return Text("".join(c if c == "\n" or c.isprintable() else "·" for c in cut))
 
 
 def in_sentences(command: Callable[P, R]) -> Callable[P, R]:

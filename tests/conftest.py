@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,15 @@ os.environ.update(
 )
 for variable in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI", "FORCE_COLOR"):
     os.environ.pop(variable, None)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_environment() -> Iterator[None]:
+    """A module that connects to servers sets their addresses for its process; the next module must not find them."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture(autouse=True)

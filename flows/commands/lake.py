@@ -1,25 +1,23 @@
-"""`textmill artifacts`, `show` and `sql`: what is in the lake, and where it came from."""
+"""`textmill artifacts` and `show`: what is in the lake, and where it came from."""
 
 from __future__ import annotations
 
 import datetime
 import json
-import sys
-from collections.abc import Iterable, Sequence
-from itertools import chain, islice
+from collections.abc import Iterable
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from data_lake.home import Home
 from data_lake.store import KEY_LENGTH, Artifact, Lake, Miss
-from flows.console import UserError, age, examples, in_sentences, note, output, print_json, size, table
+from flows.console import UserError, age, examples, in_sentences, note, output, plain_text, print_json, size, table
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 MAX_FILES_SHOWN = 30
-MAX_CELL = 300  # characters of a cell in a table for people; --json and --csv cut nothing
 
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
 
@@ -212,108 +210,9 @@ def _pairs(console: Console, title: str, pairs: Iterable[tuple[str, str]]) -> No
     rows.columns[0].style = "dim"
     rows.columns[0].no_wrap = True
     for name, value in pairs:
-        rows.add_row(name, _plain(value))
+        rows.add_row(name, plain_text(value))
     if rows.row_count:
         console.print(rows)
-
-
-@in_sentences
-def sql(
-    query: Annotated[str, typer.Argument(metavar="QUERY", help="one SELECT, or - to read it from stdin")],
-    as_json: AsJson = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="print CSV")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="rows of the table; --json and --csv print all")] = 100,
-) -> None:
-    """Ask the lake a question in SQL. `textmill sql 'SHOW TABLES'` lists what can be asked; nothing can be changed."""
-    from data_lake.catalog import Catalog
-    from tasks.tracking import mlflow_run_id
-
-    if as_json and as_csv:
-        raise UserError("--json and --csv exclude each other; give one of them.")
-    home = Home.from_env()
-    with Catalog(lake(), lambda artifact: mlflow_run_id(home, artifact)) as catalog:
-        result = catalog.query(sys.stdin.read() if query == "-" else query)
-        for path in catalog.missing[:3]:
-            note(f"{path} is missing from the disk and left out; `textmill run` builds it again.")
-        if as_json:
-            _stream_json(result.columns, result.rows)
-        elif as_csv:
-            import csv
-
-            writer = csv.writer(sys.stdout)
-            writer.writerow(result.columns)
-            writer.writerows([_cell(value) for value in row] for row in result.rows)
-        else:
-            _print_rows(result.columns, result.rows, limit)
-
-
-def _stream_json(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a JSON array, a row a line, without holding it all."""
-    first = True
-    for row in rows:
-        sys.stdout.write("[\n" if first else ",\n")
-        record = {name: _jsonable(value) for name, value in zip(columns, row, strict=True)}
-        sys.stdout.write(json.dumps(record, ensure_ascii=False, allow_nan=False))
-        first = False
-    sys.stdout.write("[]\n" if first else "\n]\n")
-
-
-def _print_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], limit: int) -> None:
-    shown = list(islice(rows := iter(rows), limit))
-    numeric = [
-        name
-        for place, name in enumerate(columns)
-        if shown and all(isinstance(row[place], int | float | type(None)) for row in shown)
-    ]
-    made = table("", (), ())
-    for name in columns:
-        made.add_column(name, justify="right" if name in numeric else "left", overflow="fold")
-    for row in shown:
-        cells = [_cell(value) for value in row]
-        # A lone row (EXPLAIN's drawing, say) may take its lines; many rows must stay rows.
-        made.add_row(*(_plain(cell if len(shown) == 1 else cell.replace("\n", "⏎ ")) for cell in cells))
-    output().print(made)
-    more = sum(1 for _ in chain(rows))
-    if more:
-        note(f"… and {more:,} more rows; --limit, --csv or --json show them.")
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, datetime.datetime):
-        return value.isoformat(sep=" ", timespec="seconds")
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list | dict):
-        return json.dumps(_jsonable(value), ensure_ascii=False)
-    return str(value)
-
-
-def _plain(text: str) -> Any:
-    """Text as it is: what comes from web pages must not be read as markup, nor move the cursor."""
-    from rich.text import Text
-
-    cut = text if len(text) <= MAX_CELL else f"{text[:MAX_CELL]}… ({len(text):,} letters)"
-    return Text("".join(c if c == "\n" or c.isprintable() else "·" for c in cut))
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(name): _jsonable(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_jsonable(item) for item in value]
-    if isinstance(value, float):
-        return value if value == value and abs(value) != float("inf") else None
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, datetime.datetime | datetime.date):
-        return value.isoformat()
-    import decimal
-
-    return float(value) if isinstance(value, decimal.Decimal) else _cell(value)
 
 
 def register(app: typer.Typer) -> None:
@@ -325,12 +224,3 @@ def register(app: typer.Typer) -> None:
         rich_help_panel="The lake",
         epilog=examples("textmill show dedup", "textmill show pretrain/1a2b", "textmill show sft --json"),
     )(show)
-    app.command(
-        rich_help_panel="The lake",
-        epilog=examples(
-            'textmill sql "SELECT stage, sum(bytes) FROM files GROUP BY stage"',
-            'textmill sql "SELECT reason, count(*) FROM removed GROUP BY reason" --csv',
-            'textmill sql "SELECT title, n_bytes FROM documents ORDER BY n_bytes DESC" --limit 10',
-            "textmill sql 'SHOW TABLES'",
-        ),
-    )(sql)
