@@ -22,7 +22,9 @@ SMALL_FLOWS = Path(__file__).resolve().parent / "flows"
 START_UP = """
 import sys
 from flows.up import up
-sys.exit(up("small", prefect_port=0, mlflow_port=0, serve=[sys.executable, "-m", "small_flows", *sys.argv[1:]]))
+recipe, *arguments = sys.argv[1:]
+serve = None if recipe else [sys.executable, "-m", "small_flows", *arguments]
+sys.exit(up(recipe or "small", prefect_port=0, mlflow_port=0, serve=serve))
 """
 
 
@@ -61,13 +63,17 @@ class Up:
     api: httpx.Client
 
     @classmethod
-    def start(cls, home: Home, *arguments: str) -> "Up":
-        """Starts it and waits until it is ready."""
+    def start(cls, home: Home, *arguments: str, recipe: str | None = None) -> "Up":
+        """Starts it, with the deployments of `recipe` or the small flows, and waits until it is ready."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_API")}
         environment |= {"TEXTMILL_HOME": str(home.root), "PYTHONPATH": str(SMALL_FLOWS), "PYTHONUNBUFFERED": "1"}
         log = (home.logs / "up.log").open("w")
         process = subprocess.Popen(
-            [sys.executable, "-c", START_UP, *arguments], env=environment, stdout=log, stderr=log, text=True
+            [sys.executable, "-c", START_UP, recipe or "", *arguments],
+            env=environment,
+            stdout=log,
+            stderr=log,
+            text=True,
         )
         log.close()
         state = eventually(lambda: process.poll() is not None or up_state(home), 120, "`up` is ready")

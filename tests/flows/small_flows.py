@@ -26,12 +26,12 @@ def wait(seconds: float) -> None:
 
 
 @flow
-def waiting(seconds: float = 0.0) -> None:
+def waiting(seconds: float = 0.0, gpu: bool = False) -> None:
     """Holds its lock as the pipeline does, and leaves its process id where a test can find it."""
     home = Home.from_env()
     with hold_flow_lock(home, str(flow_run.id)):
         pid_file(home, str(flow_run.id)).write_text(str(os.getpid()))
-        wait(seconds)
+        (wait.with_options(tags={"gpu"}) if gpu else wait)(seconds)
 
 
 @flow

@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import psutil
+import pytest
 
 from data_lake.home import Home
 from data_lake.locks import try_lock
@@ -60,6 +61,7 @@ def test_a_killed_flow_run_and_its_task_are_crashed_and_retry_runs_it(up: Up) ->
     eventually(lambda: up.run(flow_run_id)["state_name"] == "Crashed", 10, "the retried and killed run is Crashed")
 
 
+@pytest.mark.e2e
 def test_runner_and_flow_killed_together(up: Up) -> None:
     flow_run_id = up.trigger("waiting/rerun", seconds=600)
     process, runner = process_of(up, flow_run_id), up.child("small_flows")
@@ -75,6 +77,19 @@ def test_runner_and_flow_killed_together(up: Up) -> None:
     eventually(lambda: up.run(later)["state_name"] == "Completed", 60, "the runner that was started again runs flows")
 
 
+@pytest.mark.e2e
+def test_the_gpu_is_for_one_at_a_time_and_free_again_after_a_kill(up: Up) -> None:
+    first = up.trigger("waiting/rerun", seconds=600, gpu=True)
+    holder = process_of(up, first)
+    second = up.trigger("waiting/rerun", seconds=0, gpu=True)
+    eventually(lambda: up.run(second)["state_name"] == "Running", 60, "the second flow runs")
+    time.sleep(8)
+    assert up.task_states(second) != ["Completed"], "two tasks had the one GPU at once"
+    holder.kill()
+    eventually(lambda: up.run(second)["state_name"] == "Completed", 60, "the second got the GPU of the killed one")
+
+
+@pytest.mark.e2e
 def test_a_flow_ends_with_its_runner(up: Up) -> None:
     flow_run_id = up.trigger("waiting/rerun", seconds=600)
     process = process_of(up, flow_run_id)

@@ -63,19 +63,7 @@ def test_two_at_once_share_a_server_that_outlives_one_and_not_both(initialised: 
     assert not is_up(f"{url}/health")
 
 
-def test_the_next_run_finds_the_server_warm(initialised: Home, tmp_path: Path) -> None:
-    home = copy_of(initialised, tmp_path / "home")
-    first = connect(home, {})
-    first.wait()
-    first.close()
-    began = time.monotonic()
-    second = connect(home, {})
-    second.wait()
-    second.close()
-    assert second.api_url == first.api_url
-    assert time.monotonic() - began < 1
-
-
+@pytest.mark.e2e
 def test_a_killed_server_is_replaced(initialised: Home, tmp_path: Path) -> None:
     home = copy_of(initialised, tmp_path / "home")
     connection = connect(home, {})
@@ -91,9 +79,17 @@ def test_a_killed_server_is_replaced(initialised: Home, tmp_path: Path) -> None:
     connection.close()
 
 
-def test_foreign_pages_are_refused(initialised: Home, tmp_path: Path) -> None:
-    connection = connect(copy_of(initialised, tmp_path / "home"), {})
+def test_a_warm_server_is_found_and_refuses_foreign_pages(initialised: Home, tmp_path: Path) -> None:
+    home = copy_of(initialised, tmp_path / "home")
+    first = connect(home, {})
+    first.wait()
+    first.close()
+    began = time.monotonic()
+    connection = connect(home, {})
     connection.wait()
+    assert connection.api_url == first.api_url
+    assert time.monotonic() - began < 1
+
     url = f"{connection.api_url}/flows/filter"
     own = connection.api_url.removesuffix("/api")
     assert httpx.post(url, json={}).status_code == 200
