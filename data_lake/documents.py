@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
@@ -105,6 +106,8 @@ class ShardWriter:
         if kind is None:
             self.close()
         elif self._file is not None:
+            with contextlib.suppress(OSError):  # a full disk, which is what this is about
+                self._parquet.close()  # else it would write its footer into a closed file when it is collected
             self._file.close()
             self._part.unlink(missing_ok=True)
 
