@@ -166,7 +166,8 @@ def _build_slowly(root: str, marks: str) -> None:
 
 
 def test_two_processes_build_a_key_once(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
+    # not fork: what other tests of this process have imported (Prefect) does not survive it
+    context = multiprocessing.get_context("spawn")
     marks = tmp_path / "marks"
     workers = [context.Process(target=_build_slowly, args=(str(tmp_path / "lake"), str(marks))) for _ in range(3)]
     for worker in workers:
@@ -178,7 +179,8 @@ def test_two_processes_build_a_key_once(tmp_path: Path) -> None:
 
 
 def test_the_lock_of_a_killed_builder_is_free_at_once(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
+    # not fork: what other tests of this process have imported (Prefect) does not survive it
+    context = multiprocessing.get_context("spawn")
     marks = tmp_path / "marks"
     first = context.Process(target=_build_slowly, args=(str(tmp_path / "lake"), str(marks)))
     first.start()
