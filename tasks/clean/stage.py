@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from data_lake.documents import documents_fingerprint
 from tasks.clean.config import CleanConfig
+from tasks.shards import cores
 from tasks.stage import Artifact, Output, PermanentError, stage
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _bad(out: Output, number: int) -> dict[str, str]:
 
 def _run_all(jobs: list[Job], config: CleanConfig, out: Output) -> None:
     """Run the jobs that are not done; one whose process is killed by a page is run again without that page."""
-    workers = config.workers or len(os.sched_getaffinity(0))
+    workers = config.workers or cores()
     todo = [job for job in jobs if not job.done.exists()]
     running: dict[subprocess.Popen[bytes], Job] = {}
     try:
