@@ -25,10 +25,22 @@ class Score:
 
 
 class Scorer:
-    """Scores texts with one model. `prefix` is the id that stands for an empty context: the <|bos|> of training."""
+    """Scores texts with one model. `prefix` is the id that stands for an empty context: the <|bos|> of training.
 
-    def __init__(self, model: GPT, encode: Callable[[str], Ids], prefix: int, batch_tokens: int = 8192) -> None:
+    `chat` makes a context into the tokens after which the assistant answers; with it, pairs are asked as lm-eval's
+    `--apply_chat_template` asks them: the continuation is the answer, without the space that joins it to plain text.
+    """
+
+    def __init__(
+        self,
+        model: GPT,
+        encode: Callable[[str], Ids],
+        prefix: int,
+        batch_tokens: int = 8192,
+        chat: Callable[[str], Ids] | None = None,
+    ) -> None:
         self.model, self.encode, self.prefix, self.batch_tokens = model.eval(), encode, prefix, batch_tokens
+        self.chat = chat
         self.max_length = model.config.max_seq_len
 
     def log_likelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[Score]:
@@ -62,6 +74,8 @@ class Scorer:
         The continuation is what encoding the whole adds behind the context's own tokens: encoded alone it might be cut
         differently where the two meet.
         """
+        if self.chat is not None:
+            return self.chat(context), self.encode(continuation.removeprefix(" "))
         if context == "":
             ids = self.encode(continuation)
             return (ids[:1], ids[1:]) if ids[:1] == [self.prefix] else ([self.prefix], ids)

@@ -1,93 +1,106 @@
-"""Multiple-choice items made of held-out documentation pages: finish the sentence, and what does it do.
+"""Multiple-choice items made of held-out pages: a line cut in two, how it goes on, and how it does not.
 
-Right answers and wrong ones come from the same pool: entries of test pages whose text stands in no training document.
-So neither having seen the answer, nor having seen the wrong ones, helps. All draws are by hash of the entry's name.
+All choices come from test pages and stand in no training document, so having seen them cannot help. The wrong ones are
+as long as the right one. All draws are by hash of the passage, so an item stays when pages come or go around it. Any
+corpus will do.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from tasks.evaluate.formats import HellaSwagItem, MmluItem, choices_in_order
-from tasks.pydoc_entries import Entry
-from tasks.sft.pairs import question, worth_asking
+from tasks.prose import cut_lines
+from tasks.splits import SplitDocument
 
-SUBJECT = "python_documentation"
-SHORTEST, LONGEST = 24, 200
-"""Characters of an answer: shorter ones are no sentences, longer ones leave no room for a small model's context."""
-
-
-def candidates(entries: Iterable[Entry]) -> dict[str, Entry]:
-    """Return the entries that items can be made of by their answer: one per answer, in the order of their hash."""
-    found: dict[str, Entry] = {}
-    for entry in sorted(entries, key=lambda entry: draw(entry, "order")):
-        summary = entry.summary(LONGEST)
-        if worth_asking(entry) and len(summary) >= SHORTEST and entry.name.rsplit(".", 1)[-1] not in summary.split():
-            found.setdefault(summary, entry)
-    return found
+SUBJECT = "held_out_pages"
+PER_PAGE = 24
+"""Lines of one page at most, so that a long page does not decide the result."""
 
 
-def without_seen(answers: Iterable[str], documents: Iterable[str]) -> tuple[list[str], int]:
-    """Return the answers that stand in none of the documents, and how many did; case and spacing do not count."""
-    left = {plain(answer): answer for answer in answers}
+@dataclass(frozen=True)
+class Passage:
+    """Some lines of a page, the last one cut between two words, and how that one goes on."""
+
+    page: str
+    label: str
+    context: str
+    ending: str
+
+
+def passages(document: SplitDocument) -> list[Passage]:
+    """Return at most PER_PAGE cut lines of prose of a page, drawn by hash."""
+    label = (document.title or document.url or "a page").strip()
+    found = [Passage(document.doc_id, label, context, ending) for context, ending in cut_lines(document.text)]
+    return sorted(found, key=lambda passage: draw(passage, "order"))[:PER_PAGE]
+
+
+def without_seen(found: Iterable[Passage], documents: Iterable[str]) -> tuple[list[Passage], int]:
+    """Return the passages whose ending stands in no document, and how many did; case and spacing do not count."""
+    left = {plain(passage.ending): passage for passage in found}
     total = len(left)
     for text in documents:
         here = plain(text)
-        for answer in [answer for answer in left if answer in here]:
-            del left[answer]
-    return list(left.values()), total - len(left)
+        for ending in [ending for ending in left if ending in here]:
+            del left[ending]
+    return sorted(left.values(), key=lambda passage: draw(passage, "order")), total - len(left)
 
 
-def halves(summary: str) -> tuple[str, str]:
-    """Cut a sentence between two words near its middle: the beginning to go on from, and the ending to find."""
-    words = summary.split()
-    middle = max(1, len(words) // 2)
-    return " ".join(words[:middle]), " ".join(words[middle:])
-
-
-def hellaswag_items(pool: dict[str, Entry], count: int) -> list[HellaSwagItem]:
-    """Make at most `count` sentences to finish; the wrong endings are those of other entries, of similar length."""
-    cut = {entry: halves(summary) for summary, entry in pool.items()}
-    usable = [entry for entry in cut if len(cut[entry][1]) >= SHORTEST // 2]
+def hellaswag_items(pool: Sequence[Passage], count: int) -> list[HellaSwagItem]:
+    """Make at most `count` items of HellaSwag: passages to go on with."""
     items: list[HellaSwagItem] = []
-    for entry in usable:
-        begin, right = cut[entry]
-        wrong = _nearest(entry, right, {other: cut[other][1] for other in usable}, "endings")
-        if len(wrong) == 3 and len(items) < count:
-            place = draw(entry, "place") % 4
-            context = f"{entry.name.rsplit('.', 1)[-1]}({entry.arguments})\n{begin}"
-            items.append(
-                HellaSwagItem(
-                    ind=len(items),
-                    activity_label=entry.module,
-                    ctx_a=context,
-                    ctx_b="",  # lm-eval would write what stands here in small letters
-                    ctx=context,
-                    endings=choices_in_order(right, wrong, place),
-                    label=place,
-                    source_id=f"pydoc~{entry.qualified}",
-                )
+    for passage, wrong in _with_wrong_endings(pool, count):
+        place = draw(passage, "place") % 4
+        items.append(
+            HellaSwagItem(
+                ind=len(items),
+                activity_label=passage.label,
+                ctx_a=passage.context,
+                ctx_b="",  # lm-eval would write what stands here in small letters
+                ctx=passage.context,
+                endings=choices_in_order(passage.ending, wrong, place),
+                label=place,
+                source_id=passage.page,
             )
+        )
     return items
 
 
-def mmlu_items(pool: dict[str, Entry], count: int) -> list[MmluItem]:
-    """Make at most `count` questions what a name does; the wrong choices say what other names do."""
-    answers = {entry: summary for summary, entry in pool.items()}
+def mmlu_items(pool: Sequence[Passage], count: int) -> list[MmluItem]:
+    """Make at most `count` items of MMLU: unfinished statements, as many of MMLU's own are.
+
+    The wrong choices are the right one's words in other orders, the last word in its place. All four have the same
+    words and length, so only knowing how the language is put together helps: what a small model can know of a text it
+    has not seen.
+    """
     items: list[MmluItem] = []
-    for entry, right in answers.items():
-        wrong = _nearest(entry, right, answers, "choices")
+    for passage in pool:
+        wrong = _other_orders(passage)
         if len(wrong) == 3 and len(items) < count:
-            place = draw(entry, "letter") % 4
-            items.append(MmluItem(SUBJECT, question(entry), choices_in_order(right, wrong, place), place))
+            place = draw(passage, "letter") % 4
+            items.append(MmluItem(SUBJECT, passage.context, choices_in_order(passage.ending, wrong, place), place))
     return items
 
 
-def draw(entry: Entry, salt: str) -> int:
-    """Return a number that depends on the entry and the salt alone."""
-    return int.from_bytes(hashlib.sha256(f"{salt}\0{entry.signature}".encode()).digest()[:8], "big")
+def _other_orders(passage: Passage) -> list[str]:
+    """Return three other orders of the ending's words, by hash; fewer where it has too few words to make them."""
+    *words, last = passage.ending.split()
+    orders: list[str] = []
+    for number in range(12):
+        keys = [(draw(passage, f"{number}\0{place}\0{word}"), word) for place, word in enumerate(words)]
+        text = " ".join([*(word for _, word in sorted(keys)), last])
+        if text != passage.ending and text not in orders and len(orders) < 3:
+            orders.append(text)
+    return orders
+
+
+def draw(passage: Passage, salt: str) -> int:
+    """Return a number that depends on the passage and the salt alone."""
+    text = f"{salt}\0{passage.page}\0{passage.context}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
 def plain(text: str) -> str:
@@ -95,14 +108,20 @@ def plain(text: str) -> str:
     return re.sub(r"\s+", " ", text).casefold().strip()
 
 
-def _nearest(entry: Entry, right: str, texts: dict[Entry, str], salt: str) -> Sequence[str]:
-    """Return three texts of other entries that are closest in length to `right`, of twelve drawn by hash.
+def _with_wrong_endings(pool: Sequence[Passage], count: int) -> Iterator[tuple[Passage, list[str]]]:
+    """Yield at most `count` passages, each with three endings of other pages, the closest in length of twelve drawn.
 
-    Similar length, because otherwise length alone would tell the right one.
+    Of similar length, because otherwise the length alone would tell the right one.
     """
-    order = sorted(texts, key=lambda other: draw(other, f"{salt}\0{entry.signature}"))
-    different: dict[str, str] = {}
-    for other in order:
-        if other != entry and plain(texts[other]) != plain(right) and len(different) < 12:
-            different.setdefault(plain(texts[other]), texts[other])
-    return sorted(different.values(), key=lambda text: (abs(len(text) - len(right)), text))[:3]
+    made = 0
+    for passage in pool:
+        others = sorted(pool, key=lambda other: draw(other, passage.context))
+        different: dict[str, str] = {}
+        for other in others:
+            if other.page != passage.page and len(different) < 12:
+                different.setdefault(plain(other.ending), other.ending)
+        different.pop(plain(passage.ending), None)
+        near = sorted(different.values(), key=lambda text: (abs(len(text) - len(passage.ending)), text))[:3]
+        if len(near) == 3 and made < count:
+            made += 1
+            yield passage, near

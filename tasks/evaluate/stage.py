@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import math
 import os
@@ -23,7 +24,7 @@ from tasks.evaluate.formats import (
     write_hellaswag,
     write_mmlu,
 )
-from tasks.evaluate.items import SUBJECT, candidates, hellaswag_items, mmlu_items, without_seen
+from tasks.evaluate.items import SUBJECT, hellaswag_items, mmlu_items, passages, without_seen
 from tasks.evaluate.report import comparison, rows_of, write_items
 from tasks.splits import SplitDocument, documents_of
 from tasks.stage import Artifact, Execution, Output, PermanentError, StageConfig, stage
@@ -42,6 +43,9 @@ class EvaluateConfig(StageConfig):
     mmlu: str = Field("", description="your own MMLU folder (dev/ and test/ csv); empty = items made of held-out pages")
     max_items: int = Field(200, ge=1, description="items of each benchmark at most, the first ones")
     mmlu_shots: int = Field(0, ge=0, le=5, description="dev items shown before each question (lm-eval's num_fewshot)")
+    chat_template: bool = Field(
+        False, description="ask the fine-tuned model's multiple choice in its chat template (as --apply_chat_template)"
+    )
     text_bytes: int = Field(
         300_000, ge=1, description="bytes of held-out text for perplexity and compression at most, in whole documents"
     )
@@ -94,9 +98,9 @@ def contract(artifact: Artifact) -> Iterator[str]:
     version=1,
     code=[
         "tasks.evaluate",
-        "tasks.pydoc_entries",
+        "tasks.prose",
         "tasks.splits",
-        "tasks.sft.pairs",
+        "model.chat",
         "model.scoring",
         "model.gpt",
         "model.layers",
@@ -126,7 +130,7 @@ def evaluate(
     rows: list[dict[str, Any]] = []
     for number, (name, artifact) in enumerate(zip(MODELS, (pretrain, sft), strict=True)):
         out.progress(number, len(MODELS) + 1, "models", f"scoring {artifact.name}")
-        with _scorer(config, artifact) as scorer:
+        with _scorer(config, artifact, chat=config.chat_template and name == "sft") as scorer:
             results["text"][name] = _text(scorer, texts, config.min_context)
             accuracies = _benchmarks(scorer, sentences, subjects, dev, config.mmlu_shots)
         results["benchmarks"][name] = {key: accuracy.summary() for key, accuracy in accuracies.items()}
@@ -168,27 +172,23 @@ def _items(
         questions, dev = read_mmlu(Path(config.mmlu))
         questions = questions[: config.max_items]
     if not (config.hellaswag and config.mmlu):
-        from tasks.pydoc_entries import entries, module_of
-
-        pages = [(page.text, module_of(page.url, page.title)) for page in test]
-        found = candidates(entry for text, module in pages if module for entry in entries(text, module))
+        found = [passage for document in test for passage in passages(document)]
         training = (document.text for document in documents_of(dedup.path, tokenize.path, {"train"}))
-        unseen, n_seen = without_seen(found, training)
-        pool = {text: found[text] for text in unseen}
-        out.count(candidates=len(found), candidates_in_training=n_seen)
+        pool, n_seen = without_seen(found, training)
+        out.count(passages=len(found), passages_in_training=n_seen)
         if not config.hellaswag:
-            sentences = hellaswag_items(pool, config.max_items)
+            sentences = hellaswag_items(pool[0::2], config.max_items)
             write_hellaswag(out.dir / "items" / "hellaswag_val.jsonl", sentences)
-        if not config.mmlu:
-            made = mmlu_items(pool, config.max_items + 5)
+        if not config.mmlu:  # made of other passages, so that the two benchmarks are two
+            made = mmlu_items(pool[1::2], config.max_items + 5)
             dev, questions = {SUBJECT: made[:5]}, made[5:]
             for split, part in (("dev", dev[SUBJECT]), ("test", questions)):
                 write_mmlu(out.dir / "items" / "mmlu" / split / f"{SUBJECT}_{split}.csv", part)
     if not sentences or not questions:
         raise PermanentError(
-            f"There are {len(sentences)} HellaSwag and {len(questions)} MMLU items to ask. Items are made of Python "
-            "documentation pages in the test split; for another corpus set evaluate.hellaswag and evaluate.mmlu to "
-            "your own files, or hold out more documents with tokenizer.split.test."
+            f"There are {len(sentences)} HellaSwag and {len(questions)} MMLU items to ask. Items are made of "
+            "pages in the test split; hold out more of them with tokenizer.split.test, or set evaluate.hellaswag and "
+            "evaluate.mmlu to your own files."
         )
     return sentences, questions, dev
 
@@ -208,10 +208,11 @@ def _limited(texts: Sequence[str], n_bytes: int) -> list[str]:
 
 
 @contextlib.contextmanager
-def _scorer(config: EvaluateConfig, artifact: Artifact) -> Iterator[Scorer]:
+def _scorer(config: EvaluateConfig, artifact: Artifact, *, chat: bool) -> Iterator[Scorer]:
     """Give a scorer for an artifact's model, with the configured threads for as long as it is used."""
     import torch
 
+    from model.chat import prompt_ids
     from model.hardware import choose_device, keep_freed_memory, usable_cores
     from model.scoring import Scorer
 
@@ -220,7 +221,8 @@ def _scorer(config: EvaluateConfig, artifact: Artifact) -> Iterator[Scorer]:
     torch.set_num_threads(config.threads or min(8, usable_cores()))
     try:
         model, words = load_trained(artifact, str(choose_device(config.device)))
-        yield Scorer(model, words.encode, words.bos, config.batch_tokens)
+        asked = functools.partial(prompt_ids, words) if chat else None
+        yield Scorer(model, words.encode, words.bos, config.batch_tokens, asked)
     finally:
         torch.set_num_threads(before)
 

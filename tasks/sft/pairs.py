@@ -1,4 +1,4 @@
-"""Instruction pairs in Alpaca's format, made of Python's documentation: what does it do, how to call it, which is it.
+"""Instruction pairs in Alpaca's format, made of the corpus: what a documented name does, and how a line goes on.
 
 Everything is drawn by hash of the entry's name, so a pair stays the same when pages come or go.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 
+from tasks.prose import cut_lines
 from tasks.pydoc_entries import Entry
 
 WHAT = (
@@ -19,12 +20,9 @@ WHAT = (
 CALL = ("How do I call `{name}`?", "What are the arguments of `{name}`?")
 WHICH = ("Which {kind} of `{module}` does this?", "Name the {kind} of `{module}` that fits this description.")
 
+FINISH = ("How does this line go on?", "Finish this line.", "Question: {text}\nAnswer:", "{text}")
+
 Pair = dict[str, str]
-
-
-def question(entry: Entry) -> str:
-    """Return the plain question about an entry, as evaluation asks it."""
-    return WHAT[0].format(name=entry.qualified)
 
 
 def pairs_of(entries: Iterable[Entry], limit: int) -> Iterator[Pair]:
@@ -44,6 +42,18 @@ def pairs_of(entries: Iterable[Entry], limit: int) -> Iterator[Pair]:
             yield from _once(asked, _pick(WHICH, entry, "form"), entry, summary, f"`{entry.qualified}`")
 
 
+def completions_of(text: str, count: int) -> Iterator[Pair]:
+    """Yield at most `count` pairs in which a cut line of a page is the question and its end the answer, by hash.
+
+    The plain forms are those in which benchmarks ask; they teach that an answer goes on where the question stopped.
+    """
+    cuts = sorted(set(cut_lines(text)), key=lambda cut: _number(f"cut\0{cut[0]}"))
+    for context, ending in cuts[:count]:
+        form = FINISH[_number(f"form\0{context}") % len(FINISH)]
+        given = "" if "{text}" in form else context
+        yield {"instruction": form.replace("{text}", context), "input": given, "output": ending}
+
+
 def worth_asking(entry: Entry) -> bool:
     """Whether an entry is a public name with a meaning of its own."""
     return not any(part.startswith("_") for part in entry.name.split("."))
@@ -61,4 +71,8 @@ def _pick(templates: tuple[str, ...], entry: Entry, salt: str) -> str:
 
 
 def _hash(entry: Entry, salt: str) -> int:
-    return int.from_bytes(hashlib.sha256(f"{salt}\0{entry.signature}".encode()).digest()[:8], "big")
+    return _number(f"{salt}\0{entry.signature}")
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")

@@ -14,7 +14,7 @@ from data_lake.ledger import Tally
 from data_lake.loader import permuted
 from model.config import Optimization, Runtime
 from tasks.sft.alpaca import alpaca_files, read_alpaca
-from tasks.sft.pairs import Pair, pairs_of
+from tasks.sft.pairs import Pair, completions_of, pairs_of
 from tasks.splits import documents_of
 from tasks.stage import Artifact, Execution, Output, PermanentError, StageConfig, stage
 from tasks.training import TRAINING_CODE, load_trained, loss_curve, model_contract, reporter, write_jsonl, write_model
@@ -29,11 +29,12 @@ class SftConfig(StageConfig):
     """Which instructions, and how the model learns them."""
 
     data: tuple[str, ...] = Field(
-        (), description="Alpaca files (json or jsonl, globs too); none = pairs made of the Python documentation crawled"
+        (), description="Alpaca files (json or jsonl, globs too); none = pairs made of the corpus"
     )
     validation: float = Field(0.05, ge=0, lt=1, description="share of the records in `data` held out, by hash")
     max_pairs: int = Field(20_000, ge=1, description="training pairs at most; which ones is decided by hash")
     answer_characters: int = Field(240, ge=20, description="longest answer made of a docstring, in whole sentences")
+    lines_per_page: int = Field(8, ge=0, description="cut lines of each page that become pairs to finish")
     training: Optimization = Field(
         Optimization(steps=300, batch_size=16, learning_rate=5e-4, weight_decay=0.0),
         description="optimizer, schedule, length and batch of the fine-tuning",
@@ -55,7 +56,15 @@ def sources(config: SftConfig) -> str | None:
 
 @stage(
     version=1,
-    code=["tasks.sft", "tasks.pydoc_entries", "tasks.splits", "model.chat", "data_lake.loader", *TRAINING_CODE],
+    code=[
+        "tasks.sft",
+        "tasks.prose",
+        "tasks.pydoc_entries",
+        "tasks.splits",
+        "model.chat",
+        "data_lake.loader",
+        *TRAINING_CODE,
+    ],
     contract=model_contract,
     sources=sources,
     gpu=True,
@@ -149,7 +158,7 @@ def _gather(
         raise PermanentError(
             "There is no instruction pair to train on. "
             + (f"Of {', '.join(config.data)} no record is usable; see the reasons in the log. " if config.data else "")
-            + "Pairs are made of Python documentation pages only; for another corpus set sft.data to Alpaca files."
+            + "The pages have no line of prose that could be one; set sft.data to Alpaca files."
         )
     if not kept["val"]:  # a handful of pairs may leave none to the hash; one is then held out so that there is a number
         kept["val"].append(kept["train"].pop() if len(kept["train"]) > 1 else kept["train"][0])
@@ -164,7 +173,7 @@ def _gather(
 
 
 def _pairs_of_documents(config: SftConfig, dedup: Artifact, tokenize: Artifact) -> Iterator[tuple[str, Pair]]:
-    """Yield (split, pair) of the documentation pages that are not held out for the evaluation."""
+    """Yield (split, pair) of the pages that are not held out for the evaluation; some pairs need Python's pages."""
     from tasks.pydoc_entries import entries, module_of
 
     for document in documents_of(dedup.path, tokenize.path, {"train", "val"}):
@@ -172,6 +181,8 @@ def _pairs_of_documents(config: SftConfig, dedup: Artifact, tokenize: Artifact) 
         if module:
             for pair in pairs_of(entries(document.text, module), config.answer_characters):
                 yield document.split, pair
+        for pair in completions_of(document.text, config.lines_per_page):
+            yield document.split, pair
 
 
 def _pairs_of_files(config: SftConfig, tally: Tally, rejected: list[dict[str, str]]) -> Iterator[tuple[str, Pair]]:

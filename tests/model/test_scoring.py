@@ -64,6 +64,11 @@ def test_a_continuation_that_begins_with_the_prefix_needs_no_other(scorer: Score
     assert special.encode_pair("", "anything") == ([PREFIX], [3, 4])
 
 
+def test_a_chat_model_is_asked_in_its_template() -> None:
+    chat = Scorer(MODEL, encode, PREFIX, chat=lambda text: [61, *encode(text), 62])
+    assert chat.encode_pair("abc ", " a") == ([61, *encode("abc "), 62], encode("a"))
+
+
 def test_scores_equal_adding_up_by_hand(scorer: Scorer) -> None:
     pairs = [
         ("abc", " def"),

@@ -58,6 +58,7 @@ class PagesConfig(StageConfig):
 
     count: int = 40
     python: bool = True
+    prose: bool = True
 
 
 @stage(version=1, code=[])
@@ -67,7 +68,11 @@ def dedup(config: PagesConfig, out: Output) -> None:
     rows = []
     for number in range(config.count):
         url = f"http://python-docs.localhost/mod{number}.html" if config.python else f"http://example.org/{number}"
-        text = page(number) if config.python else f"Page {number} tells nothing of Python. " * 30
+        text = (
+            page(number)
+            if config.python
+            else f"Page {number} tells nothing of Python{'.' if config.prose else '_' * 3} " * 30
+        )
         tally.keep(len(text.encode()))
         rows.append(
             {

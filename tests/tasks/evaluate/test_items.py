@@ -4,57 +4,65 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tasks.evaluate.items import candidates, halves, hellaswag_items, mmlu_items, without_seen
-from tasks.pydoc_entries import Entry, entries
+from tasks.evaluate.items import Passage, hellaswag_items, mmlu_items, passages, without_seen
+from tasks.splits import SplitDocument
 from tests.tasks.pydoc_corpus import page
 
 
-def pool() -> dict[str, Entry]:
-    return candidates(entry for number in range(20) for entry in entries(page(number), f"mod{number}"))
+def document(number: int) -> SplitDocument:
+    return SplitDocument(f"id{number}", f"http://h/{number}", f"page {number}", page(number), 1, "test")
+
+
+def pool() -> list[Passage]:
+    return without_seen([passage for number in range(20) for passage in passages(document(number))], [])[0]
+
+
+def test_passages_are_cut_lines_of_the_page() -> None:
+    found = passages(document(3))
+    assert found
+    text = " ".join(page(3).split())
+    for passage in found:
+        assert " ".join(f"{passage.context} {passage.ending}".split()) in text
+        assert passage.label == "page 3"
 
 
 def test_what_training_has_seen_is_dropped() -> None:
-    left, seen = without_seen(["Return the sum.", "Say  hello\nto all.", "Stay."], ["It will SAY hello to all. Yes."])
-    assert (left, seen) == (["Return the sum.", "Stay."], 1)
+    found = [Passage("p", "l", "context", ending) for ending in ("Return the sum.", "Say  hello\nto all.", "Stay.")]
+    left, seen = without_seen(found, ["It will SAY hello to all. Yes."])
+    assert {passage.ending for passage in left} == {"Return the sum.", "Stay."}
+    assert seen == 1
 
 
-def test_halves_put_together_are_the_sentence() -> None:
-    assert halves("Fill a single paragraph of text.") == ("Fill a single", "paragraph of text.")
-    begin, end = halves("Fill a paragraph of text, returning a new string.")
-    assert f"{begin} {end}" == "Fill a paragraph of text, returning a new string."
-
-
-def test_items_ask_what_the_page_says() -> None:
+def test_wrong_endings_are_of_other_pages_and_differ() -> None:
     found = pool()
-    questions, sentences = mmlu_items(found, 40), hellaswag_items(found, 40)
-    assert len(questions) == len(sentences) == 40
-    for question in questions:
-        right = question.choices[question.answer]
-        assert found[right].qualified in question.question
-        assert len(set(question.choices)) == 4
-        assert all(choice in found for choice in question.choices)
-    for sentence in sentences:
-        begin = sentence.ctx_a.split("\n", 1)[1]
-        whole = f"{begin} {sentence.endings[sentence.label]}"
-        assert sentence.source_id == f"pydoc~{found[whole].qualified}"
-        assert len(set(sentence.endings)) == 4
+    pages = {passage.ending: passage.page for passage in found}
+    items = hellaswag_items(found, 30)
+    assert len(items) == 30
+    for item in items:
+        assert len(set(item.endings)) == 4
+        right = item.endings[item.label]
+        assert pages[right] == item.source_id
+        assert all(pages[ending] != item.source_id for ending in item.endings if ending != right)
+
+
+def test_wrong_choices_are_other_orders_of_the_right_words() -> None:
+    items = mmlu_items(pool(), 30)
+    assert len(items) == 30
+    endings = {passage.context: passage.ending for passage in pool()}
+    for item in items:
+        assert len(set(item.choices)) == 4
+        assert item.choices[item.answer] == endings[item.question]
+        assert len({tuple(sorted(choice.split())) for choice in item.choices}) == 1
+        assert len({choice.split()[-1] for choice in item.choices}) == 1
+
+
+def test_too_few_words_make_no_item() -> None:
+    assert mmlu_items([Passage("p", "l", "Say", "hello everybody.")], 5) == []
 
 
 def test_places_are_spread_and_fixed() -> None:
-    questions = mmlu_items(pool(), 80)
-    counts = Counter(question.answer for question in questions)
+    items = mmlu_items(pool(), 60)
+    counts = Counter(item.answer for item in items)
     assert set(counts) == {0, 1, 2, 3}
-    assert max(counts.values()) < 40
-    assert questions == mmlu_items(pool(), 80)
-
-
-def test_special_and_trivial_entries_are_no_candidates() -> None:
-    found = candidates(
-        [
-            Entry("m", "C.__init__", "", "method", ("Initialize self, as everything has to be.",)),
-            Entry("m", "_private", "", "function", ("Something that nobody should ever call.",)),
-            Entry("m", "short", "", "function", ("Too short.",)),
-            Entry("m", "telling", "", "function", ("Says telling in its own answer, which tells.",)),
-        ]
-    )
-    assert found == {}
+    assert max(counts.values()) < 30
+    assert items == mmlu_items(pool(), 60)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.pydoc_entries import Entry, entries
-from tasks.sft.pairs import pairs_of, question
+from tasks.sft.pairs import completions_of, pairs_of
 from tests.tasks.pydoc_corpus import page
 
 
@@ -30,4 +30,12 @@ def test_long_docstrings_are_cut_at_a_sentence_and_short_ones_left_out() -> None
     short = Entry("m", "g", "x", "function", ("Go.",))
     outputs = [pair["output"] for pair in pairs_of([long, short], 60) if not pair["output"].startswith("`")]
     assert outputs == ["One thing is done here. One thing is done here."]
-    assert question(short) == "What does `m.g` do?"
+
+
+def test_lines_to_finish() -> None:
+    pairs = list(completions_of(page(3), 5))
+    assert len(pairs) == 5
+    text = " ".join(page(3).split())
+    assert all(pair["output"] in text for pair in pairs)
+    assert pairs == list(completions_of(page(3), 5))
+    assert list(completions_of("No prose here.", 5)) == []

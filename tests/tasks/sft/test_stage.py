@@ -85,8 +85,8 @@ def test_an_edited_file_is_another_training(tmp_path: Path) -> None:
     assert sft.sources(SftConfig()) is None
 
 
-def test_a_corpus_without_python_pages_asks_for_data(models: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
-    _, other = build_corpus(tmp_path / "lake", PagesConfig(count=12, python=False))
+def test_a_corpus_without_prose_asks_for_data(models: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
+    _, other = build_corpus(tmp_path / "lake", PagesConfig(count=12, python=False, prose=False))
     mixed = {**given(models), "dedup": other["dedup"], "tokenize": other["tokenize"]}
     with pytest.raises(PermanentError, match=r"no instruction pair to train on.*set sft.data"):
         sft(SftConfig(**SFT), local_output(tmp_path / "out"), **mixed)

@@ -1,0 +1,53 @@
+"""Lines of prose, cut between two words: asked of held-out pages in evaluation, taught on others in fine-tuning."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+BEFORE = 200
+"""Characters before the cut, at most and by whole lines: what a line is about, in 60 tokens of a model's context."""
+SHORTEST, LONGEST = 20, 60
+"""Characters of an ending: longer ones would measure how usual a text is more than whether it fits."""
+
+_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*[,.;:!?]?")
+
+
+def cut_lines(text: str) -> Iterator[tuple[str, str]]:
+    """Yield (what comes before, how the line ends) for every line of prose of a text."""
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    for number, line in enumerate(lines):
+        cut = cut_line(line)
+        if cut:
+            begin, ending = cut
+            yield "\n".join([*_before(lines, number, BEFORE - len(begin)), begin]), ending
+
+
+def cut_line(line: str) -> tuple[str, str] | None:
+    """Cut a line of prose near its middle: (beginning, ending); None for a line that is code, a table or too short.
+
+    Where the rest of the line is longer than LONGEST, the ending is as many whole words as fit. Prose is a line of
+    which three words in four are made of letters.
+    """
+    words = line.split()
+    if len(words) < 6 or 4 * sum(bool(_WORD.fullmatch(word)) for word in words) < 3 * len(words):
+        return None
+    place = len(words) // 2
+    ending = ""
+    for word in words[place:]:
+        if len(ending) + 1 + len(word) > LONGEST:
+            break
+        ending = f"{ending} {word}".strip()
+    if len(ending) < SHORTEST:
+        return None
+    indent = line[: len(line) - len(line.lstrip())]
+    return indent + " ".join(words[:place]), ending
+
+
+def _before(lines: Sequence[str], number: int, room: int) -> Sequence[str]:
+    """Return the lines before line `number` that fit into `room` characters."""
+    start = number
+    while start and len(lines[start - 1]) < room:
+        room -= len(lines[start - 1]) + 1
+        start -= 1
+    return lines[start:number]
