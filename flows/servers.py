@@ -6,6 +6,7 @@ lock that the kernel releases when its process dies, not by a file or a process 
 """
 
 import contextlib
+import errno
 import logging
 import os
 import socket
@@ -146,23 +147,36 @@ def is_up(url: str, timeout: float = 2.0) -> bool:
         return False
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket on `port`, or on a free port when another program has that one. Port 0 means a free one."""
+def listen(host: str, port: int, patience: float = 0.0) -> socket.socket:
+    """A listening socket on `port`, or on a free port when another program has that one. Port 0 means a free one.
+
+    With `patience`, `port` is waited for for so many seconds. Raises ServerError when the host cannot be listened on.
+    """
+    give_up = time.monotonic() + patience
+    while True:
+        try:
+            return _bound(host, port)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE and time.monotonic() < give_up:
+                time.sleep(_POLL_SECONDS)
+            elif port != 0 and error.errno in (errno.EADDRINUSE, errno.EACCES):
+                port = 0
+            else:
+                raise ServerError(f"Cannot listen on {host} port {port}: {error.strerror or error}.") from error
+
+
+def _bound(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for candidate in dict.fromkeys((port, 0)):
-        listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
         # So that a server may follow its predecessor on the same port at once.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, candidate))
-            listener.listen(256)
-        except OSError as error:
-            listener.close()
-            if candidate == 0:
-                raise ServerError(f"Cannot listen on {host} port {port}: {error.strerror or error}.") from error
-        else:
-            return listener
-    raise AssertionError("one of the two candidates was bound or raised")
+        listener.bind((host, port))
+        listener.listen(256)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
 
 
 def url_of(listener: socket.socket) -> str:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Literal
 
 from data_lake.home import Home
@@ -61,43 +62,52 @@ def up(
     with locked(home.run / "start.lock", timeout=START_SECONDS):
         lock = try_lock(home.run / "up.lock")
         if lock is not None:
+            was_killed = (home.run / "up.json").exists()  # its servers end within a second or two, and free the ports
             (home.run / "up.json").unlink(missing_ok=True)
     if lock is None:
         _tell_about_the_other(home, echo)
         return 0
     try:
         with _stop_signals() as stopping:
-            return _run(home, recipe, serve, host, (prefect_port, mlflow_port), stopping, echo)
+            ports = _Ports(host, prefect_port, mlflow_port, patience=10.0 if was_killed else 0.0)
+            return _run(home, recipe, serve, ports, stopping, echo)
     finally:
         (home.run / "up.json").unlink(missing_ok=True)
         os.close(lock)
 
 
-def _run(
-    home: Home, recipe: str, serve: list[str], host: str, ports: tuple[int, int], stopping: threading.Event, echo: Echo
-) -> int:
+@dataclass(frozen=True)
+class _Ports:
+    """Where the servers listen, and for how many seconds to wait for a port that is taken."""
+
+    host: str
+    prefect: int
+    mlflow: int
+    patience: float
+
+
+def _run(home: Home, recipe: str, serve: list[str], ports: _Ports, stopping: threading.Event, echo: Echo) -> int:
     began = time.monotonic()
-    if host not in LOOPBACK:
-        echo(f"Anybody who can reach {host} can start runs here: neither server asks for a password.")
+    if ports.host not in LOOPBACK:
+        echo(f"Anybody who can reach {ports.host} can start runs here: neither server asks for a password.")
     services: list[Service] = []
     api_url, tracking_uri = os.environ.get("PREFECT_API_URL"), os.environ.get("MLFLOW_TRACKING_URI")
     prefect_url = mlflow_url = None
     own_prefect = not api_url
     if not api_url:
-        prefect_url, service = _server("prefect", home, host, ports[0], echo)
+        prefect_url, service = _server("prefect", home, ports, echo)
         api_url = f"{prefect_url}/api"
         services.append(service)
     if not tracking_uri:
-        mlflow_url, service = _server("mlflow", home, host, ports[1], echo)
+        mlflow_url, service = _server("mlflow", home, ports, echo)
         tracking_uri = mlflow_url
         services.append(service)
     environment = client_environment(home, api_url, tracking_uri)
     runner = _runner(home, serve, environment)
-    correct = _Corrections(home, api_url, own_server=own_prefect)
+    correct = _Corrections(home, api_url, environment, own_server=own_prefect)
     try:
         for service in [*services, runner]:
             service.launch()
-        correct.prepare(environment)  # imports Prefect while the others start
         _wait_until_all_work([*services, runner], stopping)
         if stopping.is_set():
             return 0
@@ -121,16 +131,10 @@ def _run(
 class _Corrections:
     """Tells Prefect about runs whose processes are gone. It never holds up the supervision, which heals the server."""
 
-    def __init__(self, home: Home, api_url: str, *, own_server: bool) -> None:
+    def __init__(self, home: Home, api_url: str, environment: dict[str, str], *, own_server: bool) -> None:
         self._home, self._health, self._own_server = home, f"{api_url}/health", own_server
-
-    def prepare(self, environment: dict[str, str]) -> None:
-        """Imports Prefect. A server that is being started again would otherwise be waited for, for minutes."""
-        impatience = {"PREFECT_API_REQUEST_TIMEOUT": "10", "PREFECT_CLIENT_MAX_RETRIES": "0"}
-        os.environ.update(environment | impatience)
-        from prefect.client.orchestration import get_client
-
-        self._client = get_client
+        # By default Prefect's client waits for minutes for a server that is being started again.
+        self._environment = environment | {"PREFECT_API_REQUEST_TIMEOUT": "10", "PREFECT_CLIENT_MAX_RETRIES": "0"}
 
     def every(self, seconds: float, stopping: threading.Event) -> None:
         """Corrects what there is to correct, until `stopping` is set."""
@@ -142,14 +146,18 @@ class _Corrections:
         """Corrects once. A server that does not answer is told nothing; the next round, or the next `up`, tells it."""
         if not is_up(self._health):
             return
-        with contextlib.suppress(Exception), self._client(sync_client=True) as client:
+        os.environ.update(self._environment)
+        from prefect.client.orchestration import get_client  # only now: it would compete with what is starting
+
+        with contextlib.suppress(Exception), get_client(sync_client=True) as client:
             if self._own_server:  # on a shared one, limits are its owners' matter
                 ensure_slots(client, "gpu")
             reconcile(client, self._home, own_server=self._own_server, why=why)
 
 
-def _server(kind: Literal["prefect", "mlflow"], home: Home, host: str, port: int, echo: Echo) -> tuple[str, Service]:
-    listener = listen(host, port)
+def _server(kind: Literal["prefect", "mlflow"], home: Home, ports: _Ports, echo: Echo) -> tuple[str, Service]:
+    port = ports.prefect if kind == "prefect" else ports.mlflow
+    listener = listen(ports.host, port, ports.patience)
     url = url_of(listener)
     if port not in (0, listener.getsockname()[1]):
         echo(f"Port {port} is taken by another program; {kind} gets {listener.getsockname()[1]}.")

@@ -86,6 +86,19 @@ def test_what_dies_is_started_again_at_the_same_address(initialised: Home, tmp_p
         up.stop()
 
 
+def test_after_a_kill_the_addresses_are_the_same(initialised: Home, tmp_path: Path) -> None:
+    up = Up.start(copy_of(initialised, tmp_path / "home"))
+    before = up_state(up.home)
+    assert before is not None
+    up.process.kill()
+    up.process.wait()
+    port = before["prefect_url"].rpartition(":")[2]
+    code = f"from flows.up import up; up('other', prefect_port={port}, mlflow_port=0, serve=['false'])"
+    environment = os.environ | {"TEXTMILL_HOME": str(up.home.root)}
+    again = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert "is taken" not in again.stdout
+
+
 def asked(up: Up) -> str | None:
     try:
         return up.trigger("waiting/rerun", seconds=0)
