@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
 MAX_RUNS = 5000
 MIN_PREFIX = 4
-STDERR = "_stderr"
+# `acc_stderr` belongs to `acc`, and `acc_stderr_pretrain` to `acc_pretrain`.
+STDERR = re.compile(r"_stderr(?=_|$)")
 # Two standard errors of a difference: 95 % under the normal approximation.
 Z = 1.96
 
@@ -82,7 +84,7 @@ class Comparison:
 
 def compare(before: PipelineRecord, after: PipelineRecord) -> Comparison:
     """Return what differs between two runs, and all metrics, whether they differ or not."""
-    names = [name for name in {**before.metrics, **after.metrics} if not name.endswith(STDERR)]
+    names = [name for name in {**before.metrics, **after.metrics} if not STDERR.search(name)]
     return Comparison(
         before,
         after,
@@ -107,7 +109,7 @@ def _metric_change(name: str, before: Mapping[str, float], after: Mapping[str, f
     if old is None or new is None:
         return MetricChange(name, old, new, None, None, None)
     difference = new - old
-    errors = [run[name + STDERR] for run in (before, after) if name + STDERR in run]
+    errors = [value for run in (before, after) for key, value in run.items() if key != name == STDERR.sub("", key)]
     if len(errors) < 2:
         return MetricChange(name, old, new, difference, None, None)
     stderr = math.hypot(*errors)

@@ -89,6 +89,9 @@ def test_a_difference_is_called_one_only_beyond_the_noise() -> None:
     assert by_name["loss"] == MetricChange("loss", 2.0, 2.0, 0.0, None, None)
     assert by_name["gone"] == MetricChange("gone", 1.0, None, None, None, None)
     assert compare(before, far).metrics[0].verdict == "different"
+    earlier = record(metrics={"acc_base": 0.30, "acc_stderr_base": 0.03})
+    (change,) = compare(earlier, earlier).metrics
+    assert (change.name, change.verdict) == ("acc_base", "not distinguishable")
 
 
 @pytest.mark.slow
