@@ -123,9 +123,8 @@ def _metric_change(name: str, before: Mapping[str, float], after: Mapping[str, f
 def pipeline_runs(home: Home) -> list[PipelineRecord]:
     """All pipeline runs that MLflow knows, newest first. Raises CompareError where it cannot be asked."""
     from tasks.mlflow_client import Sender
-    from tasks.tracking import PIPELINE_EXPERIMENT, quiet
+    from tasks.tracking import PIPELINE_EXPERIMENT
 
-    quiet()
     sender = Sender(home)
     if sender.uri == home.mlflow_uri and not home.mlflow_db.exists():
         return []  # asking would make the database

@@ -32,7 +32,13 @@ class Report:
     """Collects what became of each stage and shows it wherever people look."""
 
     def __init__(
-        self, home: Home, recipe: Recipe, tracker: Tracker, flow_run_id: str, flow_run_url: str | None
+        self,
+        home: Home,
+        recipe: Recipe,
+        tracker: Tracker,
+        flow_run_id: str,
+        flow_run_url: str | None,
+        until: str | None = None,
     ) -> None:
         self.home = home
         self.recipe = recipe
@@ -43,7 +49,7 @@ class Report:
         self._started = time.monotonic()
         self._run = tracker.start_run(
             PIPELINE_EXPERIMENT,
-            recipe.name or "pipeline",
+            (recipe.name or "pipeline") + (f" until {until}" if until else ""),
             {"textmill.recipe": recipe.name, **self.tags()},
             {name: value for stage, c in recipe.configs().items() for name, value in _parameters(stage, c).items()},
         )
@@ -128,11 +134,22 @@ class Report:
         return f"[{experiment_of(stage)}]({self._tracker.uri}/#/experiments/search/runs/{run_id})"
 
 
+# What a stage's line shows of its metrics; its counts say enough for the others.
+HEADLINES = {
+    "pretrain": ("validation_bits_per_byte",),
+    "sft": ("validation_bits_per_byte",),
+    "evaluate": ("bits_per_byte", "xz_bits_per_byte", "hellaswag_acc_norm", "mmlu_acc"),
+}
+
+
 def headline(artifact: Artifact) -> str:
     """The numbers of an artifact that fit in a line."""
-    counts = [f"{number:,} {name.replace('_', ' ')}" for name, number in list(artifact.counts.items())[:4]]
-    metrics = [f"{name} {value:.4g}" for name, value in list(artifact.metrics.items())[:3] if value is not None]
-    return ", ".join(counts + metrics) or f"{artifact.manifest.total_bytes:,} bytes"
+    chosen = HEADLINES.get(artifact.stage, ())
+    known = {name: value for name in chosen if (value := artifact.metrics.get(name)) is not None}
+    counts = list(artifact.counts.items())[: 4 - min(2, len(known))]
+    shown = [f"{number:,} {name.replace('_', ' ')}" for name, number in counts]
+    shown += [f"{name.replace('_', ' ')} {value:.3f}" for name, value in known.items()]
+    return ", ".join(shown) or f"{artifact.manifest.total_bytes:,} bytes"
 
 
 def comparisons(lines: dict[str, Line]) -> str | None:

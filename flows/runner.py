@@ -21,7 +21,7 @@ from data_lake.fingerprint import sha256_of
 from data_lake.home import Home, explain
 from data_lake.store import Artifact, Lake
 from flows.graph import STAGES, scope, targets
-from flows.plan import may_be_deferred
+from flows.plan import differences, may_be_deferred
 from flows.recipe import Recipe
 from flows.reconcile import hold_flow_lock
 from flows.report import Report
@@ -81,7 +81,7 @@ class PipelineRun:
         self.home.ensure()
         self._stack.enter_context(hold_flow_lock(self.home, str(flow_run.id)))
         self.tracker = Tracker(self.home)
-        self.report = Report(self.home, self.recipe, self.tracker, str(flow_run.id), flow_run.ui_url)
+        self.report = Report(self.home, self.recipe, self.tracker, str(flow_run.id), flow_run.ui_url, self.until)
         return self
 
     def __exit__(
@@ -177,7 +177,7 @@ class PipelineRun:
     def _task_of(
         self, handle: Handle, config: Any, upstreams: dict[str, Artifact], results: list[BuildResult]
     ) -> Task[..., Any]:
-        stage = handle.stage
+        stage, hit = handle.stage, self._is_hit(handle)
 
         def body(config: dict[str, Any]) -> State[Any]:
             typed = getattr(self.recipe, stage.name)
@@ -188,6 +188,7 @@ class PipelineRun:
                 model_name=self.recipe.name or "textmill",
                 terminal=self.report.on_terminal,
             )
+            contents = {u.stage.name: u.content for u in handle.upstream}
             first_attempt = (task_run.run_count or 1) == 1 and (flow_run.run_count or 1) == 1
             result = stage.build(
                 self.lake,
@@ -196,7 +197,8 @@ class PipelineRun:
                 force=stage.name in self.force and not self._made_by_this_run(handle),
                 attempt=1 if first_attempt else 2,
                 watch=watch,
-                contents={u.stage.name: u.content for u in handle.upstream},
+                contents=contents,
+                why=None if hit else "; ".join(differences(stage, stage.payload(typed, contents), self.lake)),
             )
             results.append(result)
             get_run_logger().info(f"{result.artifact.name}: {result.status} ({result.reason})")
@@ -213,7 +215,7 @@ class PipelineRun:
             retry_condition_fn=is_retryable,
             cache_policy=NO_CACHE,
             persist_result=False,
-            tags=["gpu"] if stage.gpu and handle.artifact is None and not self._is_hit(handle) else [],
+            tags=["gpu"] if stage.gpu and not hit else [],
         )(body)
 
     def _is_hit(self, handle: Handle) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,8 +33,10 @@ class Sender:
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
         from mlflow import MlflowClient
 
+        quiet()
         return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
     def start(self, entry: Mapping[str, Any], run_id: str | None) -> str:
@@ -161,6 +164,12 @@ _MISSING = object()
 def tracking_uri(home: Home) -> str:
     """MLFLOW_TRACKING_URI if set, else the home's own database."""
     return os.environ.get("MLFLOW_TRACKING_URI") or home.mlflow_uri
+
+
+def quiet() -> None:
+    """Keep MLflow's tips and migrations out of the terminal. Call it after its import, which sets its levels."""
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _text(value: Any) -> str:

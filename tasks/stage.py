@@ -131,12 +131,14 @@ class Stage:
         attempt: int = 1,
         watch: Watch | None = None,
         contents: Mapping[str, str] | None = None,
+        why: str | None = None,
     ) -> BuildResult:
         """Return the stage's artifact: the one in the lake if it is good, else a newly built and committed one.
 
         One builder per key. What an earlier attempt at the key left in staging is there again, except before the
         first attempt of a forced build, which must not reuse what it was asked to redo. `contents` names the content
-        of upstream artifacts where a hit is expected that needs none of them.
+        of upstream artifacts where a hit is expected that needs none of them; `why` is a better reason than "it is not
+        in the lake", if the caller knows one (which field changed).
         """
         watch = watch or Watch()
         started = time.perf_counter()
@@ -148,6 +150,8 @@ class Stage:
         ):
             found = self.find(lake, key)
             reason, previous = self._why_build(config, found, force)
+            if isinstance(found, Miss) and found.kind == "missing":
+                reason = why or reason
             if reason is None:
                 assert isinstance(found, Artifact)
                 return BuildResult(found, "cached", "in the lake", time.perf_counter() - started)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -250,14 +249,6 @@ def set_champion(home: Home, artifact: Artifact) -> str:
 def flush_spool(home: Home) -> str | None:
     """Send what earlier processes could not; a sentence if it still cannot be sent."""
     return Tracker(home).close()
-
-
-def quiet() -> None:
-    """Keep MLflow's chatter (migrations, tips, telemetry) out of the terminal."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _earlier_journal(note: Path) -> str | None:

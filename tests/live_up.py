@@ -54,6 +54,18 @@ def copy_of(home: Home, root: Path) -> Home:
     return copy
 
 
+class PatientClient(httpx.Client):
+    """Repeats what a busy server on SQLite answers with 503, as Prefect's own client does."""
+
+    def request(self, *arguments: Any, **named: Any) -> httpx.Response:
+        for _ in range(20):
+            answer = super().request(*arguments, **named)
+            if answer.status_code != 503:
+                break
+            time.sleep(0.25)
+        return answer
+
+
 @dataclass
 class Up:
     """A running `textmill up` and what its API says."""
@@ -78,7 +90,7 @@ class Up:
         log.close()
         state = eventually(lambda: process.poll() is not None or up_state(home), 120, "`up` is ready")
         assert process.poll() is None, (home.logs / "up.log").read_text()
-        api = httpx.Client(base_url=f"{state['prefect_url']}/api/", timeout=30)
+        api = PatientClient(base_url=f"{state['prefect_url']}/api/", timeout=30)
         return cls(home, process, api)
 
     def stop(self) -> str:

@@ -153,9 +153,8 @@ def champion(
     ],
 ) -> None:
     """Point the alias `champion` of MLflow's model registry at a model."""
-    from tasks.tracking import quiet, set_champion
+    from tasks.tracking import set_champion
 
-    quiet()
     artifact = _model_of(wanted)
     try:
         named = set_champion(Home.from_env(), artifact)

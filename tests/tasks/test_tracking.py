@@ -21,7 +21,7 @@ from data_lake.home import Home
 from data_lake.store import Lake
 from flows.servers import init_mlflow, is_up
 from tasks.journal import unsent
-from tasks.tracking import StageReporter, Tracker, TrackingWatch, flush_spool, mlflow_run_id, quiet, set_champion
+from tasks.tracking import StageReporter, Tracker, TrackingWatch, flush_spool, mlflow_run_id, set_champion
 from tests.toy import NumbersConfig, TotalConfig, numbers, squares, total
 
 
@@ -35,7 +35,6 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def textmill(home: Path, database: Path) -> Home:
-    quiet()
     made = Home.from_env().ensure()
     shutil.copy(database, made.mlflow_db)
     return made
