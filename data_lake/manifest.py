@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
+import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -62,17 +64,34 @@ class ManifestError(Exception):
     """A manifest that cannot be read; the message says what is wrong with it."""
 
 
+def sealed(manifest: Manifest) -> str:
+    """The text of `manifest.json`: the manifest and a sha256 over all the rest of it, so that a flipped byte shows."""
+    raw = json.loads(manifest.model_dump_json())
+    return json.dumps({**raw, "sha256": _seal(raw)}, indent=1, ensure_ascii=False)
+
+
 def read_manifest(folder: Path) -> Manifest:
     """Read and validate `folder/manifest.json`.
 
-    Raises FileNotFoundError when there is none, ManifestError when it is not a whole manifest.
+    Raises FileNotFoundError when there is none, ManifestError when it is not a whole manifest, every byte of it.
     """
     path = folder / MANIFEST_NAME
     if path.stat().st_size > MAX_MANIFEST_BYTES:
         raise ManifestError(f"{path} is larger than {MAX_MANIFEST_BYTES} bytes, which no manifest is.")
     try:
-        return Manifest.model_validate_json(path.read_bytes())
+        raw = json.loads(path.read_bytes())
+        seal = raw.pop("sha256")
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
+        raise ManifestError("its manifest.json cannot be read: it is no whole manifest") from error
+    if seal != _seal(raw):
+        raise ManifestError("its manifest.json changed since it was committed")
+    try:
+        return Manifest.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the whole file"
-        raise ManifestError(f"the manifest cannot be read: {field}: {first['msg']}") from error
+        raise ManifestError(f"its manifest.json cannot be read: {field}: {first['msg']}") from error
+
+
+def _seal(raw: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(raw, sort_keys=True).encode()).hexdigest()

@@ -15,7 +15,7 @@ from typing import Literal
 
 from data_lake.fingerprint import file_sha256, sha256_of
 from data_lake.locks import locked
-from data_lake.manifest import MANIFEST_NAME, FileEntry, Manifest, ManifestError, read_manifest
+from data_lake.manifest import MANIFEST_NAME, FileEntry, Manifest, ManifestError, read_manifest, sealed
 
 KEY_LENGTH = 16
 WORK = "_work"
@@ -206,7 +206,7 @@ class Lake:
             name = path.relative_to(folder).as_posix()
             files[name] = FileEntry(size=path.stat().st_size, sha256=file_sha256(path))
         manifest = describe(files)
-        write_atomically(folder / MANIFEST_NAME, manifest.model_dump_json(indent=1), durable=True)
+        write_atomically(folder / MANIFEST_NAME, sealed(manifest), durable=True)
         # The work folder goes aside before the rename and away after it: a kill in between loses no checkpoint.
         aside = _aside(folder)
         shutil.rmtree(aside, ignore_errors=True)

@@ -54,7 +54,7 @@ def test_early_cut_off_a_rebuild_with_equal_output_rebuilds_nothing_after_it(lak
     assert squares.build(lake, SquaresConfig(), {"numbers": other}).status == "cached"
 
 
-@pytest.mark.parametrize("damage", ["flip", "truncate", "delete", "manifest", "no manifest", "payload"])
+@pytest.mark.parametrize("damage", ["flip", "truncate", "delete", "manifest", "no manifest", "payload", "counts"])
 def test_damage_is_found_at_the_next_use_rebuilt_and_named(lake: Lake, damage: str) -> None:
     artifact = numbers.build(lake, NumbersConfig(), {}).artifact
     path = artifact.path / "numbers.json"
@@ -73,6 +73,8 @@ def test_damage_is_found_at_the_next_use_rebuilt_and_named(lake: Lake, damage: s
         manifest.write_bytes(manifest.read_bytes()[:100])
     elif damage == "no manifest":
         manifest.unlink()
+    elif damage == "counts":
+        manifest.write_text(manifest.read_text().replace('"numbers": 5', '"numbers": 7'))
     else:
         manifest.write_text(manifest.read_text().replace('"count": 5', '"count": 6').replace('"count":5', '"count":6'))
     miss = numbers.find(lake, artifact.key)
