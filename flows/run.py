@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import shutil
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -10,6 +12,9 @@ from dataclasses import dataclass
 from data_lake.home import Home, HomeError, explain
 from flows.recipe import Recipe
 from flows.servers import Connection, ServerError, connect
+
+# A database needs some pages for one more row; below this, writes fail though a small file would still fit.
+ALMOST_NOTHING_BYTES = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -54,11 +59,24 @@ def _run(which: str, recipe: Recipe, **arguments: object) -> RunResult:
     except OSError as error:
         return _result(connection, explain(error, home.root))
     except Exception as error:  # the flow has said all it knows in its log; the command says the sentence
-        return _result(connection, str(error) or type(error).__name__)
+        return _result(connection, _disk_fault(home) or str(error) or type(error).__name__)
     finally:
         if connection is not None:
             connection.close()
     return _result(connection, None)
+
+
+def _disk_fault(home: Home) -> str | None:
+    """The sentence for a disk that is full or read-only, which Prefect's server only calls an internal error."""
+    try:
+        home.ensure()
+        if shutil.disk_usage(home.root).free < ALMOST_NOTHING_BYTES:
+            return explain(OSError(errno.ENOSPC, "full"), home.root)
+    except HomeError as error:
+        return str(error.args[-1])
+    except OSError as error:
+        return explain(error, home.root)
+    return None
 
 
 def _mark_dead_runs(connection: Connection) -> None:

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from data_lake.home import Home
 from tests.e2e.program import TINY, newest, plan, start, statuses, textmill
+from tests.live_up import eventually, stopped
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 SEED = 20
@@ -106,28 +108,38 @@ def mounted(folder: Path, size: str) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        for _ in range(20):
-            if subprocess.run(["umount", str(folder)], check=False).returncode == 0:
+        for _ in range(40):  # the embedded server ends some seconds after its last client
+            if subprocess.run(["umount", str(folder)], check=False, capture_output=True).returncode == 0:
                 break
-            time.sleep(1)
+            time.sleep(0.5)
 
 
-def test_a_full_disk_is_a_sentence_and_the_run_resumes(tmp_path: Path) -> None:
-    with mounted(tmp_path / "small", "14m") as home:
-        result = textmill(home, "run", str(TINY), "--until", "crawl", code=1)
+@pytest.mark.parametrize("left_kilobytes", [0, 200, 800])
+def test_a_full_disk_is_a_sentence_and_the_run_resumes(tmp_path: Path, left_kilobytes: int) -> None:
+    """The disk fills up before the run, under the server, and in the middle of a stage."""
+    with mounted(tmp_path / "small", "100m") as home:
+        textmill(home, "run", str(TINY), "--until", "crawl")
+        eventually(lambda: stopped(Home(home)), 60, "the embedded server has ended and freed its journal")
+        ballast = home / "ballast"
+        ballast.write_bytes(bytes(shutil.disk_usage(home).free - 1024 * left_kilobytes))
+        result = textmill(home, "run", str(TINY), "--until", "tokenize", code=1)
         assert "is full" in result.stderr
-        subprocess.run(["mount", "-o", "remount,size=400m", str(home)], check=True)
-        textmill(home, "run", str(TINY), "--until", "dedup")
-        time.sleep(8)  # the embedded server ends when its last client is gone
+        ballast.unlink()
+        result = textmill(home, "run", str(TINY), "--until", "tokenize")
+        assert "crawl      cached" in result.stderr
 
 
 def test_a_read_only_lake_is_a_sentence_and_the_run_resumes(tmp_path: Path) -> None:
     with mounted(tmp_path / "disk", "400m") as home:
         textmill(home, "run", str(TINY), "--until", "clean")
-        time.sleep(8)
-        subprocess.run(["mount", "-o", "remount,ro", str(home)], check=True)
+        for _ in range(40):
+            if (
+                subprocess.run(["mount", "-o", "remount,ro", str(home)], check=False, capture_output=True).returncode
+                == 0
+            ):
+                break
+            time.sleep(0.5)
         result = textmill(home, "run", str(TINY), "--until", "dedup", code=1)
         assert "read-only" in result.stderr
         subprocess.run(["mount", "-o", "remount,rw", str(home)], check=True)
         textmill(home, "run", str(TINY), "--until", "dedup")
-        time.sleep(8)
