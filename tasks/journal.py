@@ -87,7 +87,9 @@ class Drainer:
                     drain(self.spool, folder, self._sender)
                 self.problem = None
             except Exception as error:
-                self.problem = f"{type(error).__name__}: {error}"
+                self.problem = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason'}"[
+                    :200
+                ]
                 if finishing:
                     return
             if finishing:

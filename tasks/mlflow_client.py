@@ -167,9 +167,12 @@ def tracking_uri(home: Home) -> str:
 
 
 def quiet() -> None:
-    """Keep MLflow's tips and migrations out of the terminal. Call it after its import, which sets its levels."""
+    """Keep MLflow's tips and tracebacks out of the terminal: the journal tries again, and a run says what is left.
+
+    Call it after its import, which sets its levels.
+    """
     for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _text(value: Any) -> str:
