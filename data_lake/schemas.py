@@ -57,7 +57,13 @@ DOCUMENTS = pa.schema(
         _required("source", pa.string()),
         pa.field("fetched_at", TIMESTAMP),
         pa.field("title", pa.string()),
-        pa.field("language", pa.string()),
+        pa.field("language", pa.string()),  # ISO 639-1 where there is one, else 639-3; null = not identified
+        pa.field("language_score", pa.float64()),  # the identifier's confidence, 0 to 1
+        pa.field("author", pa.string()),
+        pa.field("date", pa.string()),  # when the page says it was published: ISO 8601, as precise as it says
+        pa.field("licence", pa.string()),  # the link that the page marks as its licence
+        pa.field("canonical_url", pa.string()),  # the page's own word for its URL; `url` is where it was fetched
+        pa.field("quality", pa.float64()),  # probability that a trained quality classifier gives; null = none asked
         _required("text", pa.large_string()),
         _required("n_bytes", pa.int64()),  # len(text) in UTF-8
     ]
