@@ -68,14 +68,16 @@ def reconcile(client: "SyncPrefectClient", home: Home, *, own_server: bool, why:
     for run in _pages(lambda offset: client.read_flow_runs(flow_run_filter=flow_run_filter, offset=offset)):
         path = _lock_path(home, run.id)
         if not _is_dead(run, path, own_server):
+            if run.run_count > 1:  # a retry; its killed predecessor's tasks would hold their slots, the GPU's too
+                _end_task_runs(client, {"id": {"any_": [run.id]}}, "an earlier attempt was killed", run.run_count)
             continue
         client.set_flow_run_state(run.id, Crashed(message=f"{_sentence(why)} Retry resumes it."), force=True)
         _end_task_runs(client, {"id": {"any_": [run.id]}}, why)
         path.unlink(missing_ok=True)
         crashed += 1
     if own_server:
-        # The runner reports a killed flow run by itself, but never its task runs.
-        ended = {"type": {"any_": [StateType.CRASHED, StateType.FAILED, StateType.CANCELLED]}}
+        # The runner reports a killed flow run by itself, but never its task runs; after a retry it even completes.
+        ended = {"type": {"any_": [StateType.CRASHED, StateType.FAILED, StateType.CANCELLED, StateType.COMPLETED]}}
         before = {"before_": datetime.now(UTC) - _TASK_DELAY}
         _end_task_runs(client, {"state": ended, "end_time": before}, "its flow run ended without it")
     return crashed
@@ -154,8 +156,10 @@ def _is_dead(run: "FlowRun", path: Path, own_server: bool) -> bool:
     return True
 
 
-def _end_task_runs(client: "SyncPrefectClient", flow_runs: dict[str, Any], why: str) -> None:
-    """Sets the unfinished task runs of the flow runs that match to Crashed."""
+def _end_task_runs(
+    client: "SyncPrefectClient", flow_runs: dict[str, Any], why: str, before_attempt: int | None = None
+) -> None:
+    """Sets the unfinished task runs of the flow runs that match to Crashed; of attempts before a number, if given."""
     from prefect.client.schemas.filters import FlowRunFilter, TaskRunFilter
     from prefect.client.schemas.objects import StateType
     from prefect.states import Crashed
@@ -167,7 +171,8 @@ def _end_task_runs(client: "SyncPrefectClient", flow_runs: dict[str, Any], why: 
     for task_run in _pages(
         lambda offset: client.read_task_runs(flow_run_filter=parents, task_run_filter=unfinished, offset=offset)
     ):
-        client.set_task_run_state(task_run.id, Crashed(message=_sentence(why)), force=True)
+        if before_attempt is None or task_run.flow_run_run_count < before_attempt:
+            client.set_task_run_state(task_run.id, Crashed(message=_sentence(why)), force=True)
 
 
 def _sentence(why: str) -> str:

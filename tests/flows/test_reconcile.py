@@ -57,8 +57,25 @@ def test_a_killed_flow_run_and_its_task_are_crashed_and_retry_runs_it(up: Up) ->
     (up.home.run / f"test-{flow_run_id}.pid").unlink()
     body = {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": True}  # as the Retry button says it
     up.api.post(f"flow_runs/{flow_run_id}/set_state", json=body).raise_for_status()
-    process_of(up, flow_run_id).kill()
+    process = process_of(up, flow_run_id)
+    states = ["Crashed", "Running"]
+    eventually(lambda: sorted(up.task_states(flow_run_id)) == states, 30, "only the retry's task run is Running")
+    process.kill()
     eventually(lambda: up.run(flow_run_id)["state_name"] == "Crashed", 10, "the retried and killed run is Crashed")
+
+
+@pytest.mark.e2e
+def test_a_retry_does_not_wait_for_the_gpu_of_its_killed_attempt(up: Up) -> None:
+    flow_run_id = up.trigger("waiting/rerun", seconds=600, gpu=True)
+    process_of(up, flow_run_id).kill()
+    eventually(lambda: up.run(flow_run_id)["state_name"] == "Crashed", 10, "the killed run is Crashed")
+    (up.home.run / f"test-{flow_run_id}.pid").unlink()
+    body = {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": True}
+    up.api.post(f"flow_runs/{flow_run_id}/set_state", json=body).raise_for_status()
+    process = process_of(up, flow_run_id)
+    states = ["Crashed", "Running"]
+    eventually(lambda: sorted(up.task_states(flow_run_id)) == states, 60, "the retry's task run got the GPU")
+    process.kill()
 
 
 @pytest.mark.e2e
