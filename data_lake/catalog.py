@@ -115,7 +115,7 @@ class Catalog:
             allowed += [path for _, files in holders for path in files]
         # The order matters: the views are made, then nothing but their files can be read, then nothing can be set.
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute(f"SET allowed_paths = {_literal(allowed)}")
+        connection.execute(f"SET allowed_paths = {literal(allowed)}")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         return connection
@@ -159,8 +159,8 @@ def _create_table(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Tab
 
 def _select(holders: list[tuple[Artifact, list[str]]]) -> str:
     return " UNION ALL BY NAME ".join(
-        f"SELECT {_literal(artifact.stage)} AS stage, {_literal(artifact.name)} AS artifact, * "
-        f"FROM read_parquet({_literal(files)})"
+        f"SELECT {literal(artifact.stage)} AS stage, {literal(artifact.name)} AS artifact, * "
+        f"FROM read_parquet({literal(files)})"
         for artifact, files in holders
     )
 
@@ -263,8 +263,8 @@ def _empty(view: str) -> pa.Table:
     return pa.schema([("stage", pa.string()), ("artifact", pa.string()), *named[view]]).empty_table()
 
 
-def _literal(value: str | Path | list[str]) -> str:
+def literal(value: str | Path | list[str]) -> str:
     """A SQL literal: text, or a list of texts."""
     if isinstance(value, list):
-        return "[" + ", ".join(_literal(item) for item in value) + "]"
+        return "[" + ", ".join(literal(item) for item in value) + "]"
     return "'" + str(value).replace("'", "''") + "'"

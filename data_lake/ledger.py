@@ -27,13 +27,15 @@ class Ledger:
     """What came in, what was kept, and what was removed for which reason; `problems()` is empty when it adds up.
 
     `rewritten` is what the kept documents lost by being rewritten (markup taken off, text repaired); it is negative
-    where they grew. So `kept` of one stage is `incoming` of the next, byte for byte.
+    where they grew. So `kept` of one stage is `incoming` of the next, byte for byte. `counts` names what is counted as
+    documents: fine-tuning counts instruction pairs, which go on from no other stage's documents.
     """
 
     incoming: Amount
     kept: Amount
     removed: Mapping[str, Amount] = field(default_factory=dict)
     rewritten: Amount = Amount()
+    counts: str = "documents"
 
     def problems(self) -> Iterator[str]:
         """Yield one sentence for each unit in which incoming is not kept + removed + rewritten."""
@@ -54,14 +56,18 @@ class Ledger:
                 if number < 0:
                     yield f"The ledger holds a negative number: {name} has {number:,} {unit}."
 
+    def by_reason(self) -> list[tuple[str, Amount]]:
+        """The removals, those of most documents first."""
+        return sorted(self.removed.items(), key=lambda item: (-item[1].documents, item[0]))
+
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON data; reasons sorted by documents, most first."""
-        order = sorted(self.removed.items(), key=lambda item: (-item[1].documents, item[0]))
+        """Return plain JSON data."""
         return {
             "incoming": asdict(self.incoming),
             "kept": asdict(self.kept),
-            "removed": {reason: asdict(amount) for reason, amount in order},
+            "removed": {reason: asdict(amount) for reason, amount in self.by_reason()},
             "rewritten": asdict(self.rewritten),
+            "counts": self.counts,
         }
 
     @classmethod
@@ -72,6 +78,7 @@ class Ledger:
             kept=Amount(**data["kept"]),
             removed={reason: Amount(**amount) for reason, amount in data["removed"].items()},
             rewritten=Amount(**data["rewritten"]),
+            counts=data.get("counts", "documents"),
         )
 
 
@@ -82,7 +89,8 @@ class Tally:
     (`incoming`, from the upstream's manifest) or, without it, the sum of what was handled.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, counts: str = "documents") -> None:
+        self._counts = counts
         self._handled = Amount()
         self._kept = Amount()
         self._rewritten = Amount()
@@ -111,4 +119,5 @@ class Tally:
 
     def ledger(self, incoming: Amount | None = None) -> Ledger:
         """Return the account so far; with `incoming` from elsewhere, a lost document shows as a problem."""
-        return Ledger(self._handled if incoming is None else incoming, self._kept, dict(self._removed), self._rewritten)
+        incoming = self._handled if incoming is None else incoming
+        return Ledger(incoming, self._kept, dict(self._removed), self._rewritten, self._counts)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands import lake, models, plan, run, sql
+from flows.commands import lake, ledger, models, plan, run, sample, sql
 from flows.console import examples
 
 app = typer.Typer(
@@ -24,7 +24,7 @@ app = typer.Typer(
         "textmill up",
     ),
 )
-for verbs in (run, plan, lake, sql, models):
+for verbs in (run, plan, lake, ledger, sample, sql, models):
     verbs.register(app)
 
 

@@ -62,11 +62,11 @@ def table(title: str, columns: Sequence[str], numbers: Sequence[str] = ()) -> Ta
     return made
 
 
-def plain_text(text: str) -> Text:
+def plain_text(text: str, limit: int = MAX_CELL) -> Text:
     """Text as it is: what comes from web pages must not be read as markup, nor move the cursor."""
     from rich.text import Text
 
-    cut = text if len(text) <= MAX_CELL else f"{text[:MAX_CELL]}… ({len(text):,} letters)"
+    cut = text if len(text) <= limit else f"{text[:limit]}… ({len(text):,} letters)"
     return Text("".join(c if c == "\n" or c.isprintable() else "·" for c in cut))
 
 
@@ -135,6 +135,11 @@ def program() -> str:
 def examples(*commands: str) -> str:
     """Return the closing lines of a command's --help: one example a line."""
     return "\n".join(["Examples:", *(f"$ {command}" for command in commands)])
+
+
+def metric_text(value: float | None) -> str:
+    """A metric for people; what is not known is a dash, never a guess."""
+    return "–" if value is None else f"{value:.4g}"
 
 
 def age(seconds: float) -> str:

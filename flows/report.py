@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from data_lake.account import Account, account_of
 from data_lake.home import Home
 from flows.recipe import Recipe
 from tasks.config import flatten, identity
@@ -91,14 +92,21 @@ class Report:
                     tags[f"textmill.run.{line.stage}"] = run_id
         self._run.metrics(metrics)
         self._run.tags(tags)
+        account = account_of([line.artifact for line in self.lines.values() if line.artifact is not None])
+        if ledgers := account.ledgers():
+            from tasks.figures import funnel
+
+            self._run.figure("funnel", funnel(ledgers, f"{self.recipe.name}: what came in, what went out"))
+        for problem in account.problems:
+            self.say(f"! {problem}")
         if error is None and (compared := comparisons(self.lines)) is not None:
             self.say(f"\n{compared}")
         stopped = isinstance(error, KeyboardInterrupt | SystemExit)
         self._run.finish("KILLED" if stopped else "FAILED" if error is not None else "FINISHED")
         with contextlib.suppress(Exception):  # a server that went away must not spoil a finished run
-            self._leave_in_prefect()
+            self._leave_in_prefect(account)
 
-    def _leave_in_prefect(self) -> None:
+    def _leave_in_prefect(self, account: Account) -> None:
         from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
         rows = [
@@ -113,6 +121,8 @@ class Report:
             for line in self.lines.values()
         ]
         create_table_artifact(table=rows, key="stages", description="What became of each stage, and why")
+        if account.stages:
+            create_table_artifact(table=ledger_table(account), key="ledger", description=LEDGER_DESCRIPTION)
         create_markdown_artifact(markdown=self._summary(), key="summary", description="Results, with links to MLflow")
 
     def _summary(self) -> str:
@@ -132,6 +142,23 @@ class Report:
         if not self._tracker.uri.startswith("http"):
             return f"`{run_id}` in {experiment_of(stage)}"
         return f"[{experiment_of(stage)}]({self._tracker.uri}/#/experiments/search/runs/{run_id})"
+
+
+LEDGER_DESCRIPTION = "Every document that came in was kept, or was removed for a named reason"
+
+
+def ledger_table(account: Account) -> list[dict[str, Any]]:
+    """The account as rows for a table; what is not counted yet is empty, not 0."""
+    return [
+        {
+            "stage": row.stage,
+            "entry": row.label,
+            "documents": f"{row.documents:,}",
+            "bytes": f"{row.bytes:,}",
+            "tokens": "" if row.tokens is None else f"{row.tokens:,}",
+        }
+        for row in account.rows()
+    ]
 
 
 # What a stage's line shows of its metrics; its counts say enough for the others.

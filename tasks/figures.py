@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-from data_lake.ledger import Ledger
+from data_lake.ledger import Amount, Ledger
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_KEPT, _REMOVED = "#2a7f62", "#c8553d"
+_CAME, _KEPT, _REMOVED, _REWRITTEN = "#777777", "#2a7f62", "#c8553d", "#d9a441"
+MAX_REASONS = 10  # of a stage in a funnel; the smaller ones share a step
 
 
 def _figure(title: str, height: float = 4.0) -> tuple[Figure, Axes]:
@@ -24,31 +26,82 @@ def _figure(title: str, height: float = 4.0) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def funnel(ledgers: Mapping[str, Ledger], title: str = "Documents") -> Figure:
-    """Return bars of what came in, was removed by reason, and was kept, for each stage from the top down."""
-    names: list[str] = []
-    values: list[int] = []
-    colours: list[str] = []
+def funnel(ledgers: Mapping[str, Ledger], title: str = "What came in, what went out") -> Figure:
+    """Return a funnel of stages from the top down, in documents and, beside it, in bytes.
+
+    Each removal is a step that begins where the one above it left off, so what is left over goes on to the next; a
+    stage that begins with what the one before kept has no bar of its own for it.
+    """
+    steps: list[_Step] = []
+    before = None
     for stage, ledger in ledgers.items():
-        reasons = sorted(ledger.removed.items(), key=lambda item: -item[1].documents)
-        entries = [(f"{stage}: in", ledger.incoming.documents, "#777777")]
-        entries += [(reason, amount.documents, _REMOVED) for reason, amount in reasons if amount.documents]
-        entries.append((f"{stage}: kept", ledger.kept.documents, _KEPT))
-        for name, value, colour in entries:
-            names.append(name)
-            values.append(value)
-            colours.append(colour)
-    figure, axes = _figure(title, height=1.0 + 0.3 * len(names))
-    bars = axes.barh(range(len(names)), values, color=colours)
-    axes.bar_label(bars, labels=[f"{value:,}" for value in values], padding=3)
-    axes.set_yticks(range(len(names)), names)
-    axes.invert_yaxis()
-    axes.margins(x=0.12)
-    axes.set_xlabel("documents")
+        steps += _steps(stage, ledger, begins=before is None or before.documents != ledger.incoming.documents)
+        before = ledger.kept
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 1.3 + 0.27 * len(steps)), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left")
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, unit, scale in zip(panels, ("documents", "bytes"), (1, 10**6), strict=True):
+        sizes = [getattr(step.amount, unit) / scale for step in steps]
+        starts = [getattr(step.start, unit) / scale for step in steps]
+        drawn = axes.barh(range(len(steps)), sizes, left=starts, color=[step.colour for step in steps])
+        texts = [step.signed(size) for step, size in zip(steps, sizes, strict=True)]
+        axes.bar_label(drawn, labels=texts, padding=3, fontsize=8)
+        axes.set_xlabel("documents" if scale == 1 else "MB")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.margins(x=0.14)
+    panels[0].set_yticks(range(len(steps)), [step.label for step in steps], fontsize=9)
+    panels[0].invert_yaxis()
     return figure
 
 
-def histogram(values: Sequence[float], title: str, xlabel: str, *, log: bool = True) -> Figure:
+class _Step(NamedTuple):
+    """A bar of a funnel: it begins at `start`, and is `amount` long."""
+
+    label: str
+    start: Amount
+    amount: Amount
+    colour: str
+
+    def signed(self, size: float) -> str:
+        """The bar's number: what goes out has a minus."""
+        size = -size if self.colour in (_REMOVED, _REWRITTEN) else size
+        text = f"{size:,.1f}" if abs(size) >= 0.1 and size % 1 else f"{size:,.2g}" if size % 1 else f"{size:,.0f}"
+        return text.replace("-", "−") if size else ""
+
+
+def _steps(stage: str, ledger: Ledger, *, begins: bool) -> Iterator[_Step]:
+    if begins:
+        yield _Step(f"came into {stage}", Amount(), ledger.incoming, _CAME)
+    reasons = [(reason, amount) for reason, amount in ledger.by_reason() if amount.documents or amount.bytes]
+    if len(reasons) > MAX_REASONS:
+        rest = sum((amount for _, amount in reasons[MAX_REASONS - 1 :]), Amount())
+        reasons = [*reasons[: MAX_REASONS - 1], (f"{len(reasons) - MAX_REASONS + 1} other reasons", rest)]
+    left = ledger.incoming
+    for reason, amount in reasons:
+        left -= amount
+        yield _Step(reason.replace("_", " "), left, amount, _REMOVED)
+    if ledger.rewritten.bytes:
+        left -= ledger.rewritten
+        yield _Step("rewritten (markup, repairs)", left, ledger.rewritten, _REWRITTEN)
+    tokens = f" ({ledger.kept.tokens:,} tokens)" if ledger.kept.tokens else ""
+    yield _Step(f"kept by {stage}{tokens}", Amount(), ledger.kept, _KEPT)
+
+
+def bars(numbers: Mapping[str, int], title: str, xlabel: str) -> Figure:
+    """Return horizontal bars, one a name, in the order given."""
+    figure, axes = _figure(title, height=1.0 + 0.3 * len(numbers))
+    drawn = axes.barh(range(len(numbers)), list(numbers.values()), color=_KEPT)
+    axes.bar_label(drawn, labels=[f"{number:,}" for number in numbers.values()], padding=3)
+    axes.set_yticks(range(len(numbers)), list(numbers))
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.set_xlabel(xlabel)
+    return figure
+
+
+def histogram(values: Sequence[float] | np.ndarray, title: str, xlabel: str, *, log: bool = True) -> Figure:
     """Return a histogram; `log` bins the values by their logarithm (positive values only), as lengths want it."""
     import numpy as np
 

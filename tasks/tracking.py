@@ -91,6 +91,10 @@ class TrackedRun:
         write(path)
         self.journal.write("file", file=path.name, to=to)
 
+    def figure(self, name: str, figure: Figure) -> None:
+        """Log a matplotlib figure."""
+        self.file(f"figures/{name}.png", lambda path: figure.savefig(path, format="png", dpi=110))
+
     def table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Log rows as a table that MLflow's Evaluation view shows (the format of mlflow.log_table)."""
         columns = list(rows[0]) if rows else []
@@ -128,7 +132,7 @@ class StageReporter(Reporter):
         self._progress.update(done, total, unit, note)
 
     def figure(self, name: str, figure: Figure) -> None:
-        self.run.file(f"figures/{name}.png", lambda path: figure.savefig(path, format="png", dpi=110))
+        self.run.figure(name, figure)
 
     def table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         self.run.table(name, rows)

@@ -10,9 +10,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from data_lake.account import ledger_rows
 from data_lake.home import Home
+from data_lake.ledger import Ledger
 from data_lake.store import KEY_LENGTH, Artifact, Lake, Miss
-from flows.console import UserError, age, examples, in_sentences, note, output, plain_text, print_json, size, table
+from flows.console import (
+    UserError,
+    age,
+    examples,
+    in_sentences,
+    metric_text,
+    note,
+    output,
+    plain_text,
+    print_json,
+    size,
+    table,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -105,11 +119,6 @@ def numbers(artifact: Artifact, limit: int = 4) -> str:
     return ", ".join(counts + metrics)
 
 
-def metric_text(value: float | None) -> str:
-    """A metric for people; what is not known is a dash, never a guess."""
-    return "–" if value is None else f"{value:.4g}"
-
-
 @in_sentences
 def show(
     artifact: Annotated[
@@ -171,16 +180,9 @@ def _show_ledger(console: Console, artifact: Artifact) -> None:
     rows = table(
         "ledger: what came in = what went out", ("", "documents", "bytes", "tokens"), ("documents", "bytes", "tokens")
     )
-    removed = [(f"removed: {reason}", amount) for reason, amount in ledger.get("removed", {}).items()]
-    named = [
-        ("came in", ledger["incoming"]),
-        *removed,
-        ("rewritten", ledger.get("rewritten", {})),
-        ("kept", ledger["kept"]),
-    ]
-    for name, amount in named:
-        if any(amount.values()):
-            rows.add_row(name, *(f"{amount.get(unit, 0):,}" for unit in ("documents", "bytes", "tokens")))
+    for row in ledger_rows(artifact.stage, Ledger.from_dict(ledger)):
+        tokens = "–" if row.tokens is None else f"{row.tokens:,}"
+        rows.add_row(row.label, f"{row.documents:,}", f"{row.bytes:,}", tokens)
     console.print(rows)
 
 

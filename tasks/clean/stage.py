@@ -171,15 +171,15 @@ def _without_bad_page(process: subprocess.Popen[bytes], job: Job, out: Output) -
 
 
 def _show(out: Output, ledger: Any) -> None:
-    """Draw the funnel and the lengths; show some of what was removed."""
+    """Draw the funnel and what the corpus is like; show some of what was removed."""
     import pyarrow.parquet as pq
 
-    from data_lake.documents import read_documents, shards
-    from tasks.figures import funnel, histogram
+    from data_lake.documents import shards
+    from tasks.corpus_figures import show_corpus
+    from tasks.figures import funnel
 
-    lengths = [size for batch in read_documents(out.dir, ["n_bytes"]) for size in batch.column(0).to_pylist()]
     out.figure("documents", funnel({"clean": ledger}))
-    out.figure("text_lengths", histogram(lengths, "Length of documents", "bytes of text"))
+    show_corpus(out)
     rows: list[dict[str, Any]] = []
     for path in shards(out.dir / "removed"):
         table = pq.read_table(path, columns=["url", "reason", "value", "threshold", "text"])

@@ -11,6 +11,7 @@ from pydantic import Field
 from data_lake.documents import count_rows, documents_fingerprint, shard_path, shards, write_parquet
 from data_lake.ledger import Amount, Tally
 from tasks import figures
+from tasks.corpus_figures import show_corpus
 from tasks.dedup import decisions, index, signatures
 from tasks.dedup.decisions import Decision
 from tasks.dedup.index import Index, SignJob
@@ -240,6 +241,7 @@ def _report(
     )
     out.metric(duplicate_fraction=len(reasons) / max(1, len(known)))
     out.figure("documents", figures.funnel({"dedup": ledger}))
+    show_corpus(out)
     if near:
         scores = [decision.score for decision in near]
         out.figure("jaccard", figures.histogram(scores, "Similarity of compared documents", "Jaccard", log=False))

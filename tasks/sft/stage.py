@@ -70,7 +70,7 @@ def sources(config: SftConfig) -> str | None:
     gpu=True,
 )
 def sft(
-    config: SftConfig, out: Output, dedup: Artifact, tokenize: Artifact, tokenizer: Artifact, pretrain: Artifact
+    config: SftConfig, out: Output, decontaminate: Artifact, tokenize: Artifact, tokenizer: Artifact, pretrain: Artifact
 ) -> None:
     """Fine-tune on the answers only; write the pairs beside the model."""
     from model.chat import answer_batch
@@ -78,7 +78,7 @@ def sft(
 
     model, words = load_trained(pretrain)
     _check_tokenizer(tokenizer, words)
-    train, held_out = _gather(config, out, dedup, tokenize, words, model.config.max_seq_len)
+    train, held_out = _gather(config, out, decontaminate, tokenize, words, model.config.max_seq_len)
     settings = config.training
     examples = [example for _, example in train]
 
@@ -134,15 +134,19 @@ def _check_tokenizer(tokenizer: Artifact, words: Tokenizer) -> None:
 
 
 def _gather(
-    config: SftConfig, out: Output, dedup: Artifact, tokenize: Artifact, words: Tokenizer, context: int
+    config: SftConfig, out: Output, decontaminate: Artifact, tokenize: Artifact, words: Tokenizer, context: int
 ) -> tuple[list[tuple[Pair, Example]], list[tuple[Pair, Example]]]:
     """Return training and held-out pairs that fit the context, write them out, and account for the others."""
     from model.chat import example
 
-    tally = Tally()
+    tally = Tally("instruction pairs")
     rejected: list[dict[str, str]] = []
     kept: dict[str, list[tuple[Pair, Example]]] = {"train": [], "val": []}
-    found = _pairs_of_files(config, tally, rejected) if config.data else _pairs_of_documents(config, dedup, tokenize)
+    found = (
+        _pairs_of_files(config, tally, rejected)
+        if config.data
+        else _pairs_of_documents(config, decontaminate, tokenize)
+    )
     for split, pair in sorted(found, key=lambda item: _draw(item[1])):
         one = example(words, pair["instruction"], pair["input"], pair["output"])
         size = sum(len(text.encode()) for text in pair.values())
@@ -172,11 +176,11 @@ def _gather(
     return kept["train"], kept["val"]
 
 
-def _pairs_of_documents(config: SftConfig, dedup: Artifact, tokenize: Artifact) -> Iterator[tuple[str, Pair]]:
+def _pairs_of_documents(config: SftConfig, decontaminate: Artifact, tokenize: Artifact) -> Iterator[tuple[str, Pair]]:
     """Yield (split, pair) of the pages that are not held out for the evaluation; some pairs need Python's pages."""
     from tasks.pydoc_entries import entries, module_of
 
-    for document in documents_of(dedup.path, tokenize.path, {"train", "val"}):
+    for document in documents_of(decontaminate.path, tokenize.path, {"train", "val"}):
         module = module_of(document.url, document.title)
         if module:
             for pair in pairs_of(entries(document.text, module), config.answer_characters):

@@ -13,7 +13,21 @@ import pytest
 
 from flows.recipe import load_recipe
 
-VERBS = ["run", "plan", "rerun", "up", "artifacts", "show", "sql", "compare", "generate", "adopt", "champion"]
+VERBS = [
+    "run",
+    "plan",
+    "rerun",
+    "up",
+    "artifacts",
+    "show",
+    "ledger",
+    "sample",
+    "sql",
+    "compare",
+    "generate",
+    "adopt",
+    "champion",
+]
 
 
 def textmill(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -93,6 +107,10 @@ def test_version() -> None:
         (["show", "nosuch/123"], ["The lake has no artifact"]),
         (["sql", "SELEC"], ["The query cannot be answered"]),
         (["sql", "SELECT 1", "--csv", "--json"], ["exclude each other"]),
+        (["ledger"], ["no pipeline run yet", "textmill artifacts"]),
+        (["ledger", "nosuch/12"], ["no pipeline run yet"]),
+        (["sample", "pages"], ["No such command 'pages'"]),
+        (["sample", "removed", "--reason", "rude"], ["has a reason at all"]),
         (["artifacts", "nosuch"], ["There is no stage"]),
         (["generate", "sft", "hello"], ["The lake has no artifact 'sft'"]),
         (["champion", "nosuch"], ["The lake has no artifact", "no pipeline run yet"]),

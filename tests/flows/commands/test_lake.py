@@ -39,7 +39,7 @@ def test_show_says_everything(lake: Lake) -> None:
     text = textmill("show", "clean")
     for word in (
         "min_words",
-        "removed: too_short",
+        "− too_short",
         "71",
         "documents/part-00000.parquet",
         "tasks.clean",

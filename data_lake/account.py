@@ -1,0 +1,152 @@
+"""The account of a corpus: the ledgers of all stages that made it, each beginning with what the one before kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from data_lake.ledger import Amount, Ledger
+from data_lake.store import KEY_LENGTH, Artifact, Lake
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of an account; `tokens` is None where a stage does not count tokens yet."""
+
+    stage: str
+    entry: str  # "came in", "removed", "rewritten" or "kept"
+    reason: str | None  # of a removal
+    documents: int
+    bytes: int
+    tokens: int | None
+
+    @property
+    def label(self) -> str:
+        """The entry in words: a removal by its reason."""
+        return f"− {self.reason}" if self.entry == "removed" else self.entry
+
+
+@dataclass(frozen=True)
+class StageAccount:
+    """One stage's ledger and its place in the account; `follows` is the stage whose kept documents came in."""
+
+    stage: str
+    artifact: str
+    ledger: Ledger
+    follows: str | None
+    problems: tuple[str, ...]
+
+    def rows(self) -> Iterator[Row]:
+        """Yield what came in, was removed (most documents first), was rewritten away, and was kept."""
+        yield from ledger_rows(self.stage, self.ledger)
+
+
+@dataclass(frozen=True)
+class Account:
+    """All stage accounts in the order of the pipeline."""
+
+    stages: tuple[StageAccount, ...]
+
+    @property
+    def problems(self) -> list[str]:
+        """Sentences on what does not add up; empty when every document and byte is accounted for."""
+        return [problem for stage in self.stages for problem in stage.problems]
+
+    def rows(self) -> list[Row]:
+        """All lines, from the first stage to the last."""
+        return [row for stage in self.stages for row in stage.rows()]
+
+    def ledgers(self) -> dict[str, Ledger]:
+        """The ledgers that count documents, by stage: what a funnel is drawn from."""
+        return {stage.stage: stage.ledger for stage in self.stages if stage.ledger.counts == "documents"}
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for programs."""
+        stages = [
+            {
+                "stage": stage.stage,
+                "artifact": stage.artifact,
+                "follows": stage.follows,
+                **stage.ledger.to_dict(),
+                "problems": list(stage.problems),
+            }
+            for stage in self.stages
+        ]
+        return {"adds_up": not self.problems, "stages": stages}
+
+
+def ledger_rows(stage: str, ledger: Ledger) -> Iterator[Row]:
+    """Yield the lines of one ledger; a reason with nothing in it and a rewriting of nothing are left out."""
+    counts_tokens = bool(ledger.incoming.tokens or ledger.kept.tokens)
+
+    def row(entry: str, amount: Amount, reason: str | None = None) -> Row:
+        return Row(stage, entry, reason, amount.documents, amount.bytes, amount.tokens if counts_tokens else None)
+
+    yield row("came in", ledger.incoming)
+    for reason, amount in ledger.by_reason():
+        if amount != Amount():
+            yield row("removed", amount, reason)
+    if ledger.rewritten != Amount():
+        yield row("rewritten", ledger.rewritten)
+    yield row("kept", ledger.kept)
+
+
+def account_of(artifacts: Sequence[Artifact]) -> Account:
+    """Return the account of artifacts in the order of the pipeline; those without a ledger have no part in it.
+
+    A stage follows the last one before it that it reads and whose ledger counts the same things: what that one kept
+    must be what came in here, to the last document and byte. Tokens are compared where both stages count them.
+    """
+    stages: list[StageAccount] = []
+    known: dict[str, tuple[Artifact, Ledger]] = {}
+    for artifact in artifacts:
+        if artifact.manifest.ledger is None:
+            continue
+        ledger = Ledger.from_dict(artifact.manifest.ledger)
+        problems = [f"{artifact.name}: {problem}" for problem in ledger.problems()]
+        read = [
+            name
+            for name in known
+            if name in artifact.manifest.upstream
+            and known[name][0].key == artifact.manifest.upstream[name].key
+            and known[name][1].counts == ledger.counts
+        ]
+        if read:
+            before, kept = known[read[-1]]
+            problems += _gaps(before, kept.kept, artifact, ledger.incoming)
+        stages.append(StageAccount(artifact.stage, artifact.name, ledger, read[-1] if read else None, tuple(problems)))
+        known[artifact.stage] = (artifact, ledger)
+    return Account(tuple(stages))
+
+
+def _gaps(before: Artifact, kept: Amount, after: Artifact, incoming: Amount) -> Iterator[str]:
+    for unit, was in asdict(kept).items():
+        came = getattr(incoming, unit)
+        if was != came and (unit != "tokens" or was):  # tokens begin where a text first meets a tokenizer
+            yield (
+                f"{before.name} kept {was:,} {unit}, but {came:,} came into {after.name} (difference {came - was:+,})."
+            )
+
+
+def lineage(lake: Lake, artifacts: Iterable[Artifact]) -> tuple[list[Artifact], list[str]]:
+    """Return these artifacts with all they were made from, what was read before what read it, and the names of those
+    that are no longer in the lake. Only manifests are read."""
+    there = {artifact.name: artifact for artifact in lake.artifacts()}
+    found: dict[str, Artifact] = {}
+    gone: list[str] = []
+
+    def visit(artifact: Artifact) -> None:
+        if artifact.name in found:
+            return
+        for stage, entry in artifact.manifest.upstream.items():
+            name = f"{stage}/{entry.key[:KEY_LENGTH]}"
+            if name in there:
+                visit(there[name])
+            elif name not in gone:
+                gone.append(name)
+        found[artifact.name] = artifact
+
+    for artifact in artifacts:
+        visit(artifact)
+    return list(found.values()), gone

@@ -1,0 +1,62 @@
+"""Figures of a corpus, for every stage that writes documents: lengths, languages, quality, and who contributes most."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from data_lake.documents import read_documents
+from tasks import figures
+from tasks.output import Output
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MOST = 25  # bars of a figure; all others share one
+BATCH_ROWS = 16_384
+
+
+def show_corpus(out: Output) -> None:
+    """Show `out.dir/documents` as figures; one whose column nobody filled is left out.
+
+    Memory: 16 bytes for each document, and one count for each source.
+    """
+    import numpy as np
+
+    lengths, qualities = [np.empty(0)], [np.empty(0)]
+    languages: Counter[str] = Counter()
+    sources: Counter[str] = Counter()
+    columns = ["n_bytes", "quality", "language", "source"]
+    for batch in read_documents(out.dir, columns, batch_rows=BATCH_ROWS):
+        lengths.append(batch.column("n_bytes").to_numpy(zero_copy_only=False))
+        qualities.append(batch.column("quality").drop_null().to_numpy(zero_copy_only=False))
+        languages.update(_counts(batch.column("language")))
+        sources.update(_counts(batch.column("source")))
+    out.figure("text_lengths", figures.histogram(np.concatenate(lengths), "Length of documents", "bytes of text"))
+    scores = np.concatenate(qualities)
+    if scores.size:
+        out.figure("quality", figures.histogram(scores, "Quality of documents", "probability of good", log=False))
+    if languages:
+        out.figure("languages", figures.bars(_most(languages), "Documents by language", "documents"))
+    if sources:
+        out.figure("sources", figures.bars(_most(sources), "Documents by host or file", "documents"))
+
+
+def _counts(column: pa.Array) -> Counter[str]:
+    """How often each value stands in the column; nulls are no value."""
+    counted = column.drop_null().value_counts()
+    return Counter(dict(zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True)))
+
+
+def _most(numbers: Counter[str]) -> dict[str, int]:
+    """The most frequent names, cut to what fits beside a bar, and what the others come to together."""
+    shown: Counter[str] = Counter()
+    for name, number in numbers.most_common(MOST):
+        shown[_short(name)] += number
+    if len(numbers) > MOST:
+        shown[f"{len(numbers) - MOST:,} others"] = numbers.total() - shown.total()
+    return dict(shown)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 48 else f"{name[:24]}…{name[-23:]}"

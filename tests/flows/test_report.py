@@ -1,0 +1,87 @@
+"""The report of a run: its account is a table in Prefect and one funnel in MLflow, whatever was cached."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_lake.home import Home
+from data_lake.ledger import Amount, Ledger
+from data_lake.store import Artifact, Lake
+from flows.recipe import RecipeBase
+from flows.report import Report
+from tasks.stage import BuildResult
+from tests.lakes import commit
+
+
+class Seen:
+    """Stands in for MLflow's run and for the tracker that starts it; keeps what it is told."""
+
+    uri = "file:nowhere"
+
+    def __init__(self) -> None:
+        self.figures: dict[str, Any] = {}
+        self.status = ""
+
+    def start_run(self, *_: Any) -> Seen:
+        return self
+
+    def metrics(self, values: Any) -> None: ...
+
+    def tags(self, values: Any) -> None: ...
+
+    def figure(self, name: str, figure: Any) -> None:
+        self.figures[name] = figure
+
+    def finish(self, status: str) -> None:
+        self.status = status
+
+
+@pytest.fixture
+def tables(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[dict[str, Any]]]:
+    """The tables that went to Prefect, by key."""
+    import prefect.artifacts
+
+    found: dict[str, list[dict[str, Any]]] = {}
+    monkeypatch.setattr(
+        prefect.artifacts, "create_table_artifact", lambda table, key, description: found.update({key: table})
+    )
+    monkeypatch.setattr(prefect.artifacts, "create_markdown_artifact", lambda **_: None)
+    return found
+
+
+def report_on(*artifacts: Artifact) -> Seen:
+    seen = Seen()
+    report = Report(Home.from_env(), RecipeBase(name="mine"), seen, "id", None)  # type: ignore[arg-type]
+    for number, artifact in enumerate(artifacts):
+        report.stage(artifact.stage, BuildResult(artifact, "cached" if number else "built", "never built", 1.0))
+    report.close(None)
+    return seen
+
+
+def test_the_account_of_all_stages_cached_ones_too(home: Path, tables: dict, capsys: pytest.CaptureFixture) -> None:
+    lake = Lake(home / "lake")
+    crawl = commit(lake, "crawl", ledger=Ledger(Amount(3, 30), Amount(3, 30)).to_dict())
+    kept = Ledger(Amount(3, 30), Amount(2, 1500), {"too_short": Amount(1, 9)}, Amount(0, -1479))
+    seen = report_on(crawl, commit(lake, "clean", upstream=(crawl,), ledger=kept.to_dict()))
+    assert seen.status == "FINISHED"
+    assert list(seen.figures) == ["funnel"]
+    assert tables["ledger"][3] == {
+        "stage": "clean", "entry": "− too_short", "documents": "1", "bytes": "9", "tokens": "",
+    }  # fmt: skip
+    assert tables["ledger"][-1]["bytes"] == "1,500"
+    assert "!" not in capsys.readouterr().err
+
+
+def test_what_got_lost_between_stages_is_said(home: Path, tables: dict, capsys: pytest.CaptureFixture) -> None:
+    lake = Lake(home / "lake")
+    crawl = commit(lake, "crawl", ledger=Ledger(Amount(3, 30), Amount(3, 30)).to_dict())
+    report_on(crawl, commit(lake, "clean", upstream=(crawl,), ledger=Ledger(Amount(2, 30), Amount(2, 30)).to_dict()))
+    assert "kept 3 documents, but 2 came into clean/" in capsys.readouterr().err
+
+
+def test_stages_without_a_ledger_leave_no_empty_table(home: Path, tables: dict) -> None:
+    assert report_on(commit(Lake(home / "lake"), "tokenizer")).figures == {}
+    assert list(tables) == ["stages"]

@@ -1,0 +1,71 @@
+"""Figures of a corpus: what is known is drawn, what nobody filled is left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from data_lake import schemas
+from data_lake.documents import ShardWriter
+from tasks.corpus_figures import MOST, show_corpus
+from tasks.output import Output, SilentReporter
+
+
+class Drawn(SilentReporter):
+    """Keeps the figures."""
+
+    def __init__(self) -> None:
+        self.figures: dict[str, Any] = {}
+
+    def figure(self, name: str, figure: Any) -> None:
+        self.figures[name] = figure
+
+
+@pytest.fixture
+def show(tmp_path: Path) -> Any:
+    """Draw documents with these columns; returns the figures by name."""
+
+    def draw(*rows: dict[str, Any]) -> dict[str, Any]:
+        drawn = Drawn()
+        out = Output(tmp_path, drawn)
+        with ShardWriter(tmp_path / "documents", schemas.DOCUMENTS, shard_bytes=2000) as writer:
+            for number, row in enumerate(rows):
+                head = {"doc_id": f"{number:016x}", "source": "example.org", "text": "text", "n_bytes": 4}
+                writer.write_table(pa.Table.from_pylist([head | row], schema=schemas.DOCUMENTS))
+        show_corpus(out)
+        return drawn.figures
+
+    return draw
+
+
+def bars_of(figure: Any) -> dict[str, float]:
+    (axes,) = figure.axes
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    return dict(zip(names, [bar.get_width() for bar in axes.patches], strict=True))
+
+
+def test_columns_that_are_all_null_have_no_figure(show: Any) -> None:
+    assert set(show({}, {"n_bytes": 9})) == {"text_lengths", "sources"}
+
+
+def test_all_shards_are_counted(show: Any) -> None:
+    figures = show(*[{"language": "en", "quality": 0.5}] * 30, *[{"language": "zh"}] * 9, {})
+    assert set(figures) == {"text_lengths", "languages", "quality", "sources"}
+    assert bars_of(figures["languages"]) == {"en": 30, "zh": 9}
+    assert bars_of(figures["sources"]) == {"example.org": 40}
+
+
+def test_many_sources_share_a_bar_and_long_names_are_cut(show: Any) -> None:
+    rows = [{"source": f"host-{number}.example.org"} for number in range(MOST + 9)]
+    bars = bars_of(show(*rows, *[{"source": "x" * 40 + "/" + "y" * 40}] * 2)["sources"])
+    assert len(bars) == MOST + 1
+    assert bars["10 others"] == 10
+    assert sum(bars.values()) == MOST + 11
+    assert max(map(len, bars)) <= 48
+
+
+def test_no_document_at_all(show: Any) -> None:
+    assert set(show()) == {"text_lengths"}
