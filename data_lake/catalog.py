@@ -7,7 +7,7 @@ Views over manifests, one row for each artifact unless said otherwise:
 Views over Parquet files; each row names its `stage` and `artifact`:
     pages       URLs that a crawl met        documents     the corpus with its text
     removed     what a stage took out, why   duplicates    decisions of a deduplication
-    tokens      the index of tokenised documents
+    tokens      where each document lies     contamination passages shared with benchmarks
 They show the newest artifact of each stage. Only `documents` would count a corpus twice that way (clean and dedup both
 hold it), so it shows the newest artifact of the last such stage. The same name with `all_` before it shows every
 artifact in the lake.
@@ -34,6 +34,7 @@ PARQUET_VIEWS = {
     "documents": "documents",
     "removed": "removed",
     "duplicates": "duplicates.parquet",
+    "contamination": "contamination.parquet",
     "tokens": "documents.parquet",
 }
 
@@ -252,13 +253,15 @@ def _empty(view: str) -> pa.Table:
     import pyarrow as pa
 
     from data_lake import schemas
+    from data_lake.tokens import document_index_schema
 
     named = {
         "pages": schemas.PAGES,
         "documents": schemas.DOCUMENTS,
         "removed": schemas.REMOVED,
         "duplicates": schemas.DUPLICATES,
-        "tokens": pa.schema([("doc_id", pa.string()), ("split", pa.string()), ("n_tokens", pa.int64())]),
+        "contamination": schemas.CONTAMINATION,
+        "tokens": document_index_schema(),
     }
     return pa.schema([("stage", pa.string()), ("artifact", pa.string()), *named[view]]).empty_table()
 

@@ -97,3 +97,19 @@ DUPLICATES = pa.schema(
     ]
 )
 """Every decision of a deduplication, confirmed or not, with partner and score."""
+
+CONTAMINATION = pa.schema(
+    [
+        _required("benchmark", pa.string()),
+        _required("item", pa.string()),  # the item's name within its benchmark: line of the file, or subject/row
+        _required("doc_id", pa.string()),
+        pa.field("url", pa.string()),
+        _required("source", pa.string()),
+        _required("split", pa.string()),  # of the document; only what is in "train" can be learned
+        _required("text", pa.large_string()),  # the longest passage that the two share, as it stands in the document
+        _required("words", pa.int32()),  # how many words that passage has
+        _required("fraction", pa.float64()),  # of the item's n-grams, those that this document has
+        _required("action", pa.string()),  # "reported", "cut", "dropped"
+    ]
+)
+"""Passages of documents that stand in a benchmark's items too, one row for each passage and item."""

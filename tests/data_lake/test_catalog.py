@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from data_lake import schemas
 from data_lake.catalog import Catalog, QueryError
 from data_lake.store import Lake
+from data_lake.tokens import document_index_schema
 from tests.lakes import commit, documents, small_lake
 
 
@@ -63,15 +65,28 @@ def test_documents_are_those_of_the_last_stage_and_everything_else_of_each_stage
     ]
 
 
-def test_every_view_is_there_in_an_empty_lake_with_its_columns(tmp_path: Path) -> None:
-    with Catalog(Lake(tmp_path / "none")) as catalog:
-        for view in catalog.views():
-            result = catalog.query(f"SELECT * FROM {view}")
+def test_every_view_is_there_in_an_empty_lake_with_the_columns_that_it_has_in_a_full_one(tmp_path: Path) -> None:
+    full = Lake(tmp_path / "full")
+    tables = {
+        "pages.parquet": schemas.PAGES,
+        "documents/part-00000.parquet": schemas.DOCUMENTS,
+        "removed/part-00000.parquet": schemas.REMOVED,
+        "duplicates.parquet": schemas.DUPLICATES,
+        "contamination.parquet": schemas.CONTAMINATION,
+        "documents.parquet": document_index_schema(),
+    }
+    commit(full, "everything", {name: schema.empty_table() for name, schema in tables.items()})
+    with Catalog(Lake(tmp_path / "none")) as empty, Catalog(full) as filled:
+        assert empty.views() == filled.views()
+        assert set(empty.views()) >= {
+            "artifacts", "pages", "documents", "removed", "duplicates", "contamination", "tokens", "ledger", "runs",
+            "lineage",
+        }  # fmt: skip
+        for view in empty.views():
+            result = empty.query(f"SELECT * FROM {view}")
             assert {"stage", "artifact"} <= set(result.columns)
+            assert result.columns == filled.query(f"SELECT * FROM {view}").columns
             assert list(result.rows) == []
-        assert {"artifacts", "pages", "documents", "removed", "duplicates", "tokens", "runs", "lineage"} <= set(
-            catalog.views()
-        )
 
 
 def test_a_missing_file_is_left_out_and_named(lake: Lake) -> None:
