@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -21,7 +22,7 @@ from tests.live_up import eventually, stopped
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 SEED = 20
-STAGES = ["crawl", "clean", "dedup", "tokenizer", "tokenize", "pretrain", "sft", "evaluate"]
+STAGES = ["crawl", "clean", "dedup", "decontaminate", "tokenizer", "tokenize", "pretrain", "sft", "evaluate"]
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +57,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_weights(finished: Path, 
         try:
             process.communicate(timeout=dice.uniform(3, 9))
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            stop(process)
             kills += 1
         for stage in STAGES:
             for manifest in (home / "lake" / stage).glob("*/manifest.json"):
@@ -70,6 +70,55 @@ def test_killed_at_random_moments_it_ends_with_the_same_weights(finished: Path, 
     assert set(committed) == set(STAGES)
     for stage in ("pretrain", "sft"):
         assert weights(home, stage) == weights(finished, stage)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_each_stage_killed_at_work_goes_on_where_it_was(copy: Path, stage: str) -> None:
+    """Kill the run twice while this stage works; what it had finished stays, and the artifact comes out the same."""
+    dice = random.Random(stage)
+    whole = newest(copy, stage)
+    before = json.loads((whole / "manifest.json").read_text())
+    staging = copy / "lake" / ".staging" / f"{stage}-{whole.name}"
+    shutil.rmtree(whole)
+    kills, reach = 0, 1.0
+    shards: dict[str, int] = {}
+    while kills < 2:
+        process = start(copy, "run", str(TINY), "--until", stage)
+        eventually(staging.exists, 120, f"{stage} has begun")
+        if process.poll() is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=reach * dice.uniform(0, before["seconds"]))
+        stop(process)
+        if whole.exists():  # the kill came too late: it must hit this stage, so again and earlier
+            shutil.rmtree(whole)
+            shards, reach = {}, reach / 2
+            continue
+        assert shards.items() <= shards_in(staging).items(), "what was finished before was made again"
+        shards = shards_in(staging)
+        kills += 1
+    textmill(copy, "run", str(TINY), "--until", stage)
+    after = json.loads((whole / "manifest.json").read_text())
+    assert after["content"] == before["content"]
+    assert shards.items() <= shards_in(whole).items(), "what was finished before the kill was made again"
+    if stage in ("pretrain", "sft"):
+        assert after["files"]["model.safetensors"] == before["files"]["model.safetensors"]
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """Kill a run and all that it started, as a power cut would."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def shards_in(folder: Path) -> dict[str, int]:
+    """{relative path: inode} of the finished shards of a staging folder or artifact; one made again has another."""
+    return {
+        path.relative_to(folder).as_posix(): path.stat().st_ino
+        for pattern in ("part-*.parquet", "*.warc.gz")
+        for path in folder.rglob(pattern)
+        if "_work" not in path.parts
+    }
 
 
 @pytest.mark.parametrize("stage", STAGES)
