@@ -200,6 +200,7 @@ class _Draft:
             elif isinstance(target, dict):
                 if not isinstance(target.get(part), dict | list):
                     target[part] = {}
+                    self._comes_from(path[: depth + 1], place)
                 target = target[part]
             else:
                 self.problem(place, path[: depth + 1], "There is no such entry to change.")
@@ -211,6 +212,10 @@ class _Draft:
                 return
             last = int(last)
         target[last] = value
+        self._comes_from(path, place)
+
+    def _comes_from(self, path: tuple[str, ...], place: str) -> None:
+        """Take down that an override at `place` brought the field and all below it."""
         numbered = tuple(int(part) if part.isdecimal() else part for part in path)
         self.places = {p: where for p, where in self.places.items() if p[: len(path)] not in (path, numbered)}
         self.places[path] = self.places[numbered] = place

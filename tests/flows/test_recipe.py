@@ -179,6 +179,26 @@ growe: {}
     ]
 
 
+@pytest.mark.parametrize(
+    ("override", "field"),
+    [
+        ("grow.sourze.path=x", "grow.sourze"),
+        ("grow.a.b.c=1", "grow.a"),
+        ("grow.steps.x=1", "grow.steps"),
+        ("gather.sources.0.pth.x=1", "gather.sources.0.pth"),
+        ("new.a.b=1", "new"),
+    ],
+)
+def test_a_section_that_an_override_made_up_is_reported_at_the_override(
+    tmp_path: Path, override: str, field: str
+) -> None:
+    path = write(tmp_path / "r.yaml", "gather:\n  sources: [{path: a}]\ngrow:\n  steps: 7\n")
+    with pytest.raises(RecipeError) as caught:
+        load(path, override)
+    (problem,) = caught.value.problems
+    assert (problem.place, problem.field) == (f"--set {override}", field)
+
+
 def test_a_rule_across_fields_names_the_section(tmp_path: Path) -> None:
     (problem,) = problems(write(tmp_path / "r.yaml", "grow:\n  steps: 13\n"))
     assert problem.startswith("1 grow = ")
