@@ -14,8 +14,13 @@ from tasks.patterns import Regex
 PYDOC_HOST = "python-docs.localhost"
 
 
+def is_remote(place: str) -> bool:
+    """Return whether a source is fetched (http, https, s3) and not read from a disk."""
+    return place.startswith(("http://", "https://", "s3://"))
+
+
 class FieldNames(StageConfig):
-    """Which columns of a row (jsonl, parquet) hold what."""
+    """Which columns of a row (jsonl, json, csv, parquet) hold what; `a.b` is the field b inside of a."""
 
     text: str = Field("text", description="column that holds the document's text (or HTML, see `mime`)")
     id: str = Field("id", description="column that holds the row's own id; used for doc_id where there is no URL")
@@ -23,6 +28,29 @@ class FieldNames(StageConfig):
     title: str = Field("title", description="column that holds the title")
     date: str = Field("fetched_at", description="column that holds the date of fetching (timestamp or ISO 8601)")
     mime: str = Field("text/plain", description="MIME type of the text column: text/plain or text/html")
+
+
+class PathLists(StageConfig):
+    """How lists of paths (*.paths, *.paths.gz; one path on each line) are read, such as Common Crawl's."""
+
+    base: str = Field(
+        "",
+        description="folder or URL that the lines are relative to, such as https://data.commoncrawl.org/ or "
+        "s3://commoncrawl/; empty = the root of the server that the list comes from, the folder of a local one",
+    )
+    files: int | None = Field(
+        None, ge=1, description="files to take of each list, evenly spread over it; empty = all of them"
+    )
+
+
+class S3Access(StageConfig):
+    """How s3:// sources are reached. Credentials come from the environment (AWS_ACCESS_KEY_ID ...), never from here."""
+
+    endpoint: str = Field(
+        "", description="URL of another store than Amazon's (MinIO ...); empty = $AWS_ENDPOINT_URL, else Amazon's"
+    )
+    region: str = Execution("", description="region of the bucket; empty = $AWS_REGION, else asked for")
+    anonymous: bool = Execution(False, description="ask without credentials, as public buckets allow")
 
 
 class CrawlConfig(StageConfig):
@@ -33,10 +61,17 @@ class CrawlConfig(StageConfig):
     )
     seeds: tuple[str, ...] = Field((), description="URLs to start from")
     sitemaps: bool = Field(False, description="also start from the sitemaps that robots.txt names")
-    paths: tuple[str, ...] = Field(
-        (), description="files to take in (globs; txt, md, html, jsonl, parquet, warc, also .gz)"
+    follow_links: bool = Field(
+        True, description="follow the links of pages; false = visit seeds, and what sitemaps and feeds among them list"
     )
-    fields: FieldNames = Field(FieldNames(), description="columns of the rows in jsonl and parquet files")
+    paths: tuple[str, ...] = Field(
+        (),
+        description="files, folders, patterns, http(s):// and s3:// URLs, lists of them (*.paths.gz) to take in; "
+        "txt, md, rst, html, json, jsonl, csv, tsv, parquet, warc, wet, arc, also packed (gz, zst, bz2, xz)",
+    )
+    path_lists: PathLists = Field(PathLists(), description="how lists of paths are read")
+    s3: S3Access = Field(S3Access(), description="how s3:// sources are reached")
+    fields: FieldNames = Field(FieldNames(), description="columns of the rows in jsonl, json, csv and parquet files")
 
     hosts: tuple[str, ...] = Field(
         (), description="hosts that may be visited, `*.example.org` with all below it; empty = the hosts of the seeds"
@@ -86,6 +121,7 @@ class CrawlConfig(StageConfig):
     max_age: float | None = Execution(
         None, ge=0, description="seconds after which the sources are visited again; empty = never"
     )
+    workers: int = Execution(0, ge=0, description="processes that read source files; 0 = one per core for enough of it")
     server_processes: int = Execution(2, ge=1, le=16, description="processes of the `server`, if one is started")
     warc_megabytes: int = Execution(512, ge=1, description="size at which a WARC file is closed, in MB")
 
@@ -96,6 +132,22 @@ class CrawlConfig(StageConfig):
             if canonical(seed) is None:
                 raise ValueError(f"{seed!r} is no http(s) URL without credentials, such as https://example.org/docs/")
         return seeds
+
+    @field_validator("paths")
+    @classmethod
+    def _no_credentials(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
+        for path in paths:
+            scheme, mark, rest = path.partition("://")
+            if not mark:
+                continue
+            if not is_remote(path):
+                raise ValueError(f"{scheme}:// cannot be read; name local files, or http://, https:// or s3:// URLs")
+            if "@" in rest.split("/")[0] or re.search(r"[?&](X-Amz-\w+|Signature|sig|token)=", path, re.I):
+                raise ValueError(
+                    f"the URL of {rest.split('/')[0].rpartition('@')[2]} holds credentials, which would get into "
+                    "manifests and logs; for s3:// put them into the environment (AWS_ACCESS_KEY_ID ...)"
+                )
+        return paths
 
     @field_validator("resolve")
     @classmethod

@@ -2,78 +2,188 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from data_lake.documents import ShardWriter, write_parquet
+from data_lake.store import write_atomically
 from tasks.crawl.config import CrawlConfig
-from tasks.crawl.files import SourceFile, find_files, read_file
-from tasks.crawl.urls import canonical
+from tasks.crawl.files import read_file
+from tasks.crawl.remote import FetchError, fetched
+from tasks.crawl.source_record import Record
+from tasks.crawl.sources import NoSuchSource, SourceFile, find_sources
+from tasks.crawl.urls import MAX_URL_LENGTH, canonical
 from tasks.output import Output
+from tasks.shards import cores, map_shards
 from tasks.stage import PermanentError
 
-GROUP_BYTES = 256 << 20  # of files as they lie on disk
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+GROUP_BYTES = 1 << 20  # on disk; a larger file is a shard of its own, so a kill costs at most what one file costs
+_REMOTE_BYTES = GROUP_BYTES  # what a file counts whose size is not known before it is fetched
+_BATCH_ROWS, _BATCH_BYTES = 16_384, 16 << 20
+_WORKER_BYTES = 32 << 20  # on disk; less is read before a second process has started
+
+
+@dataclass(frozen=True)
+class _Group:
+    """What one process does at a time: the files of one shard."""
+
+    number: int
+    files: tuple[SourceFile, ...]
+    config: CrawlConfig
+    records: Path
+    work: Path
+
+    @property
+    def done(self) -> Path:
+        """The table that is there once the group is finished."""
+        return self.work / f"pages-{self.number:05d}.parquet"
 
 
 def store_files(config: CrawlConfig, out: Output) -> None:
     """Write records/part-*.parquet, and work/pages-*.parquet with a row per record, for all of crawl.paths.
 
-    A group that a killed run has finished is not read again.
+    Groups that a killed run has finished are not read again: the list of files is written down first, so the groups
+    are the same even where a list of paths on the network has changed meanwhile.
     """
+    groups = _groups(_sources(config, out.work), config, out)
+    todo = [group for group in groups if not group.done.exists()]
+    done = len(groups) - len(todo)
+    size = sum(file.size or _REMOTE_BYTES for group in todo for file in group.files)
+    workers = config.workers or max(1, min(cores(), size // _WORKER_BYTES))
+    out.progress(done, len(groups), "groups of files")
+    for number, _ in map_shards(_store_group, todo, workers=workers):
+        done += 1
+        out.progress(done, len(groups), "groups of files", todo[number].files[0].name)
+
+
+def _sources(config: CrawlConfig, work: Path) -> list[SourceFile]:
+    """The files of crawl.paths, as they were when this crawl began."""
+    known = work / "sources.json"
+    if known.exists():
+        return [SourceFile(**file) for file in json.loads(known.read_text())]
     try:
-        files = find_files(config.paths)
-    except FileNotFoundError as error:
+        files = find_sources(config, work)
+    except NoSuchSource as error:
         raise PermanentError(str(error)) from error
-    groups = _groups(files)
-    for number, group in enumerate(groups):
-        out.progress(number, len(groups), "groups of files", group[0].name)
-        done = out.work / f"pages-{number:05d}.parquet"
-        if not done.exists():
-            _store_group(number, group, config, out.dir / "records", done)
-    out.progress(len(groups), len(groups), "groups of files")
+    write_atomically(known, json.dumps([dataclasses.asdict(file) for file in files]))
+    return files
 
 
-def _groups(files: list[SourceFile]) -> list[list[SourceFile]]:
+def _groups(files: list[SourceFile], config: CrawlConfig, out: Output) -> list[_Group]:
+    """Groups of at most GROUP_BYTES, but of at least one file; a large file is alone."""
     groups: list[list[SourceFile]] = []
     size = GROUP_BYTES
     for file in files:
-        if size >= GROUP_BYTES:
+        more = _REMOTE_BYTES if file.size is None else file.size
+        if size + more > GROUP_BYTES or len(groups[-1]) >= 4096:
             groups.append([])
             size = 0
         groups[-1].append(file)
-        size += file.path.stat().st_size
-    return groups
+        size += more
+    return [_Group(number, tuple(group), config, out.dir / "records", out.work) for number, group in enumerate(groups)]
 
 
-def _store_group(number: int, group: list[SourceFile], config: CrawlConfig, folder: Path, done: Path) -> None:
+def _store_group(group: _Group) -> None:
+    """Read the files of a group and write its shard, then its table of pages, which says that the shard is whole."""
     import pyarrow as pa
 
     from data_lake.schemas import PAGES, RECORDS
 
-    tables, pages = [], list[dict[str, Any]]()
-    with ShardWriter(folder, RECORDS, shard_bytes=float("inf"), first=number) as writer:
-        row = 0
-        for file in group:
-            for position, record in enumerate(read_file(file, config)):
-                url = canonical(record.url) if record.url else None
-                page: dict[str, Any] = {
-                    "url": url or record.url or f"{file.name}#{record.record_id or position}",
-                    "source": file.name,
-                    "reason": record.problem or "read",
-                    "detail": record.detail,
-                    "mime": record.mime,
-                    "n_bytes": record.n_bytes,
-                    "fetched_at": record.fetched_at,
-                }
-                if record.problem is None:
-                    names = ("record_id", "title", "mime", "charset", "fetched_at", "content")
-                    writer.write({"url": url, "source": file.name} | {name: getattr(record, name) for name in names})
-                    digest = hashlib.sha256(record.content).hexdigest()
-                    page |= {"payload_digest": digest, "file": f"records/part-{number:05d}.parquet", "offset": row}
-                    row += 1
-                pages.append(page)
-                if len(pages) >= 65_536:
-                    tables.append(pa.Table.from_pylist(pages, schema=PAGES))
-                    pages = []
-    write_parquet(done, pa.concat_tables([*tables, pa.Table.from_pylist(pages, schema=PAGES)]))
+    pages: list[pa.Table] = []
+    part = f"records/part-{group.number:05d}.parquet"
+    with ShardWriter(group.records, RECORDS, shard_bytes=float("inf"), first=group.number) as writer:
+        for batch in _batches(group):
+            records, about = _tables(batch, part, writer.rows)
+            if records.num_rows:
+                writer.write_table(records)
+            pages.append(about)
+    write_parquet(group.done, pa.concat_tables([*pages, PAGES.empty_table()]))
+
+
+def _batches(group: _Group) -> Iterator[list[tuple[str, int, Record]]]:
+    """The records of a group as (file's name, number in the file, record), some megabytes at a time."""
+    batch: list[tuple[str, int, Record]] = []
+    size = 0
+    for file in group.files:
+        for number, record in enumerate(_read(file, group.config, group.work)):
+            batch.append((file.name, number, record))
+            size += len(record.content)
+            if size >= _BATCH_BYTES or len(batch) >= _BATCH_ROWS:
+                yield batch
+                batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _tables(batch: list[tuple[str, int, Record]], part: str, row: int) -> tuple[pa.Table, pa.Table]:
+    """The rows of a batch for records/ and for pages.parquet, made column by column: rows of dicts cost four times as
+    much as reading them did."""
+    from data_lake.schemas import PAGES, RECORDS
+
+    kept = [record.problem is None for _, _, record in batch]
+    urls = [canonical(record.url) if record.url else None for _, _, record in batch]
+    places = itertools.count(row)
+    records: dict[str, list[Any]] = {
+        name: [getattr(record, name) for record in itertools.compress((r for _, _, r in batch), kept)]
+        for name in ("record_id", "fetched_at", "title", "mime", "charset", "content")
+    }
+    records["url"] = list(itertools.compress(urls, kept))
+    records["source"] = [name for name, _, record in batch if record.problem is None]
+    pages: dict[str, list[Any]] = {
+        "url": [
+            (url or record.url or f"{name}#{record.record_id or number}")[:MAX_URL_LENGTH]
+            for url, (name, number, record) in zip(urls, batch, strict=True)
+        ],
+        "source": [name for name, _, _ in batch],
+        "reason": [record.problem or "read" for _, _, record in batch],
+        "detail": [record.detail for _, _, record in batch],
+        "mime": [record.mime for _, _, record in batch],
+        "n_bytes": [record.n_bytes for _, _, record in batch],
+        "fetched_at": [record.fetched_at for _, _, record in batch],
+        "payload_digest": [
+            hashlib.sha256(record.content).hexdigest() if keep else None
+            for keep, (_, _, record) in zip(kept, batch, strict=True)
+        ],
+        "file": [part if keep else None for keep in kept],
+        "offset": [next(places) if keep else None for keep in kept],
+    }
+    return _table(records, sum(kept), RECORDS), _table(pages, len(batch), PAGES)
+
+
+def _table(columns: dict[str, list[Any]], rows: int, schema: pa.Schema) -> pa.Table:
+    import pyarrow as pa
+
+    arrays = []
+    for field in schema:
+        values = columns.get(field.name)
+        if values is None:
+            arrays.append(pa.nulls(rows, field.type))
+            continue
+        try:
+            arrays.append(pa.array(values, field.type))
+        except UnicodeEncodeError:  # half a surrogate pair, which JSON and file names may hold
+            whole = [None if value is None else value.encode("utf-8", "replace").decode() for value in values]
+            arrays.append(pa.array(whole, field.type))
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _read(file: SourceFile, config: CrawlConfig, work: Path) -> Iterator[Record]:
+    if file.problem is not None:
+        yield Record(problem=file.problem, detail=file.detail)
+    elif not file.remote:
+        yield from read_file(Path(file.place), file.name, config)
+    else:
+        try:
+            with fetched(file.place, config, work) as path:
+                yield from read_file(path, file.name, config)
+        except FetchError as error:
+            yield Record(problem=error.reason, detail=error.detail)

@@ -24,7 +24,7 @@ KEPT = ("fetched", "unchanged", "unreachable_kept", "read")
 
 def source_fingerprint(config: CrawlConfig) -> str | None:
     """Return what the result depends on outside the recipe: the files' content, the Python whose pages are served."""
-    from tasks.crawl.files import fingerprint_files
+    from tasks.crawl.fingerprints import fingerprint_files
 
     parts = []
     if config.paths:

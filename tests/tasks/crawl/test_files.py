@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.crawl import CrawlConfig, crawl
-from tasks.crawl.files import SourceFile, find_files, read_file
+from tasks.crawl.files import read_file
+from tasks.crawl.sources import NoSuchSource, find_local
 from tasks.crawl.stage import source_fingerprint
 from tasks.stage import PermanentError, local_output
 from tests.tasks.crawl.conftest import Answer, Site
@@ -21,7 +22,7 @@ CONFIG = CrawlConfig()
 
 
 def read(path: Path, **settings: Any) -> list[Any]:
-    return list(read_file(SourceFile(path, path.name), CrawlConfig(**settings)))
+    return list(read_file(path, path.name, CrawlConfig(**settings)))
 
 
 def contents(path: Path, **settings: Any) -> list[bytes | str]:
@@ -164,14 +165,15 @@ def test_names_do_not_hold_the_machines_folders(tmp_path):
     for name in ("x/a.txt", "x/deep/b.txt", "y/a.txt", "x/picture.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
-    found = find_files((str(tmp_path / "x"), str(tmp_path / "y" / "*.txt"), str(tmp_path / "x" / "a.txt")))
-    assert [(file.name, file.path.relative_to(tmp_path).as_posix()) for file in found] == [
-        ("a.txt", "x/a.txt"),
-        ("a.txt~2", "y/a.txt"),
-        ("deep/b.txt", "x/deep/b.txt"),
+    found = find_local((str(tmp_path / "x"), str(tmp_path / "y" / "*.txt"), str(tmp_path / "x" / "a.txt")))
+    assert [(file.name, Path(file.place).relative_to(tmp_path).as_posix(), file.problem) for file in found] == [
+        ("a.txt", "x/a.txt", None),
+        ("a.txt~2", "y/a.txt", None),
+        ("deep/b.txt", "x/deep/b.txt", None),
+        ("picture.png", "x/picture.png", "unknown_type"),
     ]
-    with pytest.raises(FileNotFoundError, match=r"nothing-\*"):
-        find_files((str(tmp_path / "nothing-*"),))
+    with pytest.raises(NoSuchSource, match=r"nothing-\*"):
+        find_local((str(tmp_path / "nothing-*"),))
 
 
 def test_identity_follows_content_and_not_dates(tmp_path):

@@ -1,0 +1,40 @@
+"""One record of a source file, or what became of one that is not there."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any, NamedTuple
+
+
+class Record(NamedTuple):
+    """One record of a file, or, with a `problem`, one that is not there and why. Fields as in schemas.RECORDS.
+
+    A named tuple and not a dataclass: reading rows makes one of these for each, and a frozen dataclass takes three
+    times as long to make.
+    """
+
+    content: bytes = b""
+    mime: str = "text/plain"
+    record_id: str = ""
+    url: str | None = None
+    title: str | None = None
+    charset: str | None = None
+    fetched_at: datetime.datetime | None = None
+    problem: str | None = None
+    detail: str | None = None
+    n_bytes: int = 0
+
+
+def date_of(value: Any) -> datetime.datetime | None:
+    """Return a timestamp or an ISO 8601 text as a datetime with a zone (UTC where none is given), else None."""
+    if isinstance(value, str):
+        try:
+            value = datetime.datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    if isinstance(value, datetime.datetime):
+        try:
+            return value.astimezone(datetime.UTC) if value.tzinfo else value.replace(tzinfo=datetime.UTC)
+        except OverflowError:  # the first or the last day of the calendar
+            return None
+    return None

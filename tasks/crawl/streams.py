@@ -1,0 +1,177 @@
+"""The bytes of a packed file as one stream that ends where the file is damaged and says so, instead of raising."""
+
+from __future__ import annotations
+
+import bz2
+import io
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd", "bz2": b"BZh", "xz": b"\xfd7zXZ\x00"}
+SUFFIXES = (".gz", ".zst", ".zstd", ".bz2", ".xz")
+_GZIP_MEMBER = b"\x1f\x8b\x08"
+_PIECE = 1 << 16  # bytes of input at a time
+_XZ_MEMORY = 256 << 20  # bytes; an .xz file says itself how much its dictionary takes, up to 4 GB
+
+
+def packing(head: bytes) -> str | None:
+    """Return how a file that begins with these bytes is packed ("gzip", "zstd", "bz2", "xz"), or None."""
+    return next((name for name, magic in MAGIC.items() if head.startswith(magic)), None)
+
+
+def open_unpacked(path: Path, limit: int) -> UnpackedFile:
+    """Open a file for reading its unpacked bytes, at most `limit` of them. It is recognised by its first bytes."""
+    return UnpackedFile(path, limit)
+
+
+class UnpackedFile(io.BufferedReader):
+    """A buffered reader over unpacked bytes. `problem` is None, or (reason, sentence) once the end came too early.
+
+    Of a file that breaks off, every byte before the cut is delivered. Behind a damaged member of a gzip file the next
+    member goes on, as such files (archives, concatenated logs) are made of independent ones.
+    """
+
+    def __init__(self, path: Path, limit: int) -> None:
+        self._source = _Pieces(path, limit)
+        super().__init__(self._source, 1 << 20)
+
+    @property
+    def problem(self) -> tuple[str, str] | None:
+        """Why the stream ended before the file did."""
+        return self._source.problem
+
+
+class _Pieces(io.RawIOBase):
+    """Pieces of a file's unpacked bytes as a raw stream."""
+
+    def __init__(self, path: Path, limit: int) -> None:
+        self.problem: tuple[str, str] | None = None
+        self._path, self._limit, self._left = path, limit, limit
+        self._file = open(path, "rb")  # noqa: SIM115 (closed with this stream)
+        packed = packing(self._file.read(6))
+        self._file.seek(0)
+        self._pieces = self._plain() if packed is None else self._fast(packed)
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._rest:
+            self._rest = memoryview(next(self._pieces, b""))
+        count = min(len(buffer), len(self._rest))
+        if count > self._left:
+            self.problem = (
+                "file_too_large",
+                f"more than {self._limit:,} bytes once unpacked; the rest is not read (crawl.max_file_megabytes)",
+            )
+            self._pieces, count = iter(()), self._left
+        self._left -= count
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+    def _damaged(self, error: object) -> None:
+        if self.problem is None:
+            self.problem = ("broken_file", str(error)[:200])
+
+    def _plain(self) -> Iterator[bytes]:
+        try:
+            while data := self._file.read(1 << 20):
+                yield data
+        except OSError as error:
+            self._damaged(error)
+
+    def _fast(self, packed: str) -> Iterator[bytes]:
+        """Arrow's decompressors: a third faster than zlib's Python object, but they lose the piece that breaks off."""
+        import pyarrow as pa
+
+        done = 0
+        if packed != "xz":
+            try:
+                with pa.OSFile(str(self._path)) as file, pa.CompressedInputStream(file, packed) as stream:
+                    while data := stream.read(1 << 18):
+                        yield data
+                        done += len(data)
+                return
+            except (OSError, pa.ArrowException) as error:
+                why = error
+            if packed == "zstd":
+                yield from self._zstd_tail(done, why)
+                return
+        yield from self._careful(packed, done)
+
+    def _zstd_tail(self, done: int, why: Exception) -> Iterator[bytes]:
+        """The bytes between `done` and the damage, found with ever smaller reads."""
+        import pyarrow as pa
+
+        step = 1 << 16
+        while step:
+            with pa.OSFile(str(self._path)) as file, pa.CompressedInputStream(file, "zstd") as stream:
+                left = done
+                while left:
+                    left -= len(stream.read(min(left, 1 << 18)))
+                try:
+                    while data := stream.read(step):
+                        yield data
+                        done += len(data)
+                    return
+                except (OSError, pa.ArrowException):
+                    step //= 16
+        self._damaged(why)
+
+    def _careful(self, packed: str, skip: int) -> Iterator[bytes]:
+        """Python's own decompressors, which give every byte; the first `skip` bytes have been delivered already."""
+        makers: dict[str, Callable[[], Any]] = {
+            "gzip": lambda: zlib.decompressobj(zlib.MAX_WBITS | 16),
+            "bz2": bz2.BZ2Decompressor,
+            "xz": lambda: lzma.LZMADecompressor(memlimit=_XZ_MEMORY),
+        }
+        data = b""
+        while True:
+            member, began = makers[packed](), False
+            data = data or self._file.read(_PIECE)
+            data = data if packed == "bz2" else data.lstrip(b"\0")  # zeros pad archives on tapes and in blocks
+            if not data:
+                return
+            try:
+                while not member.eof:
+                    out = member.decompress(data, _PIECE)
+                    began = began or bool(out)
+                    # zlib hands back what it did not take; the others keep it and ask for nothing
+                    data = member.unconsumed_tail if packed == "gzip" else b""
+                    if not data and not member.eof and getattr(member, "needs_input", True) and not out:
+                        data = self._file.read(_PIECE)
+                        if not data:
+                            self._damaged("it ends in the middle")
+                            return
+                    cut = min(skip, len(out))
+                    skip -= cut
+                    if len(out) > cut:
+                        yield out[cut:]
+                data = member.unused_data
+            except (zlib.error, lzma.LZMAError, OSError, EOFError) as error:
+                self._damaged(error)
+                found = self._next_member(data) if packed == "gzip" else None
+                if found is None:
+                    return
+                data = found
+
+    def _next_member(self, data: bytes) -> bytes | None:
+        """Return the bytes from the next gzip member on, searched behind the first byte of `data`."""
+        data = data[1:]
+        while True:
+            at = data.find(_GZIP_MEMBER)
+            if at >= 0:
+                return data[at:]
+            more = self._file.read(_PIECE)
+            if not more:
+                return None
+            data = data[-2:] + more
