@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import functools
 import unicodedata
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -98,6 +99,38 @@ def word_spans(text: str) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(starts), np.concatenate(ends)
 
 
+@dataclass(frozen=True)
+class WordTable:
+    """The words of one text as arrays, one place for each word.
+
+    starts, ends: int64, character positions; hashes: uint64, as `word_hashes` gives them; letters, single: bool, whether
+    the word has a letter, and whether it is a single character of a script without spaces.
+    """
+
+    starts: np.ndarray
+    ends: np.ndarray
+    hashes: np.ndarray
+    letters: np.ndarray
+    single: np.ndarray
+
+
+def word_table(text: str) -> WordTable:
+    """Return all there is to know of the words of a text, from one pass over it, piece by piece."""
+    columns: list[tuple[np.ndarray, ...]] = []
+    first = 0
+    for piece in _pieces(text):
+        points = _code_points(piece)
+        starts, ends = _spans(points)
+        kinds = character_classes()[points]
+        single = kinds == SINGLE
+        letters = np.zeros(len(points) + 1, dtype=np.int32)
+        np.cumsum(single | (kinds == LETTER), out=letters[1:])
+        has_letter = letters[ends] > letters[starts]
+        columns.append((starts + first, ends + first, _hashes_of(points, starts, ends), has_letter, single[starts]))
+        first += len(piece)
+    return WordTable(*(np.concatenate(parts) for parts in zip(*columns, strict=True)))
+
+
 def word_hashes(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return the 64-bit hashes of all words of all texts, and where each text's words begin.
 
@@ -146,6 +179,29 @@ def shingle_hashes(hashes: np.ndarray, offsets: np.ndarray, n: int) -> tuple[np.
     return mix64(total), begins
 
 
+def run_hashes(hashes: np.ndarray, n: int) -> np.ndarray:
+    """Return the hash of every run of `n` words of one long array: uint64[max(0, n_words - n + 1)].
+
+    The values are those of `shingle_hashes`, but a run may begin in one text and end in the next: the caller knows the
+    borders. Built by doubling (runs of 1, 2, 4, 8 … words, each from two shorter ones that lie side by side), so that
+    13 words cost six passes over contiguous memory; 13 look-ups a word take ten times as long.
+    """
+    count = max(0, len(hashes) - n + 1)
+    total = np.zeros(count, dtype=np.uint64)
+    if count == 0:
+        return total
+    covered, power, length = 0, hashes, 1  # `power` are the runs of `length` words
+    with np.errstate(over="ignore"):
+        while True:
+            if n & length:  # the lengths are the bits of n: the longer runs stand behind the shorter ones
+                total += power[n - covered - length :][:count] * np.uint64(pow(_SHINGLE_BASE, covered, 1 << 64))
+                covered += length
+            if covered == n:
+                return mix64(total)
+            power = power[:-length] * np.uint64(pow(_SHINGLE_BASE, length, 1 << 64)) + power[length:]
+            length *= 2
+
+
 def mix64(x: np.ndarray) -> np.ndarray:
     """Return Murmur3's 64-bit finaliser of each value: a bijection in which every bit depends on every bit."""
     with np.errstate(over="ignore"):
@@ -178,12 +234,16 @@ def _chunk_hashes(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     starts, ends = _spans(points)
     begins = np.zeros(len(texts) + 1, dtype=np.int64)
     np.cumsum([len(text) + 1 for text in texts], out=begins[1:])
+    return _hashes_of(points, starts, ends), np.diff(np.searchsorted(starts, begins))
+
+
+def _hashes_of(points: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Return the hash of each word between `starts` and `ends`: uint64[n_words]."""
     size = max(len(points), 2 * _CHUNK)  # one size for all but giant texts, so that the powers are made once
     sums = np.zeros(len(points) + 1, dtype=np.uint64)
     with np.errstate(over="ignore"):
         np.cumsum((points.astype(np.uint64) + np.uint64(1)) * _powers(_BASE, size)[: len(points)], out=sums[1:])
-        hashes = (sums[ends] - sums[starts]) * _powers(_BASE_INVERSE, size)[starts]
-    return mix64(hashes), np.diff(np.searchsorted(starts, begins))
+        return mix64((sums[ends] - sums[starts]) * _powers(_BASE_INVERSE, size)[starts])
 
 
 @functools.lru_cache(maxsize=4)

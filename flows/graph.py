@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from tasks.clean import clean
 from tasks.crawl import crawl
+from tasks.decontaminate import decontaminate
 from tasks.dedup import dedup
 from tasks.evaluate import evaluate
 from tasks.pretrain import pretrain
@@ -15,7 +16,7 @@ from tasks.tokenize import tokenize
 from tasks.tokenizer import tokenizer
 
 STAGES: dict[str, Stage] = {
-    stage.name: stage for stage in (crawl, clean, dedup, tokenizer, tokenize, pretrain, sft, evaluate)
+    stage.name: stage for stage in (crawl, clean, dedup, decontaminate, tokenizer, tokenize, pretrain, sft, evaluate)
 }
 
 

@@ -1,4 +1,4 @@
-"""The pipeline flow: crawl → clean → dedup → tokenizer → tokenize → pretrain → sft → evaluate, each stage a task."""
+"""The pipeline flow: crawl → clean → dedup → decontaminate → tokenizer → … → evaluate, each stage a task."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from flows.recipe import Recipe
 from flows.runner import PipelineRun
 from tasks.clean import clean
 from tasks.crawl import crawl
+from tasks.decontaminate import decontaminate
 from tasks.dedup import dedup
 from tasks.evaluate import evaluate
 from tasks.pretrain import pretrain
@@ -44,8 +45,9 @@ def grow(recipe: Recipe, until: str | None = None, force: Collection[str] = ()) 
             pages = run(crawl)
             documents = run(clean, pages)
             unique = run(dedup, documents)
-            vocabulary = run(tokenizer, unique)
-            tokens = run(tokenize, unique, vocabulary)
+            corpus = run(decontaminate, unique)
+            vocabulary = run(tokenizer, corpus)
+            tokens = run(tokenize, corpus, vocabulary)
             base = run(pretrain, tokens, vocabulary)
-            chat = run(sft, unique, tokens, vocabulary, base)
-            run(evaluate, unique, tokens, vocabulary, base, chat)
+            chat = run(sft, corpus, tokens, vocabulary, base)
+            run(evaluate, corpus, tokens, vocabulary, base, chat)

@@ -6,16 +6,16 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
 
 from flows.graph import STAGES
 from flows.recipe_errors import Problem, RecipeError, nearest, show_value
 from flows.recipe_fields import explain_invalid
 from flows.recipe_yaml import FieldPath, parse_yaml
 from flows.schedule import Schedule
-from tasks.config import StageConfig
+from tasks.config import StageConfig, linked_to
 from tasks.stage import Stage
 
 RECIPES = Path(__file__).resolve().parent.parent / "deployments" / "recipes"
@@ -35,6 +35,19 @@ class RecipeBase(BaseModel):
     )
     description: str = Field("", max_length=2000, description="what the recipe is for, in a sentence or two")
     schedule: Schedule | None = Field(None, description="when `textmill up` starts this recipe by itself; null = never")
+
+    @model_validator(mode="after")
+    def _link(self) -> Self:
+        """Fill in what one section takes over from another (`tasks.config.Linked`), so that it is named once."""
+        for name, config in self.configs().items():
+            found = {}
+            for field, info in type(config).model_fields.items():
+                section, _, source = (linked_to(info) or "").partition(".")
+                if source and getattr(config, field) is None and section in self.configs():
+                    found[field] = getattr(getattr(self, section), source)
+            if found:  # the model is frozen for its users, not for its own validation
+                self.__dict__[name] = config.model_copy(update=found)
+        return self
 
     def config(self, stage: str) -> StageConfig:
         """Return the config of a stage; KeyError when the recipe has no such stage."""

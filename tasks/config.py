@@ -23,6 +23,21 @@ def Execution(default: Any, *, description: str, **constraints: Any) -> Any:
     return Field(default, description=description, json_schema_extra={"execution": True}, **constraints)
 
 
+def Linked(source: str, *, description: str) -> Any:
+    """Return a field that is the recipe's field `source` (section.field) where the recipe does not set it: null.
+
+    So what two stages must agree on is named once. The recipe fills it in, hence it is an identity field like others;
+    a config that is made outside of a recipe keeps the None.
+    """
+    return Field(None, description=description, json_schema_extra={"linked": source})
+
+
+def linked_to(field: Any) -> str | None:
+    """Return the recipe's field (section.field) that a pydantic FieldInfo was linked to, None for others."""
+    extra = field.json_schema_extra
+    return extra.get("linked") if isinstance(extra, dict) else None
+
+
 def is_execution(field: Any) -> bool:
     """Whether a pydantic FieldInfo was declared with `Execution`."""
     extra = field.json_schema_extra

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tasks.evaluate.formats import LETTERS, HellaSwagItem, MmluItem
+from tasks.benchmark_formats import LETTERS, HellaSwagItem, MmluItem, clean_hellaswag
 
 if TYPE_CHECKING:
     from model.scoring import Scorer
@@ -39,12 +38,6 @@ class Accuracy:
     def summary(self) -> dict[str, Any]:
         """All but the items."""
         return {name: value for name, value in vars(self).items() if name != "items"}
-
-
-def clean_hellaswag(text: str) -> str:
-    """Strip WikiHow's markup as lm-eval does: `[title]`, anything in brackets, and once two spaces become one."""
-    text = text.strip().replace(" [title]", ". ")
-    return re.sub(r"\[.*?\]", "", text).replace("  ", " ")
 
 
 def hellaswag_question(item: HellaSwagItem) -> Question:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tasks.evaluate.formats import HellaSwagItem, MmluItem, choices_in_order
+from tasks.benchmark_formats import HellaSwagItem, MmluItem, choices_in_order
 from tasks.prose import cut_lines
 from tasks.splits import SplitDocument
 

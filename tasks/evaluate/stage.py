@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from tasks.evaluate.benchmarks import Accuracy, answer, better_format, hellaswag_question, mmlu_cloze, mmlu_letters
-from tasks.evaluate.compression import primed_xz_bits_per_byte, xz_bits_per_byte
-from tasks.evaluate.formats import (
+from tasks.benchmark_formats import (
     HellaSwagItem,
     MmluItem,
     read_hellaswag,
@@ -24,6 +22,8 @@ from tasks.evaluate.formats import (
     write_hellaswag,
     write_mmlu,
 )
+from tasks.evaluate.benchmarks import Accuracy, answer, better_format, hellaswag_question, mmlu_cloze, mmlu_letters
+from tasks.evaluate.compression import primed_xz_bits_per_byte, xz_bits_per_byte
 from tasks.evaluate.items import SUBJECT, hellaswag_items, mmlu_items, passages, without_seen
 from tasks.evaluate.report import comparison, rows_of, write_items
 from tasks.splits import SplitDocument, documents_of
@@ -113,18 +113,18 @@ def contract(artifact: Artifact) -> Iterator[str]:
 def evaluate(
     config: EvaluateConfig,
     out: Output,
-    dedup: Artifact,
+    decontaminate: Artifact,
     tokenize: Artifact,
     tokenizer: Artifact,
     pretrain: Artifact,
     sft: Artifact,
 ) -> None:
     """Measure both models on the same held-out text and items; write every number and every item's scores."""
-    test = list(documents_of(dedup.path, tokenize.path, {"test"}))
+    test = list(documents_of(decontaminate.path, tokenize.path, {"test"}))
     texts = _limited([document.text for document in test], config.text_bytes)
     if not texts:
-        raise PermanentError("The test split is empty; hold out more documents with tokenizer.split.test.")
-    sentences, subjects, dev = _items(config, out, test, dedup, tokenize)
+        raise PermanentError("The test split is empty; hold out more documents with decontaminate.split.test.")
+    sentences, subjects, dev = _items(config, out, test, decontaminate, tokenize)
 
     results: dict[str, Any] = {"text": {}, "benchmarks": {}}
     rows: list[dict[str, Any]] = []
@@ -140,7 +140,7 @@ def evaluate(
         _headline(out, name, results["text"][name], accuracies["hellaswag"], (acc, stderr))
 
     out.progress(len(MODELS), len(MODELS) + 1, "models", "compressing with xz")
-    results["compression"] = _compression(config, texts, dedup, tokenize)
+    results["compression"] = _compression(config, texts, decontaminate, tokenize)
     out.metric(**{f"{key}_bits_per_byte": value for key, value in results["compression"].items()})
     out.count(
         text_bytes=sum(len(text.encode()) for text in texts),
@@ -160,7 +160,7 @@ def evaluate(
 
 
 def _items(
-    config: EvaluateConfig, out: Output, test: Sequence[SplitDocument], dedup: Artifact, tokenize: Artifact
+    config: EvaluateConfig, out: Output, test: Sequence[SplitDocument], decontaminate: Artifact, tokenize: Artifact
 ) -> tuple[list[HellaSwagItem], list[MmluItem], dict[str, list[MmluItem]]]:
     """Return HellaSwag items, MMLU test items and MMLU dev items by subject, and write those made here."""
     sentences: list[HellaSwagItem] = []
@@ -173,7 +173,7 @@ def _items(
         questions = questions[: config.max_items]
     if not (config.hellaswag and config.mmlu):
         found = [passage for document in test for passage in passages(document)]
-        training = (document.text for document in documents_of(dedup.path, tokenize.path, {"train"}))
+        training = (document.text for document in documents_of(decontaminate.path, tokenize.path, {"train"}))
         pool, n_seen = without_seen(found, training)
         out.count(passages=len(found), passages_in_training=n_seen)
         if not config.hellaswag:
@@ -187,8 +187,8 @@ def _items(
     if not sentences or not questions:
         raise PermanentError(
             f"There are {len(sentences)} HellaSwag and {len(questions)} MMLU items to ask. Items are made of "
-            "pages in the test split; hold out more of them with tokenizer.split.test, or set evaluate.hellaswag and "
-            "evaluate.mmlu to your own files."
+            "pages in the test split; hold out more of them with decontaminate.split.test, or set "
+            "evaluate.hellaswag and evaluate.mmlu to your own files."
         )
     return sentences, questions, dev
 
@@ -273,12 +273,12 @@ def _headline(
 
 
 def _compression(
-    config: EvaluateConfig, texts: Sequence[str], dedup: Artifact, tokenize: Artifact
+    config: EvaluateConfig, texts: Sequence[str], decontaminate: Artifact, tokenize: Artifact
 ) -> dict[str, float | None]:
     """Return the bits per byte of xz on the same text, alone and primed with training text."""
     primed = None
     if config.priming_bytes:
-        training = [document.text for document in documents_of(dedup.path, tokenize.path, {"train"})]
+        training = [document.text for document in documents_of(decontaminate.path, tokenize.path, {"train"})]
         primed = primed_xz_bits_per_byte(texts, _limited(training, config.priming_bytes))
     return {"xz": xz_bits_per_byte(texts), "xz_primed": primed}
 

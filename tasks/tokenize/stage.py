@@ -15,16 +15,16 @@ from data_lake.loader import TokenDataset
 from data_lake.tokens import read_shard_info
 from tasks import figures
 from tasks.shards import map_shards, workers_for
+from tasks.splits import read_split
 from tasks.stage import Artifact, Execution, Output, StageConfig, stage
 from tasks.tokenize.encode import SPLITS, EncodeJob, encode_shard
-from tasks.tokenizer.stage import read_split
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
 class TokenizeConfig(StageConfig):
-    """How tokens are laid out. Which documents are held out is the tokenizer's `split`."""
+    """How tokens are laid out. Which documents are held out is decontaminate's `split`."""
 
     seq_len: int = Field(
         1024, ge=8, le=1 << 17, description="Tokens per row and per training window; training may choose another length"
@@ -47,7 +47,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
         if tokens != counts[f"{split}_tokens"]:
             yield f"{split}/ holds {tokens:,} tokens, but the stage counted {counts[f'{split}_tokens']:,}."
         if split == "train" and not tokens:
-            yield "There is no token to train on; the corpus is empty, or split.val and split.test hold out all of it."
+            yield "There is no token to train on; the corpus is empty, or decontaminate.split holds out all of it."
         for info in infos:
             if info.max_id >= info.vocab_size:
                 yield f"{split}/ holds id {info.max_id}, but the vocabulary ends at {info.vocab_size - 1}."
@@ -63,13 +63,13 @@ def contract(artifact: Artifact) -> Iterator[str]:
 
 @stage(
     version=1,
-    code=["tasks.tokenize", "model.tokenizer", "data_lake.documents", "data_lake.tokens"],
+    code=["tasks.tokenize", "tasks.splits", "model.tokenizer", "data_lake.documents", "data_lake.tokens"],
     contract=contract,
 )
-def tokenize(config: TokenizeConfig, out: Output, dedup: Artifact, tokenizer: Artifact) -> None:
+def tokenize(config: TokenizeConfig, out: Output, decontaminate: Artifact, tokenizer: Artifact) -> None:
     """Write train/, val/ and test/ token shards and documents.parquet, the index of where each document lies."""
-    split = read_split(tokenizer.path)
-    documents, pieces = dedup.path / "documents", out.work / "index"
+    split = read_split(decontaminate.path)
+    documents, pieces = decontaminate.path / "documents", out.work / "index"
     count = len(shards(documents))
     jobs = [
         EncodeJob(documents, tokenizer.path, out.dir, pieces, number, config.seq_len, split.val, split.test)
@@ -84,7 +84,7 @@ def tokenize(config: TokenizeConfig, out: Output, dedup: Artifact, tokenizer: Ar
 
     index = _merge_index(out.dir, pieces)
     write_parquet(out.dir / "documents.parquet", index)
-    _report(out, dedup, index, seconds if jobs else None)
+    _report(out, decontaminate, index, seconds if jobs else None)
 
 
 def _merge_index(folder: Path, pieces: Path) -> pa.Table:
@@ -106,7 +106,7 @@ def _merge_index(folder: Path, pieces: Path) -> pa.Table:
     return pa.concat_tables(tables)
 
 
-def _report(out: Output, dedup: Artifact, index: pa.Table, seconds: float | None) -> None:
+def _report(out: Output, decontaminate: Artifact, index: pa.Table, seconds: float | None) -> None:
     """Count tokens, documents and windows; account for every token."""
     import pyarrow.compute as pc
 
@@ -122,7 +122,11 @@ def _report(out: Output, dedup: Artifact, index: pa.Table, seconds: float | None
         if not len(data):
             out.warning(f"Split {split} has {data.n_tokens} tokens, too few for one window of {data.seq_len} + 1.")
     out.count(documents=index.num_rows, tokens=tokens, bytes=n_bytes, longest_document=max(lengths, default=0))
-    came = Amount(**dedup.manifest.ledger["kept"]) if dedup.manifest.ledger else Amount(index.num_rows, n_bytes)
+    came = (
+        Amount(**decontaminate.manifest.ledger["kept"])
+        if decontaminate.manifest.ledger
+        else Amount(index.num_rows, n_bytes)
+    )
     # tokens begin to exist here; those after the last whole window of a split are in no window
     out.ledger(
         Ledger(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -14,9 +12,8 @@ from pydantic import Field, field_validator, model_validator
 from data_lake.documents import read_documents, split_of
 from model.tokenizer import PATTERNS, SPECIALS, Tokenizer, specials_after
 from tasks import figures
+from tasks.splits import SplitConfig, read_split
 from tasks.stage import Artifact, Output, PermanentError, StageConfig, stage
-
-SPLIT_FILE = "split.json"
 
 # Every kind of text that must survive: scripts with and without spaces, marks, code, control characters, emoji.
 SAMPLE = (
@@ -25,21 +22,6 @@ SAMPLE = (
     "\tdef f(x: int) -> str:\r\n        return f'{x!r}'  # ok\n"
     "<|bos|> \x00\x7f \u200d👩\u200d🔬 🇫🇷 \U0010ffff   "
 )
-
-
-class SplitConfig(StageConfig):
-    """How many documents are held out. Here and not in tokenize, as the tokenizer must not see them either."""
-
-    val: float = Field(0.02, ge=0, lt=1, description="Fraction of documents held out to watch training")
-    test: float = Field(0.02, ge=0, lt=1, description="Fraction of documents held out for the evaluation at the end")
-
-    @model_validator(mode="after")
-    def _something_is_left(self) -> Self:
-        if self.val + self.test >= 1:
-            raise ValueError(
-                f"val={self.val} and test={self.test} hold out every document; nothing is left to train on"
-            )
-        return self
 
 
 class TokenizerConfig(StageConfig):
@@ -66,7 +48,6 @@ class TokenizerConfig(StageConfig):
         ge=1,
         description="Bytes of training text to learn from; of a larger corpus a sample of whole documents is taken",
     )
-    split: SplitConfig = Field(SplitConfig(), description="Which documents are held out of all training")
 
     @field_validator("specials")
     @classmethod
@@ -104,19 +85,20 @@ def contract(artifact: Artifact) -> Iterator[str]:
         yield f"The tokenizer has no {', '.join(missing)}."
 
 
-@stage(version=1, code=["tasks.tokenizer", "model.tokenizer", "data_lake.documents"], contract=contract)
-def tokenizer(config: TokenizerConfig, out: Output, dedup: Artifact) -> None:
+@stage(version=1, code=["tasks.tokenizer", "tasks.splits", "model.tokenizer", "data_lake.documents"], contract=contract)
+def tokenizer(config: TokenizerConfig, out: Output, decontaminate: Artifact) -> None:
     """Learn a vocabulary of `vocab_size` tokens from the training documents."""
     import rustbpe
 
     pattern = PATTERNS.get(config.pattern, config.pattern)
     specials = [*SPECIALS, *config.specials]
-    total, sampled = _training_bytes(config, dedup.path), 0
+    split = read_split(decontaminate.path)
+    total, sampled = _training_bytes(split, decontaminate.path), 0
     share = min(1.0, config.max_bytes / max(1, total))
 
     def training_texts() -> Iterator[str]:
         nonlocal sampled
-        for text, n_bytes in _training_texts(config, dedup.path, share):
+        for text, n_bytes in _training_texts(split, decontaminate.path, share):
             sampled += n_bytes
             out.progress(sampled, total * share, "bytes")
             yield text
@@ -128,8 +110,8 @@ def tokenizer(config: TokenizerConfig, out: Output, dedup: Artifact) -> None:
         raise PermanentError(f"The tokenizer's pattern {pattern!r} cannot be used: {error}") from error
     if not sampled:
         raise PermanentError(
-            f"None of the {dedup.counts.get('documents', 0):,} documents is in the training split, so there is nothing "
-            "to learn a tokenizer from; give the crawl more pages, or hold out less (split.val, split.test)."
+            f"None of the {decontaminate.counts.get('documents', 0):,} documents is in the training split, so there is "
+            "nothing to learn a tokenizer from; give the crawl more pages, or hold out less (decontaminate.split)."
         )
     ranks = {bytes(token): rank for token, rank in trainer.get_mergeable_ranks()}
     learned = Tokenizer(ranks, pattern, specials_after(len(ranks), 64, specials))
@@ -139,12 +121,11 @@ def tokenizer(config: TokenizerConfig, out: Output, dedup: Artifact) -> None:
             f"{config.vocab_size:,} that vocab_size asks for."
         )
     learned.save(out.dir)
-    _write_split(out.dir / SPLIT_FILE, config.split)
 
     out.count(
         vocab_size=learned.vocab_size, merges=len(ranks) - 256, specials=len(learned.specials), trained_on_bytes=sampled
     )
-    out.metric(bytes_per_token=_bytes_per_token(config, learned, dedup.path))
+    out.metric(bytes_per_token=_bytes_per_token(split, learned, decontaminate.path))
     lengths = [len(token) for token in ranks]
     out.figure("token_lengths", figures.histogram(lengths, "Lengths of tokens", "bytes", log=False))
     longest = sorted(ranks, key=lambda token: (-len(token), ranks[token]))[:50]
@@ -153,41 +134,30 @@ def tokenizer(config: TokenizerConfig, out: Output, dedup: Artifact) -> None:
     )
 
 
-def read_split(artifact: Path) -> SplitConfig:
-    """Return how the tokenizer in `artifact` was told to hold documents out; everything later must do the same."""
-    return SplitConfig.model_validate_json((artifact / SPLIT_FILE).read_bytes())
-
-
-def _training_bytes(config: TokenizerConfig, dedup: Path) -> int:
+def _training_bytes(split: SplitConfig, documents: Path) -> int:
     total = 0
-    for batch in read_documents(dedup, ["doc_id", "n_bytes"]):
+    for batch in read_documents(documents, ["doc_id", "n_bytes"]):
         for name, n_bytes in zip(batch["doc_id"].to_pylist(), batch["n_bytes"].to_pylist(), strict=True):
-            if split_of(name, config.split.val, config.split.test) == "train":
+            if split_of(name, split.val, split.test) == "train":
                 total += n_bytes
     return total
 
 
-def _training_texts(config: TokenizerConfig, dedup: Path, share: float) -> Iterator[tuple[str, int]]:
+def _training_texts(split: SplitConfig, documents: Path, share: float) -> Iterator[tuple[str, int]]:
     """Yield text and size of training documents, of a large corpus a share chosen by hash, so in no one's favour."""
-    for batch in read_documents(dedup, ["doc_id", "n_bytes", "text"]):
+    for batch in read_documents(documents, ["doc_id", "n_bytes", "text"]):
         for row in batch.to_pylist():
             place = int.from_bytes(hashlib.sha256(f"tokenizer\0{row['doc_id']}".encode()).digest()[:8], "big") / 2**64
-            if place < share and split_of(row["doc_id"], config.split.val, config.split.test) == "train":
+            if place < share and split_of(row["doc_id"], split.val, split.test) == "train":
                 yield row["text"], row["n_bytes"]
 
 
-def _bytes_per_token(config: TokenizerConfig, learned: Tokenizer, dedup: Path, limit: int = 2_000_000) -> float | None:
+def _bytes_per_token(split: SplitConfig, learned: Tokenizer, documents: Path, limit: int = 2_000_000) -> float | None:
     """Return bytes per token on up to `limit` bytes of held-out text; None when nothing is held out."""
     n_bytes = n_tokens = 0
-    for batch in read_documents(dedup, ["doc_id", "n_bytes", "text"]):
+    for batch in read_documents(documents, ["doc_id", "n_bytes", "text"]):
         for row in batch.to_pylist():
-            if n_bytes < limit and split_of(row["doc_id"], config.split.val, config.split.test) != "train":
+            if n_bytes < limit and split_of(row["doc_id"], split.val, split.test) != "train":
                 n_bytes += row["n_bytes"]
                 n_tokens += len(learned.encode(row["text"]))
     return n_bytes / n_tokens if n_tokens else None
-
-
-def _write_split(path: Path, split: SplitConfig) -> None:
-    scratch = path.with_name(path.name + ".tmp")
-    scratch.write_text(json.dumps(split.model_dump(), sort_keys=True) + "\n")
-    os.replace(scratch, path)

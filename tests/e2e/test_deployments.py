@@ -16,7 +16,7 @@ from tests.live_up import Up, eventually
 pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).resolve().parents[2]
-STAGES = ("crawl", "clean", "dedup", "tokenizer", "tokenize", "pretrain", "sft", "evaluate")
+STAGES = ("crawl", "clean", "dedup", "decontaminate", "tokenizer", "tokenize", "pretrain", "sft", "evaluate")
 MINUTES = 60
 
 

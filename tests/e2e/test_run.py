@@ -47,7 +47,7 @@ def test_two_runs_at_once_build_each_key_once(tmp_path: Path) -> None:
         _out, err = process.communicate(timeout=600)
         assert process.returncode == 0, err
         said.append(err)
-    for stage in ("crawl", "clean", "dedup", "tokenizer", "tokenize"):
+    for stage in ("crawl", "clean", "dedup", "decontaminate", "tokenizer", "tokenize"):
         built = sum(f"{stage:<10} built" in text for text in said)
         assert built == 1, (stage, said)
 

@@ -10,6 +10,7 @@ import pytest
 from data_lake.documents import doc_id, shard_path, write_parquet
 from data_lake.ledger import Tally
 from data_lake.store import Artifact, Lake
+from tasks.splits import SplitConfig, write_split
 from tasks.stage import Output, StageConfig, stage
 
 
@@ -18,11 +19,12 @@ class GivenConfig(StageConfig):
 
     texts: tuple[str, ...] = ()
     shards: int = 1
+    split: SplitConfig = SplitConfig()
 
 
 @stage(version=1, code=[])
 def given(config: GivenConfig, out: Output) -> None:
-    """Write the texts as documents, as clean does."""
+    """Write the texts as documents with their split, as decontaminate does."""
     import pyarrow as pa
 
     from data_lake.schemas import DOCUMENTS
@@ -38,6 +40,7 @@ def given(config: GivenConfig, out: Output) -> None:
     for number in range(config.shards):
         table = pa.Table.from_pylist(rows[number * step : (number + 1) * step], schema=DOCUMENTS)
         write_parquet(shard_path(out.dir / "documents", number), table)
+    write_split(out.dir, config.split)
     out.ledger(tally.ledger())
     out.count(documents=len(rows))
 
@@ -50,9 +53,9 @@ def lake(tmp_path: Path) -> Lake:
 
 @pytest.fixture
 def given_documents(lake: Lake) -> Callable[..., Artifact]:
-    """`given_documents(texts, shards=1)`: an artifact with these documents."""
+    """`given_documents(texts, shards=1, split=SplitConfig())`: an artifact with these documents."""
 
-    def build(texts: Sequence[str], shards: int = 1) -> Artifact:
-        return given.build(lake, GivenConfig(texts=tuple(texts), shards=shards), {}).artifact
+    def build(texts: Sequence[str], shards: int = 1, split: SplitConfig = SplitConfig()) -> Artifact:  # noqa: B008
+        return given.build(lake, GivenConfig(texts=tuple(texts), shards=shards, split=split), {}).artifact
 
     return build

@@ -11,6 +11,7 @@ from data_lake import schemas
 from data_lake.documents import doc_id, shard_path, write_parquet
 from data_lake.ledger import Tally
 from data_lake.store import Artifact, Lake
+from tasks.splits import SplitConfig, write_split
 from tasks.stage import BuildResult, Output, Stage, StageConfig, stage
 from tasks.tokenize import TokenizeConfig, tokenize
 from tasks.tokenizer import TokenizerConfig, tokenizer
@@ -59,11 +60,12 @@ class PagesConfig(StageConfig):
     count: int = 40
     python: bool = True
     prose: bool = True
+    split: SplitConfig = SplitConfig(val=0.15, test=0.2)
 
 
 @stage(version=1, code=[])
-def dedup(config: PagesConfig, out: Output) -> None:
-    """Write pages as the dedup stage does."""
+def decontaminate(config: PagesConfig, out: Output) -> None:
+    """Write pages as the decontaminate stage does."""
     tally = Tally()
     rows = []
     for number in range(config.count):
@@ -86,6 +88,7 @@ def dedup(config: PagesConfig, out: Output) -> None:
             }
         )
     write_parquet(shard_path(out.dir / "documents", 0), pa.Table.from_pylist(rows, schema=schemas.DOCUMENTS))
+    write_split(out.dir, config.split)
     out.ledger(tally.ledger())
     out.count(documents=len(rows))
 
@@ -96,11 +99,10 @@ def make(stage: Stage, lake: Lake, config: StageConfig, built: dict[str, Artifac
 
 
 def build_corpus(folder: Path, config: PagesConfig | None = None) -> tuple[Lake, dict[str, Artifact]]:
-    """Build a lake with dedup, tokenizer and tokenize artifacts."""
+    """Build a lake with decontaminate, tokenizer and tokenize artifacts."""
     lake = Lake(folder)
-    built = {"dedup": dedup.build(lake, config or PagesConfig(), {}).artifact}
-    settings = TokenizerConfig(vocab_size=512, split={"val": 0.15, "test": 0.2})  # type: ignore[arg-type]
-    built["tokenizer"] = make(tokenizer, lake, settings, built).artifact
+    built = {"decontaminate": decontaminate.build(lake, config or PagesConfig(), {}).artifact}
+    built["tokenizer"] = make(tokenizer, lake, TokenizerConfig(vocab_size=512), built).artifact
     built["tokenize"] = make(tokenize, lake, TokenizeConfig(seq_len=64), built).artifact
     return lake, built
 

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tasks.benchmark_formats import HellaSwagItem, MmluItem
 from tasks.evaluate.benchmarks import (
     Accuracy,
     Question,
@@ -18,7 +19,6 @@ from tasks.evaluate.benchmarks import (
     mmlu_cloze,
     mmlu_letters,
 )
-from tasks.evaluate.formats import HellaSwagItem, MmluItem
 
 ITEM = MmluItem("high_school_physics", " What falls? ", ("up", "an apple", "a bird", "light"), 1)
 SHOT = MmluItem("high_school_physics", "What is?", ("a", "b", "c", "d"), 3)

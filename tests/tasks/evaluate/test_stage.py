@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_lake.store import Artifact, Lake
+from tasks.benchmark_formats import read_hellaswag, read_mmlu
 from tasks.evaluate import EvaluateConfig, evaluate
-from tasks.evaluate.formats import read_hellaswag, read_mmlu
 from tasks.splits import documents_of
 from tasks.stage import PermanentError, local_output
 from tests.tasks.pydoc_corpus import PagesConfig, build_corpus, build_models, make
@@ -48,7 +48,7 @@ def test_items_are_of_held_out_pages_and_unseen(models: tuple[Lake, dict[str, Ar
     artifact = make(evaluate, lake, CONFIG, built).artifact
     training = " ".join(
         " ".join(document.text.split()).casefold()
-        for document in documents_of(built["dedup"].path, built["tokenize"].path, {"train"})
+        for document in documents_of(built["decontaminate"].path, built["tokenize"].path, {"train"})
     )
     sentences = read_hellaswag(artifact.path / "items" / "hellaswag_val.jsonl")
     questions, dev = read_mmlu(artifact.path / "items" / "mmlu")
@@ -82,6 +82,6 @@ def test_own_files_are_asked_instead(models: tuple[Lake, dict[str, Artifact]], t
 
 def test_a_corpus_without_items_asks_for_files(models: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
     _, other = build_corpus(tmp_path / "lake", PagesConfig(count=12, python=False))  # every page says the same
-    mixed = {**models[1], "dedup": other["dedup"], "tokenize": other["tokenize"]}
+    mixed = {**models[1], "decontaminate": other["decontaminate"], "tokenize": other["tokenize"]}
     with pytest.raises(PermanentError, match=r"There are 0 HellaSwag and 0 MMLU items"):
         evaluate(CONFIG, local_output(tmp_path / "out"), **{name: mixed[name] for name in evaluate.upstream})

@@ -10,11 +10,11 @@ import pytest
 from data_lake.store import Artifact, Lake
 from model.generate import generate
 from tasks.pretrain import PretrainConfig, pretrain
+from tasks.splits import SplitConfig
 from tasks.stage import Output, PermanentError, local_output
-from tasks.tokenize import TokenizeConfig, tokenize
 from tasks.tokenizer import TokenizerConfig, tokenizer
 from tasks.training import load_trained
-from tests.tasks.pydoc_corpus import PRETRAIN, build_corpus, make
+from tests.tasks.pydoc_corpus import PRETRAIN, PagesConfig, build_corpus, make
 
 CONFIG = PretrainConfig(**PRETRAIN)
 
@@ -81,19 +81,15 @@ def test_an_interrupted_attempt_goes_on_and_ends_with_the_same_bytes(
 
 def test_tokens_of_another_tokenizer_are_refused(corpus: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
     lake, built = corpus
-    settings = TokenizerConfig(vocab_size=576, split={"val": 0.15, "test": 0.2})  # type: ignore[arg-type]
-    other = make(tokenizer, lake, settings, built).artifact
+    other = make(tokenizer, lake, TokenizerConfig(vocab_size=576), built).artifact
     with pytest.raises(PermanentError, match="were made with tokenizer"):
         pretrain(CONFIG, local_output(tmp_path), tokenize=built["tokenize"], tokenizer=other)
 
 
-def test_a_split_shorter_than_a_window_is_refused(corpus: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
-    lake, built = corpus
-    settings = TokenizerConfig(vocab_size=512, split={"val": 0.0, "test": 0.2})  # type: ignore[arg-type]
-    words = make(tokenizer, lake, settings, built).artifact
-    tokens = make(tokenize, lake, TokenizeConfig(seq_len=64), {**built, "tokenizer": words}).artifact
+def test_a_split_shorter_than_a_window_is_refused(tmp_path: Path) -> None:
+    _, built = build_corpus(tmp_path / "lake", PagesConfig(split=SplitConfig(val=0.0, test=0.2)))
     with pytest.raises(PermanentError, match="The val split has 0 tokens, less than one window of 128"):
-        pretrain(CONFIG, local_output(tmp_path), tokenize=tokens, tokenizer=words)
+        pretrain(CONFIG, local_output(tmp_path), tokenize=built["tokenize"], tokenizer=built["tokenizer"])
 
 
 def test_divergence_is_not_retried(corpus: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:

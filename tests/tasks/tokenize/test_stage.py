@@ -12,10 +12,10 @@ from data_lake.documents import doc_id, split_of
 from data_lake.loader import TokenDataset
 from data_lake.store import Artifact, Lake
 from model.tokenizer import Tokenizer
+from tasks.splits import SplitConfig
 from tasks.stage import ContractError, Output, local_output
 from tasks.tokenize import TokenizeConfig, tokenize
 from tasks.tokenizer import TokenizerConfig, tokenizer
-from tasks.tokenizer.stage import SplitConfig
 
 Given = Callable[..., Artifact]
 SPLIT = SplitConfig(val=0.2, test=0.2)
@@ -32,18 +32,18 @@ TEXTS = [
 
 @pytest.fixture
 def learned(lake: Lake, given_documents: Given) -> Artifact:
-    config = TokenizerConfig(vocab_size=384, split=SPLIT)
-    return tokenizer.build(lake, config, {"dedup": given_documents(TEXTS)}).artifact
+    corpus = given_documents(TEXTS, split=SPLIT)
+    return tokenizer.build(lake, TokenizerConfig(vocab_size=384), {"decontaminate": corpus}).artifact
 
 
 def build(lake: Lake, documents: Artifact, learned: Artifact, **config: object) -> Artifact:
     return tokenize.build(
-        lake, TokenizeConfig(**{"seq_len": 32, **config}), {"dedup": documents, "tokenizer": learned}
+        lake, TokenizeConfig(**{"seq_len": 32, **config}), {"decontaminate": documents, "tokenizer": learned}
     ).artifact
 
 
 def test_every_document_is_found_again(lake: Lake, given_documents: Given, learned: Artifact) -> None:
-    made = build(lake, given_documents(TEXTS, shards=4), learned)
+    made = build(lake, given_documents(TEXTS, shards=4, split=SPLIT), learned)
     loaded = Tokenizer.load(learned.path)
     index = pq.read_table(made.path / "documents.parquet").to_pylist()
     streams = {split: TokenDataset(made.path, split) for split in ("train", "val", "test")}
@@ -64,7 +64,7 @@ def test_every_document_is_found_again(lake: Lake, given_documents: Given, learn
 def test_a_documents_split_stays_when_documents_are_added(
     lake: Lake, given_documents: Given, learned: Artifact
 ) -> None:
-    few, many = (build(lake, given_documents(texts), learned) for texts in (TEXTS[:20], TEXTS))
+    few, many = (build(lake, given_documents(texts, split=SPLIT), learned) for texts in (TEXTS[:20], TEXTS))
     splits = [
         {row["doc_id"]: row["split"] for row in pq.read_table(made.path / "documents.parquet").to_pylist()}
         for made in (few, many)
@@ -74,7 +74,7 @@ def test_a_documents_split_stays_when_documents_are_added(
 
 
 def test_the_ledger_accounts_for_every_token(lake: Lake, given_documents: Given, learned: Artifact) -> None:
-    made = build(lake, given_documents(TEXTS, shards=3), learned)
+    made = build(lake, given_documents(TEXTS, shards=3, split=SPLIT), learned)
     ledger = made.manifest.ledger
     assert ledger is not None
     assert ledger["incoming"] == {
@@ -90,17 +90,17 @@ def test_the_ledger_accounts_for_every_token(lake: Lake, given_documents: Given,
 def test_same_bytes_whatever_the_workers_and_done_shards_stay(
     given_documents: Given, learned: Artifact, tmp_path: Path
 ) -> None:
-    documents = given_documents(TEXTS, shards=3)
+    documents = given_documents(TEXTS, shards=3, split=SPLIT)
     one, two = local_output(tmp_path / "one"), local_output(tmp_path / "two")
     for out, workers in ((one, 1), (two, 2)):
-        tokenize(TokenizeConfig(seq_len=32, workers=workers), out, dedup=documents, tokenizer=learned)
+        tokenize(TokenizeConfig(seq_len=32, workers=workers), out, decontaminate=documents, tokenizer=learned)
     assert contents(one) == contents(two)
 
     done = two.dir / "train" / "part-00000.parquet"
     before = done.stat().st_mtime_ns
     (two.work / "index" / "part-00001.parquet").unlink()  # as if killed before shard 1 was done
     (two.dir / "val" / "part-00001.parquet").write_bytes(b"half a fi")
-    tokenize(TokenizeConfig(seq_len=32), two, dedup=documents, tokenizer=learned)
+    tokenize(TokenizeConfig(seq_len=32), two, decontaminate=documents, tokenizer=learned)
     assert contents(one) == contents(two)
     assert done.stat().st_mtime_ns == before
 
@@ -111,7 +111,7 @@ def contents(out: Output) -> dict[str, bytes]:
 
 
 def test_a_lost_shard_breaks_the_contract(lake: Lake, given_documents: Given, learned: Artifact) -> None:
-    made = build(lake, given_documents(TEXTS, shards=2), learned)
+    made = build(lake, given_documents(TEXTS, shards=2, split=SPLIT), learned)
     (made.path / "train" / "part-00001.parquet").unlink()
     problems = tokenize.violations(made)
     assert any("train/ holds" in problem for problem in problems)

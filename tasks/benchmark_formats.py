@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -39,6 +40,12 @@ class MmluItem:
     question: str
     choices: tuple[str, ...]
     answer: int
+
+
+def clean_hellaswag(text: str) -> str:
+    """Strip WikiHow's markup as lm-eval does: `[title]`, anything in brackets, and once two spaces become one."""
+    text = text.strip().replace(" [title]", ". ")
+    return re.sub(r"\[.*?\]", "", text).replace("  ", " ")
 
 
 def write_hellaswag(path: Path, items: Iterable[HellaSwagItem]) -> None:
@@ -120,7 +127,7 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise PermanentError(f"{path} cannot be read as UTF-8 text ({error}); correct evaluate's paths.") from error
+        raise PermanentError(f"{path} cannot be read as UTF-8 text ({error}); correct its path.") from error
 
 
 def _write(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""tasks/evaluate/formats.py: what is written is read back, and what is no item is named with its place."""
+"""tasks/benchmark_formats.py: what is written is read back, and what is no item is named with its place."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.evaluate.formats import HellaSwagItem, MmluItem, read_hellaswag, read_mmlu, write_hellaswag, write_mmlu
+from tasks.benchmark_formats import HellaSwagItem, MmluItem, read_hellaswag, read_mmlu, write_hellaswag, write_mmlu
 from tasks.stage import PermanentError
 
 SENTENCE = HellaSwagItem(3, "Roof", "A man is on a roof.", "he", "A man is on a roof. he", ("a", "b", "ü", "d"), 2)

@@ -1,0 +1,94 @@
+"""The config of the decontaminate stage: what is looked for, what counts as found, and what is done about it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from tasks.config import Execution, Linked, StageConfig
+from tasks.splits import SplitConfig
+
+
+class DetectionConfig(StageConfig):
+    """When an item of a benchmark counts as found in the training documents; the defaults are GPT-3's."""
+
+    words: int = Field(
+        13,
+        ge=2,
+        le=64,
+        description="Words of the runs (n-grams) that are looked for; a shorter item is looked for as a whole",
+    )
+    shortest: int = Field(
+        3, ge=1, le=64, description="Words that an item must have at least to be looked for; fewer stand everywhere"
+    )
+    max_documents: int = Field(
+        10,
+        ge=0,
+        description="Training documents that may have an n-gram before it counts as a common phrase and is ignored; "
+        "0 = none is ignored",
+    )
+    min_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of an item's n-grams that training documents must have for it to be contaminated; 0 = one "
+        "n-gram is enough",
+    )
+
+
+class CutConfig(StageConfig):
+    """How a passage is cut out; the defaults are GPT-3's (Brown et al. 2020, appendix C)."""
+
+    window: int = Field(200, ge=0, description="Characters that go on either side of what was found")
+    shortest_piece: int = Field(200, ge=0, description="Characters that a piece must have at least to stay")
+    max_pieces: int = Field(10, ge=1, description="Pieces that a document may be cut into; beyond that it is removed")
+
+
+class OverlapConfig(StageConfig):
+    """Held-out documents whose text stands in training documents too."""
+
+    # It is the held-out document that goes: what stands in training measures memory and not what was learned, and
+    # taking it away costs some evaluation text, where cutting training documents would cost the model.
+    action: Literal["drop_held_out", "report"] = Field(
+        "drop_held_out",
+        description="What becomes of a held-out document that overlaps with training: drop_held_out = it is removed, "
+        "the training documents stay as they are; report = it stays too",
+    )
+    share: float = Field(
+        0.8,
+        gt=0,
+        le=1,
+        description="Share of a held-out document's n-grams in training documents from which it overlaps",
+    )
+    max_ngrams: int = Field(
+        100_000_000,
+        ge=1,
+        description="n-grams of held-out documents that are looked for at most, 8 bytes each; of more a sample",
+    )
+
+
+class DecontaminateConfig(StageConfig):
+    """What must not be learned, and what is done where it was found."""
+
+    hellaswag: str | None = Linked(
+        "evaluate.hellaswag", description="HellaSwag jsonl file to look for; null = the one that `evaluate` asks"
+    )
+    mmlu: str | None = Linked(
+        "evaluate.mmlu", description="MMLU folder (test/ csv) to look for; null = the one that `evaluate` asks"
+    )
+    benchmarks: tuple[str, ...] = Field(
+        (),
+        description="More files to look for (globs): jsonl with question, choices and answer (HellaSwag's too), "
+        "MMLU csv, txt with an item a line; also .gz",
+    )
+    action: Literal["cut", "drop", "report"] = Field(
+        "cut",
+        description="What becomes of a training document that has contaminated n-grams: cut = the passage is cut out; "
+        "drop = the document is removed; report = it stays",
+    )
+    detection: DetectionConfig = Field(DetectionConfig(), description="When an item counts as found")
+    cut: CutConfig = Field(CutConfig(), description="How a passage is cut out")
+    split: SplitConfig = Field(SplitConfig(), description="Which documents are held out of all training")
+    overlap: OverlapConfig = Field(OverlapConfig(), description="Held-out documents whose text is in training too")
+    workers: int = Execution(0, ge=0, description="Processes that scan shards; 0 = by cores and size of the corpus")

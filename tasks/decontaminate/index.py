@@ -1,0 +1,194 @@
+"""The n-gram index: every run of 13 words of every benchmark item as sorted 64-bit hashes, and finding them in texts.
+
+No Bloom filter: its false positives were "quite high" in practice and cannot be told from the true ones afterwards
+(marin #5519). A hash that is found here nominates a place, and the words themselves decide. An item shorter than 13
+words is looked for as a whole; its first 1, 2, 4 or 8 words nominate, so that any number of lengths costs four passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from data_lake.text_units import fold, run_hashes, word_hashes, word_spans, words
+from tasks.decontaminate.items import Item
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Where n-grams of the index stand in texts, confirmed by their words; one row each, sorted by text and place.
+
+    text: number of the text; entry: number of the n-gram in the index; place: its first word's number in the text;
+    start, end: its characters in the text. All int64.
+    """
+
+    text: np.ndarray
+    entry: np.ndarray
+    place: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+
+@dataclass(frozen=True)
+class Words:
+    """Texts as the index reads them: folded, and the hashes of their words; those of text i are at
+    `offsets[i] … offsets[i + 1]`."""
+
+    texts: Sequence[str]
+    folded: Sequence[str]
+    hashes: np.ndarray
+    offsets: np.ndarray
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> Words:
+        """Split texts into words."""
+        folded = [fold(text) for text in texts]
+        return cls(texts, folded, *word_hashes(folded))
+
+    def runs(self, length: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the hashes of all runs of `length` words that lie within a text, and the text of each."""
+        counts = np.maximum(0, np.diff(self.offsets) - length + 1)
+        before = np.cumsum(counts) - counts
+        places = np.arange(counts.sum()) + np.repeat(self.offsets[:-1] - before, counts)
+        return run_hashes(self.hashes, length)[places], np.repeat(np.arange(len(counts)), counts)
+
+
+class HashTable:
+    """A sorted set of 64-bit hashes, made to be asked for very many others of which it has next to none.
+
+    A table of the hashes' first bits answers most questions without a search: of 32 times as many places as hashes, 3 %
+    are taken. What passes is searched for in the sorted array, so the answer is exact.
+    """
+
+    def __init__(self, keys: np.ndarray) -> None:
+        """keys: uint64, sorted, each once."""
+        self.keys = keys
+        bits = min(28, max(10, len(keys).bit_length() + 5))
+        self._shift = np.uint64(64 - bits)
+        self._taken = np.zeros(1 << bits, dtype=bool)
+        self._taken[keys >> self._shift] = True
+
+    def find(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return which of the hashes are in the set, and where: positions in `hashes` and numbers of keys, int64."""
+        if not len(self.keys):
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        places = np.flatnonzero(self._taken[hashes >> self._shift])
+        number = np.minimum(np.searchsorted(self.keys, hashes[places]), len(self.keys) - 1)
+        found = self.keys[number] == hashes[places]
+        return places[found], number[found]
+
+
+class NgramIndex:
+    """All n-grams of a list of items. Entry e is the run of `length[e]` words at word `start[e]` of item `item[e]`."""
+
+    def __init__(self, items: Sequence[Item], words_per_ngram: int, shortest: int) -> None:
+        """Items of fewer than `shortest` words have no entries; they are in `too_short`."""
+        self.items = items
+        given = Words.of([item.text for item in items])
+        self._words = [words(text) for text in given.folded]
+        hashes, offsets = given.hashes, given.offsets
+        sizes = np.diff(offsets)
+        self.too_short = sizes < shortest
+        counts = np.where(self.too_short, 0, np.maximum(1, sizes - words_per_ngram + 1))
+        self.first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        self.item = np.repeat(np.arange(len(items)), counts)
+        self.start = np.arange(self.first[-1]) - self.first[self.item]
+        self.length = np.minimum(words_per_ngram, sizes[self.item])
+        places = offsets[self.item] + self.start
+        self.hashes = _hash_runs(hashes, places, self.length)
+        # the anchor of an entry is what nominates it: all of an n-gram, of a shorter item a power of two of words
+        whole = self.length == words_per_ngram
+        anchors = np.where(whole, self.length, 1 << (np.frexp(self.length)[1].astype(np.int64) - 1))
+        self._tables: list[tuple[int, HashTable, np.ndarray, np.ndarray]] = []
+        for length in np.unique(anchors).tolist():
+            entries = np.flatnonzero(anchors == length)
+            anchor = _hash_runs(hashes, places[entries], np.full(len(entries), length))
+            order = np.argsort(anchor, kind="stable")
+            keys, first = np.unique(anchor[order], return_index=True)
+            bounds = np.append(first, len(order))
+            self._tables.append((length, HashTable(keys), bounds, entries[order]))
+
+    def __len__(self) -> int:
+        """Return how many n-grams there are, those that several items share counted for each."""
+        return len(self.item)
+
+    def ngrams(self, item: int) -> int:
+        """Return how many n-grams an item has; 1 for one that is looked for as a whole."""
+        return int(self.first[item + 1] - self.first[item])
+
+    def find(self, given: Words) -> Hits:
+        """Return every n-gram of the index that stands in the texts."""
+        places, entries = self._nominated(given.hashes)
+        # a run must not begin in one text and end in the next
+        owner = np.searchsorted(given.offsets, places, side="right") - 1
+        inside = places + self.length[entries] <= given.offsets[owner + 1]
+        places, entries, owner = places[inside], entries[inside], owner[inside]
+        order = np.lexsort((entries, places))
+        return self._confirmed(given, places[order] - given.offsets[owner[order]], entries[order], owner[order])
+
+    def _nominated(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (first word, entry) of all runs whose hash is that of an entry."""
+        found = [(np.empty(0, np.int64), np.empty(0, np.int64))]
+        for length, table, bounds, entries in self._tables:
+            at, key = table.find(run_hashes(hashes, length))
+            counts = bounds[key + 1] - bounds[key]
+            within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+            entry = entries[np.repeat(bounds[key], counts) + within]
+            at = np.repeat(at, counts)
+            fits = at + self.length[entry] <= len(hashes)
+            at, entry = at[fits], entry[fits]
+            longer = self.length[entry] != length
+            same = np.ones(len(at), dtype=bool)
+            same[longer] = _hash_runs(hashes, at[longer], self.length[entry[longer]]) == self.hashes[entry[longer]]
+            found.append((at[same], entry[same]))
+        places, numbers = zip(*found, strict=True)
+        return np.concatenate(places), np.concatenate(numbers)
+
+    def _confirmed(self, given: Words, places: np.ndarray, entries: np.ndarray, owner: np.ndarray) -> Hits:
+        """Return the nominated places whose words are the entry's own, with their characters in the original text."""
+        starts, ends = np.zeros(len(places), np.int64), np.zeros(len(places), np.int64)
+        good = np.zeros(len(places), dtype=bool)
+        lengths = self.length[entries]
+        for number in np.unique(owner).tolist():
+            here = np.flatnonzero(owner == number)
+            text = given.folded[number]
+            begin, end = word_spans(text)
+            for k in here.tolist():
+                place, entry, length = int(places[k]), int(entries[k]), int(lengths[k])
+                wanted = self._words[self.item[entry]][self.start[entry] : self.start[entry] + length]
+                spans = zip(begin[place : place + length].tolist(), end[place : place + length].tolist(), strict=True)
+                good[k] = all(text[a:b] == word for (a, b), word in zip(spans, wanted, strict=True))
+            first, last = _original_spans(given.texts[number], text, begin, end)
+            starts[here], ends[here] = first[places[here]], last[places[here] + lengths[here] - 1]
+        return Hits(*(column[good] for column in (owner, entries, places, starts, ends)))
+
+
+def _hash_runs(hashes: np.ndarray, places: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Return the hash of the run of `lengths[i]` words at word `places[i]`, for each i: as `run_hashes` has them."""
+    out = np.zeros(len(places), dtype=np.uint64)
+    for length in np.unique(lengths).tolist():
+        which = np.flatnonzero(lengths == length)
+        rows = hashes[places[which, None] + np.arange(length)]
+        # laid end to end, every `length`-th run is one of the rows
+        out[which] = run_hashes(rows.ravel(), length)[::length]
+    return out
+
+
+def _original_spans(text: str, folded: str, begin: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where the words of a folded text begin and end in the text as it was.
+
+    Folding changes lengths (ß becomes ss, e and an accent become é) but hardly ever the number of words; where it does,
+    places are scaled to the text's length, which is near enough to cut 200 characters around them.
+    """
+    if text.isascii():
+        return begin, end
+    first, last = word_spans(text)
+    if len(first) == len(begin):
+        return first, last
+    scale = len(text) / max(1, len(folded))
+    return (begin * scale).astype(np.int64), np.ceil(end * scale).astype(np.int64)

@@ -1,0 +1,184 @@
+"""What decontamination leaves to read: items with their flags, a line per benchmark, the overlap, and the ledger."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from data_lake.documents import read_documents, shards, split_of, write_parquet
+from data_lake.ledger import Amount, Tally
+from tasks import figures
+from tasks.decontaminate.config import DecontaminateConfig
+from tasks.stage import Artifact, Output
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tasks.decontaminate.index import NgramIndex
+    from tasks.decontaminate.verdict import Verdict
+
+Shares = Mapping[tuple[int, int], float]
+
+
+def write(
+    config: DecontaminateConfig, out: Output, dedup: Artifact, index: NgramIndex, verdict: Verdict, shares: Shares
+) -> None:
+    """Write contamination.parquet, items.parquet, overlap.parquet and benchmarks.json; count and account for all."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    from data_lake.schemas import CONTAMINATION
+
+    pieces = [pq.read_table(path) for path in shards(out.work / "contamination")]
+    found = pa.concat_tables([CONTAMINATION.empty_table(), *pieces])
+    write_parquet(out.dir / "contamination.parquet", found)
+    items = _items(index, verdict)
+    write_parquet(out.dir / "items.parquet", items)
+    held_out = _overlap(config, dedup, shares)
+    write_parquet(out.dir / "overlap.parquet", held_out)
+
+    lines = _benchmarks(index, verdict, found)
+    scratch = out.dir / ".benchmarks.json.part"
+    scratch.write_text(json.dumps(lines, indent=2) + "\n")
+    os.replace(scratch, out.dir / "benchmarks.json")
+
+    tally = _account(dedup, out)
+    ledger = tally.ledger(Amount(**dedup.manifest.ledger["kept"]) if dedup.manifest.ledger else None)
+    out.ledger(ledger)
+    out.figure("documents", figures.funnel({"decontaminate": ledger}))
+
+    overlapping = int(pc.sum(held_out["overlaps"]).as_py() or 0)
+    contaminated = int(verdict.contaminated.sum())
+    touched = found.filter(pc.equal(found["split"], "train"))
+    out.count(
+        documents=ledger.kept.documents,
+        bytes=ledger.kept.bytes,
+        removed=sum(amount.documents for amount in ledger.removed.values()),
+        items=len(index.items),
+        contaminated_items=contaminated,
+        contaminated_documents=pc.count_distinct(touched["doc_id"]).as_py(),
+        cut_documents=pc.count_distinct(found.filter(pc.equal(found["action"], "cut"))["doc_id"]).as_py(),
+        held_out_documents=held_out.num_rows,
+        overlapping_documents=overlapping,
+        contamination_rows=found.num_rows,
+        items_rows=items.num_rows,
+        overlap_rows=held_out.num_rows,
+    )
+    out.metric(
+        contaminated_fraction=contaminated / len(index.items) if index.items else None,
+        held_out_overlap=pc.mean(held_out["share"]).as_py(),
+    )
+    if lines:
+        out.table("benchmarks", lines)
+        out.info("\n".join(_sentence(line) for line in lines))
+    if found.num_rows:
+        out.table("passages", found.slice(0, 50).select(["benchmark", "item", "url", "words", "text"]).to_pylist())
+    if shared := [share for share in held_out["share"].to_pylist() if share is not None]:
+        title = "Held-out documents: share of their n-grams that training has"
+        out.figure("overlap", figures.histogram(shared, title, "share", log=False))
+        verb = "were removed" if config.overlap.action == "drop_held_out" else "stay (decontaminate.overlap.action)"
+        if overlapping:
+            out.info(
+                f"{overlapping:,} of {held_out.num_rows:,} held-out documents have {config.overlap.share:.0%} or more "
+                f"of their text in training documents too; they {verb}."
+            )
+
+
+def _items(index: NgramIndex, verdict: Verdict) -> pa.Table:
+    """Return one row per item: what of it is in training documents, and whether that makes it contaminated."""
+    import pyarrow as pa
+
+    return pa.table(
+        {
+            "benchmark": pa.array([item.benchmark for item in index.items], pa.string()),
+            "item": pa.array([item.name for item in index.items], pa.string()),
+            "ngrams": verdict.ngrams,
+            "found": verdict.found,
+            "fraction": verdict.fraction,
+            "documents": verdict.documents,
+            "contaminated": verdict.contaminated,
+        }
+    )
+
+
+def _overlap(config: DecontaminateConfig, dedup: Artifact, shares: Shares) -> pa.Table:
+    """Return one row per held-out document; its share is null where it has fewer words than an n-gram."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows: list[dict[str, Any]] = []
+    for shard, path in enumerate(shards(dedup.path / "documents")):
+        table = pq.read_table(path, columns=["doc_id", "url"])
+        for row, (name, url) in enumerate(zip(table["doc_id"].to_pylist(), table["url"].to_pylist(), strict=True)):
+            split = split_of(name, config.split.val, config.split.test)
+            if split != "train":
+                share = shares.get((shard, row))
+                overlaps = share is not None and share >= config.overlap.share
+                rows.append({"doc_id": name, "url": url, "split": split, "share": share, "overlaps": overlaps})
+    schema = pa.schema(
+        [
+            pa.field("doc_id", pa.string(), nullable=False),
+            pa.field("url", pa.string()),
+            pa.field("split", pa.string(), nullable=False),
+            pa.field("share", pa.float64()),
+            pa.field("overlaps", pa.bool_(), nullable=False),
+        ]
+    )
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def _benchmarks(index: NgramIndex, verdict: Verdict, found: pa.Table) -> list[dict[str, Any]]:
+    """Return one line per benchmark: items, how many are contaminated, n-grams, and documents that have them."""
+    import pyarrow.compute as pc
+
+    lines = []
+    for name in dict.fromkeys(item.benchmark for item in index.items):
+        here = [number for number, item in enumerate(index.items) if item.benchmark == name]
+        entries = slice(int(index.first[here[0]]), int(index.first[here[-1] + 1]))  # a benchmark's items are in a row
+        documents = found.filter(pc.equal(found["benchmark"], name))["doc_id"]
+        lines.append(
+            {
+                "benchmark": name,
+                "items": len(here),
+                "too_short": int(index.too_short[here].sum()),
+                "contaminated": int(verdict.contaminated[here].sum()),
+                "fraction": float(verdict.contaminated[here].mean()),
+                "documents": int(pc.count_distinct(documents).as_py()),
+                "ngrams": int(verdict.ngrams[here].sum()),
+                "ngrams_found": int(verdict.found[here].sum()),
+                "ngrams_ignored": int(verdict.ignored[entries].sum()),
+            }
+        )
+    return lines
+
+
+def _sentence(line: Mapping[str, Any]) -> str:
+    return (
+        f"{line['benchmark']}: {line['contaminated']:,} of {line['items']:,} items ({line['fraction']:.1%}) have "
+        f"n-grams in training documents; {line['documents']:,} documents hold passages of them."
+    )
+
+
+def _account(dedup: Artifact, out: Output) -> Tally:
+    """Count what was kept, cut and removed, from what was really written."""
+    tally = Tally()
+    written = {
+        name: size
+        for batch in read_documents(out.dir, ["doc_id", "n_bytes"])
+        for name, size in zip(batch["doc_id"].to_pylist(), batch["n_bytes"].to_pylist(), strict=True)
+    }
+    removed = {
+        name: reason
+        for batch in read_documents(out.dir, ["doc_id", "reason"], folder="removed")
+        for name, reason in zip(batch["doc_id"].to_pylist(), batch["reason"].to_pylist(), strict=True)
+    }
+    for batch in read_documents(dedup.path, ["doc_id", "n_bytes"]):
+        for name, size in zip(batch["doc_id"].to_pylist(), batch["n_bytes"].to_pylist(), strict=True):
+            if name in removed:
+                tally.remove(removed[name], size)
+            elif name in written:
+                tally.keep(size, written=written[name])
+    return tally

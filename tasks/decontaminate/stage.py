@@ -1,0 +1,184 @@
+"""The decontaminate stage: benchmark items in training documents, and training text in held-out ones."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from data_lake.documents import count_rows, documents_fingerprint, shard_path, shards, split_of
+from tasks.decontaminate import overlap, report
+from tasks.decontaminate.config import DecontaminateConfig
+from tasks.decontaminate.items import benchmark_files, read_items
+from tasks.decontaminate.rewrite import Evidence, RewriteJob, rewrite_shard
+from tasks.decontaminate.scan import ScanJob, held_out_ngrams, load_index, scan_shard, write_items
+from tasks.decontaminate.verdict import Verdict, judge
+from tasks.shards import map_shards, workers_for
+from tasks.splits import SPLIT_FILE, write_split
+from tasks.stage import Artifact, Output, stage
+
+if TYPE_CHECKING:
+    from tasks.decontaminate.index import NgramIndex
+
+
+def sources(config: DecontaminateConfig) -> str | None:
+    """Fingerprint of the benchmark files; None where nothing is looked for."""
+    paths = benchmark_files(config)
+    if not paths:
+        return None
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(f"{path.parent.name}/{path.name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def content(artifact: Path) -> str:
+    """Fingerprint of what the stages after this one read: the documents, and which of them are held out.
+
+    What was found is not in it: a benchmark that is only reported, or of which nothing was found, rebuilds no model.
+    """
+    split = (artifact / SPLIT_FILE).read_bytes()
+    return hashlib.sha256(documents_fingerprint(artifact).encode() + split).hexdigest()
+
+
+def contract(artifact: Artifact) -> Iterator[str]:
+    """Rows agree with the counts, and something is left."""
+    import pyarrow.parquet as pq
+
+    counts = artifact.counts
+    kept, removed = count_rows(artifact.path / "documents"), count_rows(artifact.path / "removed")
+    for folder, found, counted in (("documents", kept, "documents"), ("removed", removed, "removed")):
+        if found != counts[counted]:
+            yield f"{folder}/ has {found:,} rows, but the stage counted {counts[counted]:,}."
+    for name in ("contamination", "items", "overlap"):
+        rows = pq.read_metadata(artifact.path / f"{name}.parquet").num_rows
+        if rows != counts[f"{name}_rows"]:
+            yield f"{name}.parquet has {rows:,} rows, but the stage counted {counts[f'{name}_rows']:,}."
+    if not kept:
+        yield "No document is left: every one has text of a benchmark; look at contamination.parquet."
+
+
+@stage(
+    version=1,
+    code=[
+        "tasks.decontaminate",
+        "tasks.benchmark_formats",
+        "tasks.splits",
+        "data_lake.text_units",
+        "data_lake.documents",
+        "data_lake.schemas",
+    ],
+    contract=contract,
+    content=content,
+    sources=sources,
+)
+def decontaminate(config: DecontaminateConfig, out: Output, dedup: Artifact) -> None:
+    """Find benchmark items in the documents and cut them out of training; decide what is held out, and what of it is
+    in training too."""
+    items = read_items(config)
+    write_items(out.work / "items.json", items)
+    write_split(out.dir, config.split)
+    index = load_index(out.work / "items.json", config.detection.words, config.detection.shortest)
+
+    documents = dedup.path / "documents"
+    jobs = [
+        ScanJob(documents, number, out.work, out.work / "items.json", out.work / "held_out.npy", config.detection,
+                config.split)
+        for number in range(len(shards(documents)))
+    ]  # fmt: skip
+    _each(config, out, "read", held_out_ngrams, jobs, out.work / "held_out", documents)
+    held_out = overlap.gather(out.work, config.overlap.max_ngrams)
+    _each(config, out, "scanned", scan_shard, jobs, out.work / "hits", documents)
+
+    shares = overlap.shares(out.work, held_out)
+    hits = _read_hits(out.work / "hits")
+    training = _training(config, documents)
+    shard, row = hits["shard"], hits["row"]
+    first = np.concatenate([[0], np.cumsum([len(rows) for rows in training])])
+    number = first[shard] + row
+    learned = np.concatenate([np.empty(0, bool), *training])[number]
+    verdict = judge(index, hits["entry"][learned], number[learned], config.detection)
+
+    overlapping = {
+        place: share for place, share in shares.items() if share is not None and share >= config.overlap.share
+    }
+    removing = overlapping if config.overlap.action == "drop_held_out" else {}
+    rewrites = [
+        RewriteJob(
+            documents,
+            job.number,
+            out.dir,
+            out.work / "contamination",
+            config,
+            _evidence(index, verdict, {name: column[shard == job.number] for name, column in hits.items()}),
+            {row: share for (at, row), share in removing.items() if at == job.number},
+        )
+        for job in jobs
+    ]
+    _each(config, out, "written", rewrite_shard, rewrites, out.work / "contamination", documents)
+    report.write(config, out, dedup, index, verdict, shares)
+
+
+def _each(
+    config: DecontaminateConfig,
+    out: Output,
+    verb: str,
+    function: Callable[..., None],
+    jobs: Sequence[ScanJob] | Sequence[RewriteJob],
+    results: Path,
+    documents: Path,
+) -> None:
+    """Do the shards whose result is not there yet."""
+    left = [job for job in jobs if not shard_path(results, job.number).exists()]
+    done = len(jobs) - len(left)
+    for _ in map_shards(function, left, workers=workers_for(shards(documents), config.workers)):
+        done += 1
+        out.progress(done, len(jobs), "shards", verb)
+
+
+def _read_hits(folder: Path) -> dict[str, np.ndarray]:
+    """Return the hits of all shards as columns: shard, row, entry, place, start, end."""
+    import pyarrow.parquet as pq
+
+    tables = [pq.read_table(path) for path in shards(folder)]
+    columns = {name: [np.empty(0, np.int64)] for name in ("row", "entry", "place", "start", "end")}
+    for table in tables:
+        for name, parts in columns.items():
+            parts.append(table.column(name).to_numpy())
+    shard = np.repeat(np.arange(len(tables)), [table.num_rows for table in tables])
+    return {"shard": shard, **{name: np.concatenate(parts) for name, parts in columns.items()}}
+
+
+def _training(config: DecontaminateConfig, documents: Path) -> list[np.ndarray]:
+    """Return for each shard which of its rows are training documents."""
+    import pyarrow.parquet as pq
+
+    return [
+        np.array(
+            [
+                split_of(name, config.split.val, config.split.test) == "train"
+                for name in pq.read_table(path, columns=["doc_id"]).column("doc_id").to_pylist()
+            ],
+            dtype=bool,
+        )
+        for path in shards(documents)
+    ]
+
+
+def _evidence(index: NgramIndex, verdict: Verdict, hits: dict[str, np.ndarray]) -> Evidence:
+    """Return the hits of one shard that count: of contaminated items, without common phrases."""
+    item = index.item[hits["entry"]]
+    counts = verdict.contaminated[item] & ~verdict.ignored[hits["entry"]]
+    columns = {name: column[counts] for name, column in {**hits, "item": item}.items()}
+    order = np.lexsort((columns["place"], columns["item"], columns["row"]))
+    row, item, entry, place, start, end = (
+        columns[name][order] for name in ("row", "item", "entry", "place", "start", "end")
+    )
+    names = {
+        number: (index.items[number].benchmark, index.items[number].name, index.ngrams(number))
+        for number in np.unique(item).tolist()
+    }
+    return Evidence(row, item, entry, index.length[entry], place, start, end, names)

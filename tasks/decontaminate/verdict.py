@@ -1,0 +1,75 @@
+"""The verdict on each item: which of its n-grams training documents have, and whether that makes it contaminated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tasks.decontaminate.config import DetectionConfig
+from tasks.decontaminate.index import NgramIndex, Words
+from tasks.decontaminate.items import Item
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found of each item in training documents; arrays over the items, `ignored` over the index's entries.
+
+    ngrams: how many an item has. found: how many of them, common phrases left out, some training document has.
+    documents: how many training documents have one. ignored: the n-gram stands in more documents than the limit.
+    """
+
+    ngrams: np.ndarray
+    found: np.ndarray
+    documents: np.ndarray
+    contaminated: np.ndarray
+    ignored: np.ndarray
+
+    @property
+    def fraction(self) -> np.ndarray:
+        """The share of each item's n-grams that was found; 0 for an item that has none."""
+        return self.found / np.maximum(1, self.ngrams)
+
+
+def judge(index: NgramIndex, entries: np.ndarray, documents: np.ndarray, detection: DetectionConfig) -> Verdict:
+    """Return the verdict on hits in training documents: entry and number of the document of each, int64."""
+    ignored = np.zeros(len(index), dtype=bool)
+    _, ngram = np.unique(index.hashes, return_inverse=True)  # what several items share is one n-gram
+    if detection.max_documents:
+        pairs = np.unique(np.stack([ngram[entries], documents]), axis=1)
+        ignored = (np.bincount(pairs[0], minlength=len(index) and ngram.max() + 1) > detection.max_documents)[ngram]
+    counts = ~ignored[entries]
+    entries, documents = entries[counts], documents[counts]
+    found = np.bincount(index.item[np.unique(entries)], minlength=len(index.items))
+    owners = np.unique(np.stack([index.item[entries], documents]), axis=1)[0]
+    ngrams = np.diff(index.first)
+    share = found / np.maximum(1, ngrams)
+    contaminated = (found > 0) & (share >= detection.min_share)
+    return Verdict(ngrams, found, np.bincount(owners, minlength=len(index.items)), contaminated, ignored)
+
+
+def verdict_on(items: Sequence[Item], training: Iterable[str], detection: DetectionConfig) -> Verdict:
+    """Return the verdict on items in training texts, read once: for those that ask what a model was trained on."""
+    index = NgramIndex(items, detection.words, detection.shortest)
+    entries, documents = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    first = 0
+    for texts in _batches(training):
+        hits = index.find(Words.of(texts))
+        entries.append(hits.entry)
+        documents.append(hits.text + first)
+        first += len(texts)
+    return judge(index, np.concatenate(entries), np.concatenate(documents), detection)
+
+
+def _batches(texts: Iterable[str], characters: int = 1 << 22) -> Iterable[list[str]]:
+    batch: list[str] = []
+    size = 0
+    for text in texts:
+        batch.append(text)
+        size += len(text)
+        if size >= characters:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
