@@ -88,15 +88,16 @@ REMOVED = pa.schema(
 DUPLICATES = pa.schema(
     [
         _required("doc_id", pa.string()),
-        _required("partner_id", pa.string()),  # the document that doc_id was compared with
-        _required("method", pa.string()),  # "exact", "minhash"
-        _required("score", pa.float64()),  # true Jaccard similarity; 1 for exact
-        _required("removed", pa.bool_()),  # False: a candidate pair that the true similarity did not confirm
+        _required("partner_id", pa.string()),  # the document that doc_id was compared with, the preferred of the two
+        _required("method", pa.string()),  # "url", "exact", "minhash"
+        _required("score", pa.float64()),  # true Jaccard similarity; 1 for url and exact
+        _required("removed", pa.bool_()),  # doc_id went because of this partner
+        pa.field("cluster_id", pa.string()),  # the document that stays for all that are like it; null = no duplicates
         pa.field("url", pa.string()),
         pa.field("partner_url", pa.string()),
     ]
 )
-"""Every decision of a deduplication, confirmed or not, with partner and score."""
+"""Every pair that a deduplication compared, confirmed or not, with its score and its cluster."""
 
 CONTAMINATION = pa.schema(
     [

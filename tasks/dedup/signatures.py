@@ -2,7 +2,8 @@
 
 Two documents' signatures agree in a fraction of places that estimates the Jaccard similarity of their shingle sets
 (Broder 1997). The permutations are datasketch 2's scheme `affine32`, bit for bit: Murmur3's finaliser once, then
-`a*h + b` modulo 2^32 with odd `a`, from numpy's RandomState(seed); so these signatures load into its `MinHashLSH`.
+`a*h + b` modulo 2^32 with odd `a`, from numpy's RandomState(seed); so these signatures load into its `MinHashLSH`
+(`tasks.dedup.lookup`).
 
 There are two ways to the same bits: numpy (25 k documents a second) and a kernel compiled by numba (200 k), which costs
 a third of a second to load and one more to compile on its first use on a machine.
@@ -10,16 +11,11 @@ a third of a second to load and one more to compile on its first use on a machin
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
-EMPTY = np.uint32(0xFFFFFFFF)
+from data_lake.text_units import mix64
 
-# Shingles times permutations from which compiling pays: numpy does 1.7 G a second, so this is a bit over a second.
-COMPILE_FROM = 2_000_000_000
+EMPTY = np.uint32(0xFFFFFFFF)
 
 
 def permutations(count: int, seed: int) -> np.ndarray:
@@ -47,7 +43,9 @@ def signatures(shingles: np.ndarray, offsets: np.ndarray, params: np.ndarray, *,
     mixed = mix32(np.ascontiguousarray(shingles, dtype=np.uint32))
     a, b = np.ascontiguousarray(params[0]), np.ascontiguousarray(params[1])
     if compiled:
-        return np.asarray(_kernel()(mixed, np.ascontiguousarray(offsets, dtype=np.int64), a, b))
+        from tasks.dedup.kernels import minwise
+
+        return np.asarray(minwise(mixed, np.ascontiguousarray(offsets, dtype=np.int64), a, b))
     out = np.full((len(offsets) - 1, len(a)), EMPTY, dtype=np.uint32)
     for i in range(len(out)):
         hashes = mixed[offsets[i] : offsets[i + 1], None]
@@ -56,35 +54,14 @@ def signatures(shingles: np.ndarray, offsets: np.ndarray, params: np.ndarray, *,
     return out
 
 
-@functools.cache
-def _kernel() -> Callable[..., Any]:
-    import numba
-
-    def minwise(mixed, offsets, a, b):  # type: ignore[no-untyped-def]
-        out = np.full((len(offsets) - 1, len(a)), EMPTY, dtype=np.uint32)
-        for i in range(len(out)):
-            row = out[i]
-            for j in range(offsets[i], offsets[i + 1]):
-                h = mixed[j]
-                for k in range(len(a)):  # one vector instruction does 8 or 16 of these
-                    value = np.uint32(h * a[k] + b[k])
-                    row[k] = min(row[k], value)
-        return out
-
-    try:
-        return numba.njit(minwise, cache=True, nogil=True)  # type: ignore[no-any-return]
-    except RuntimeError:  # no folder to keep compiled code in: compile it in each process
-        return numba.njit(minwise, nogil=True)  # type: ignore[no-any-return]
-
-
 def band_keys(signatures: np.ndarray, bands: int, rows: int) -> np.ndarray:
     """Return one 64-bit key per document and band, uint64[bands, n_documents]: equal where `rows` values agree."""
-    from data_lake.text_units import mix64
-
     keys = np.empty((bands, len(signatures)), dtype=np.uint64)
-    for band in range(bands):
-        key = np.full(len(signatures), band, dtype=np.uint64)
-        for row in range(band * rows, (band + 1) * rows):
-            key = mix64(key ^ mix64(signatures[:, row].astype(np.uint64) + np.uint64(1)))
-        keys[band] = key
+    columns = np.ascontiguousarray(signatures[:, : bands * rows].T).astype(np.uint64)
+    with np.errstate(over="ignore"):
+        for band in range(bands):
+            key = np.full(len(signatures), band + 1, dtype=np.uint64)
+            for row in range(band * rows, (band + 1) * rows):
+                key = key * np.uint64(0xD1342543DE82EF95) + columns[row]
+            keys[band] = mix64(key)
     return keys

@@ -1,57 +1,29 @@
-"""The dedup stage: exact copies, then near-duplicates that MinHash nominates and true Jaccard similarity confirms."""
+"""The dedup stage: same URL, same text, near-duplicates, repeated pieces; each decision with its partner and score."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from pydantic import Field
-
-from data_lake.documents import count_rows, documents_fingerprint, shard_path, shards, write_parquet
-from data_lake.ledger import Amount, Tally
+from data_lake.documents import count_rows, documents_fingerprint, shard_path, shards
+from data_lake.ledger import Amount, Ledger, Tally
+from data_lake.store import Lake
 from tasks import figures
-from tasks.corpus_figures import show_corpus
-from tasks.dedup import decisions, index, signatures
-from tasks.dedup.decisions import Decision
-from tasks.dedup.index import Index, SignJob
+from tasks.dedup.config import DedupConfig
 from tasks.shards import map_shards, workers_for
-from tasks.stage import Artifact, Execution, Output, StageConfig, stage
+from tasks.stage import Artifact, Output, stage
 
-SAMPLE_CHARACTERS = 1000
-
-
-class DedupConfig(StageConfig):
-    """How alike two documents must be for one of them to go."""
-
-    exact: bool = Field(True, description="Remove documents whose text is the same up to spacing and Unicode form")
-    near: bool = Field(True, description="Remove near-duplicates: MinHash nominates, true Jaccard similarity decides")
-    shingle_words: int = Field(
-        5,
-        ge=1,
-        le=32,
-        description="Words per shingle; two documents are as alike as their sets of shingles. 2 words with a threshold "
-        "of 0.7 also finds lightly edited copies",
-    )
-    threshold: float = Field(
-        0.8, gt=0, le=1, description="Jaccard similarity of the shingle sets from which two documents are duplicates"
-    )
-    bands: int = Field(
-        20,
-        ge=1,
-        le=256,
-        description="Bands of the signature; documents that agree in a whole band are compared. 20 bands of 6 values "
-        "find 99.8 % of the pairs at 0.8",
-    )
-    rows: int = Field(6, ge=1, le=64, description="Signature values per band; more of them nominate fewer wrong pairs")
-    max_compared: int = Field(
-        200,
-        ge=1,
-        description="Kept documents that a document is compared with at most: of each bucket the nearest in length, of "
-        "all of them those whose signatures agree most",
-    )
-    seed: int = Field(1, ge=0, lt=2**32, description="Seed of the MinHash permutations")
-    workers: int = Execution(0, ge=0, description="Processes that sign shards; 0 = by cores and size of the corpus")
+KINDS: tuple[Any, ...] = ("paragraphs", "lines")
+MEGABYTE = 1 << 20
+REASONS = {
+    "url_duplicates": "url_duplicate",
+    "exact_duplicates": "exact_duplicate",
+    "near_duplicates": "near_duplicate",
+    "too_little_left": "too_little_left",
+}
 
 
 def contract(artifact: Artifact) -> Iterator[str]:
@@ -64,198 +36,223 @@ def contract(artifact: Artifact) -> Iterator[str]:
     signed = count_rows(artifact.path / "signatures")
     if kept != counts["documents"]:
         yield f"documents/ has {kept:,} rows, but the stage counted {counts['documents']:,} kept documents."
-    if removed != counts["exact_duplicates"] + counts["near_duplicates"]:
-        yield (
-            f"removed/ has {removed:,} rows, but the stage counted {counts['exact_duplicates']:,} exact and "
-            f"{counts['near_duplicates']:,} near-duplicates."
-        )
+    if removed != sum(counts[name] for name in REASONS):
+        told = ", ".join(f"{counts[name]:,} {name.replace('_', ' ')}" for name in REASONS)
+        yield f"removed/ has {removed:,} rows, but the stage counted {told}."
     if decided != counts["decisions"]:
         yield f"duplicates.parquet has {decided:,} rows, but the stage counted {counts['decisions']:,} decisions."
     if signed != kept + removed:
         yield f"{signed:,} documents were read, but {kept:,} kept and {removed:,} removed are {kept + removed:,}."
-    if not kept:
+    if not kept and not artifact.manifest.payload["config"].get("against"):
         yield "No document is left. Of duplicates one always stays, so nothing came in: look at the clean stage."
 
 
 @stage(
-    version=1,
-    code=["tasks.dedup", "data_lake.text_units", "data_lake.documents", "data_lake.schemas"],
+    version=2,
+    code=[
+        "tasks.dedup",
+        "tasks.crawl.urls",
+        "data_lake.text_units",
+        "data_lake.text_kernels",
+        "data_lake.documents",
+        "data_lake.schemas",
+    ],
     contract=contract,
     content=documents_fingerprint,
 )
 def dedup(config: DedupConfig, out: Output, clean: Artifact) -> None:
-    """Of each group of duplicates keep the longest document; write down every decision."""
-    documents = clean.path / "documents"
-    known = _sign(config, out, documents)
-    order = decisions.preference(known.n_bytes, known.doc_ids)
+    """Of each group of duplicates keep the preferred document, cut what documents repeat, write down every decision."""
+    from tasks.dedup.against import earlier_artifacts
+    from tasks.dedup.corpus import Gone
+    from tasks.dedup.levels import Levels
+    from tasks.dedup.write import Decided
 
-    exact = decisions.exact_duplicates(known.digests, order) if config.exact else []
-    near: list[Decision] = []
-    if config.near:
-        exact, near = _near_duplicates(config, out, documents, known, order, exact)
+    lake = Lake(clean.path.parents[1])
+    earlier = earlier_artifacts(config, lake)
+    with lake.reading(*earlier):
+        corpus = _sign(config, out, clean.path / "documents", earlier)
+        levels = Levels(config, corpus, out.work, Gone(len(corpus)))
+        each = _runner(config, out, clean.path / "documents")
+        decided = Decided(
+            urls=levels.copies("urls", newest=True) if config.url else (),
+            exact=levels.copies("exact") if config.exact else (),
+        )
+        if config.near:
+            decided = levels.near(decided, each, out.info)
+        for kind in KINDS:
+            if getattr(config, kind).enabled:
+                decided = levels.repeated(decided, kind, shards(clean.path / "documents"), each)
+        accounts = _write(config, out, clean.path / "documents", corpus, decided, each)
+    _report(out, clean, accounts)
 
-    reasons = {decision.document: ("exact_duplicate", decision) for decision in exact}
-    reasons |= {decision.document: ("near_duplicate", decision) for decision in near if decision.removed}
-    _write_decisions(out.dir / "duplicates.parquet", known, exact, near)
-    for number in range(len(shards(documents))):
-        _write_shard(config, out.dir, documents, number, known, reasons)
-    _report(out, clean, known, exact, near, reasons)
 
+def _sign(config: DedupConfig, out: Output, documents: Path, earlier: Sequence[Artifact]) -> Any:
+    """Sign and index every shard that an earlier attempt has not, and return the corpus."""
+    from tasks.dedup.against import signed_shards
+    from tasks.dedup.corpus import Corpus
+    from tasks.dedup.shingles import COMPILE_FROM
+    from tasks.dedup.sign import IndexJob, SignJob, index_shard, sign_shard, signed_rows
 
-def _sign(config: DedupConfig, out: Output, documents: Path) -> Index:
-    """Sign every shard that an earlier attempt has not signed, and return what is known of all documents."""
-    folder = out.dir / "signatures"
-    count = len(shards(documents))
+    paths = shards(documents)
+    shingles = (out.dir if config.store_shingles else out.work) / "shingles"
+    # text takes a third of its size on disk
+    compiled = 3 * sum(path.stat().st_size for path in paths) > COMPILE_FROM
+    permutations = config.bands * config.rows
     jobs = [
-        SignJob(documents, folder, number, config.shingle_words, config.bands * config.rows, config.seed)
-        for number in range(count)
-        if not shard_path(folder, number).exists()
+        SignJob(
+            path,
+            shard_path(out.dir / "signatures", number),
+            shingles / f"part-{number:05d}.u32",
+            number,
+            config.shingle_words,
+            permutations,
+            config.seed,
+            compiled,
+        )
+        for number, path in enumerate(paths)
     ]
-    done = count - len(jobs)
+    each = _runner(config, out, documents)
+    each(sign_shard, [job for job in jobs if not (job.signatures.exists() and job.shingles.exists())], "signed")
+    first, indexed = 0, []
+    earlier_shards = signed_shards(earlier)
+    signed: list[tuple[Path, Path, Path | None, int]] = []
+    signed += [(shard.signatures, shard.shingles, shard.gone, shard.offset) for shard in earlier_shards]
+    signed += [(job.signatures, job.shingles, None, 0) for job in jobs]
+    for number, (path, sets, gone, offset) in enumerate(signed):
+        indexed.append(
+            IndexJob(path, sets, out.work, number, first, config.bands, config.rows, config.keep, gone, offset)
+        )
+        first += signed_rows(path)
+    parts = tuple(job.part for job in indexed)
+    each(index_shard, [job for job in indexed if not job.part.facts.exists()], "indexed")
+    old = parts[len(earlier_shards)].first if len(parts) > len(earlier_shards) else first
+    return Corpus(parts, old)
+
+
+def _runner(config: DedupConfig, out: Output, documents: Path) -> Callable[[Any, Sequence[Any], str], list[Any]]:
+    """Return a function that runs jobs in the workers, tells how far they are, and returns their results in order."""
     workers = workers_for(shards(documents), config.workers)
-    for _ in map_shards(index.sign_shard, jobs, workers=workers):
-        done += 1
-        out.progress(done, count, "shards", "signed")
-    return index.read_index(folder)
+
+    def each(function: Callable[[Any], Any], jobs: Sequence[Any], what: str) -> list[Any]:
+        results: list[Any] = [None] * len(jobs)
+        for done, (number, result) in enumerate(map_shards(function, jobs, workers=workers), start=1):
+            results[number] = result
+            out.progress(done, len(jobs), "shards", what)
+        return results
+
+    return each
 
 
-def _near_duplicates(
-    config: DedupConfig, out: Output, documents: Path, known: Index, order: np.ndarray, exact: list[Decision]
-) -> tuple[list[Decision], list[Decision]]:
-    """Decide on the documents that share a bucket with another one; return the exact and the near decisions.
+def _write(
+    config: DedupConfig, out: Output, documents: Path, corpus: Any, decided: Any, each: Callable[..., list[Any]]
+) -> list[dict[str, Any]]:
+    """Write all shards that an earlier attempt has not, and what concerns all of them; return each one's account."""
+    import numpy as np
 
-    Exact copies have the words of their original and share its fate, so they are not compared.
-    """
-    copies = np.zeros(len(known), dtype=bool)
-    copies[[decision.document for decision in exact]] = True
-    # without a word there is nothing to be alike in
-    order = order[(known.n_shingles[order] > 0) & ~copies[order]]
-    keys = signatures.band_keys(known.signatures[order], config.bands, config.rows)
-    buckets = np.full((config.bands, len(known)), -1, dtype=np.int64)
-    buckets[:, order] = decisions.buckets_of(keys)
-    nominated: np.ndarray = np.any(buckets >= 0, axis=0)
-    out.info(f"{int(nominated.sum()):,} of {len(known):,} documents share a band with another one; comparing them.")
-    wanted = nominated.copy()
-    for decision in exact:
-        wanted[decision.document] = nominated[decision.partner]
-    sets = index.shingle_sets(documents, wanted, config.shingle_words)
-    near = decisions.near_duplicates(
-        buckets,
-        order[nominated[order]],
-        known.signatures,
-        sets.__getitem__,
-        threshold=config.threshold,
-        max_compared=config.max_compared,
-    )
-    return decisions.follow(exact, list(near), sets.__getitem__)
+    from tasks.dedup.against import GONE
+    from tasks.dedup.corpus import Gone
+    from tasks.dedup.levels import limit_of, of_part
+    from tasks.dedup.write import WriteJob, write_shard
+
+    jobs = [
+        WriteJob(
+            corpus,
+            part,
+            number,
+            path,
+            out.dir,
+            out.work / "written",
+            of_part(decided, part),
+            config.threshold,
+            {kind: getattr(config, kind).min_words for kind in KINDS},
+            config.min_left_words,
+            limit_of(config),
+        )
+        for number, (part, path) in enumerate(zip(corpus.new_parts, shards(documents), strict=True))
+    ]
+    each(write_shard, [job for job in jobs if not job.is_done], "written")
+    gone = Gone(len(corpus) - corpus.old)
+    for job in jobs:
+        gone.add(np.load(job.went) + np.uint64(job.part.first - corpus.old))
+    gone.save(out.dir / GONE)
+    _gather_pairs(out, [shard_path(out.work / "written" / "duplicates", job.number) for job in jobs])
+    return [json.loads(job.done.read_text()) for job in jobs]
 
 
-def _write_decisions(path: Path, known: Index, exact: list[Decision], near: list[Decision]) -> None:
-    import pyarrow as pa
+def _gather_pairs(out: Output, paths: Sequence[Path]) -> None:
+    """Write the pairs of all shards as one file."""
+    import os
+
+    import pyarrow.parquet as pq
 
     from data_lake.schemas import DUPLICATES
 
-    rows = [
-        {
-            "doc_id": known.doc_ids[decision.document],
-            "partner_id": known.doc_ids[decision.partner],
-            "method": method,
-            "score": decision.score,
-            "removed": decision.removed,
-            "url": known.urls[decision.document],
-            "partner_url": known.urls[decision.partner],
-        }
-        for method, made in (("exact", exact), ("minhash", near))
-        for decision in made
-    ]
-    write_parquet(path, pa.Table.from_pylist(rows, schema=DUPLICATES))
+    whole = out.dir / ".duplicates.parquet.part"
+    with pq.ParquetWriter(whole, DUPLICATES, compression="zstd") as writer:
+        for path in paths:
+            with pq.ParquetFile(path) as file:
+                for batch in file.iter_batches(batch_size=1 << 16):
+                    writer.write_batch(batch)
+    os.replace(whole, out.dir / "duplicates.parquet")
 
 
-def _write_shard(
-    config: DedupConfig,
-    folder: Path,
-    documents: Path,
-    number: int,
-    known: Index,
-    reasons: Mapping[int, tuple[str, Decision]],
-) -> None:
-    """Write the kept and the removed documents of one input shard, unless an earlier attempt has."""
-    import pyarrow as pa
-
-    from data_lake.schemas import DOCUMENTS, REMOVED
-
-    kept_path, removed_path = shard_path(folder / "documents", number), shard_path(folder / "removed", number)
-    if kept_path.exists() and removed_path.exists():
-        return
-    first = int(np.searchsorted(known.shard, number))
-    kept, removed = [DOCUMENTS.empty_table()], []
-    for batch in index.batches(documents, number, DOCUMENTS.names):
-        stays = [first + k not in reasons for k in range(batch.num_rows)]
-        kept.append(pa.Table.from_batches([batch]).filter(pa.array(stays)).cast(DOCUMENTS))
-        for k in np.flatnonzero(~np.array(stays, dtype=bool)).tolist():
-            reason, decision = reasons[first + k]
-            text = batch.column("text")[k].as_py()
-            removed.append(
-                {
-                    "doc_id": known.doc_ids[first + k],
-                    "url": known.urls[first + k],
-                    "source": batch.column("source")[k].as_py(),
-                    "reason": reason,
-                    "value": decision.score,
-                    "threshold": config.threshold if reason == "near_duplicate" else 1.0,
-                    "detail": f"of {known.urls[decision.partner] or known.doc_ids[decision.partner]}",
-                    "text": text[:SAMPLE_CHARACTERS],
-                    "n_bytes": int(known.n_bytes[first + k]),
-                }
-            )
-        first += batch.num_rows
-    write_parquet(removed_path, pa.Table.from_pylist(removed, schema=REMOVED))
-    write_parquet(kept_path, pa.concat_tables(kept))
-
-
-def _report(
-    out: Output,
-    clean: Artifact,
-    known: Index,
-    exact: list[Decision],
-    near: list[Decision],
-    reasons: Mapping[int, tuple[str, Decision]],
-) -> None:
+def _report(out: Output, clean: Artifact, accounts: Sequence[dict[str, Any]]) -> None:
     """Account for every document, count the decisions, and show some of them."""
     tally = Tally()
-    for i, n_bytes in enumerate(known.n_bytes.tolist()):
-        if i in reasons:
-            tally.remove(reasons[i][0], n_bytes)
-        else:
-            tally.keep(n_bytes)
+    for account in accounts:
+        tally.add(Ledger.from_dict(account["ledger"]))
     ledger = tally.ledger(_kept_by(clean))
     out.ledger(ledger)
-    confirmed = sum(decision.removed for decision in near)
-    out.count(
-        documents=len(known) - len(reasons),
-        bytes=int(known.n_bytes.sum()) - sum(int(known.n_bytes[i]) for i in reasons),
-        exact_duplicates=len(exact),
-        near_duplicates=confirmed,
-        decisions=len(exact) + len(near),
-        not_confirmed=len(near) - confirmed,
+    removed = {name: ledger.removed.get(reason, Amount()).documents for name, reason in REASONS.items()}
+    decisions, not_confirmed, cut = (
+        sum(account[name] for account in accounts) for name in ("decisions", "not_confirmed", "rewritten_documents")
     )
-    out.metric(duplicate_fraction=len(reasons) / max(1, len(known)))
+    out.count(
+        documents=ledger.kept.documents,
+        bytes=ledger.kept.bytes,
+        **removed,
+        rewritten_documents=cut,
+        decisions=decisions,
+        not_confirmed=not_confirmed,
+    )
+    out.metric(duplicate_fraction=sum(removed.values()) / max(1, ledger.incoming.documents))
     out.figure("documents", figures.funnel({"dedup": ledger}))
-    show_corpus(out)
-    if near:
-        scores = [decision.score for decision in near]
-        out.figure("jaccard", figures.histogram(scores, "Similarity of compared documents", "Jaccard", log=False))
-    shown = sorted((d for d in near if d.removed), key=lambda d: d.score)[:20]
+    _show_pairs(out)
+
+
+def _show_pairs(out: Output, most: int = 1_000_000) -> None:
+    """Draw the similarities of compared pairs, and show the least similar ones that went."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    found, rows = [], 0
+    with contextlib.closing(pq.ParquetFile(out.dir / "duplicates.parquet")) as file:
+        for batch in file.iter_batches(
+            columns=["method", "score", "removed", "doc_id", "partner_id", "url", "partner_url"]
+        ):
+            table = pa.Table.from_batches([batch])
+            table = table.filter(pc.equal(table["method"], "minhash"))
+            found.append(table)
+            rows += len(table)
+            if rows > most:  # a picture needs no more
+                break
+    table = pa.concat_tables(found) if found else None
+    if table is None or not len(table):
+        return
+    scores = table["score"].to_numpy()
+    out.figure("jaccard", figures.histogram(scores, "Similarity of compared documents", "Jaccard", log=False))
+    shown = table.filter(table["removed"]).sort_by("score").slice(0, 20).to_pylist()
     if shown:
         out.table(
             "near_duplicates",
             [
                 {
-                    "removed": known.urls[d.document] or known.doc_ids[d.document],
-                    "kept": known.urls[d.partner] or known.doc_ids[d.partner],
-                    "jaccard": round(d.score, 4),
+                    "removed": row["url"] or row["doc_id"],
+                    "kept": row["partner_url"] or row["partner_id"],
+                    "jaccard": round(row["score"], 4),
                 }
-                for d in shown
+                for row in shown
             ],
         )
 

@@ -1,0 +1,80 @@
+"""Earlier artifacts that a run is deduplicated against: found by key, checked, and indexed without their text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_lake.documents import shards
+from data_lake.store import Artifact, Lake, Miss
+from tasks.dedup.config import DedupConfig
+from tasks.dedup.sign import scheme, signed_rows
+from tasks.stage import PermanentError
+
+GONE = "gone.bits"  # which documents of signatures/ are not in documents/: one bit each, in order
+
+
+@dataclass(frozen=True)
+class SignedShard:
+    """A signed shard of an earlier artifact: its files, and where its documents stand in the artifact's bits."""
+
+    signatures: Path
+    shingles: Path
+    gone: Path
+    offset: int
+
+
+def earlier_artifacts(config: DedupConfig, lake: Lake) -> list[Artifact]:
+    """Return the artifacts that `against` names. Raises PermanentError where one cannot be compared with."""
+    found = []
+    for name in config.against:
+        artifact = _find(lake, name)
+        _check(config, artifact)
+        found.append(artifact)
+    return found
+
+
+def signed_shards(artifacts: Sequence[Artifact]) -> list[SignedShard]:
+    """Return all signed shards of the artifacts, in order."""
+    found = []
+    for artifact in artifacts:
+        offset = 0
+        for path in shards(artifact.path / "signatures"):
+            shingles = artifact.path / "shingles" / f"{path.stem}.u32"
+            found.append(SignedShard(path, shingles, artifact.path / GONE, offset))
+            offset += signed_rows(path)
+    return found
+
+
+def _find(lake: Lake, name: str) -> Artifact:
+    there = lake.find(name)
+    if len(there) != 1:
+        known = ", ".join(artifact.name for artifact in lake.artifacts("dedup")[:5]) or "none"
+        raise PermanentError(
+            f"against names {name}, but the lake has {len(there)} such artifacts. The newest of this stage: {known}."
+        )
+    artifact = lake.lookup(there[0].stage, there[0].key)
+    if isinstance(artifact, Miss):
+        raise PermanentError(
+            f"against names {name}, which is damaged: {artifact.reason}. Build it again, or leave it out."
+        )
+    return artifact
+
+
+def _check(config: DedupConfig, artifact: Artifact) -> None:
+    import pyarrow.parquet as pq
+
+    if not (artifact.path / GONE).exists() or not (artifact.path / "shingles").is_dir():
+        raise PermanentError(
+            f"against names {artifact.name}, which holds no shingle sets: build it with dedup.store_shingles: true."
+        )
+    wanted = scheme(config.shingle_words, config.bands * config.rows, config.seed)
+    for path in shards(artifact.path / "signatures"):
+        metadata = pq.read_schema(path).metadata or {}
+        found = {key: metadata.get(key.encode(), b"").decode() for key in wanted}
+        if found != wanted:
+            raise PermanentError(
+                f"against names {artifact.name}, whose signatures were made with {found}, but this run makes {wanted}: "
+                "use the same shingle_words, seed and bands times rows."
+            )

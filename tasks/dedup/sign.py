@@ -1,0 +1,286 @@
+"""One walk over the text: each document's digest, set of shingles and signature; after it no text is needed to decide.
+
+`sign_shard` writes what later runs may compare with (signatures/part-*.parquet and shingles/part-*.u32, part of the
+artifact); `index_shard` turns a signed shard, of this run or of an earlier artifact, into sorted runs for the levels.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from data_lake.documents import write_parquet
+from tasks.dedup import signatures
+from tasks.dedup.corpus import FACTS, Gone, Part
+from tasks.dedup.runs import write_run
+from tasks.dedup.shingles import digests, shingle_sets
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH_ROWS = 1024  # documents at a time: some 3 MB of text, which stay in a core's cache
+REFINE = 16  # signature values whose low byte splits large buckets
+
+
+@dataclass(frozen=True)
+class SignJob:
+    """Sign one shard of documents: which files, and with which shingles and permutations."""
+
+    documents: Path
+    signatures: Path
+    shingles: Path
+    number: int
+    shingle_words: int
+    permutations: int
+    seed: int
+    compiled: bool
+
+
+@dataclass(frozen=True)
+class IndexJob:
+    """Index one signed shard: where it is, its first document's number, where the runs go, and what decides."""
+
+    signed: Path
+    shingles: Path | None
+    work: Path
+    number: int
+    first: int
+    bands: int
+    rows: int
+    keep: str
+    kept: Path | None  # of an earlier artifact: which of its documents it kept; None for a shard of this run
+    offset: int = 0  # the shard's first document in `kept`
+
+    @property
+    def part(self) -> Part:
+        """The shard as the corpus knows it."""
+        count = signed_rows(self.signed)
+        names = self.work / "names" / f"part-{self.number:05d}.bin"
+        return Part(self.first, count, self.work / "facts" / f"part-{self.number:05d}.npy", names, self.shingles)
+
+    def run(self, kind: str) -> Path:
+        """The shard's run of a kind."""
+        return self.work / kind / f"part-{self.number:05d}.run"
+
+
+def scheme(shingle_words: int, permutations: int, seed: int) -> dict[str, str]:
+    """Return what two signatures must have in common to be compared; it stands in the metadata of the files."""
+    return {
+        "scheme": "affine32",
+        "seed": str(seed),
+        "permutations": str(permutations),
+        "shingle_words": str(shingle_words),
+    }
+
+
+def sign_shard(job: SignJob) -> None:
+    """Write the digests and signatures of a shard, and its shingle sets beside them.
+
+    The signature column holds the little-endian uint32 values that datasketch calls `hashvalues`. The sets lie one
+    after another in a file of little-endian uint32, sorted and distinct, `n_shingles` for each document.
+    """
+    import pyarrow as pa
+
+    params = signatures.permutations(job.permutations, job.seed)
+    schema = pa.schema(
+        [
+            pa.field("doc_id", pa.string(), nullable=False),
+            pa.field("url", pa.string()),
+            pa.field("fetched_at", pa.timestamp("us", tz="UTC")),
+            pa.field("quality", pa.float64()),
+            pa.field("n_bytes", pa.int64(), nullable=False),
+            pa.field("digest", pa.binary(16), nullable=False),
+            pa.field("n_shingles", pa.int64(), nullable=False),
+            pa.field("signature", pa.binary(4 * job.permutations), nullable=False),
+        ],
+        metadata=scheme(job.shingle_words, job.permutations, job.seed),
+    )
+    tables = [schema.empty_table()]
+    with _whole_file(job.shingles) as file:
+        for batch in batches(job.documents, [*schema.names[:5], "text"]):
+            text = batch.column("text")
+            values, begins = shingle_sets(text, job.shingle_words, compiled=job.compiled)
+            signed = signatures.signatures(values, begins, params, compiled=job.compiled)
+            values.astype("<u4").tofile(file)
+            columns = [
+                *(batch.column(name) for name in schema.names[:5]),
+                pa.array(digests(text, compiled=job.compiled), pa.binary(16)),
+                pa.array(np.diff(begins)),
+                _fixed(signed.astype("<u4")),
+            ]
+            tables.append(pa.table(columns, schema=schema))
+    write_parquet(job.signatures, pa.concat_tables(tables))
+
+
+def index_shard(job: IndexJob) -> None:
+    """Write the shard's facts and names, and its runs: (band key, document), (digest, document), (URL, document)."""
+    import pyarrow.parquet as pq
+
+    part, facts, names = job.part, [np.empty(0, FACTS)], 0
+    keys: dict[str, list[np.ndarray]] = {"bands": [], "exact": [], "urls": []}
+    begin, first = 0, job.first
+    kept = None if job.kept is None else Gone(0, job.kept)
+    with _whole_file(part.names) as file, pq.ParquetFile(job.signed) as parquet:
+        for batch in parquet.iter_batches(batch_size=1 << 14):
+            numbers = np.arange(first, first + batch.num_rows, dtype=np.uint64)
+            stays = np.ones(len(numbers), dtype=np.bool_) if kept is None else kept[numbers - np.uint64(first_of(job))]
+            sizes = batch.column("n_shingles").to_numpy().astype(np.uint64)
+            signed = _values(batch.column("signature"))
+            doc_ids, urls = batch.column("doc_id").to_pylist(), batch.column("url").to_pylist()
+            named = [f"{doc_id}\0{url or ''}".encode() for doc_id, url in zip(doc_ids, urls, strict=True)]
+            found = np.zeros(len(numbers), dtype=FACTS)
+            found["rank"] = _ranks(batch, job.keep if kept is None else None)
+            found["id"] = [_id(doc_id) for doc_id in doc_ids]
+            found["fetched"] = _int64(batch.column("fetched_at"), missing=np.iinfo(np.int64).min)
+            found["size"] = sizes
+            found["begin"] = begin + np.cumsum(sizes) - sizes
+            found["name_size"] = [len(name) for name in named]
+            found["name"] = names + np.cumsum(found["name_size"].astype(np.uint64)) - found["name_size"]
+            every = max(1, signed.shape[1] // REFINE)
+            refine = signed[:, ::every][:, :REFINE].astype(np.uint8)
+            found["refine"][:, : refine.shape[1]] = refine
+            file.write(b"".join(named))
+            facts.append(found)
+            begin, names, first = begin + int(sizes.sum()), names + sum(map(len, named)), first + len(numbers)
+
+            with_words = stays & (sizes > 0)
+            bands = signatures.band_keys(signed[with_words], job.bands, job.rows)
+            keys["bands"].append(np.stack([bands.ravel(), np.tile(numbers[with_words], job.bands)]))
+            digest = np.frombuffer(b"".join(batch.column("digest").to_pylist()), dtype="<u8").reshape(-1, 2)
+            keys["exact"].append(np.stack([*digest[stays].T, numbers[stays]]))
+            if kept is None:
+                keys["urls"].append(_url_keys(urls, numbers))
+    for kind, made in keys.items():
+        columns = 2 if kind == "bands" else 3
+        write_run(job.run(kind), np.concatenate([np.empty((columns, 0), np.uint64), *made], axis=1))
+    part.facts.parent.mkdir(parents=True, exist_ok=True)
+    whole = part.facts.with_name(f".{part.facts.name}.part")
+    with open(whole, "wb") as out:
+        np.save(out, np.concatenate(facts))
+    os.replace(whole, part.facts)  # last: it says that the shard is indexed
+
+
+def first_of(job: IndexJob) -> int:
+    """Return the number of the first document of the job's artifact."""
+    return job.first - job.offset
+
+
+def batches(documents: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of one shard, a thousand at a time."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(documents) as file:
+        yield from file.iter_batches(batch_size=BATCH_ROWS, columns=columns)
+
+
+def signed_rows(path: Path) -> int:
+    """Return how many documents a signed shard has."""
+    import pyarrow.parquet as pq
+
+    return int(pq.read_metadata(path).num_rows)
+
+
+def band_runs(work: Path, kind: str) -> list[Path]:
+    """Return the runs of a kind that `index_shard` wrote."""
+    return sorted((work / kind).glob("part-*.run"))
+
+
+def canonical_url(url: str) -> str:
+    """Return the name that pages under several spellings of one URL share.
+
+    The page's own word for its canonical URL is not asked: many a site declares its front page on every page.
+    """
+    from tasks.crawl.urls import canonical
+
+    return url if _PLAIN.fullmatch(url) and "/." not in url and "//" not in url[8:] else canonical(url) or url
+
+
+# nothing in it that `canonical` would change, which takes 25 times as long
+_PLAIN = re.compile(r"https?://[a-z0-9-]+(?:\.[a-z0-9-]+)*/[A-Za-z0-9._~/-]*")
+
+
+def _ranks(batch: pa.RecordBatch, keep: str | None) -> np.ndarray:
+    """Return each document's rank: 28 bits of what `keep` asks, 28 bits of its length, and 8 of its id.
+
+    The smaller is preferred. Documents of earlier artifacts (keep None) come before all others. The bits of the id only
+    spread equal lengths, so that no range of ranks is too large for memory.
+    """
+    top = (1 << 28) - 1
+    n = batch.num_rows
+    if keep is None:
+        asked = np.zeros(n, dtype=np.uint64)
+    elif keep == "longest":
+        asked = np.ones(n, dtype=np.uint64)
+    elif keep == "best_quality":
+        quality = batch.column("quality").to_numpy(zero_copy_only=False)
+        steps = np.round((1 - np.clip(np.nan_to_num(quality, nan=0.0), 0, 1)) * (top - 2)).astype(np.uint64)
+        asked = np.where(np.isnan(quality), np.uint64(top), steps + np.uint64(1))
+    else:
+        never = -1
+        minutes = np.maximum(_int64(batch.column("fetched_at"), missing=never) // 60_000_000, never)
+        order = minutes + 1 if keep == "oldest" else top - 1 - minutes
+        asked = np.where(minutes < 0, top, np.clip(order, 1, top - 1)).astype(np.uint64)
+    length = top - np.minimum(batch.column("n_bytes").to_numpy(), top)
+    ids = np.array([_id(doc_id) >> 56 for doc_id in batch.column("doc_id").to_pylist()], dtype=np.uint64)
+    return asked << np.uint64(36) | length.astype(np.uint64) << np.uint64(8) | ids
+
+
+def _id(doc_id: str) -> int:
+    """Return a doc_id as a number in the same order: textmill's are 16 hex digits; of others the hash decides."""
+    import xxhash
+
+    try:
+        return int(doc_id, 16) if len(doc_id) == 16 else xxhash.xxh3_64_intdigest(doc_id.encode())
+    except ValueError:
+        return xxhash.xxh3_64_intdigest(doc_id.encode())
+
+
+def _url_keys(urls: list[str | None], numbers: np.ndarray) -> np.ndarray:
+    """Return (128 bits of the canonical URL, document) for those that have one: uint64[3, n]."""
+    import xxhash
+
+    there = [i for i, url in enumerate(urls) if url]
+    hashed = b"".join(xxhash.xxh3_128_digest(canonical_url(urls[i] or "").encode()) for i in there)
+    return np.stack([*np.frombuffer(hashed, dtype="<u8").reshape(-1, 2).T, numbers[there]])
+
+
+def _int64(column: pa.Array, *, missing: int) -> np.ndarray:
+    import pyarrow as pa
+
+    return np.asarray(column.cast(pa.int64()).fill_null(missing).to_numpy(zero_copy_only=False), dtype=np.int64)
+
+
+def _fixed(rows: np.ndarray) -> pa.Array:
+    """Return the rows of a matrix as a column of fixed size, without a Python object per row."""
+    import pyarrow as pa
+
+    kind = pa.binary(rows.shape[1] * rows.itemsize)
+    return pa.FixedSizeBinaryArray.from_buffers(kind, len(rows), [None, pa.py_buffer(np.ascontiguousarray(rows))])
+
+
+def _values(column: pa.Array) -> np.ndarray:
+    """Return a column of signatures as uint32[n, width], without a Python object per row."""
+    width = column.type.byte_width // 4
+    if not len(column):
+        return np.zeros((0, width), dtype="<u4")
+    values = np.frombuffer(column.buffers()[1], dtype="<u4").reshape(-1, width)
+    return values[column.offset : column.offset + len(column)]
+
+
+@contextlib.contextmanager
+def _whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for writing that appears under its name when all is written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    with open(part, "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
