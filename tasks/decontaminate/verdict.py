@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -31,6 +32,17 @@ class Verdict:
         """The share of each item's n-grams that was found; 0 for an item that has none."""
         return self.found / np.maximum(1, self.ngrams)
 
+    def part(self, index: NgramIndex, begin: int, stop: int) -> Verdict:
+        """Return the verdict on the items from number `begin` to before `stop`."""
+        items, entries = slice(begin, stop), slice(int(index.first[begin]), int(index.first[stop]))
+        return Verdict(
+            self.ngrams[items],
+            self.found[items],
+            self.documents[items],
+            self.contaminated[items],
+            self.ignored[entries],
+        )
+
 
 def judge(index: NgramIndex, entries: np.ndarray, documents: np.ndarray, detection: DetectionConfig) -> Verdict:
     """Return the verdict on hits in training documents: entry and number of the document of each, int64."""
@@ -49,9 +61,11 @@ def judge(index: NgramIndex, entries: np.ndarray, documents: np.ndarray, detecti
     return Verdict(ngrams, found, np.bincount(owners, minlength=len(index.items)), contaminated, ignored)
 
 
-def verdict_on(items: Sequence[Item], training: Iterable[str], detection: DetectionConfig) -> Verdict:
-    """Return the verdict on items in training texts, read once: for those that ask what a model was trained on."""
-    index = NgramIndex(items, detection.words, detection.shortest)
+def verdicts_on(
+    benchmarks: Mapping[str, Sequence[Item]], training: Iterable[str], detection: DetectionConfig
+) -> dict[str, Verdict]:
+    """Return the verdict on each benchmark's items in training texts, read once: what was a model trained on?"""
+    index = NgramIndex([item for items in benchmarks.values() for item in items], detection.words, detection.shortest)
     entries, documents = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     first = 0
     for texts in _batches(training):
@@ -59,7 +73,9 @@ def verdict_on(items: Sequence[Item], training: Iterable[str], detection: Detect
         entries.append(hits.entry)
         documents.append(hits.text + first)
         first += len(texts)
-    return judge(index, np.concatenate(entries), np.concatenate(documents), detection)
+    whole = judge(index, np.concatenate(entries), np.concatenate(documents), detection)
+    bounds = np.cumsum([0, *(len(items) for items in benchmarks.values())]).tolist()
+    return {name: whole.part(index, *bound) for name, bound in zip(benchmarks, pairwise(bounds), strict=True)}
 
 
 def _batches(texts: Iterable[str], characters: int = 1 << 22) -> Iterable[list[str]]:

@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from data_lake.documents import write_parquet
+from tasks.decontaminate.verdict import Verdict
 from tasks.evaluate.benchmarks import Accuracy
+from tasks.evaluate.clean import parts_in_words
 
 
-def rows_of(model: str, benchmark: str, accuracy: Accuracy) -> Iterator[dict[str, Any]]:
-    """Yield a row per item: what was asked, what each choice scored, and whether it was right."""
-    for number, item in enumerate(accuracy.items):
-        yield {"model": model, "benchmark": benchmark, "item": number, **item}
+def rows_of(model: str, benchmark: str, accuracy: Accuracy, verdict: Verdict) -> Iterator[dict[str, Any]]:
+    """Yield a row per item: what was asked, what each choice scored, whether it was right, what training has of it."""
+    flags = zip(verdict.contaminated.tolist(), verdict.fraction.tolist(), strict=True)
+    for number, (item, (contaminated, fraction)) in enumerate(zip(accuracy.items, flags, strict=True)):
+        found = {"contaminated": contaminated, "found_in_training": fraction}
+        yield {"model": model, "benchmark": benchmark, "item": number, **item, **found}
 
 
 def write_items(path: Path, rows: Sequence[dict[str, Any]]) -> None:
@@ -31,6 +35,8 @@ def write_items(path: Path, rows: Sequence[dict[str, Any]]) -> None:
             pa.field("log_likelihoods", pa.list_(pa.float64()), nullable=False),
             pa.field("correct", pa.bool_(), nullable=False),
             pa.field("correct_norm", pa.bool_(), nullable=False),
+            pa.field("contaminated", pa.bool_(), nullable=False),  # training documents have n-grams of the item ...
+            pa.field("found_in_training", pa.float64(), nullable=False),  # ... this share of them
         ]
     )
     write_parquet(path, pa.Table.from_pylist(list(rows), schema=schema))
@@ -60,9 +66,10 @@ def _mark(model: str, found: dict[str, Any]) -> str:
     name = {"pretrain": "pretrained", "sft": "fine-tuned"}[model]
     how = f" [{found['format'].removeprefix('mmlu_')}]" if "format" in found else ""
     if not stderr:
-        return f"{name}{how} {share:.3f} of {found['n']}, chance {chance:.3f}"
+        return f"{name}{how} {share:.3f} of {found['n']}, chance {chance:.3f}{parts_in_words(found)}"
     distance = (share - chance) / stderr
     verdict = "beats chance" if distance > 2 else "not distinguishable from chance" if distance > -2 else "below chance"
     return (
         f"{name}{how} {share:.3f} ± {stderr:.3f} of {found['n']}, chance {chance:.3f}: {distance:+.1f} s.e., {verdict}"
+        f"{parts_in_words(found)}"
     )

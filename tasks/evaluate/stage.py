@@ -22,7 +22,12 @@ from tasks.benchmark_formats import (
     write_hellaswag,
     write_mmlu,
 )
+from tasks.config import Linked
+from tasks.decontaminate.config import DetectionConfig
+from tasks.decontaminate.items import hellaswag_texts, mmlu_texts
+from tasks.decontaminate.verdict import Verdict, verdicts_on
 from tasks.evaluate.benchmarks import Accuracy, answer, better_format, hellaswag_question, mmlu_cloze, mmlu_letters
+from tasks.evaluate.clean import with_parts
 from tasks.evaluate.compression import primed_xz_bits_per_byte, xz_bits_per_byte
 from tasks.evaluate.items import SUBJECT, hellaswag_items, mmlu_items, passages, without_seen
 from tasks.evaluate.report import comparison, rows_of, write_items
@@ -53,6 +58,10 @@ class EvaluateConfig(StageConfig):
         1,
         ge=1,
         description="tokens that each token is predicted from at least; 1 = lm-eval's windows",
+    )
+    contamination: DetectionConfig | None = Linked(
+        "decontaminate.detection",
+        description="when training documents make an item contaminated; null = as `decontaminate.detection` says",
     )
     priming_bytes: int = Field(
         32_000_000, ge=0, description="training text that primes xz at most; 0 = no primed comparison"
@@ -98,6 +107,11 @@ def contract(artifact: Artifact) -> Iterator[str]:
     version=1,
     code=[
         "tasks.evaluate",
+        "tasks.benchmark_formats",
+        "tasks.decontaminate.index",
+        "tasks.decontaminate.items",
+        "tasks.decontaminate.verdict",
+        "data_lake.text_units",
         "tasks.prose",
         "tasks.splits",
         "model.chat",
@@ -126,6 +140,8 @@ def evaluate(
         raise PermanentError("The test split is empty; hold out more documents with decontaminate.split.test.")
     sentences, subjects, dev = _items(config, out, test, decontaminate, tokenize)
 
+    verdicts = _verdicts(config, out, sentences, subjects, decontaminate, tokenize)
+
     results: dict[str, Any] = {"text": {}, "benchmarks": {}}
     rows: list[dict[str, Any]] = []
     for number, (name, artifact) in enumerate(zip(MODELS, (pretrain, sft), strict=True)):
@@ -133,11 +149,13 @@ def evaluate(
         with _scorer(config, artifact, chat=config.chat_template and name == "sft") as scorer:
             results["text"][name] = _text(scorer, texts, config.min_context)
             accuracies = _benchmarks(scorer, sentences, subjects, dev, config.mmlu_shots)
-        results["benchmarks"][name] = {key: accuracy.summary() for key, accuracy in accuracies.items()}
-        rows += [row for key, accuracy in accuracies.items() for row in rows_of(name, key, accuracy)]
-        best, acc, stderr = better_format({key: accuracies[key] for key in ("mmlu_letters", "mmlu_cloze")})
-        results["benchmarks"][name]["mmlu"] = {**accuracies[best].summary(), "format": best}
-        _headline(out, name, results["text"][name], accuracies["hellaswag"], (acc, stderr))
+        found = {key: with_parts(accuracy, _of(verdicts, key)) for key, accuracy in accuracies.items()}
+        rows += [
+            row for key, accuracy in accuracies.items() for row in rows_of(name, key, accuracy, _of(verdicts, key))
+        ]
+        best, _, _ = better_format({key: accuracies[key] for key in ("mmlu_letters", "mmlu_cloze")})
+        results["benchmarks"][name] = {**found, "mmlu": {**found[best], "format": best}}
+        _headline(out, name, results["text"][name], results["benchmarks"][name])
 
     out.progress(len(MODELS), len(MODELS) + 1, "models", "compressing with xz")
     results["compression"] = _compression(config, texts, decontaminate, tokenize)
@@ -191,6 +209,33 @@ def _items(
             "evaluate.hellaswag and evaluate.mmlu to your own files."
         )
     return sentences, questions, dev
+
+
+def _verdicts(
+    config: EvaluateConfig,
+    out: Output,
+    sentences: Sequence[HellaSwagItem],
+    questions: Sequence[MmluItem],
+    decontaminate: Artifact,
+    tokenize: Artifact,
+) -> dict[str, Verdict]:
+    """Return what the training documents have of the items of each benchmark.
+
+    They are searched here, and the findings of decontaminate are not taken over: those are of the files that were named
+    when it ran, before anything was cut, and do not know the items that are made here. So a benchmark that is named
+    later needs no new model, and the flags are always of the text that this model has learned.
+    """
+    detection = config.contamination or DetectionConfig()
+    training = (document.text for document in documents_of(decontaminate.path, tokenize.path, {"train"}))
+    items = {"hellaswag": hellaswag_texts(sentences), "mmlu": mmlu_texts(questions)}
+    verdicts = verdicts_on(items, training, detection)
+    out.count(**{f"{name}_contaminated_items": int(found.contaminated.sum()) for name, found in verdicts.items()})
+    return verdicts
+
+
+def _of(verdicts: dict[str, Verdict], benchmark: str) -> Verdict:
+    """Return the verdict on the items of a benchmark format: mmlu_cloze asks the items of mmlu."""
+    return verdicts[benchmark.partition("_")[0]]
 
 
 def _limited(texts: Sequence[str], n_bytes: int) -> list[str]:
@@ -256,19 +301,14 @@ def _benchmarks(
     }
 
 
-def _headline(
-    out: Output, name: str, text: dict[str, float], hellaswag: Accuracy, mmlu: tuple[float, float | None]
-) -> None:
+def _headline(out: Output, name: str, text: dict[str, float], benchmarks: dict[str, dict[str, Any]]) -> None:
     """Write down the numbers that runs are compared by; those of the final model have the plain names."""
     suffix = "" if name == "sft" else f"_{name}"
-    numbers = {
-        "bits_per_byte": text["bits_per_byte"],
-        "perplexity": text["token_perplexity"],
-        "hellaswag_acc_norm": hellaswag.acc_norm,
-        "hellaswag_acc_norm_stderr": hellaswag.acc_norm_stderr,
-        "mmlu_acc": mmlu[0],
-        "mmlu_acc_stderr": mmlu[1],
-    }
+    numbers = {"bits_per_byte": text["bits_per_byte"], "perplexity": text["token_perplexity"]}
+    for title, found in (("hellaswag_acc_norm", benchmarks["hellaswag"]), ("mmlu_acc", benchmarks["mmlu"])):
+        for part, numbers_of in (("", found), ("_clean", found["clean"]), ("_contaminated", found["contaminated"])):
+            numbers[f"{title}{part}"] = numbers_of["acc_norm"]
+            numbers[f"{title}{part}_stderr"] = numbers_of["acc_norm_stderr"]
     out.metric(**{f"{key}{suffix}": value for key, value in numbers.items()})
 
 

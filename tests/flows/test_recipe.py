@@ -300,3 +300,20 @@ def test_any_bytes_are_a_recipe_or_a_recipe_error(tmp_path: Path, raw: bytes) ->
     path = tmp_path / "raw.yaml"
     path.write_bytes(raw)
     assert is_recipe_or_recipe_error(path)
+
+
+# -- what one section takes over from another ---------------------------------------------------------------------------
+
+
+def test_what_two_stages_must_agree_on_is_named_once(tmp_path: Path) -> None:
+    """The benchmarks of `evaluate` are those that `decontaminate` looks for, unless the recipe says otherwise."""
+    path = write(tmp_path / "r.yaml", "decontaminate: {detection: {words: 8}}\nevaluate: {hellaswag: mine.jsonl}\n")
+    recipe = load_recipe(path)
+    assert recipe.decontaminate.hellaswag == "mine.jsonl"
+    assert recipe.decontaminate.mmlu == ""
+    assert recipe.evaluate.contamination == recipe.decontaminate.detection
+    assert recipe.evaluate.contamination.words == 8
+    other = load_recipe(path, ["decontaminate.hellaswag=other.jsonl", "evaluate.contamination.words=5"])
+    assert other.decontaminate.hellaswag == "other.jsonl"
+    assert other.evaluate.contamination.words == 5
+    assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe

@@ -43,6 +43,37 @@ def test_every_number_is_there(models: tuple[Lake, dict[str, Artifact]]) -> None
     assert make(evaluate, lake, CONFIG, built).status == "cached"
 
 
+def test_items_that_training_documents_have_are_counted_apart(
+    models: tuple[Lake, dict[str, Artifact]], tmp_path: Path
+) -> None:
+    """The user's own benchmark: one item is a sentence of a training page, the others are new."""
+    _, built = models
+    page = next(documents_of(built["decontaminate"].path, built["tokenize"].path, {"train"})).text
+    seen = page[page.index("Functions") :].replace("\n", " ")[:300]
+    lines = [
+        {"ind": n, "activity_label": "", "ctx_a": text, "ctx_b": "", "endings": [" a", " b", " c", " d"], "label": 0}
+        for n, text in enumerate(
+            [seen, "The lamp beside the door has been out of order since last week, he said", "No"]
+        )
+    ]
+    (tmp_path / "mine.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    out = local_output(tmp_path / "out")
+    config = CONFIG.model_copy(update={"hellaswag": str(tmp_path / "mine.jsonl")})
+    evaluate(config, out, **{name: built[name] for name in evaluate.upstream})
+    results = json.loads((out.dir / "results.json").read_text())
+    for model in ("pretrain", "sft"):
+        found = results["benchmarks"][model]["hellaswag"]
+        assert (found["clean"]["n"], found["contaminated"]["n"]) == (2, 1)
+        total = found["clean"]["acc_norm"] * 2 + found["contaminated"]["acc_norm"]
+        assert total == pytest.approx(3 * found["acc_norm"])
+    assert out.counts["hellaswag_contaminated_items"] == 1
+    assert out.metrics["hellaswag_acc_norm_clean"] == results["benchmarks"]["sft"]["hellaswag"]["clean"]["acc_norm"]
+    rows = pq.read_table(out.dir / "per_item.parquet").to_pylist()
+    flags = [row["contaminated"] for row in rows if row["benchmark"] == "hellaswag" and row["model"] == "sft"]
+    assert flags == [True, False, False]
+    assert rows[0]["found_in_training"] > 0.5
+
+
 def test_items_are_of_held_out_pages_and_unseen(models: tuple[Lake, dict[str, Artifact]]) -> None:
     lake, built = models
     artifact = make(evaluate, lake, CONFIG, built).artifact

@@ -1,0 +1,49 @@
+"""tasks/decontaminate/verdict.py: n-grams of many documents are ignored, and a share decides."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tasks.decontaminate.config import DetectionConfig
+from tasks.decontaminate.index import NgramIndex
+from tasks.decontaminate.items import Item
+from tasks.decontaminate.verdict import judge
+
+TEXT = " ".join(f"w{number}" for number in range(20))  # 8 n-grams of 13
+
+
+@pytest.mark.parametrize(("documents", "limit", "found"), [(10, 10, 1), (11, 10, 0), (11, 0, 1), (1, 1, 1), (2, 1, 0)])
+def test_an_ngram_of_too_many_documents_is_ignored(documents: int, limit: int, found: int) -> None:
+    index = NgramIndex([Item("b", "0", TEXT)], 13, 3)
+    entries = np.zeros(3 * documents, dtype=np.int64)  # three times in each document: documents count, not places
+    numbers = np.repeat(np.arange(documents), 3)
+    verdict = judge(index, entries, numbers, DetectionConfig(max_documents=limit))
+    assert verdict.found.tolist() == [found]
+    assert verdict.documents.tolist() == [documents * found]
+    assert verdict.ignored.sum() == 1 - found
+    assert verdict.contaminated.tolist() == [bool(found)]
+
+
+def test_items_that_share_an_ngram_share_its_documents() -> None:
+    index = NgramIndex([Item("b", "0", TEXT), Item("c", "0", TEXT)], 13, 3)
+    of_first, of_second = np.zeros(6, dtype=np.int64), np.full(6, index.first[1])
+    verdict = judge(
+        index, np.concatenate([of_first, of_second]), np.tile(np.arange(6), 2), DetectionConfig(max_documents=6)
+    )
+    assert verdict.found.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(("share", "contaminated"), [(0.0, True), (0.25, True), (0.26, False)])
+def test_the_share_that_is_asked_for(share: float, contaminated: bool) -> None:
+    index = NgramIndex([Item("b", "0", TEXT)], 13, 3)
+    verdict = judge(index, np.array([0, 1]), np.array([0, 5]), DetectionConfig(min_share=share))
+    assert verdict.fraction.tolist() == [0.25]
+    assert verdict.contaminated.tolist() == [contaminated]
+
+
+def test_nothing_found_and_nothing_asked() -> None:
+    empty = np.empty(0, np.int64)
+    assert judge(NgramIndex([], 13, 3), empty, empty, DetectionConfig()).contaminated.tolist() == []
+    index = NgramIndex([Item("b", "0", "")], 13, 3)
+    assert judge(index, empty, empty, DetectionConfig()).fraction.tolist() == [0.0]
