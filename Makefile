@@ -5,6 +5,7 @@
 #   make demo TORCH_INDEX=<url>    the PyTorch build of one of PyTorch's own package indexes (its "Get started" page
 #                                  lists them: cpu, cu130, rocm ...)
 #   make demo PYTHON=python3.12    another Python than python3
+#   make bench-data                the data side beside its rivals, in one run; the numbers land in .bench/data.json
 #   make test | test-all | lint | format | clean
 
 SHELL       := /bin/bash
@@ -23,6 +24,9 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 # A stamp is written after the last step of an installation, so one that was interrupted is taken up again.
 INSTALLED := $(VENV)/.installed-$(TORCH)
 TESTABLE  := $(VENV)/.testable-$(TORCH)
+BENCHABLE := $(VENV)/.benchable-$(TORCH)
+# The measurements of the data side, in the order of the pipeline.
+BENCH_DATA := $(wildcard $(patsubst %,tests/benchmarks/test_%.py,crawl sources extraction filters dedup decontaminate growth))
 
 # An environment knows its own absolute path and its Python: one that was moved, or whose Python went away, is made anew.
 ifneq ($(wildcard $(VENV)/.home),)
@@ -49,10 +53,10 @@ if not os.path.exists(".venv/.installed-" + build) and free < need:
 endef
 export CHECK_MACHINE
 
-.PHONY: help demo test test-all lint format clean install
+.PHONY: help demo test test-all bench-data lint format clean install
 
 help:
-	@sed -n 's/^# \{0,1\}//p; /^$$/q' Makefile
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
 demo: $(INSTALLED)
 	@$(BIN)/textmill run demo
@@ -62,6 +66,11 @@ test: lint
 
 test-all: lint
 	@$(BIN)/python -m pytest -m "not benchmark"
+
+# One after the other, as they are timed. The table is printed also where a goal was missed, and make then fails.
+bench-data: $(BENCHABLE)
+	@status=0; $(BIN)/python -m pytest -m benchmark -q --timeout 900 $(BENCH_DATA) || status=$$?; \
+	    $(BIN)/python -m tests.benchmarks.board data; exit $$status
 
 lint: $(TESTABLE)
 	@$(BIN)/ruff check .
@@ -85,7 +94,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed: on Debian or Ubuntu run 'apt install python3 python3-venv', then make again." >&2; exit 1; }
 	@$(PYTHON) -c "$$CHECK_MACHINE" $(PYTHON) $(TORCH)
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "Creating $(VENV)"; $(PYTHON) -m venv --clear $(VENV); }
-	@if [ "$$(cat $(VENV)/.torch-build 2>/dev/null || echo $(TORCH))" != "$(TORCH)" ]; then $(PIP) uninstall -qq -y torch; rm -f $(VENV)/.installed-* $(VENV)/.testable-*; fi
+	@if [ "$$(cat $(VENV)/.torch-build 2>/dev/null || echo $(TORCH))" != "$(TORCH)" ]; then $(PIP) uninstall -qq -y torch; rm -f $(VENV)/.installed-* $(VENV)/.testable-* $(VENV)/.benchable-*; fi
 	@echo "$(TORCH)" > $(VENV)/.torch-build; echo "$(CURDIR)" > $(VENV)/.home
 	@echo "Installing PyTorch $(TORCH_VERSION) ($(TORCH) build)"
 	@if [ -n "$(TORCH_INDEX)" ]; then \
@@ -99,6 +108,11 @@ $(INSTALLED): pyproject.toml constraints.txt
 $(TESTABLE): $(INSTALLED)
 	@echo "Installing the test tools"
 	@$(PIP) install -qq -c constraints.txt -e '.[test]' || { $(INSTALL_FAILED); }
+	@touch $@
+
+$(BENCHABLE): $(TESTABLE)
+	@echo "Installing the rivals"
+	@$(PIP) install -qq -c constraints.txt -e '.[test,bench]' || { $(INSTALL_FAILED); }
 	@touch $@
 
 INSTALL_FAILED = status=$$?; echo "pip could not finish the installation (its last lines above say why): check the network and the free disk space, then make again; what is installed already is kept." >&2; exit $$status
