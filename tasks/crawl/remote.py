@@ -213,7 +213,7 @@ def list_bucket(url: str, config: CrawlConfig) -> list[tuple[str, int]]:
         fixed = fixed.split(mark, 1)[0]
     folder = fixed[: fixed.rindex("/")] if "/" in fixed else fixed
     try:
-        found = _s3(folder, config).get_file_info(fs.FileSelector(folder, recursive=True))
+        found = _s3(folder, config).get_file_info(fs.FileSelector(folder, recursive=True, allow_not_found=True))
     except OSError as error:
         raise FetchError("s3", _without_secrets(error)) from error
     return sorted((info.path, info.size) for info in found if info.type == fs.FileType.File)

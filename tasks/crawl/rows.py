@@ -138,7 +138,8 @@ class RowReader:
                 except ValueError as error:
                     more = text.read(max(size, len(window)))  # doubling: an element is parsed log(length) times
                     if not more or len(window) > limit:
-                        yield Record(problem="broken_record", detail=_why(error), n_bytes=len(window))
+                        problem = "too_large" if more else "broken_record"
+                        yield Record(problem=problem, detail=_why(error), n_bytes=len(window))
                         return
                     window += more
                     continue
