@@ -80,7 +80,7 @@ class DedupConfig(StageConfig):
     seed: int = Field(1, ge=0, lt=2**32, description="Seed of the MinHash permutations")
     against: tuple[str, ...] = Field(
         (),
-        description="Earlier artifacts of this stage, as `dedup/<key>` (`textmill ls` names them): what they keep goes "
+        description="Earlier artifacts of this stage, as `dedup/<key>` (`textmill artifacts` names them): what they keep goes "
         "before everything here, so only what is new stays. Their text is not read, only signatures and shingles",
     )
     store_shingles: bool = Field(
