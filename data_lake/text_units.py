@@ -103,8 +103,8 @@ def word_spans(text: str) -> tuple[np.ndarray, np.ndarray]:
 class WordTable:
     """The words of one text as arrays, one place for each word.
 
-    starts, ends: int64, character positions; hashes: uint64, as `word_hashes` gives them; letters, single: bool, whether
-    the word has a letter, and whether it is a single character of a script without spaces.
+    starts, ends: int64, character positions; hashes: uint64, as `word_hashes` gives them; letters, single: bool,
+    whether the word has a letter, and whether it is a single character of a script without spaces.
     """
 
     starts: np.ndarray

@@ -1,6 +1,6 @@
 """clean: from stored pages to documents of clean text, and a reason for each page that is none."""
 
-from tasks.clean.config import CleanConfig, FilterConfig
+from tasks.clean.config import CleanConfig
 from tasks.clean.stage import clean
 
-__all__ = ["CleanConfig", "FilterConfig", "clean"]
+__all__ = ["CleanConfig", "clean"]

@@ -6,45 +6,10 @@ import re
 
 from pydantic import Field, field_validator
 
+from tasks.clean.filter_config import FilterConfig
+from tasks.clean.text_config import NormalizeConfig, PiiConfig
 from tasks.config import Execution, StageConfig
 from tasks.patterns import Regex
-
-
-class FilterConfig(StageConfig):
-    """Limits of the quality filters.
-
-    Gopher: Rae et al. 2021, arXiv:2112.11446, table A1 and § A.1.1. Its English stop-word rule is left out, as
-    textmill assumes no language; words are those of data_lake.text_units.
-    """
-
-    min_words: int = Field(50, ge=0, description="fewer words than this: too_short (Gopher: 50)")
-    max_words: int = Field(100_000, ge=1, description="more words than this: too_long (Gopher: 100,000)")
-    min_word_length: float = Field(
-        3.0, ge=0, description="mean characters per word, at least (Gopher: 3); not asked where scripts have no spaces"
-    )
-    max_word_length: float = Field(10.0, ge=1, description="mean characters per word, at most (Gopher: 10)")
-    max_symbol_ratio: float = Field(0.1, ge=0, description="hash signs or ellipses per word, at most (Gopher: 0.1)")
-    max_bullet_lines: float = Field(0.9, ge=0, le=1, description="share of lines beginning with a bullet (Gopher: 0.9)")
-    max_ellipsis_lines: float = Field(0.3, ge=0, le=1, description="share of lines ending in an ellipsis (Gopher: 0.3)")
-    min_letter_words: float = Field(0.8, ge=0, le=1, description="share of words with a letter (Gopher: 0.8)")
-    max_repeated_lines: float = Field(0.3, ge=0, le=1, description="share of lines that are repetitions (Gopher: 0.3)")
-    max_repeated_line_characters: float = Field(
-        0.2, ge=0, le=1, description="share of characters in lines that are repetitions (Gopher: 0.2)"
-    )
-    max_repeated_paragraphs: float = Field(
-        0.3, ge=0, le=1, description="share of paragraphs that are repetitions (Gopher: 0.3)"
-    )
-    max_unprintable: float = Field(
-        0.01, ge=0, le=1, description="share of characters that are no text: control, unassigned, U+FFFD"
-    )
-    error_titles: tuple[Regex, ...] = Field(
-        (
-            r"(?i)^\W*(error\W*)?(40[0134]|410|50[0234])\b",
-            r"(?i)\b(page|file|article) (was )?not found\b",
-            r"(?i)^\W*(access denied|forbidden|not found|bad gateway|service unavailable|just a moment)\b",
-        ),
-        description="regexes; a page with status 200 whose title matches is an error_page",
-    )
 
 
 class CleanConfig(StageConfig):
@@ -59,7 +24,8 @@ class CleanConfig(StageConfig):
     replace: tuple[tuple[Regex, str], ...] = Field(
         (), description="pairs of regex and replacement for the text, applied in order after repair"
     )
-    repair: bool = Field(True, description="undo mojibake with ftfy")
+    normalize: NormalizeConfig = Field(NormalizeConfig(), description="text repair and normalisation")
+    pii: PiiConfig = Field(PiiConfig(), description="personal data that is redacted")
     max_nesting: int = Field(
         1000, ge=10, le=100_000, description="tags open within each other; more is nested_too_deep (browsers: 512)"
     )

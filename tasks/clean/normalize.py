@@ -1,4 +1,4 @@
-"""Text repair: mojibake, composed characters, and whitespace that means lines, columns and nothing else."""
+"""Text repair and normalisation: mojibake, composed characters, whitespace, emoji, and the user's replacements."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import unicodedata
 from typing import Any
 
 from tasks.clean.config import CleanConfig
+from tasks.clean.text_config import NormalizeConfig
+from tasks.clean.user_files import lines
+from tasks.clean.word_lists import WordList
 
 _NEWLINES = re.compile(r"\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _BLANKS = re.compile(r"[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000\x1f]")  # Zs without the plain blank
@@ -16,33 +19,71 @@ _BLANKS = re.compile(r"[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000\x1f]")  # Zs
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u200b\u2060\ufeff\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
 )
-_CELLS = re.compile(r"(?<=\S)[ ]*\t[ \t]*(?=\S)")  # between two cells of a table
-_TRAILING = re.compile(r"[ \t]+$", re.M)
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_CELLS = re.compile(r"(?<=\S)[ ]*+\t[ \t]*+(?=\S)")  # between two cells of a table
+_TRAILING = re.compile(r"(?<![ \t])[ \t]+$", re.M)
 _BLANK_LINES = re.compile(r"\n{3,}")
+# What emoji are made of, so that texts without any are not searched: signs of the BMP, the emoji planes, key caps.
+_MAYBE_EMOJI = re.compile("[\u00a9\u00ae\u203c-\u3299\ufe0f\U0001f000-\U0001faff]")
+_LONG_LINE = 100_000  # ftfy is given longer lines in pieces, so that its memory and time stay those of a piece
 
 
 def normalize(text: str, config: CleanConfig) -> str:
-    """Return the text repaired: ftfy (Speer 2019) where asked for, NFC, one kind of newline and of blank.
+    """Return the text repaired: ftfy (Speer 2019), the recipe's replacements, NFC, one kind of newline and of blank.
 
-    Lines keep their indentation, which is meaning in code and lists; more than one blank line becomes one.
+    Lines keep their indentation, which is meaning in code and lists; more than one blank line becomes one. Lone
+    surrogates, which no file can hold, go in any case.
     """
-    text = _NEWLINES.sub("\n", text)
-    if config.repair and not text.isascii():
+    switches = config.normalize
+    if switches.whitespace:
+        text = _NEWLINES.sub("\n", text)
+    if switches.repair and not text.isascii():
         # ftfy decides line by line, and leaves ASCII and lone no-break blanks as they are: it is given the other lines
-        lines = text.split("\n")
-        text = "\n".join(line if line.replace("\xa0", " ").isascii() else _repair(line) for line in lines)
+        pieces = text.split("\n")
+        text = "\n".join(line if line.replace("\xa0", " ").isascii() else _repair(line) for line in pieces)
     for pattern, replacement in config.replace:
         text = re.sub(pattern, replacement, text)
-    text = unicodedata.normalize("NFC", _INVISIBLE.sub("", text))
-    text = _NEWLINES.sub("\n", _BLANKS.sub(" ", text))
-    text = _TRAILING.sub("", _CELLS.sub("\t", text))
-    return _BLANK_LINES.sub("\n\n", text).strip("\n")
+    text = _SURROGATES.sub("", text)
+    if switches.whitespace:
+        text = _INVISIBLE.sub("", text)
+    if switches.compose:
+        text = unicodedata.normalize("NFC", text)
+    if switches.emoji != "keep" and not text.isascii() and _MAYBE_EMOJI.search(text):
+        import emoji
+
+        text = emoji.demojize(text) if switches.emoji == "text" else emoji.replace_emoji(text, "")
+    if switches.whitespace:
+        text = _NEWLINES.sub("\n", _BLANKS.sub(" ", text))
+        text = _TRAILING.sub("", _CELLS.sub("\t", text))
+        text = _BLANK_LINES.sub("\n\n", text).strip("\n")
+    if switches.lowercase:
+        text = text.lower()
+        if switches.compose:
+            text = unicodedata.normalize("NFC", text)
+    return text
+
+
+class SensitiveWords:
+    """Replaces the words of a user's list (names of a company's clients, say)."""
+
+    def __init__(self, config: NormalizeConfig) -> None:
+        self._replacement = config.sensitive_replacement
+        entries = [*config.sensitive_words, *lines(config.sensitive_files, "clean.normalize.sensitive_files")]
+        self._list = WordList(entries)
+
+    def replace(self, text: str) -> tuple[str, int]:
+        """Return the text without such words, and how many there were."""
+        return self._list.replace(text, self._replacement) if self._list else (text, 0)
 
 
 def _repair(line: str) -> str:
     import ftfy
 
-    return ftfy.fix_text(line, _ftfy_config())
+    if len(line) <= _LONG_LINE:
+        return ftfy.fix_text(line, _ftfy_config())
+    return "".join(
+        ftfy.fix_text(line[place : place + _LONG_LINE], _ftfy_config()) for place in range(0, len(line), _LONG_LINE)
+    )
 
 
 @functools.cache

@@ -1,14 +1,15 @@
-"""One page from stored bytes to a document, or to the reason why it is none."""
+"""One page from stored bytes to its text, or to the reason why it has none."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from tasks.clean.config import CleanConfig
 from tasks.clean.encoding import decode
 from tasks.clean.extract import NotExtractable, html_to_text
-from tasks.clean.filters import Verdict, judge
+from tasks.clean.filters.base import Verdict
 from tasks.clean.normalize import normalize
 
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
@@ -22,9 +23,15 @@ class Cleaned:
     text: str
     verdict: Verdict | None = None
 
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Cleaned:
+        """Read what dataclasses.asdict made of one."""
+        verdict = data["verdict"]
+        return cls(**data | {"verdict": Verdict(**verdict) if verdict else None})
+
 
 def clean_page(body: bytes, mime: str, charset: str | None, title: str | None, config: CleanConfig) -> Cleaned:
-    """Decode, extract, repair and judge a page. Never raises for what a page holds."""
+    """Decode, extract and repair a page; tasks.clean.refine judges it. Never raises for what a page holds."""
     if len(body) > config.max_page_megabytes * 1e6:
         limit = config.max_page_megabytes
         return Cleaned(title or "", "", Verdict("too_large", len(body) / 1e6, limit))
@@ -41,5 +48,4 @@ def clean_page(body: bytes, mime: str, charset: str | None, title: str | None, c
     title = " ".join(normalize(title or "", config).split())[:500]
     if config.title_prefix:
         title = re.sub(rf"\A(?:{config.title_prefix})", "", title)
-    text = normalize(text, config)
-    return Cleaned(title, text, judge(text, title, config.filters))
+    return Cleaned(title, normalize(text, config))

@@ -8,17 +8,19 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_lake.documents import documents_fingerprint
 from tasks.clean.config import CleanConfig
+from tasks.clean.user_files import source_fingerprint
 from tasks.shards import cores
 from tasks.stage import Artifact, Output, PermanentError, stage
 
 if TYPE_CHECKING:
-    from tasks.clean.worker import Job
+    from tasks.clean.worker import Job, Phase
 
 
 def check(artifact: Artifact) -> Iterator[str]:
@@ -43,7 +45,7 @@ def check(artifact: Artifact) -> Iterator[str]:
 
 
 @stage(
-    version=1,
+    version=2,
     code=[
         "tasks.clean",
         "tasks.crawl.warc",
@@ -53,6 +55,7 @@ def check(artifact: Artifact) -> Iterator[str]:
     ],
     contract=check,
     content=documents_fingerprint,
+    sources=source_fingerprint,
 )
 def clean(config: CleanConfig, out: Output, crawl: Artifact) -> None:
     """Clean all pages of the crawl."""
@@ -62,15 +65,24 @@ def clean(config: CleanConfig, out: Output, crawl: Artifact) -> None:
 
     started = time.perf_counter()
     sizes = kept_pages(crawl.path)["n_bytes"].to_pylist()
-    jobs = _plan(config, out, crawl, sizes)
+    _train(config, out)
+    if config.filters.boilerplate.max_page_share < 1:
+        _run_all(_plan(config, out, crawl, sizes, "extract"), config, out)
+        _find_repeated(config, out)
+        jobs = _plan(config, out, crawl, sizes, "judge")
+    else:
+        jobs = _plan(config, out, crawl, sizes, "all")
     _run_all(jobs, config, out)
-    tally = Tally()
+    tally, changed = Tally(), Counter[str]()
     for job in jobs:
-        tally.add(Ledger.from_dict(json.loads(job.done.read_text())))
+        result = json.loads(job.done.read_text())
+        tally.add(Ledger.from_dict(result["ledger"]))
+        changed.update(result["counts"])
     ledger = tally.ledger(incoming=Amount(len(sizes), sum(sizes)))
     out.ledger(ledger)
     documents, removed = count_rows(out.dir / "documents"), count_rows(out.dir / "removed")
     out.count(pages=len(sizes), documents=documents, removed=removed, bytes=ledger.kept.bytes)
+    out.count(**{name: number for name, number in sorted(changed.items()) if number})
     out.metric(
         documents=documents,
         megabytes=ledger.kept.bytes / 1e6,
@@ -82,8 +94,36 @@ def clean(config: CleanConfig, out: Output, crawl: Artifact) -> None:
     _show(out, ledger)
 
 
-def _plan(config: CleanConfig, out: Output, crawl: Artifact, sizes: list[int]) -> list[Job]:
+def _train(config: CleanConfig, out: Output) -> None:
+    """Train the classifiers that an earlier attempt has not trained; say how good they are on held-out examples."""
+    from tasks.clean.classifier import train
+    from tasks.clean.filters.classified import FOLDER
+
+    for settings in config.filters.classifiers:
+        path = out.dir / FOLDER / f"{settings.name}.safetensors"
+        report = path.with_suffix(".json")
+        if not path.exists():
+            classifier, found = train(settings)
+            report.parent.mkdir(parents=True, exist_ok=True)
+            report.write_text(json.dumps(found, indent=1, sort_keys=True))
+            classifier.save(path)  # last: with the weights there, the report is there too
+        measured = json.loads(report.read_text())
+        out.metric(**{f"{settings.name}_{name}": measured[name] for name in ("precision", "recall", "auc")})
+
+
+def _find_repeated(config: CleanConfig, out: Output) -> None:
+    """Make the table of lines that sites repeat, unless an earlier attempt made it."""
+    from tasks.clean import boilerplate
+
+    if not (out.dir / boilerplate.TABLE).exists():
+        lines = boilerplate.find_repeated(out.work, out.dir, config.filters.boilerplate)
+        out.info(f"{lines:,} lines are repeated from page to page of their host and are taken off.")
+
+
+def _plan(config: CleanConfig, out: Output, crawl: Artifact, sizes: list[int], phase: Phase) -> list[Job]:
     """Cut the pages into shards of about shard_megabytes; the same pages and config make the same shards."""
+    from dataclasses import replace
+
     from tasks.clean.worker import Job
 
     jobs: list[Job] = []
@@ -92,19 +132,10 @@ def _plan(config: CleanConfig, out: Output, crawl: Artifact, sizes: list[int]) -
     for number, n_bytes in enumerate(sizes, start=1):
         size += n_bytes
         if size >= config.shard_megabytes * 1e6 or number == len(sizes):
-            values = config.model_dump(mode="json")
-            jobs.append(
-                Job(
-                    len(jobs), first, number, str(crawl.path), str(out.dir), str(out.work), values, _bad(out, len(jobs))
-                )
-            )
+            job = Job(len(jobs), first, number, str(crawl.path), str(out.dir), str(out.work), values, {}, phase)
+            jobs.append(replace(job, skip=json.loads(job.bad.read_text())) if job.bad.exists() else job)
             first, size = number, 0
     return jobs
-
-
-def _bad(out: Output, number: int) -> dict[str, str]:
-    path = out.work / f"shard-{number:05d}.bad.json"
-    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def _run_all(jobs: list[Job], config: CleanConfig, out: Output) -> None:
@@ -163,10 +194,9 @@ def _without_bad_page(process: subprocess.Popen[bytes], job: Job, out: Output) -
     reason = f"too_slow: longer than {job.config['page_seconds']} s" if code == -signal.SIGALRM else f"crash: {name}"
     out.warning(f"Page {page} of shard {job.number} is left out ({reason}).")
     job = replace(job, skip=job.skip | {page: reason})
-    bad = Path(job.work) / f"shard-{job.number:05d}.bad.json"
-    part = bad.with_suffix(".part")
+    part = job.bad.with_suffix(".part")
     part.write_text(json.dumps(job.skip))
-    os.replace(part, bad)
+    os.replace(part, job.bad)
     return job
 
 

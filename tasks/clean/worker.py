@@ -1,5 +1,8 @@
 """The process that cleans one shard: `python -m tasks.clean.worker JOB.json`.
 
+It does both halves of the work at once, or one of them: extraction up to repaired text, and the judging of texts. They
+are apart where lines that a site repeats are taken off, as all pages must have been read before the first is judged.
+
 A page is parsed by C code, which can hang, crash or be killed for its memory. So each shard has a process of its own;
 it notes the page it is at, and a kernel timer ends it when a page takes too long. The stage then starts it again
 without that page.
@@ -7,20 +10,27 @@ without that page.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from data_lake.documents import ShardWriter, doc_id, write_parquet
 from data_lake.ledger import Tally
+from tasks.clean import boilerplate
 from tasks.clean.config import CleanConfig
+from tasks.clean.filters.base import Verdict
 from tasks.clean.page import Cleaned, clean_page
+from tasks.clean.refine import Refined, Refiner
+
+Phase = Literal["all", "extract", "judge"]
 
 
 @dataclass(frozen=True)
@@ -35,65 +45,126 @@ class Job:
     work: str
     config: dict[str, Any]
     skip: dict[str, str]
+    phase: Phase = "all"
+
+    @property
+    def _name(self) -> str:
+        return f"{'extract' if self.phase == 'extract' else 'shard'}-{self.number:05d}"
 
     @property
     def at(self) -> Path:
         """The file that says which page the process is at."""
-        return Path(self.work) / f"shard-{self.number:05d}.at"
+        return Path(self.work) / f"{self._name}.at"
+
+    @property
+    def bad(self) -> Path:
+        """The file that says which pages ended a process, and how."""
+        return Path(self.work) / f"{self._name}.bad.json"
 
     @property
     def done(self) -> Path:
-        """The file that holds the shard's ledger once the shard is whole."""
-        return Path(self.work) / f"shard-{self.number:05d}.json"
+        """The file that holds the shard's ledger and counts once the shard is whole."""
+        return Path(self.work) / f"{self._name}.json"
 
 
 def run(job: Job) -> None:
-    """Clean the pages of a shard; write documents/, removed/ and, last, the ledger."""
+    """Do one shard's work; the file `job.done` is the last that is written."""
+    config = CleanConfig.model_validate(job.config)
+    if job.phase == "extract":
+        _extract_shard(job, config)
+        result: dict[str, Any] = {}
+    else:
+        result = _judge_shard(job, config)
+    part = job.done.with_suffix(".part")
+    part.write_text(json.dumps(result))
+    os.replace(part, job.done)
+
+
+def _extract_shard(job: Job, config: CleanConfig) -> None:
+    """Write the texts of a shard, and on how many pages of each host each of their lines stands."""
+    lines = boilerplate.LineCounts()
+    with boilerplate.texts_writer(Path(job.work), job.number) as texts:
+        for page, cleaned in _cleaned(job, config):
+            if cleaned.verdict is None:
+                lines.add(page["url"], cleaned.text)
+            row = {name: page[name] for name in ("url", "source", "record_id", "fetched_at", "n_bytes")}
+            texts.write(row | {"cleaned": json.dumps(asdict(cleaned))})
+    lines.write(Path(job.work), job.number)
+
+
+def _judge_shard(job: Job, config: CleanConfig) -> dict[str, Any]:
+    """Write documents/ and removed/ of a shard; return its ledger and counts."""
     import pyarrow as pa
 
     from data_lake.documents import shard_path
     from data_lake.schemas import DOCUMENTS, REMOVED
 
-    config = CleanConfig.model_validate(job.config)
-    tally = Tally()
+    refiner = Refiner(config, Path(job.output))
+    tally, counts = Tally(), Counter[str]()
     removed: list[dict[str, Any]] = []
     documents = ShardWriter(Path(job.output) / "documents", DOCUMENTS, shard_bytes=float("inf"), first=job.number)
-    place = os.open(job.at, os.O_RDWR | os.O_CREAT, 0o644)
     with documents:
-        for number, page in enumerate(_pages(job), start=job.first):
-            os.pwrite(place, b"%20d" % number, 0)
-            cleaned = _clean(page, config, job.skip.get(str(number)))
+        for page, cleaned in _cleaned(job, config):
+            with _time_limit(config):
+                refined = refiner.refine(cleaned, page["url"])
+            counts.update(refined.counts)
+            # the id of a page without URL and number is that of its text as it was extracted
             identity = doc_id(url=page["url"], record_id=page["record_id"], source=page["source"], text=cleaned.text)
             about = {"doc_id": identity, "url": page["url"], "source": page["source"]}
-            verdict = cleaned.verdict
-            if verdict is None:
-                n_bytes = len(cleaned.text.encode())
+            if refined.verdict is None:
+                n_bytes = len(refined.text.encode())
                 tally.keep(page["n_bytes"], written=n_bytes)
-                about |= {"fetched_at": page["fetched_at"], "title": cleaned.title, "text": cleaned.text}
-                documents.write(about | {"n_bytes": n_bytes})
+                documents.write(about | _columns(page, cleaned, refined) | {"n_bytes": n_bytes})
             else:
-                tally.remove(verdict.reason, page["n_bytes"])
-                sample = cleaned.text[: config.sample_characters]
-                removed.append(about | asdict(verdict) | {"text": sample, "n_bytes": page["n_bytes"]})
-    os.close(place)
+                tally.remove(refined.verdict.reason, page["n_bytes"])
+                row = about | asdict(refined.verdict) | {"text": refined.text, "n_bytes": page["n_bytes"]}
+                removed.append(row)
     write_parquet(shard_path(Path(job.output) / "removed", job.number), pa.Table.from_pylist(removed, schema=REMOVED))
-    part = job.done.with_suffix(".part")
-    part.write_text(json.dumps(tally.ledger().to_dict()))
-    os.replace(part, job.done)
+    return {"ledger": tally.ledger().to_dict(), "counts": dict(counts)}
 
 
-def _clean(page: dict[str, Any], config: CleanConfig, skip: str | None) -> Cleaned:
-    from tasks.clean.filters import Verdict
+def _columns(page: dict[str, Any], cleaned: Cleaned, refined: Refined) -> dict[str, Any]:
+    """What a document has beside its id and size."""
+    return {
+        "fetched_at": page["fetched_at"],
+        "title": refined.title,
+        "text": refined.text,
+        "language": refined.language.code,
+        "language_score": refined.language.score if refined.language.code else None,
+        "quality": refined.quality,
+    }
 
-    title = page["title"] or ""
-    if skip is not None:
-        reason, _, detail = skip.partition(": ")
-        return Cleaned(title, "", Verdict(reason, float(config.page_seconds), float(config.page_seconds), detail))
-    if page["content"] is None:
-        return Cleaned(title, "", Verdict("unreadable_record", 1.0, 0.0))
-    signal.alarm(config.page_seconds)  # without a handler the signal ends the process: it works inside C code too
+
+def _cleaned(job: Job, config: CleanConfig) -> Iterator[tuple[dict[str, Any], Cleaned]]:
+    """Yield the shard's pages and their texts, in order; the page that the process is at stands in `job.at`."""
+    place = os.open(job.at, os.O_RDWR | os.O_CREAT, 0o644)
+    pages = boilerplate.read_texts(Path(job.work), job.number) if job.phase == "judge" else _pages(job)
     try:
-        return clean_page(page["content"], page["mime"], page["charset"], page["title"], config)
+        for number, page in enumerate(pages, start=job.first):
+            os.pwrite(place, b"%20d" % number, 0)
+            skip = job.skip.get(str(number))
+            if skip is not None:
+                reason, _, detail = skip.partition(": ")
+                limit = float(config.page_seconds)
+                yield page, Cleaned("", "", Verdict(reason, limit, limit, detail))
+            elif job.phase == "judge":
+                yield page, Cleaned.from_dict(json.loads(page["cleaned"]))
+            elif page["content"] is None:
+                yield page, Cleaned(page["title"] or "", "", Verdict("unreadable_record", 1.0, 0.0))
+            else:
+                with _time_limit(config):
+                    cleaned = clean_page(page["content"], page["mime"], page["charset"], page["title"], config)
+                yield page, cleaned
+    finally:
+        os.close(place)
+
+
+@contextlib.contextmanager
+def _time_limit(config: CleanConfig) -> Iterator[None]:
+    """End the process where this takes too long: without a handler the alarm works inside C code too."""
+    signal.alarm(config.page_seconds)
+    try:
+        yield
     finally:
         signal.alarm(0)
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from tasks.clean.config import CleanConfig
 from tasks.clean.normalize import normalize
+from tasks.clean.text_config import NormalizeConfig
 
-PLAIN = CleanConfig(repair=False)
+PLAIN = CleanConfig(normalize=NormalizeConfig(repair=False))
 REPAIR = CleanConfig()
 
 any_text = st.text(st.characters(codec=None), max_size=80) | st.text(

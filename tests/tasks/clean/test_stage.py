@@ -24,20 +24,27 @@ from tasks.clean.worker import Job
 from tasks.crawl import CrawlConfig, crawl
 from tasks.stage import PermanentError, local_output
 
-TEXT = " ".join(f"The quick brown fox number {n} jumps over a lazy dog that has seen it all before." for n in range(12))
+SENTENCES = (
+    "The quick brown fox jumps over a lazy dog that has seen it all before.",
+    "Every spring the river carries snow from the mountains down to the sea.",
+    "Bakers rise long before their customers and go to bed when others have supper.",
+    "A letter that was posted in winter may well be answered with the first swallows.",
+    "Nobody knows who planted these apple trees, but children of two villages climb them.",
+)
+TEXT = " ".join(SENTENCES)
 
 
 @pytest.fixture
 def crawled(tmp_path) -> Artifact:
-    """A crawl of files: twelve good pages, an empty one, an error page, random bytes, bad rows."""
+    """A crawl of files: twelve good pages, a tiny one, an error page, random bytes, bad rows."""
     folder = tmp_path / "files"
     folder.mkdir()
     for number in range(12):
         (folder / f"{number:02}.html").write_text(f"<title>Page {number}</title><p>{TEXT} Number {number}.</p>")
-    (folder / "empty.html").write_text("")
+    (folder / "tiny.html").write_text("<p>Hi.</p>")
     (folder / "error.html").write_text(f"<title>404 Not Found</title><p>{TEXT}</p>")
     (folder / "random.html").write_bytes(bytes(range(256)) * 20)
-    rows = [{"id": "a", "text": TEXT, "title": "A", "url": "http://example.org/a"}, {"id": "b"}, {"text": TEXT + " B"}]
+    rows = [{"id": "a", "text": TEXT, "title": "A", "url": "http://example.org/a"}, {"id": "b"}, {"text": TEXT + " B."}]
     (folder / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n{broken\n")
     return crawl.build(Lake(tmp_path / "lake"), CrawlConfig(paths=(str(folder),)), {}).artifact
 
@@ -55,9 +62,9 @@ def rows(folder: Path, kind: str) -> list[dict[str, Any]]:
 def test_documents_and_reasons(crawled, tmp_path):
     out = run(crawled, tmp_path / "out")
     documents, removed = rows(tmp_path / "out", "documents"), rows(tmp_path / "out", "removed")
-    assert len(documents) == 14
+    assert len(documents) == 14, [(row["source"], row["reason"], row["value"], row["detail"]) for row in removed]
     assert {row["source"]: row["reason"] for row in removed} == {
-        "empty.html": "too_short",
+        "tiny.html": "gopher_quality",
         "error.html": "error_page",
         "random.html": "not_text",
     }
@@ -82,17 +89,17 @@ def test_the_same_input_makes_the_same_bytes_and_other_shards_the_same_documents
         run(crawled, tmp_path / name)
     for path in (tmp_path / "a").rglob("part-*.parquet"):
         assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
-    run(crawled, tmp_path / "many", shard_megabytes=0.012, workers=2)
+    run(crawled, tmp_path / "many", shard_megabytes=0.004, workers=2)
     assert len(list((tmp_path / "many" / "documents").iterdir())) >= 2
     assert documents_fingerprint(tmp_path / "a") == documents_fingerprint(tmp_path / "many")
 
 
 def test_finished_shards_are_not_done_again(crawled, tmp_path):
-    run(crawled, tmp_path / "out", shard_megabytes=0.012)
+    run(crawled, tmp_path / "out", shard_megabytes=0.004)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("part-*.parquet")}
     first = tmp_path / "out" / "_work" / "shard-00000.json"
     first.unlink()
-    run(crawled, tmp_path / "out", shard_megabytes=0.012)
+    run(crawled, tmp_path / "out", shard_megabytes=0.004)
     after = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("part-*.parquet")}
     assert {path.name for path in before if before[path] != after[path]} == {"part-00000.parquet"}
 
@@ -101,7 +108,7 @@ def test_a_killed_run_leaves_no_process_and_is_taken_up(crawled, tmp_path):
     script = (
         "from pathlib import Path; from types import SimpleNamespace; from tasks.clean import CleanConfig, clean; "
         "from tasks.stage import local_output; "
-        f"clean(CleanConfig(shard_megabytes=0.012, workers=1), local_output(Path({str(tmp_path / 'out')!r})), "
+        f"clean(CleanConfig(shard_megabytes=0.004, workers=1), local_output(Path({str(tmp_path / 'out')!r})), "
         f"crawl=SimpleNamespace(path=Path({str(crawled.path)!r})))"
     )
     process = subprocess.Popen([sys.executable, "-c", script], cwd=Path(__file__).parents[3])
@@ -111,7 +118,7 @@ def test_a_killed_run_leaves_no_process_and_is_taken_up(crawled, tmp_path):
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     finished = {path.name: path.stat().st_mtime_ns for path in work.glob("shard-*.json")}
-    run(crawled, tmp_path / "out", shard_megabytes=0.012, workers=1)
+    run(crawled, tmp_path / "out", shard_megabytes=0.004, workers=1)
     assert len(rows(tmp_path / "out", "documents")) == 14
     for name, changed in finished.items():
         assert (work / name).stat().st_mtime_ns == changed
@@ -149,6 +156,10 @@ def test_a_record_that_cannot_be_read_is_a_reason(tmp_path):
 
 
 def test_wrong_settings_are_told():
-    for settings in ({"replace": (("(", ""),)}, {"replace": (("a", r"\2"),)}, {"filters": {"error_titles": ("[",)}}):
+    for settings in (
+        {"replace": (("(", ""),)},
+        {"replace": (("a", r"\2"),)},
+        {"filters": {"error_page": {"titles": ("[",)}}},
+    ):
         with pytest.raises(ValueError, match="regular expression"):
             CleanConfig(**settings)
