@@ -62,14 +62,14 @@ def read_file(path: Path, name: str, config: CrawlConfig) -> Iterator[Record]:
     """
     nothing = True
     try:
+        if path.stat().st_size == 0:
+            yield Record(problem="empty_file")
+            return
         for record in _read(path, name, config):
             nothing = False
             yield record
         if nothing:
-            empty = path.stat().st_size == 0
-            yield Record(
-                problem="empty_file" if empty else "no_records", detail=None if empty else "none is a document"
-            )
+            yield Record(problem="no_records", detail="it holds no document")
     except OSError as error:
         yield Record(problem="unreadable_file", detail=f"{type(error).__name__}: {error.strerror or error}")
 

@@ -26,8 +26,10 @@ from tasks.stage import PermanentError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-GROUP_BYTES = 1 << 20  # on disk; a larger file is a shard of its own, so a kill costs at most what one file costs
-_REMOTE_BYTES = GROUP_BYTES  # what a file counts whose size is not known before it is fetched
+# On disk. A file of that size, or of one that is not known before it is fetched, is a shard of its own; so what a kill
+# has to be read again is one file, or a megabyte of small ones.
+GROUP_BYTES = 1 << 20
+_GROUP_FILES = 1024
 _BATCH_ROWS, _BATCH_BYTES = 16_384, 16 << 20
 _WORKER_BYTES = 32 << 20  # on disk; less is read before a second process has started
 
@@ -57,7 +59,7 @@ def store_files(config: CrawlConfig, out: Output) -> None:
     groups = _groups(_sources(config, out.work), config, out)
     todo = [group for group in groups if not group.done.exists()]
     done = len(groups) - len(todo)
-    size = sum(file.size or _REMOTE_BYTES for group in todo for file in group.files)
+    size = sum(GROUP_BYTES if file.size is None else file.size for group in todo for file in group.files)
     workers = config.workers or max(1, min(cores(), size // _WORKER_BYTES))
     out.progress(done, len(groups), "groups of files")
     for number, _ in map_shards(_store_group, todo, workers=workers):
@@ -79,15 +81,19 @@ def _sources(config: CrawlConfig, work: Path) -> list[SourceFile]:
 
 
 def _groups(files: list[SourceFile], config: CrawlConfig, out: Output) -> list[_Group]:
-    """Groups of at most GROUP_BYTES, but of at least one file; a large file is alone."""
+    """A group for each file of GROUP_BYTES or more; the small ones fill up groups of that size."""
     groups: list[list[SourceFile]] = []
-    size = GROUP_BYTES
+    filling: list[SourceFile] = []
+    size = 0
     for file in files:
-        more = _REMOTE_BYTES if file.size is None else file.size
-        if size + more > GROUP_BYTES or len(groups[-1]) >= 4096:
-            groups.append([])
-            size = 0
-        groups[-1].append(file)
+        more = GROUP_BYTES if file.size is None else file.size
+        if more >= GROUP_BYTES:
+            groups.append([file])
+            continue
+        if not filling or size + more > GROUP_BYTES or len(filling) >= _GROUP_FILES:
+            filling, size = [], 0
+            groups.append(filling)
+        filling.append(file)
         size += more
     return [_Group(number, tuple(group), config, out.dir / "records", out.work) for number, group in enumerate(groups)]
 
