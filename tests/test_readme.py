@@ -57,7 +57,7 @@ def test_the_example_stage_runs_as_the_readme_says(tmp_path: Path) -> None:
     pipeline = copy / "flows" / "pipeline.py"
     text = pipeline.read_text("utf-8")
     text = text.replace("from tasks.tokenizer import", "from tasks.words import words\nfrom tasks.tokenizer import")
-    line = "            vocabulary = run(tokenizer, unique)\n"
+    line = "            vocabulary = run(tokenizer, corpus)\n"
     assert line in text
     pipeline.write_text(text.replace(line, f"{line}            run(words, unique)\n"), "utf-8")
 
