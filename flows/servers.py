@@ -256,17 +256,29 @@ def _embedded(home: Home) -> str:
 
 def _wait_for_prefect(connection: Connection, timeout: float) -> None:
     name = "up" if connection.origin == "up" else "embedded"
+    wait_until(
+        lambda: is_up(f"{connection.api_url}/health"),
+        lambda: living_state(connection.home, name) is None,
+        f"Prefect's server at {connection.api_url}",
+        connection.home.logs / "prefect.log",
+        timeout,
+        _POLL_SECONDS,
+    )
+
+
+def wait_until(
+    works: Callable[[], bool], has_ended: Callable[[], bool], name: str, log: Path, timeout: float, poll: float
+) -> None:
+    """Wait until a server works. Raises ServerError, with the last line of its log, when it ends or takes too long."""
     give_up = time.monotonic() + timeout
-    while not is_up(f"{connection.api_url}/health"):
-        log = connection.home.logs / "prefect.log"
-        if living_state(connection.home, name) is None:
-            raise ServerError(f"Prefect's server ended before it answered. The last line of {log}: {last_line(log)}")
+    while not works():
+        if has_ended():
+            raise ServerError(f"{name} did not start. The last line of {log}: {last_line(log)}")
         if time.monotonic() > give_up:
             raise ServerError(
-                f"Prefect's server at {connection.api_url} did not answer within {timeout:g} seconds. The last line "
-                f"of {log}: {last_line(log)}"
+                f"{name} was not ready within {timeout:g} seconds. The last line of {log}: {last_line(log)}"
             )
-        time.sleep(_POLL_SECONDS)
+        time.sleep(poll)
 
 
 def _in_background(function: Callable[[Home], None], home: Home) -> "Future[None]":

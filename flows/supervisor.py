@@ -40,6 +40,10 @@ class Service:
         """Whether the process lives and does its work."""
         return self.process is not None and self.process.poll() is None and self.works(self.process.pid)
 
+    def has_ended(self) -> bool:
+        """Whether the process was started and is gone."""
+        return self.process is not None and self.process.poll() is not None
+
     def check(self) -> str | None:
         """Starts a process that ended again, each time after twice the delay. Returns a sentence when one ended."""
         now = time.monotonic()

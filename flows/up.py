@@ -1,6 +1,7 @@
 """`textmill up`: the Prefect server, the MLflow server and the runner of all deployments, until Ctrl-C."""
 
 import contextlib
+import functools
 import os
 import signal
 import subprocess
@@ -20,14 +21,14 @@ from flows.servers import (
     START_SECONDS,
     client_environment,
     is_up,
-    last_line,
     listen,
     start_host,
     start_logged,
     up_state,
     url_of,
+    wait_until,
 )
-from flows.state import ServerError, read_state, write_state
+from flows.state import read_state, write_state
 from flows.supervisor import Service, stop
 
 PREFECT_PORT = 4200
@@ -191,21 +192,13 @@ def _runner(home: Home, serve: list[str], environment: dict[str, str]) -> Servic
 
 
 def _wait_until_all_work(services: list[Service], stopping: threading.Event) -> None:
-    give_up = time.monotonic() + START_SECONDS
     for service in services:
-        while not service.is_working() and not stopping.is_set():
-            if service.process is not None and service.process.poll() is not None:
-                raise ServerError(f"{service.name} did not start. The last line of {service.log}: {_last(service)}")
-            if time.monotonic() > give_up:
-                raise ServerError(
-                    f"{service.name} was not ready within {START_SECONDS:g} seconds. The last line of {service.log}: "
-                    f"{_last(service)}"
-                )
-            time.sleep(_CHECK_SECONDS)
+        works = functools.partial(_works_or, stopping, service)
+        wait_until(works, service.has_ended, service.name, service.log, START_SECONDS, _CHECK_SECONDS)
 
 
-def _last(service: Service) -> str:
-    return last_line(service.log)
+def _works_or(stopping: threading.Event, service: Service) -> bool:
+    return stopping.is_set() or service.is_working()
 
 
 def _tell_about_the_other(home: Home, echo: Echo) -> None:

@@ -20,6 +20,7 @@ from tasks.provenance import provenance
 
 __all__ = [
     "Artifact",
+    "Build",
     "BuildResult",
     "ContractError",
     "Execution",
@@ -158,7 +159,8 @@ class Stage:
             if missing := [name for name in self.upstream if name not in upstream]:
                 raise FileNotFoundError(f"{self.name} cannot be built: {' and '.join(missing)} went out of the lake.")
             folder = lake.staging(self.name, key, fresh=force and attempt == 1)
-            with watch.building(self, config, key, folder, reason, upstream) as (reporter, runs):
+            build = Build(self, config, key, folder, reason, upstream)
+            with watch.building(build) as (reporter, runs):
                 artifact = self._run(lake, folder, config, payload, key, upstream, reason, previous, reporter, runs)
                 return BuildResult(artifact, "built", reason, time.perf_counter() - started)
 
@@ -219,21 +221,25 @@ class Stage:
         return lake.commit(folder, describe)
 
 
+@dataclass(frozen=True)
+class Build:
+    """One build of a stage: what is built, where its files lie meanwhile, why, and from what."""
+
+    stage: Stage
+    config: StageConfig
+    key: str
+    folder: Path
+    reason: str
+    upstream: Mapping[str, Artifact]
+
+
 class Watch:
     """What looks on while a stage is built; this one does not. `tasks.tracking` has the one for MLflow and Prefect."""
 
     def waiting(self, stage_name: str, key: str) -> None:
         """Another process builds the same key; this one waits for it."""
 
-    def building(
-        self,
-        stage: Stage,
-        config: StageConfig,
-        key: str,
-        folder: Path,
-        reason: str,
-        upstream: Mapping[str, Artifact],
-    ) -> Any:
+    def building(self, build: Build) -> Any:
         """A context manager around the build that gives a Reporter and a function returning {kind of run: its id}."""
         import contextlib
 

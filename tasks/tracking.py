@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from data_lake.home import Home
 from data_lake.store import KEY_LENGTH, WORK, Artifact, write_atomically
-from tasks.config import StageConfig, execution, flatten, identity
+from tasks.config import execution, flatten, identity
 from tasks.journal import Drainer, Journal, numbers, run_id_of
 from tasks.mlflow_client import Sender, tracking_uri
 from tasks.output import Reporter
 from tasks.progress import StageProgress
-from tasks.stage import Stage, Watch
+from tasks.stage import Build, Watch
 from tasks.system_metrics import SystemMetrics
 
 if TYPE_CHECKING:
@@ -173,30 +173,23 @@ class TrackingWatch(Watch):
             print(f"  {message}", file=sys.stderr, flush=True)
 
     @contextlib.contextmanager
-    def building(
-        self,
-        stage: Stage,
-        config: StageConfig,
-        key: str,
-        folder: Path,
-        reason: str,
-        upstream: Mapping[str, Artifact],
-    ) -> Iterator[tuple[Reporter, Callable[[], dict[str, str]]]]:
-        note = folder / WORK / "mlflow.json"
+    def building(self, build: Build) -> Iterator[tuple[Reporter, Callable[[], dict[str, str]]]]:
+        note = build.folder / WORK / "mlflow.json"
         earlier = _earlier_journal(note)
-        name = f"{stage.name}/{key[:KEY_LENGTH]}"
+        stage = build.stage.name
+        name = f"{stage}/{build.key[:KEY_LENGTH]}"
         tags = {
-            "textmill.stage": stage.name,
-            "textmill.key": key,
+            "textmill.stage": stage,
+            "textmill.key": build.key,
             "textmill.artifact": name,
-            "textmill.reason": reason,
-            **{f"textmill.upstream.{up}": artifact.name for up, artifact in upstream.items()},
+            "textmill.reason": build.reason,
+            **{f"textmill.upstream.{up}": artifact.name for up, artifact in build.upstream.items()},
             **self._tags,
         }
-        params = flatten({**identity(config), "execution": execution(config)})
-        run = self._tracker.start_run(experiment_of(stage.name), name, tags, params, continues=earlier)
+        params = flatten({**identity(build.config), "execution": execution(build.config)})
+        run = self._tracker.start_run(experiment_of(stage), name, tags, params, continues=earlier)
         write_atomically(note, json.dumps({"journal": earlier or run.journal.id}))
-        progress = StageProgress(stage.name, terminal=self._terminal, prefect=self._prefect)
+        progress = StageProgress(stage, terminal=self._terminal, prefect=self._prefect)
         system = SystemMetrics(run.metrics)
         journal_id = earlier or run.journal.id
         status = "FAILED"
@@ -215,15 +208,15 @@ class TrackingWatch(Watch):
             progress.close(complete=status == "FINISHED")
             system.stop()
             if status == "FINISHED":
-                self._register(run, stage, key, folder)
+                self._register(run, build)
             run.finish(status)
 
-    def _register(self, run: TrackedRun, stage: Stage, key: str, folder: Path) -> None:
+    def _register(self, run: TrackedRun, build: Build) -> None:
         from data_lake.store import Lake
 
-        found = Lake(folder.parent.parent).lookup(stage.name, key)
+        found = Lake(build.folder.parent.parent).lookup(build.stage.name, build.key)
         if isinstance(found, Artifact) and "model.safetensors" in found.files:
-            run.model(f"{self._model_name}-{stage.name}", found)
+            run.model(f"{self._model_name}-{build.stage.name}", found)
 
 
 def mlflow_run_id(home: Home, artifact: Artifact) -> str | None:

@@ -1,4 +1,4 @@
-"""What all training stages share: reporting, the curve, samples, the files of a model, and their contract."""
+"""What all training stages share: the training and its report, samples, the files of a model, and their contract."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from tasks.stage import Artifact, Output, PermanentError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from model.batches import Batch
+    from model.config import Optimization, Runtime
     from model.gpt import GPT
     from model.tokenizer import Tokenizer
     from model.trainer import History, StepReport
@@ -38,14 +40,42 @@ TRAINING_CODE = [
 """The modules that shape a trained model, for the keys of all training stages."""
 
 
-def reporter(out: Output, steps: int) -> Callable[[StepReport], None]:
-    """Return the callback that turns a trainer's reports into logged metrics and progress."""
+def train(
+    out: Output,
+    model: GPT,
+    settings: Optimization,
+    runtime: Runtime,
+    batch_of: Callable[[int], Batch],
+    validate: Callable[[GPT, bool], dict[str, float]],
+) -> History:
+    """Train the model in place and report steps, validations and the results; returns what was measured.
+
+    `batch_of(step)` is a step's batch, `validate(model, last)` the numbers of a validation. Goes on from the newest
+    checkpoint in `out.work`. Raises PermanentError when the training diverges or cannot be set up.
+    """
+    from model.trainer import Trainer, TrainingDiverged
 
     def report(now: StepReport) -> None:
         out.log(now.metrics(), step=now.step)
-        out.progress(now.step, steps, "steps", f"loss {now.loss:.3f}, {now.tokens_per_second:,.0f} tokens/s")
+        out.progress(now.step, settings.steps, "steps", f"loss {now.loss:.3f}, {now.tokens_per_second:,.0f} tokens/s")
 
-    return report
+    def validated(model: GPT, step: int, last: bool) -> dict[str, float]:
+        numbers = validate(model, last)
+        out.log({f"validation_{name}": value for name, value in numbers.items()}, step=step)
+        return numbers
+
+    folder = out.work / "checkpoints"
+    try:
+        trainer = Trainer(model, batch_of, settings, runtime, folder, validate=validated, report=report, say=out.info)
+        history = trainer.fit()
+    except (TrainingDiverged, ValueError) as error:
+        raise PermanentError(str(error)) from error
+    out.metric(
+        train_loss=history.steps[-1]["loss"],
+        **{f"validation_{name}": history.validations[-1][name] for name in ("loss", "perplexity", "bits_per_byte")},
+    )
+    out.count(steps=settings.steps, tokens=trainer.tokens_seen)
+    return history
 
 
 def loss_curve(history: History, title: str) -> Figure:

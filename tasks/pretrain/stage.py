@@ -9,7 +9,7 @@ from pydantic import Field
 
 from model.config import GPTConfig, GPTShape, Optimization, Runtime
 from tasks.stage import Artifact, Execution, Output, PermanentError, StageConfig, stage
-from tasks.training import TRAINING_CODE, loss_curve, model_contract, reporter, write_model
+from tasks.training import TRAINING_CODE, loss_curve, model_contract, train, write_model
 
 if TYPE_CHECKING:
     from data_lake.loader import TokenDataset
@@ -52,53 +52,32 @@ def pretrain(config: PretrainConfig, out: Output, tokenize: Artifact, tokenizer:
     from model.batches import Batch
     from model.gpt import GPT
     from model.tokenizer import Tokenizer
-    from model.trainer import Trainer, TrainingDiverged
 
     words = Tokenizer.load(tokenizer.path)
-    train = TokenDataset(tokenize.path, "train", seq_len=config.model.max_seq_len)
+    windows = TokenDataset(tokenize.path, "train", seq_len=config.model.max_seq_len)
     held_out = TokenDataset(tokenize.path, "val", seq_len=config.model.max_seq_len)
-    _check_data(config, train, held_out, words)
+    _check_data(config, windows, held_out, words)
 
     settings = config.training
     model = GPT(GPTConfig(vocab_size=words.vocab_size, **config.model.model_dump())).initialise(settings.seed)
-    epochs = settings.steps * settings.batch_size / len(train)
+    epochs = settings.steps * settings.batch_size / len(windows)
     out.info(
         f"Training {model.count_parameters():,} weights for {settings.steps:,} steps of {settings.batch_size} × "
-        f"{train.seq_len} tokens: {epochs:.2f} epochs of {train.n_tokens:,} tokens."
+        f"{windows.seq_len} tokens: {epochs:.2f} epochs of {windows.n_tokens:,} tokens."
     )
 
     def batch_of(step: int) -> Batch:
-        return Batch.of_windows(train.batch(train.indices(step, settings.batch_size, settings.seed)))
+        return Batch.of_windows(windows.batch(windows.indices(step, settings.batch_size, settings.seed)))
 
-    def validate(model: GPT, step: int, last: bool) -> dict[str, float]:
-        numbers = _validate(config, model, held_out, words, last)
-        out.log({f"validation_{name}": value for name, value in numbers.items()}, step=step)
-        return numbers
-
-    try:
-        trainer = Trainer(
-            model,
-            batch_of,
-            settings,
-            config.runtime,
-            out.work / "checkpoints",
-            validate=validate,
-            report=reporter(out, settings.steps),
-            say=out.info,
-        )
-        history = trainer.fit()
-    except (TrainingDiverged, ValueError) as error:
-        raise PermanentError(str(error)) from error
-
-    final = history.validations[-1]
-    out.metric(
-        train_loss=history.steps[-1]["loss"],
-        validation_loss=final["loss"],
-        validation_perplexity=final["perplexity"],
-        validation_bits_per_byte=final["bits_per_byte"],
-        epochs=epochs,
+    history = train(
+        out,
+        model,
+        settings,
+        config.runtime,
+        batch_of,
+        lambda model, last: _validate(config, model, held_out, words, last),
     )
-    out.count(steps=settings.steps, tokens=trainer.tokens_seen)
+    out.metric(epochs=epochs)
     out.figure("loss", loss_curve(history, f"pretraining: {model.count_parameters() / 1e6:.1f} M weights"))
     write_model(out, model, words, _samples(config.samples, model, held_out, words))
 

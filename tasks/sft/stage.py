@@ -17,7 +17,7 @@ from tasks.sft.alpaca import alpaca_files, read_alpaca
 from tasks.sft.pairs import Pair, completions_of, pairs_of
 from tasks.splits import documents_of
 from tasks.stage import Artifact, Execution, Output, PermanentError, StageConfig, stage
-from tasks.training import TRAINING_CODE, load_trained, loss_curve, model_contract, reporter, write_jsonl, write_model
+from tasks.training import TRAINING_CODE, load_trained, loss_curve, model_contract, train, write_jsonl, write_model
 
 if TYPE_CHECKING:
     from model.chat import Example
@@ -74,50 +74,30 @@ def sft(
 ) -> None:
     """Fine-tune on the answers only; write the pairs beside the model."""
     from model.chat import answer_batch
-    from model.trainer import Trainer, TrainingDiverged
 
     model, words = load_trained(pretrain)
     _check_tokenizer(tokenizer, words)
-    train, held_out = _gather(config, out, decontaminate, tokenize, words, model.config.max_seq_len)
+    pairs, held_out = _gather(config, out, decontaminate, tokenize, words, model.config.max_seq_len)
     settings = config.training
-    examples = [example for _, example in train]
+    examples = [example for _, example in pairs]
 
     def batch_of(step: int) -> Any:
         chosen = _order(step, settings.batch_size, len(examples), settings.seed)
         return answer_batch([examples[i] for i in chosen], words.pad)
 
-    def validate(model: GPT, step: int, last: bool) -> dict[str, float]:
-        numbers = _validate(config, model, [example for _, example in held_out], words, last)
-        out.log({f"validation_{name}": value for name, value in numbers.items()}, step=step)
-        return numbers
-
     epochs = settings.steps * settings.batch_size / len(examples)
     out.info(f"Fine-tuning on {len(examples):,} pairs for {settings.steps:,} steps: {epochs:.2f} epochs.")
-    try:
-        trainer = Trainer(
-            model,
-            batch_of,
-            settings,
-            config.runtime,
-            out.work / "checkpoints",
-            validate=validate,
-            report=reporter(out, settings.steps),
-            say=out.info,
-        )
-        history = trainer.fit()
-    except (TrainingDiverged, ValueError) as error:
-        raise PermanentError(str(error)) from error
-
-    final = history.validations[-1]
-    samples = list(_answers(config, model, [pair for pair, _ in held_out], words))
-    out.metric(
-        train_loss=history.steps[-1]["loss"],
-        validation_loss=final["loss"],
-        validation_bits_per_byte=final["bits_per_byte"],
-        epochs=epochs,
-        samples_ended=sum(sample["ended"] for sample in samples) / len(samples) if samples else None,
+    history = train(
+        out,
+        model,
+        settings,
+        config.runtime,
+        batch_of,
+        lambda model, last: _validate(config, model, [example for _, example in held_out], words, last),
     )
-    out.count(steps=settings.steps, tokens=trainer.tokens_seen)
+    samples = list(_answers(config, model, [pair for pair, _ in held_out], words))
+    ended = sum(sample["ended"] for sample in samples) / len(samples) if samples else None
+    out.metric(epochs=epochs, samples_ended=ended)
     out.figure("loss", loss_curve(history, "fine-tuning on answers"))
     write_model(out, model, words, samples)
 
