@@ -14,7 +14,7 @@ from data_lake.fingerprint import REPOSITORY
 # Packages whose version can change a result; the whole environment would be noise in every manifest.
 PACKAGES = (
     "textmill", "torch", "numpy", "pyarrow", "tiktoken", "rustbpe", "resiliparse", "fastwarc", "warcio", "ftfy",
-    "numba", "xxhash", "httpcore", "protego", "safetensors", "prefect", "mlflow",
+    "numba", "xxhash", "aiohttp", "protego", "safetensors", "prefect", "mlflow",
 )  # fmt: skip
 
 

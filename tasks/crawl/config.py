@@ -60,7 +60,10 @@ class CrawlConfig(StageConfig):
         "none", description="start a server to crawl: `pydoc` is the documentation server that ships with Python"
     )
     seeds: tuple[str, ...] = Field((), description="URLs to start from")
-    sitemaps: bool = Field(False, description="also start from the sitemaps that robots.txt names")
+    sitemaps: bool = Field(
+        False, description="also start from the sitemaps that robots.txt names, else from /sitemap.xml"
+    )
+    max_sitemaps: int = Field(1000, ge=1, description="sitemaps of one host that are read, at most")
     follow_links: bool = Field(
         True, description="follow the links of pages; false = visit seeds, and what sitemaps and feeds among them list"
     )
@@ -78,8 +81,26 @@ class CrawlConfig(StageConfig):
     )
     include: tuple[Regex, ...] = Field((), description="regexes; a URL must match one of them somewhere; empty = all")
     exclude: tuple[Regex, ...] = Field((), description="regexes; a URL that matches one of them is not visited")
+    same_site: bool = Field(
+        False,
+        description="with empty `hosts`: all hosts of the seeds' registered domains (public suffix list), so a seed at "
+        "www.example.co.uk brings docs.example.co.uk too, but not other.co.uk",
+    )
+    drop_parameters: tuple[Regex, ...] = Field(
+        (), description="regexes; query parameters of these names do not change a page; tracking ones are known"
+    )
     max_depth: int = Field(20, ge=0, description="links between a seed and a page, at most")
     max_pages: int = Field(10_000, ge=1, description="pages to keep, at most")
+    cut_repeats: bool = Field(
+        True,
+        description="stop visiting URLs that differ only in numbers and parameter values when 16 of 24 such pages in a "
+        "row bring no new word",
+    )
+    breadth_first: bool = Field(
+        True,
+        description="begin a depth when the one above it is done on all hosts, so that the pages within max_pages are "
+        "the same each time; false = never wait for a slow host",
+    )
     max_megabytes: int = Field(10_000, ge=1, description="bodies to keep in all, in MB of 10^6 bytes")
     mime: tuple[str, ...] = Field(
         ("text/html", "application/xhtml+xml", "text/plain", "text/markdown"), description="MIME types that are kept"
@@ -93,12 +114,21 @@ class CrawlConfig(StageConfig):
     digest_ignore: tuple[Regex, ...] = Field(
         (), description="regexes; what they match does not count when a page is compared with its older self"
     )
-    obey_robots: bool = Field(True, description="obey robots.txt (RFC 9309), Crawl-delay and robots meta tags")
+    obey_robots: bool = Field(True, description="obey robots.txt (RFC 9309), its Crawl-delay and Request-rate")
+    honour: tuple[Literal["noindex", "nofollow", "noarchive", "noai", "tdm-reservation"], ...] = Field(
+        ("noindex", "nofollow", "noai", "tdm-reservation"),
+        description="wishes of pages that are honoured (robots meta tags, X-Robots-Tag, TDMRep); nofollow keeps the "
+        "page and not its links, the others keep its links and not the page",
+    )
     user_agent: str = Field(
-        "textmill/0.1 (crawler of a private corpus; set crawl.user_agent to your own contact)",
-        min_length=3,
-        pattern=r"^[\x20-\x7e]+$",
+        "textmill/0.1",
+        pattern=r"^[A-Za-z_-]+(/[\x21-\x7e]+)?( [\x20-\x7e]+)?$",
         description="who we say we are; robots.txt is read for the part before the slash",
+    )
+    contact: str = Execution(
+        "",
+        pattern=r"^[\x21-\x7e]*$",
+        description="mail address or URL by which a site's owner can reach you; sent with the user agent",
     )
     allow_private_hosts: tuple[str, ...] = Field(
         (), description="hosts that may resolve to private or loopback addresses; all others are refused there"
@@ -107,6 +137,7 @@ class CrawlConfig(StageConfig):
         {}, description="addresses (ip:port) that a host name stands for instead of asking DNS, as `curl --resolve`"
     )
 
+    rate: float | None = Execution(None, gt=0, description="requests per second to all hosts together; empty = any")
     delay: float = Execution(
         1.0, ge=0, description="seconds between the starts of two requests to one host; a longer Crawl-delay wins"
     )
@@ -117,6 +148,16 @@ class CrawlConfig(StageConfig):
     tries: int = Execution(4, ge=1, le=20, description="attempts at a page that fails in a way that may pass")
     backoff: float = Execution(
         1.0, gt=0, description="seconds before the first repetition; doubles each time, up to 5 minutes, with jitter"
+    )
+    failing_after: int = Execution(
+        10, ge=1, description="failures in a row (no answer, 5xx) after which a host is left alone for `failing_rest`"
+    )
+    failing_rest: float = Execution(
+        60.0, gt=0, description="seconds that a failing host is left alone; doubles each time, up to an hour"
+    )
+    failing_rests: int = Execution(3, ge=0, description="rests after which a host that still fails is given up")
+    trust_lastmod: bool = Field(
+        False, description="in a refresh, do not ask for pages that a sitemap says have not changed since"
     )
     max_age: float | None = Execution(
         None, ge=0, description="seconds after which the sources are visited again; empty = never"
@@ -157,6 +198,16 @@ class CrawlConfig(StageConfig):
                 if not re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[0-9.]+):\d{1,5}", address):
                     raise ValueError(f"{address!r} for {host} is no ip:port, such as 127.0.0.1:8000")
         return resolve
+
+    @property
+    def agent_name(self) -> str:
+        """The product token that robots.txt and meta tags may address."""
+        return self.user_agent.partition("/")[0].partition(" ")[0]
+
+    @property
+    def agent(self) -> str:
+        """The User-Agent header: name, version, and how to reach whoever runs this."""
+        return f"{self.user_agent} (+{self.contact})" if self.contact else self.user_agent
 
     @property
     def all_seeds(self) -> tuple[str, ...]:

@@ -1,48 +1,36 @@
-"""The crawl itself: takes URLs from the frontier, politely, and stores what they come to."""
+"""The crawl itself: takes URLs from the frontier, politely, and brings each to its end."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import random
+import datetime
+import functools
 import re
 import time
-from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tasks.crawl.config import CrawlConfig
 from tasks.crawl.fetch import Fetcher, Response
 from tasks.crawl.frontier import Frontier, Link, Task
-from tasks.crawl.links import links_of, sitemap_urls
-from tasks.crawl.robots import Robots
+from tasks.crawl.harvest import Harvest, Harvester
+from tasks.crawl.politeness import Host, Hosts
+from tasks.crawl.robots import Robots, Rules
 from tasks.crawl.scope import Scope
-from tasks.crawl.urls import canonical, host_of
+from tasks.crawl.traps import Pattern, pattern_of
+from tasks.crawl.urls import canonical, host_of, origin_of
 from tasks.crawl.warc import WarcWriter, read_bytes, read_responses
 from tasks.output import Output
 
-MAX_BACKOFF = 300.0  # seconds
 MAX_HOPS = 10  # redirects in a row
-_HTML = frozenset({"text/html", "application/xhtml+xml"})
-
-
-@dataclass
-class _Host:
-    """What politeness needs to know of one host. Times are of the monotonic clock."""
-
-    under_way: int = 0
-    next_start: float = 0.0
-    delay: float | None = None  # seconds between two starts; None until its robots.txt has been read
-    sitemaps_read: bool = False
+_ASKS_FOR_PATIENCE = frozenset({408, 425, 429})  # the host is well, but wants to be asked later
 
 
 class Crawler:
     """Crawls until the frontier is empty or a limit is reached; killed and started again, it goes on.
 
-    `previous` maps URLs to their rows in the pages.parquet of the crawl that this one refreshes, and
-    `previous_root` is that artifact.
+    `previous_root` is the artifact of the crawl that this one refreshes; the frontier knows its pages.
     """
 
     def __init__(
@@ -52,233 +40,301 @@ class Crawler:
         frontier: Frontier,
         warc: WarcWriter,
         resolve: Mapping[str, tuple[str, ...]],
-        previous: Mapping[str, dict[str, Any]] | None = None,
         previous_root: Path | None = None,
     ) -> None:
         self.config, self.out, self.frontier, self.warc = config, out, frontier, warc
-        self.scope = Scope(config)
-        self._resolve = resolve
-        self._previous, self._previous_root = previous or {}, previous_root
-        self._ignore = [re.compile(pattern.encode()) for pattern in config.digest_ignore]
-        self._hosts: dict[str, _Host] = defaultdict(_Host)
-        self._waiting: set[str] = set()  # hosts with queued URLs
+        year = datetime.datetime.fromtimestamp(frontier.started, datetime.UTC).year
+        self.scope = Scope(config, year)
+        names = "|".join(f"(?:{name})" for name in config.drop_parameters)
+        self._drop = re.compile(names, re.I) if names else None
+        self._harvester = Harvester(config, self._drop)
+        self._resolve, self._previous_root = resolve, previous_root
+        self._hosts = Hosts(config)
+        self._patterns: dict[str, Pattern] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
+        self._failure: BaseException | None = None
+        self._floor: int | None = None
+        self._was_full = False
         self._kept, self._kept_bytes, self._done, self._known = frontier.totals()
         self.requests = 0
+
+    # -- who is asked when -------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Crawl. An unexpected exception (a full disk, say) ends the crawl and leaves the frontier as it is."""
         self._enqueue(self.frontier.add(Link(url, host_of(url), 0) for url in self._seeds()))
-        self._waiting.update(self.frontier.hosts())
-        running: set[asyncio.Task[None]] = set()
+        for name in self.frontier.hosts():
+            self._hosts.wake(name)
         async with Fetcher(self.config, self._resolve) as self._fetcher:
             self._robots = Robots(self.config, self._fetcher, self.frontier)
             try:
-                while True:
-                    wait = self._launch(running)
-                    if not running and wait is None:
+                while self._failure is None:
+                    self._changed.clear()
+                    wait = self._launch()
+                    if not self._running and wait is None:
                         break
-                    if not running:
-                        await asyncio.sleep(wait or 0.0)
+                    try:
+                        async with asyncio.timeout(wait):
+                            await self._changed.wait()
+                    except TimeoutError:
                         continue
-                    done, _ = await asyncio.wait(running, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
-                    for task in done:
-                        running.discard(task)
-                        task.result()
                     self._report()
             finally:
-                for task in running:
+                for task in self._running:
                     task.cancel()
-                await asyncio.gather(*running, return_exceptions=True)
+                await asyncio.gather(*self._running, return_exceptions=True)
+        if self._failure is not None:
+            raise self._failure
         self.frontier.skip_queued("page_limit")
 
     def _seeds(self) -> list[str]:
-        return [url for seed in self.config.all_seeds if (url := canonical(seed)) is not None]
+        return [url for seed in self.config.all_seeds if (url := canonical(seed, None, self._drop)) is not None]
 
     def _enqueue(self, links: list[Link]) -> None:
-        self._waiting.update(link.host for link in links)
+        for name in {link.host for link in links}:
+            self._hosts.wake(name)
         self._known += len(links)
 
-    def _launch(self, running: set[asyncio.Task[None]]) -> float | None:
+    def _launch(self) -> float | None:
         """Start what may start now; return the seconds until more may, or None where only an answer can bring more."""
-        soonest: float | None = None
-        for name in sorted(self._waiting):
-            host = self._hosts[name]
-            at_once = self.config.per_host if host.delay is not None else 1
-            while len(running) < self.config.concurrency and host.under_way < at_once:
-                # pages under way count as kept: so the pages within a limit are the first ones, whatever answers when
-                full = self._kept + len(running) >= self.config.max_pages
-                if full or self._kept_bytes >= self.config.max_megabytes * 1e6:
-                    return None
-                pause = host.next_start - time.monotonic()
-                if pause > 0:
-                    soonest = pause if soonest is None else min(soonest, pause)
-                    break
-                task, later = self.frontier.take(name, time.time())
-                if task is None:
-                    if later is not None:
-                        pause = max(0.01, later - time.time())
-                        soonest = pause if soonest is None else min(soonest, pause)
-                    elif host.under_way == 0:
-                        self._waiting.discard(name)
-                    break
-                host.under_way += 1
-                host.next_start = time.monotonic() + (host.delay or self.config.delay)
-                running.add(asyncio.create_task(self._visit(task, host)))
-        return soonest
-
-    async def _visit(self, task: Task, host: _Host) -> None:
-        """Bring one URL to its end, or postpone it."""
-        try:
-            refusal = self.scope.refusal(task.url, task.depth)
-            if refusal is not None:  # a seed outside its own scope
-                return self._finish(task, refusal)
-            rules = await self._robots.rules(task.url)
-            if not rules.known:
-                return self._later(task, host, "robots_unreachable", self.config.backoff, None)
-            if host.delay is None:  # a host may have several origins, with several delays: the longest one counts
-                host.delay = self.config.delay
-            host.delay = max(host.delay, min(rules.delay, self.config.max_crawl_delay))
-            host.next_start = max(host.next_start, time.monotonic() + host.delay)
-            if self.config.sitemaps and not host.sitemaps_read:
-                host.sitemaps_read = True
-                await self._read_sitemaps(rules.sitemaps)
-            if not rules.allows(task.url):
-                return self._finish(task, "robots")
-            self.requests += 1
-            response = await self._fetcher.get(task.url, self._validators(task.url))
-            self._handle(task, host, response)
-        finally:
-            host.under_way -= 1
-
-    def _validators(self, url: str) -> dict[str, str]:
-        old = self._previous.get(url, {})
-        names = {"If-None-Match": old.get("etag"), "If-Modified-Since": old.get("last_modified")}
-        return {name: value for name, value in names.items() if value}
-
-    def _handle(self, task: Task, host: _Host, response: Response) -> None:
-        old = self._previous.get(task.url)
-        if response.transient:
-            reason = response.problem or f"http_{response.status}"
-            return self._later(task, host, reason, response.retry_after(), response.detail)
-        if response.problem is not None:
-            return self._finish(task, response.problem, response.detail, response.status)
-        if response.status == 304 and old is not None:
-            return self._carry_forward(task, response, old)
-        if response.redirect is not None:
-            return self._redirected(task, response)
-        if response.status != 200:
-            return self._finish(task, f"http_{response.status}", status=response.status)
-        if not self.scope.keeps(response.mime):
-            return self._finish(task, "mime", status=200, mime=response.mime)
-        return self._keep(task, response, old)
-
-    def _keep(self, task: Task, response: Response, old: dict[str, Any] | None) -> None:
-        digest = self.digest(response.body)
-        if old is not None and old["payload_digest"] == digest:
-            return self._carry_forward(task, response, old)
-        found = links_of(task.url, response.body, response.header("x-robots-tag")) if response.mime in _HTML else None
-        if found is not None and self.config.obey_robots and found.noindex:
-            return self._finish(task, "noindex", status=200, mime=response.mime, links=found.urls)
-        metadata = {"depth": task.depth, "outlinks": len(found.urls) if found else 0}
-        place = self.warc.write_response(response, metadata)
-        self._finish(
-            task,
-            "fetched",
-            status=200,
-            mime=response.mime,
-            links=found.urls if found else [],
-            payload_digest=digest,
-            n_bytes=len(response.body),
-            fetched_at=response.started_at,
-            etag=response.header("etag"),
-            last_modified=response.header("last-modified"),
-            **vars(place),
-        )
+        if self.frontier.floor != self._floor:
+            self._floor = self.frontier.floor
+            self._hosts.unpark()
+        while len(self._running) < self.config.concurrency:
+            if self._kept_bytes >= self.config.max_megabytes * 1e6:
+                return None
+            # what is under way and what is tried again count as kept: so the pages within a limit are the first ones,
+            # whatever answers when
+            full = self._kept + len(self._running) + self.frontier.postponed >= self.config.max_pages
+            if full and not self.frontier.postponed:
+                self._was_full = True
+                return None
+            if self._was_full and not full:
+                self._hosts.unpark()
+            self._was_full = full
+            now = time.monotonic()
+            host, seconds = self._hosts.next_due(now)
+            if host is None:
+                return seconds
+            if not self._hosts.may_start(host, now):
+                continue
+            task, later = self.frontier.take(host.name, time.time(), only_again=full)
+            if task is None:
+                if later is not None:
+                    self._hosts.wake(host.name, now + max(0.01, later - time.time()))
+                self._hosts.park(host.name)
+                continue
+            running = asyncio.create_task(self._visit(task, host, self._hosts.started(host, now)))
+            self._running.add(running)
+            running.add_done_callback(functools.partial(self._ended, host))
         return None
 
-    def _carry_forward(self, task: Task, response: Response, old: dict[str, Any], reason: str = "unchanged") -> None:
-        """Keep the page as the previous crawl stored it, with its date; follow its links as if it were new."""
-        assert self._previous_root is not None
-        stored = read_bytes(self._previous_root / old["file"], old["offset"], old["length"])
-        place = self.warc.write_unchanged(response, stored, {"depth": task.depth, "reason": reason})
-        _, body = next(read_responses(self._previous_root, [(old["file"], old["offset"])]))
-        names = ("status", "mime", "payload_digest", "n_bytes", "fetched_at", "etag", "last_modified")
-        page: dict[str, Any] = {name: old[name] for name in names} | vars(place)
-        page["etag"] = response.header("etag") or page["etag"]
-        page["last_modified"] = response.header("last-modified") or page["last_modified"]
-        links = links_of(task.url, body).urls if old["mime"] in _HTML else []
-        self._finish(task, reason, links=links, **page)
+    def _ended(self, host: Host, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        host.under_way -= 1
+        self._hosts.wake(host.name)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failure = self._failure or error
+        self._changed.set()
+
+    # -- one URL -----------------------------------------------------------------------------------------------------
+
+    async def _visit(self, task: Task, host: Host, before: float) -> None:
+        """Bring one URL to its end, or postpone it; `before`: when its host could have been asked."""
+        if (reason := self._refusal(task, task.url) or self._known_trap(task)) is not None:
+            self._hosts.not_asked(host, before)
+            return self._finish(task, Harvest(reason))
+        if reason := host.gone or ("robots_unreachable" if origin_of(task.url) in host.origins_gone else None):
+            self._hosts.not_asked(host, before)
+            return self._give_up(task, reason)
+        rules = await self._robots.rules(task.url)
+        if not rules.known:
+            return self._robots_unreachable(task, host)
+        host.robots_failures.pop(origin_of(task.url), None)
+        self._hosts.learned_delay(host, rules.delay)
+        if (asked := self._robots.asked.pop(origin_of(task.url), None)) is not None:  # just now, for robots.txt
+            before = max(before, asked + (host.delay or 0.0))
+            host.next_start = max(host.next_start, before + (host.delay or 0.0))
+        self._queue_sitemaps(task, host, rules)
+        old = self.frontier.previous(task.url)
+        if not rules.allows(task.url):
+            self._hosts.not_asked(host, before)
+            return self._finish(task, Harvest("robots"))
+        if old is not None and self._surely_unchanged(task, old):
+            self._hosts.not_asked(host, before)
+            return self._carry_forward(task, Response(task.url), old, "unchanged")
+        if asked is not None:
+            await asyncio.sleep(max(0.0, before - time.monotonic()))
+        self.requests += 1
+        self._answered(task, host, rules, old, await self._fetcher.get(task.url, _validators(old)))
+        return None
+
+    def _answered(self, task: Task, host: Host, rules: Rules, old: dict[str, Any] | None, response: Response) -> None:
+        if response.transient:
+            return self._failed(task, host, response)
+        self._hosts.answered(host)
+        if response.redirect is not None:
+            return self._redirected(task, response)
+        if response.status == 304 and old is not None:
+            wish = self._harvester.refusal_of_headers(response, rules)
+            return self._finish(task, Harvest(wish, 304)) if wish else self._carry_forward(task, response, old)
+        harvest = self._harvester.judge(task, response, rules, self.scope)
+        if harvest.reason == "fetched" and old is not None and old["payload_digest"] == harvest.digest:
+            return self._carry_forward(task, response, old)
+        return self._finish(task, harvest, response)
+
+    def _refusal(self, task: Task, url: str) -> str | None:
+        """Return why a URL of this task (a seed, a redirect's target) is not visited; a sitemap only has to be near."""
+        if task.kind == "list":
+            return None if self.scope.has_host(host_of(url)) else "other_host"
+        return self.scope.refusal(url, task.depth)
+
+    def _known_trap(self, task: Task) -> str | None:
+        """Return "trap" where pages of this kind turned out to repeat themselves since the URL was queued."""
+        name = pattern_of(task.url)
+        return "trap" if "#" in name and self._pattern(name).trapped else None
+
+    def _surely_unchanged(self, task: Task, old: Mapping[str, Any]) -> bool:
+        if not self.config.trust_lastmod or task.lastmod is None or old["fetched_at"] is None:
+            return False
+        return task.lastmod <= old["fetched_at"].timestamp()
+
+    def _pattern(self, name: str) -> Pattern:
+        if (pattern := self._patterns.get(name)) is None:
+            if len(self._patterns) >= 10_000:  # they are all in the frontier
+                self._patterns.clear()
+            state = self.frontier.pattern(name)
+            pattern = self._patterns[name] = Pattern.from_dict(state) if state is not None else Pattern()
+        return pattern
+
+    def _queue_sitemaps(self, task: Task, host: Host, rules: Rules) -> None:
+        origin = origin_of(task.url)
+        if not self.config.sitemaps or origin in host.lists_found:
+            return
+        host.lists_found.add(origin)
+        self._add_sitemaps(host, rules.sitemaps or [f"{origin}/sitemap.xml"])
+
+    def _add_sitemaps(self, host: Host, urls: list[str]) -> None:
+        known = [url for name in urls if (url := canonical(name)) is not None and self.scope.has_host(host_of(url))]
+        room = self.config.max_sitemaps - self.frontier.lists(host.name)
+        self._enqueue(self.frontier.add(Link(url, host_of(url), 0, kind="list") for url in known[: max(0, room)]))
+
+    # -- what it came to ---------------------------------------------------------------------------------------------
 
     def _redirected(self, task: Task, response: Response) -> None:
         target = response.redirect or ""
         reason = "redirect"
         if not target:
             reason = "redirect_broken"
-        elif task.hops >= MAX_HOPS:
+        elif target == task.url or task.hops >= MAX_HOPS:
             reason = "redirect_loop"
-        elif refusal := self.scope.refusal(target, task.depth):
+        elif refusal := self._refusal(task, target):
             reason = f"redirect_{refusal}"
-        link = [Link(target, host_of(target), task.depth, task.hops + 1)] if reason == "redirect" else []
+        links = [Link(target, host_of(target), task.depth, task.hops + 1, task.kind)] if reason == "redirect" else []
         detail = target or response.header("location")
-        self._commit(task, {"reason": reason, "detail": detail, "status": response.status}, link)
+        self._commit(task, {"reason": reason, "detail": detail, "status": response.status}, links)
 
-    def _later(self, task: Task, host: _Host, reason: str, retry_after: float | None, detail: str | None) -> None:
-        """Try again with exponential backoff and jitter; after `tries`, give up, or keep what a previous crawl has."""
+    def _failed(self, task: Task, host: Host, response: Response) -> None:
+        """Try again with exponential backoff; after `tries`, give up, or keep what a previous crawl has."""
+        retry_after = response.retry_after()
+        pause = self._hosts.backoff(task.tries, retry_after)
+        self._hosts.failed(host, retry_after, pause, alive=response.status in _ASKS_FOR_PATIENCE)
+        reason = response.problem or f"http_{response.status}"
         if task.tries + 1 >= self.config.tries:
-            old = self._previous.get(task.url)
-            if old is not None:  # a site that is down tonight does not empty the corpus
-                return self._carry_forward(task, Response(task.url), old, "unreachable_kept")
-            return self._finish(task, reason, detail)
-        pause = min(MAX_BACKOFF, self.config.backoff * 2**task.tries) * random.uniform(0.5, 1.5)
-        if retry_after is not None:
-            pause = max(pause, min(retry_after, MAX_BACKOFF))
-            host.next_start = max(host.next_start, time.monotonic() + pause)  # it is the host that asks for peace
+            return self._give_up(task, reason, response.detail)
         self.frontier.postpone(task, time.time() + pause)
-        self._waiting.add(task.host)
         return None
 
-    async def _read_sitemaps(self, todo: list[str]) -> None:
-        limit, seen = int(self.config.max_page_megabytes * 1e6), set[str]()
-        while todo and len(seen) < 100:
-            url = canonical(todo.pop(0))
-            if url is None or url in seen or self.scope.refusal(url, 0) == "other_host":
-                continue
-            seen.add(url)
-            response = await self._fetcher.get(url)
-            found = sitemap_urls(response.body, limit) if response.status == 200 and not response.problem else []
-            if b"<sitemapindex" in response.body[:2000]:
-                todo.extend(found)
-            else:
-                links = [Link(link, host_of(link), 1) for link in found if self.scope.refusal(link, 1) is None]
-                self._enqueue(self.frontier.add(links))
+    def _robots_unreachable(self, task: Task, host: Host) -> None:
+        """Nothing may be asked of an origin whose robots.txt is not to be had; after `tries`, its URLs are given up."""
+        origin = origin_of(task.url)
+        host.robots_failures[origin] += 1
+        if host.robots_failures[origin] >= self.config.tries:
+            host.origins_gone.add(origin)
+            return self._give_up(task, "robots_unreachable")
+        pause = self._hosts.backoff(host.robots_failures[origin] - 1)
+        host.next_start = max(host.next_start, time.monotonic() + pause)
+        self.frontier.postpone(task, time.time() + pause, count=False)
+        return None
 
-    def _finish(
+    def _give_up(self, task: Task, reason: str, detail: str | None = None) -> None:
+        old = self.frontier.previous(task.url)
+        if old is not None:  # a site that is down tonight does not empty the corpus
+            return self._carry_forward(task, Response(task.url), old, "unreachable_kept")
+        return self._finish(task, Harvest(reason, detail=detail))
+
+    def _carry_forward(self, task: Task, response: Response, old: dict[str, Any], reason: str = "unchanged") -> None:
+        """Keep the page as the previous crawl stored it, with its date; follow its links as if it were new."""
+        assert self._previous_root is not None
+        stored = read_bytes(self._previous_root / old["file"], old["offset"], old["length"])
+        content_type, body = next(read_responses(self._previous_root, [(old["file"], old["offset"])]))
+        harvest = self._harvester.links_again(task, old["mime"], content_type, body)
+        place = self.warc.write_unchanged(response, stored, {"depth": task.depth, "reason": reason})
+        names = ("status", "mime", "payload_digest", "n_bytes", "fetched_at", "etag", "last_modified")
+        page: dict[str, Any] = {name: old[name] for name in names} | vars(place)
+        page["etag"] = response.header("etag") or page["etag"]
+        page["last_modified"] = response.header("last-modified") or page["last_modified"]
+        self._commit(task, {**page, "reason": reason}, self._inside(task, harvest))
+
+    def _finish(self, task: Task, harvest: Harvest, response: Response | None = None) -> None:
+        page: dict[str, Any] = {"reason": harvest.reason, "detail": harvest.detail, "status": harvest.status}
+        page["mime"] = harvest.mime
+        pattern = None
+        if harvest.reason == "list":
+            self._add_sitemaps(self._hosts[task.host], [entry.url for entry in harvest.sitemaps])
+        if harvest.reason == "fetched":
+            assert response is not None
+            metadata = {
+                "depth": task.depth,
+                "outlinks": len(harvest.links),
+                "fetchTimeMs": round((time.time() - response.started_at.timestamp()) * 1000),
+            }
+            place = self.warc.write_response(response, metadata)
+            page |= {
+                "payload_digest": harvest.digest,
+                "n_bytes": len(response.body),
+                "fetched_at": response.started_at,
+                "etag": response.header("etag"),
+                "last_modified": response.header("last-modified"),
+                **vars(place),
+            }
+            name = pattern_of(task.url)
+            if "#" in name and self.config.cut_repeats:
+                found = self._pattern(name)
+                found.add(response.body)
+                pattern = (name, found.to_dict())
+        self._commit(task, page, self._inside(task, harvest), pattern)
+
+    def _inside(self, task: Task, harvest: Harvest) -> list[Link]:
+        """Return what a page links to, as far as it is inside the scope."""
+        depth = task.depth + 1
+        return [
+            Link(entry.url, host_of(entry.url), depth, lastmod=entry.lastmod)
+            for entry in harvest.links
+            if self.scope.refusal(entry.url, depth) is None
+        ]
+
+    def _commit(
         self,
         task: Task,
-        reason: str,
-        detail: str | None = None,
-        status: int | None = None,
-        links: list[str] | None = None,
-        **page: Any,
+        page: dict[str, Any],
+        links: list[Link],
+        pattern: tuple[str, dict[str, Any]] | None = None,
     ) -> None:
-        depth = task.depth + 1
-        inside = [Link(url, host_of(url), depth) for url in links or [] if self.scope.refusal(url, depth) is None]
-        self._commit(task, {"reason": reason, "detail": detail, "status": status, **page}, inside)
-
-    def _commit(self, task: Task, page: dict[str, Any], links: list[Link]) -> None:
         page = {"n_bytes": 0, "depth": task.depth, **{key: value for key, value in page.items() if value is not None}}
         warc = self.warc.position if "file" in page else None
-        self._enqueue(self.frontier.finish(task.url, page, links, warc))
+        self._enqueue(self.frontier.finish(task, page, links, warc, pattern))
         self._done += 1
         if warc is not None:
             self._kept += 1
             self._kept_bytes += page["n_bytes"]
 
-    def digest(self, body: bytes) -> str:
-        """Return sha256 (hex) of a body without what `digest_ignore` matches."""
-        for pattern in self._ignore:
-            body = pattern.sub(b"", body)
-        return hashlib.sha256(body).hexdigest()
-
     def _report(self) -> None:
         self.out.progress(self._done, self._known, "URLs", f"{self._kept:,} pages, {self._kept_bytes / 1e6:.1f} MB")
+
+
+def _validators(old: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return the headers that ask for a page only if it changed (RFC 9110 § 13.1)."""
+    names = {"If-None-Match": "etag", "If-Modified-Since": "last_modified"}
+    return {name: old[field] for name, field in names.items() if old[field]} if old is not None else {}

@@ -12,71 +12,91 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tasks.crawl.queues import Queues
+
+ROBOTS_SECONDS = 86_400  # RFC 9309 § 2.4: a robots.txt is good for a day
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS urls (
-    url TEXT PRIMARY KEY, host TEXT NOT NULL, depth INTEGER NOT NULL, rank BLOB NOT NULL, hops INTEGER NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('queued', 'active', 'done')),
+    url TEXT PRIMARY KEY, host TEXT NOT NULL, depth INTEGER NOT NULL, rank INTEGER NOT NULL, hops INTEGER NOT NULL,
+    kind TEXT NOT NULL, lastmod REAL, done INTEGER NOT NULL DEFAULT 0,
     tries INTEGER NOT NULL DEFAULT 0, not_before REAL NOT NULL DEFAULT 0, page TEXT
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS next_url ON urls (host, depth, rank) WHERE state = 'queued';
-CREATE INDEX IF NOT EXISTS active_url ON urls (host, depth) WHERE state = 'active';
-CREATE TABLE IF NOT EXISTS robots (origin TEXT PRIMARY KEY, status INTEGER, body BLOB, fetched REAL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS next_url ON urls (host, depth, rank) WHERE done = 0;
+CREATE TABLE IF NOT EXISTS robots (
+    origin TEXT PRIMARY KEY, status INTEGER, body BLOB, tdmrep BLOB, fetched REAL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS files (name TEXT PRIMARY KEY, length INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS patterns (pattern TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS previous (url TEXT PRIMARY KEY, page TEXT NOT NULL) WITHOUT ROWID;
 """
 
 
 @dataclass(frozen=True)
 class Link:
-    """A URL to visit: `depth` links from a seed, reached over `hops` redirects in a row."""
+    """A URL to visit: `depth` links from a seed, reached over `hops` redirects in a row.
+
+    `kind` is "page", or "list" for a sitemap, whose entries are wanted and not its text; `lastmod` is when a sitemap
+    says that the page changed last (seconds of the epoch).
+    """
 
     url: str
     host: str
     depth: int
     hops: int = 0
+    kind: str = "page"
+    lastmod: float | None = None
 
 
 @dataclass(frozen=True)
-class Task:
+class Task(Link):
     """A URL taken from the queue, tried `tries` times before."""
 
-    url: str
-    host: str
-    depth: int
-    hops: int
-    tries: int
+    tries: int = 0
 
 
 class Frontier:
-    """The crawl's state on disk; not for use by two processes at once (the lake's lock on the key sees to that)."""
+    """The crawl's state on disk; not for use by two processes at once (the lake's lock on the key sees to that).
 
-    def __init__(self, path: Path, warc_folder: Path) -> None:
+    With `breadth_first`, a depth begins when the one above it is done, on all hosts. So depths, and which pages are
+    the first n, do not depend on which answer came first.
+    """
+
+    def __init__(self, path: Path, warc_folder: Path, *, breadth_first: bool = True) -> None:
         self._warc_folder = warc_folder
-        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db = sqlite3.connect(path, isolation_level=None, cached_statements=256)
         # WAL + NORMAL: a killed process loses nothing; a power cut may lose the last commits, never tear one
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute("PRAGMA cache_size = -65536")  # 64 MB
         self._db.executescript(_SCHEMA)
-        self._db.execute("UPDATE urls SET state = 'queued' WHERE state = 'active'")
         if self.fact("started") is None:
             self.set_fact("started", repr(time.time()))
         self._cut_back()
+        self._queues = Queues(self._db, breadth_first=breadth_first)
+        self._fresh_robots: dict[str, float] = {}
 
     def close(self) -> None:
         """Close the database."""
         self._db.close()
 
     @property
-    def age(self) -> float:
-        """Seconds since this crawl was started, over all its resumptions."""
-        return time.time() - float(self.fact("started") or 0)
+    def started(self) -> float:
+        """When this crawl was started (seconds of the epoch), over all its resumptions."""
+        return float(self.fact("started") or 0)
 
-    # -- facts and robots --------------------------------------------------------------------------------------------
+    def lists(self, host: str) -> int:
+        """Return how many sitemaps of a host are known."""
+        row = self._db.execute("SELECT count(*) FROM urls WHERE host = ? AND kind = 'list'", (host,)).fetchone()
+        return int(row[0])
+
+    # -- facts, robots and patterns ----------------------------------------------------------------------------------
 
     def fact(self, name: str) -> str | None:
         """Return a remembered value."""
@@ -87,14 +107,46 @@ class Frontier:
         """Remember a value."""
         self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
-    def robots(self, origin: str) -> tuple[int, bytes] | None:
-        """Return status and text of an origin's robots.txt as fetched in the last 24 hours (RFC 9309 § 2.4)."""
-        row = self._db.execute("SELECT status, body, fetched FROM robots WHERE origin = ?", (origin,)).fetchone()
-        return (row[0], row[1]) if row and time.time() - row[2] < 86_400 else None
+    def robots(self, origin: str) -> tuple[int, bytes, bytes] | None:
+        """Return status and text of an origin's robots.txt, and its tdmrep.json, as fetched in the last 24 hours."""
+        query = "SELECT status, body, tdmrep, fetched FROM robots WHERE origin = ?"
+        row = self._db.execute(query, (origin,)).fetchone()
+        if row is None or time.time() - row[3] >= ROBOTS_SECONDS:
+            return None
+        self._fresh_robots[origin] = row[3]
+        return row[:3]
 
-    def set_robots(self, origin: str, status: int, body: bytes) -> None:
+    def remembers(self, origin: str) -> bool:
+        """Whether `robots` has been asked for this origin and its answer still holds."""
+        return time.time() - self._fresh_robots.get(origin, 0.0) < ROBOTS_SECONDS
+
+    def set_robots(self, origin: str, status: int, body: bytes, tdmrep: bytes = b"") -> None:
         """Remember an origin's robots.txt."""
-        self._db.execute("INSERT OR REPLACE INTO robots VALUES (?, ?, ?, ?)", (origin, status, body, time.time()))
+        now = time.time()
+        self._fresh_robots[origin] = now
+        self._db.execute("INSERT OR REPLACE INTO robots VALUES (?, ?, ?, ?, ?)", (origin, status, body, tdmrep, now))
+
+    def pattern(self, pattern: str) -> dict[str, Any] | None:
+        """Return what is known of a pattern's pages."""
+        row = self._db.execute("SELECT state FROM patterns WHERE pattern = ?", (pattern,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    # -- the crawl that this one refreshes -----------------------------------------------------------------------------
+
+    def set_previous(self, name: str, pages: Iterable[tuple[str, dict[str, Any]]]) -> None:
+        """Take in the pages of an earlier crawl, so that memory need not hold them; once for each `name`."""
+        if self.fact("previous") == name:
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        self._db.execute("DELETE FROM previous")
+        self._db.executemany("INSERT INTO previous VALUES (?, ?)", ((url, _to_json(page)) for url, page in pages))
+        self.set_fact("previous", name)
+        self._db.execute("COMMIT")
+
+    def previous(self, url: str) -> dict[str, Any] | None:
+        """Return the row that the earlier crawl has for a URL, if it holds a page."""
+        row = self._db.execute("SELECT page FROM previous WHERE url = ?", (url,)).fetchone()
+        return None if row is None else _from_json(row[0])
 
     # -- the queue ---------------------------------------------------------------------------------------------------
 
@@ -102,86 +154,91 @@ class Frontier:
         """Queue the links whose URL is new; return those. A known URL that is still queued gets the smaller depth."""
         new = []
         for link in links:
+            if self._queues.knows(link.url, link.depth):
+                continue
             # the rank orders the pages of one depth by chance, but always the same: a crawl that is cut off by
             # max_pages sees a sample of the site and not the letter A, and the same sample the next time
-            rank = hashlib.sha256(link.url.encode()).digest()[:8]
+            rank = int.from_bytes(hashlib.sha1(link.url.encode(), usedforsecurity=False).digest()[:7])
             added = self._db.execute(
-                "INSERT OR IGNORE INTO urls (url, host, depth, rank, hops, state) VALUES (?, ?, ?, ?, ?, 'queued')",
-                (link.url, link.host, link.depth, rank, link.hops),
+                "INSERT OR IGNORE INTO urls (url, host, depth, rank, hops, kind, lastmod) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (link.url, link.host, link.depth, rank, link.hops, link.kind, link.lastmod),
             ).rowcount
             if added:
                 new.append(link)
+                self._queues.push(link.host, link.depth, rank, link.url)
             else:
-                self._db.execute(
-                    "UPDATE urls SET depth = ? WHERE url = ? AND state = 'queued' AND depth > ?",
-                    (link.depth, link.url, link.depth),
-                )
+                row = self._db.execute(
+                    "SELECT depth FROM urls WHERE url = ? AND done = 0 AND depth > ?", (link.url, link.depth)
+                ).fetchone()
+                if row is not None:
+                    self._db.execute("UPDATE urls SET depth = ? WHERE url = ?", (link.depth, link.url))
+                    self._queues.move(link.host, row[0], link.depth, rank, link.url)
         return new
 
     def hosts(self) -> list[str]:
-        """Return the hosts that have queued URLs."""
-        return [row[0] for row in self._db.execute("SELECT DISTINCT host FROM urls WHERE state = 'queued'")]
+        """Return the hosts that have URLs to visit."""
+        return self._queues.hosts()
 
-    def take(self, host: str, now: float) -> tuple[Task | None, float | None]:
+    @property
+    def floor(self) -> int | None:
+        """The smallest depth that is not done, over all hosts; None where all is."""
+        return self._queues.floor
+
+    @property
+    def postponed(self) -> int:
+        """URLs that wait to be tried again: they keep their place among the first `max_pages`."""
+        return self._queues.postponed
+
+    def take(self, host: str, now: float, *, only_again: bool = False) -> tuple[Task | None, float | None]:
         """Take the host's next URL, or say when (seconds of the epoch) there may be one.
 
-        Breadth first: a depth begins when the one above it is done, so depths and the pages within `max_pages` do
-        not depend on which answer came first. (None, None): nothing until a request under way ends.
+        (None, None): nothing until a request under way ends or a link is added. `only_again`: only what was tried.
         """
-        first = self._db.execute(
-            "SELECT depth FROM urls WHERE host = ? AND state = 'queued' ORDER BY depth, rank LIMIT 1", (host,)
-        ).fetchone()
-        if first is None:
-            return None, None
-        above = self._db.execute(
-            "SELECT 1 FROM urls WHERE host = ? AND state = 'active' AND depth < ? LIMIT 1", (host, first[0])
-        ).fetchone()
-        if above:
-            return None, None
+        url, later = self._queues.pop(host, now, only_again=only_again)
+        if url is None:
+            return None, later
         row = self._db.execute(
-            "SELECT url, depth, hops, tries FROM urls WHERE host = ? AND state = 'queued' AND depth = ? "
-            "AND not_before <= ? ORDER BY rank LIMIT 1",
-            (host, first[0], now),
+            "SELECT url, host, depth, hops, kind, lastmod, tries FROM urls WHERE url = ?", (url,)
         ).fetchone()
-        if row is None:
-            later = self._db.execute(
-                "SELECT min(not_before) FROM urls WHERE host = ? AND state = 'queued' AND depth = ?", (host, first[0])
-            ).fetchone()
-            return None, later[0]
-        self._db.execute("UPDATE urls SET state = 'active' WHERE url = ?", (row[0],))
-        return Task(row[0], host, *row[1:]), None
+        return Task(*row), None
 
     def postpone(self, task: Task, not_before: float, *, count: bool = True) -> None:
-        """Put a URL back, to be tried from `not_before` (seconds of the epoch) on."""
+        """Put a URL back, to be tried again from `not_before` (seconds of the epoch) on; `count`: as a try."""
         self._db.execute(
-            "UPDATE urls SET state = 'queued', tries = tries + ?, not_before = ? WHERE url = ?",
-            (int(count), not_before, task.url),
+            "UPDATE urls SET tries = tries + ?, not_before = ? WHERE url = ?", (int(count), not_before, task.url)
         )
+        self._queues.postpone(task.host, task.depth, task.url, not_before)
 
     def finish(
-        self, url: str, page: dict[str, Any], links: Iterable[Link] = (), warc: tuple[str, int] | None = None
+        self,
+        task: Task,
+        page: Mapping[str, Any],
+        links: Iterable[Link] = (),
+        warc: tuple[str, int] | None = None,
+        pattern: tuple[str, dict[str, Any]] | None = None,
     ) -> list[Link]:
         """Commit what a URL came to, the links it brought, and the length of the WARC file: all or nothing."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            self._db.execute("UPDATE urls SET state = 'done', page = ? WHERE url = ?", (_to_json(page), url))
+            self._db.execute("UPDATE urls SET done = 1, page = ? WHERE url = ?", (_to_json(page), task.url))
             new = self.add(links)
             if warc is not None:
                 self._db.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", warc)
+            if pattern is not None:
+                self._db.execute("INSERT OR REPLACE INTO patterns VALUES (?, ?)", (pattern[0], json.dumps(pattern[1])))
             self._db.execute("COMMIT")
         except BaseException:
             self._db.execute("ROLLBACK")
             raise
+        self._queues.done(task.host, task.depth, task.url)
         return new
 
     def skip_queued(self, reason: str) -> None:
-        """End all URLs that are still queued with one reason; a page limit was reached."""
-        rows = self._db.execute("SELECT url, depth FROM urls WHERE state = 'queued'").fetchall()
-        self._db.execute("BEGIN IMMEDIATE")
-        for url, depth in rows:
-            page = _to_json({"reason": reason, "depth": depth, "n_bytes": 0})
-            self._db.execute("UPDATE urls SET state = 'done', page = ? WHERE url = ?", (page, url))
-        self._db.execute("COMMIT")
+        """End all URLs that are still queued with one reason: a limit was reached. No queue is asked afterwards."""
+        self._db.execute(
+            "UPDATE urls SET done = 1, page = json_object('reason', ?, 'depth', depth, 'n_bytes', 0) WHERE done = 0",
+            (reason,),
+        )
 
     # -- results -----------------------------------------------------------------------------------------------------
 
@@ -190,16 +247,13 @@ class Frontier:
         return self._db.execute(
             "SELECT coalesce(sum(kept), 0), coalesce(sum(kept * n_bytes), 0), coalesce(sum(done), 0), count(*) FROM "
             "(SELECT json_extract(page, '$.file') IS NOT NULL AS kept, json_extract(page, '$.n_bytes') AS n_bytes, "
-            "state = 'done' AS done FROM urls)"
+            "done FROM urls)"
         ).fetchone()
 
     def pages(self) -> Iterator[dict[str, Any]]:
         """Yield what each URL came to, by URL."""
-        for url, host, page in self._db.execute("SELECT url, host, page FROM urls WHERE state = 'done' ORDER BY url"):
-            row = {"url": url, "source": host, **json.loads(page)}
-            if row.get("fetched_at"):
-                row["fetched_at"] = datetime.datetime.fromisoformat(row["fetched_at"])
-            yield row
+        for url, host, page in self._db.execute("SELECT url, host, page FROM urls WHERE done = 1 ORDER BY url"):
+            yield {"url": url, "source": host, **_from_json(page)}
 
     def _cut_back(self) -> None:
         """Make the WARC files what the database says they are; queue pages again whose bytes are gone."""
@@ -220,7 +274,7 @@ class Frontier:
                     (f"warc/{name}",),
                 ).fetchall():
                     if end > size:
-                        self._db.execute("UPDATE urls SET state = 'queued', page = NULL WHERE url = ?", (url,))
+                        self._db.execute("UPDATE urls SET done = 0, page = NULL WHERE url = ?", (url,))
                     else:
                         whole = max(whole, end)
                 if path.exists():
@@ -228,5 +282,12 @@ class Frontier:
                 self._db.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (name, whole))
 
 
-def _to_json(page: dict[str, Any]) -> str:
+def _to_json(page: Mapping[str, Any]) -> str:
     return json.dumps({key: value.isoformat() if hasattr(value, "isoformat") else value for key, value in page.items()})
+
+
+def _from_json(text: str) -> dict[str, Any]:
+    page = json.loads(text)
+    if page.get("fetched_at"):
+        page["fetched_at"] = datetime.datetime.fromisoformat(page["fetched_at"])
+    return page

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import itertools
 import socket
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
 
-import httpcore
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+_NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
 
 
 class ForbiddenAddress(Exception):
@@ -20,67 +20,72 @@ def is_public(address: str) -> bool:
     """Return whether an IP address belongs to the open internet.
 
     False for private, loopback, link-local, multicast and reserved ranges (IANA's special-purpose registries, as in
-    Python's `ipaddress`), and for IPv6 addresses that wrap such an IPv4 address (mapped, 6to4, Teredo, NAT64).
+    Python's `ipaddress`), and for IPv6 addresses that wrap such an IPv4 address (mapped, compatible, 6to4, Teredo,
+    NAT64).
     """
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        if ip in ipaddress.ip_network("64:ff9b::/96"):  # RFC 6052: how an IPv6-only network reaches IPv4
+        if ip in _NAT64[0]:  # RFC 6052: how an IPv6-only network reaches IPv4
             return is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)))
+        if ip in _NAT64[1] or int(ip) >> 32 == 0:  # RFC 8215: a network's own translator; RFC 4291: IPv4-compatible
+            return False
         inner = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
         if not all(is_public(str(wrapped)) for wrapped in inner if wrapped is not None):
             return False
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved and not ip.is_unspecified
 
 
-class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Resolves names itself, refuses addresses of the own network, connects to the very address it checked.
+class GuardedResolver(AbstractResolver):
+    """Resolves names for aiohttp and refuses addresses of the own network; aiohttp connects to the addresses it gets.
 
     So a name that answers differently the second time (DNS rebinding) and a redirect to an internal host both fail.
-    `resolve` maps a host to ip:port addresses, used in turn; it is the user's word, so it is not checked.
+    aiohttp does not ask about hosts that are addresses already: `check_literal` is for those. `resolve` maps a host
+    to ip:port addresses; it is the user's word, so it is not checked.
     """
 
     def __init__(self, allow_private: Collection[str] = (), resolve: Mapping[str, Iterable[str]] | None = None) -> None:
-        self._inner = httpcore.AnyIOBackend()
-        self._allow_private = frozenset(host.lower() for host in allow_private)
-        self._resolve: dict[str, Iterator[str]] = {
-            host.lower(): itertools.cycle(list(addresses)) for host, addresses in (resolve or {}).items()
-        }
+        self._allow_private = frozenset(host.lower().strip("[]") for host in allow_private)
+        self._resolve = {host.lower(): tuple(addresses) for host, addresses in (resolve or {}).items()}
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        """Connect to one of the host's addresses; raises ForbiddenAddress where one of them is not public."""
-        name = host.strip("[]").lower()
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the host's addresses; raises ForbiddenAddress where one of them is not public, OSError for none."""
+        name = host.lower()
         if name in self._resolve:
-            address, _, number = next(self._resolve[name]).rpartition(":")
-            addresses, port = [address.strip("[]")], int(number)
-        else:
-            addresses = await self._addresses(name, port)
-            if name not in self._allow_private and (inside := [ip for ip in addresses if not is_public(ip)]):
-                raise ForbiddenAddress(
-                    f"{host} resolves to {inside[0]}, which is not on the open internet; name the host in "
-                    "crawl.allow_private_hosts if it shall be crawled."
-                )
-        error: Exception | None = None
-        for address in addresses:
-            try:
-                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as failed:
-                error = failed
-        raise error or httpcore.ConnectError(f"{host} has no address.")
-
-    async def sleep(self, seconds: float) -> None:
-        """Sleep; part of the backend's interface."""
-        await asyncio.sleep(seconds)
-
-    async def _addresses(self, host: str, port: int) -> list[str]:
+            pairs = [address.rpartition(":")[::2] for address in self._resolve[name]]
+            return [_result(host, ip.strip("[]"), int(number)) for ip, number in pairs]
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as error:
-            raise httpcore.ConnectError(f"{host} cannot be resolved: {error}") from error
-        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+            found = await asyncio.get_running_loop().getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
+        except UnicodeError as error:  # a label that IDNA cannot encode
+            raise OSError(f"{host} is no name that DNS can know: {error}") from error
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        for address in addresses:
+            self.check(name, address)
+        return [_result(host, address, port) for address in addresses]
+
+    def check_literal(self, host: str) -> None:
+        """Raise ForbiddenAddress where the host of a canonical URL is itself an address that is not public."""
+        if host in self._resolve:
+            return
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            return
+        self.check(host, host)
+
+    def check(self, host: str, address: str) -> None:
+        """Raise ForbiddenAddress where the address is not public and the host may not be private."""
+        if host not in self._allow_private and not is_public(address):
+            raise ForbiddenAddress(
+                f"{host} resolves to {address}, which is not on the open internet; name the host in "
+                "crawl.allow_private_hosts if it shall be crawled."
+            )
+
+    async def close(self) -> None:
+        """Nothing is held open; part of aiohttp's interface."""
+
+
+def _result(host: str, address: str, port: int) -> ResolveResult:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=socket.AI_NUMERICHOST)

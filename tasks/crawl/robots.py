@@ -1,19 +1,25 @@
-"""robots.txt as RFC 9309 says: who may be asked for what, and how fast."""
+"""robots.txt as RFC 9309 says, and tdmrep.json: who may be asked for what, how fast, and what may be mined."""
 
 from __future__ import annotations
 
 import asyncio
+import re
+import time
 from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.crawl.config import CrawlConfig
 from tasks.crawl.fetch import Fetcher, Response
 from tasks.crawl.frontier import Frontier
 from tasks.crawl.urls import origin_of
+from tasks.crawl.wishes import TDM, TDMREP_PATH, Rule, parse_tdmrep
 
-MAX_ROBOTS_BYTES = 512_000  # RFC 9309 § 2.5: at least 500 KiB must be read; what follows may be ignored
+MAX_ROBOTS_BYTES = 512_000  # RFC 9309 § 2.5: at least 500 KiB must be read; what follows is ignored
 MAX_REDIRECTS = 5  # RFC 9309 § 2.3.1.2
 _UNREACHABLE = 503
+_AGENT_LINE = re.compile(r"^([ \t]*user-?agent[ \t]*:[ \t]*)([^#\r\n]*)", re.I | re.M)
+_TOKEN = re.compile(r"[a-z_-]+", re.I)
 
 
 class Robots:
@@ -21,34 +27,46 @@ class Robots:
 
     def __init__(self, config: CrawlConfig, fetcher: Fetcher, frontier: Frontier) -> None:
         self._config, self._fetcher, self._frontier = config, fetcher, frontier
-        self._agent = config.user_agent.partition("/")[0]
         self._rules: dict[str, Rules] = {}
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.asked: dict[str, float] = {}  # origin → when it was last asked for these files (monotonic clock)
 
     async def rules(self, url: str) -> Rules:
         """Return the rules for a URL's origin; rules that are not `known` say: not now."""
-        if not self._config.obey_robots:
-            return Rules(None, self._agent, known=True)
         origin = origin_of(url)
+        if (rules := self._rules.get(origin)) is not None and self._frontier.remembers(origin):
+            return rules
         async with self._locks[origin]:
-            if origin not in self._rules:
-                remembered = self._frontier.robots(origin)
-                if remembered is None:
-                    remembered = await self._fetch(origin)
-                    if remembered[0] < 500:
-                        self._frontier.set_robots(origin, *remembered)
-                rules = Rules.parse(remembered[0], remembered[1], self._agent)
-                if not rules.known:
-                    return rules  # ask again next time
-                self._rules[origin] = rules
-            return self._rules[origin]
+            remembered = self._frontier.robots(origin)
+            if remembered is None:
+                remembered = await self._fetch(origin)
+                if remembered[0] >= 500:
+                    return Rules(known=False)  # asked again next time
+                self._frontier.set_robots(origin, *remembered)
+                self.asked[origin] = time.monotonic()
+            self._rules[origin] = rules = Rules.parse(*remembered, self._config.agent_name)
+            return rules
 
-    async def _fetch(self, origin: str) -> tuple[int, bytes]:
+    async def _fetch(self, origin: str) -> tuple[int, bytes, bytes]:
+        """Return the status and text of robots.txt, and the text of tdmrep.json."""
+        status, body = (404, b"")
+        if self._config.obey_robots:
+            status, body = await self._fetch_robots(origin)
+        if status >= 500 or TDM not in self._config.honour:
+            return status, body, b""
+        rules = Rules.parse(status, body, b"", self._config.agent_name)
+        if not rules.allows(origin + TDMREP_PATH):
+            return status, body, b""
+        await asyncio.sleep(max(self._config.delay, min(rules.delay, self._config.max_crawl_delay)))
+        answer = await self._fetcher.get(origin + TDMREP_PATH, limit=MAX_ROBOTS_BYTES)
+        return status, body, answer.body if answer.problem is None and answer.status == 200 else b""
+
+    async def _fetch_robots(self, origin: str) -> tuple[int, bytes]:
         url = f"{origin}/robots.txt"
         response = Response(url)
         for _ in range(MAX_REDIRECTS + 1):
-            response = await self._fetcher.get(url)
-            if response.problem in ("private_address", "too_large", "broken_encoding"):
+            response = await self._fetcher.get(url, limit=MAX_ROBOTS_BYTES, truncate=True)
+            if response.problem == "private_address":
                 return 404, b""  # no rules; a host of the own network is refused again for the page, which then says so
             if response.redirect is None:
                 break
@@ -57,42 +75,62 @@ class Robots:
             url = response.redirect
         else:
             return 404, b""  # RFC 9309 § 2.3.1.2: more than five redirects count as unavailable
-        if response.problem or response.status is None or response.transient:
+        # § 2.3.1.4, and 429: it is a 4xx, which "may" allow all, but it says "not now" in so many words
+        if response.problem or response.status is None or response.status >= 500 or response.status in (408, 425, 429):
             return _UNREACHABLE, b""
-        return response.status, response.body[:MAX_ROBOTS_BYTES]
+        return response.status, response.body
 
 
+@dataclass(frozen=True)
 class Rules:
     """What one origin allows. `known` is False where robots.txt could not be had, so that nothing may be fetched."""
 
-    def __init__(self, parser: Any, agent: str, *, known: bool) -> None:
-        self._parser, self._agent, self.known = parser, agent, known
+    known: bool = True
+    parser: Any = None
+    agent: str = "*"
+    tdm: list[Rule] = field(default_factory=list)
 
     @classmethod
-    def parse(cls, status: int, body: bytes, agent: str) -> Rules:
-        """Read an answer: 2xx has rules, 4xx means all is allowed, 5xx and silence mean nothing is, for now."""
-        if status >= 500:
-            return cls(None, agent, known=False)
-        if not 200 <= status < 300:
-            return cls(None, agent, known=True)
-        from protego import Protego
+    def parse(cls, status: int, body: bytes, tdmrep: bytes, agent: str) -> Rules:
+        """Read an answer: 2xx has rules, 3xx and 4xx mean all is allowed, 5xx means nothing is, for now.
 
-        return cls(Protego.parse(body.decode("utf-8-sig", "replace")), agent, known=True)
+        Protego does what RFC 9309 says of rules (longest match, allow on a tie, `*` and `$`, percent-encoding); of
+        groups it takes any name that ours starts with, so their names are made exact before it sees them (§ 2.2.1:
+        the product token, whatever its case or version).
+        """
+        if status >= 500:
+            return cls(known=False)
+        parser = None
+        if 200 <= status < 300 and body.strip():
+            from protego import Protego
+
+            text = body[:MAX_ROBOTS_BYTES].decode("utf-8-sig", "replace").replace("\0", "\ufffd")
+            parser = Protego.parse(_AGENT_LINE.sub(lambda line: line[1] + _group(line[2], agent), text))
+        return cls(True, parser, agent, parse_tdmrep(tdmrep) if tdmrep else [])
 
     def allows(self, url: str) -> bool:
         """Return whether the URL may be fetched."""
-        return self.known and (self._parser is None or bool(self._parser.can_fetch(url, self._agent)))
+        return self.known and (self.parser is None or bool(self.parser.can_fetch(url, self.agent)))
 
     @property
     def delay(self) -> float:
         """Seconds that Crawl-delay or Request-rate asks for between two requests; 0 where they are silent."""
-        if self._parser is None:
+        if self.parser is None:
             return 0.0
-        rate = self._parser.request_rate(self._agent)
+        rate = self.parser.request_rate(self.agent)
         per_request = rate.seconds / rate.requests if rate is not None and rate.requests else 0.0
-        return max(float(self._parser.crawl_delay(self._agent) or 0.0), per_request)
+        return max(float(self.parser.crawl_delay(self.agent) or 0.0), per_request)
 
     @property
     def sitemaps(self) -> list[str]:
         """URLs of sitemaps."""
-        return [] if self._parser is None else list(self._parser.sitemaps)
+        return [] if self.parser is None else list(self.parser.sitemaps)
+
+
+def _group(name: str, agent: str) -> str:
+    """Return a group's name as the parser shall see it: ours, everybody's, or one that is nobody's."""
+    name = name.strip()
+    if name.startswith("*"):
+        return "*"
+    token = _TOKEN.match(name)
+    return agent if token is not None and token[0].lower() == agent.lower() else "-"

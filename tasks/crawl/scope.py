@@ -1,39 +1,69 @@
-"""What a crawl may visit and keep: hosts, patterns, depth, MIME types."""
+"""What a crawl may visit and keep: hosts or whole sites, patterns, depth, MIME types."""
 
 from __future__ import annotations
 
+import functools
+import ipaddress
 import re
+from typing import Any
 
 from tasks.crawl.config import CrawlConfig
-from tasks.crawl.urls import host_of, is_trap
+from tasks.crawl.traps import is_trap
+from tasks.crawl.urls import host_of
 
 
 class Scope:
-    """The scope rules of a config, compiled."""
+    """The scope rules of a config, compiled. `year` is that of the crawl's beginning: calendars end soon after it."""
 
-    def __init__(self, config: CrawlConfig) -> None:
-        self._exact = {host.lower() for host in config.all_hosts if not host.startswith("*.")}
-        self._below = tuple(host[1:].lower() for host in config.all_hosts if host.startswith("*."))
+    def __init__(self, config: CrawlConfig, year: int) -> None:
+        hosts = [host.lower() for host in config.all_hosts]
+        self._exact = {host for host in hosts if not host.startswith("*.")}
+        below = [host[1:] for host in hosts if host.startswith("*.")]
+        if config.same_site and not config.hosts:
+            below += [f".{site}" for host in hosts if (site := registered_domain(host)) is not None]
+        self._below = tuple(sorted(set(below)))
         self._include = [re.compile(pattern) for pattern in config.include]
         self._exclude = [re.compile(pattern) for pattern in config.exclude]
         self._mime = frozenset(mime.lower() for mime in config.mime)
-        self._max_depth = config.max_depth
+        self._max_depth, self._year = config.max_depth, year
 
     def refusal(self, url: str, depth: int) -> str | None:
         """Return why a canonical URL is not visited, or None where it may be."""
-        host = host_of(url)
-        if host not in self._exact and not any(host == below[1:] or host.endswith(below) for below in self._below):
+        if not self.has_host(host_of(url)):
             return "other_host"
         if depth > self._max_depth:
             return "too_deep"
-        if is_trap(url):
-            return "trap"
         if self._include and not any(pattern.search(url) for pattern in self._include):
             return "not_included"
         if any(pattern.search(url) for pattern in self._exclude):
             return "excluded"
+        if is_trap(url, self._year):
+            return "trap"
         return None
+
+    def has_host(self, host: str) -> bool:
+        """Return whether the host may be visited at all."""
+        return host in self._exact or any(host == below[1:] or host.endswith(below) for below in self._below)
 
     def keeps(self, mime: str) -> bool:
         """Return whether pages of this MIME type are kept."""
         return mime in self._mime
+
+
+def registered_domain(host: str) -> str | None:
+    """Return the domain that somebody registered to have this host, as the public suffix list knows it.
+
+    `docs.example.co.uk` → `example.co.uk`; None for addresses, names without a dot and public suffixes themselves.
+    """
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return _suffixes().privatesuffix(host)
+    return None
+
+
+@functools.cache
+def _suffixes() -> Any:
+    from publicsuffixlist import PublicSuffixList
+
+    return PublicSuffixList()

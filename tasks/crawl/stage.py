@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -88,7 +89,7 @@ def check(artifact: Artifact) -> Iterator[str]:
 
 
 @stage(
-    version=1,
+    version=2,
     retries=3,
     code=[
         "tasks.crawl",
@@ -132,39 +133,41 @@ def _visit_sites(config: CrawlConfig, out: Output) -> int:
 
     database, warc_folder = out.work / "frontier.sqlite", out.dir / "warc"
     warc_folder.mkdir(exist_ok=True)
-    frontier = Frontier(database, warc_folder)
-    if config.max_age is not None and frontier.age > config.max_age + 3600:
-        out.info(
-            f"A crawl that was interrupted {frontier.age / 3600:,.0f} h ago is too old to go on with; starting anew."
-        )
+    frontier = Frontier(database, warc_folder, breadth_first=config.breadth_first)
+    age = time.time() - frontier.started
+    if config.max_age is not None and age > config.max_age + 3600:
+        out.info(f"A crawl that was interrupted {age / 3600:,.0f} h ago is too old to go on with; starting anew.")
         frontier.close()
         for path in [*warc_folder.iterdir(), *out.work.glob("frontier.sqlite*")]:
             path.unlink()
-        frontier = Frontier(database, warc_folder)
-    previous, root = _previous_pages(out.previous)
+        frontier = Frontier(database, warc_folder, breadth_first=config.breadth_first)
+    if out.previous is not None:
+        frontier.set_previous(out.previous.path.name, _previous_pages(out.previous))
+    if config.seeds and not config.contact:
+        out.warning("crawl.contact is empty: name a mail address or URL, so that a site's owner can reach you.")
     with contextlib.ExitStack() as stack:
         stack.callback(frontier.close)
         resolve = dict(config.resolve)
         if config.server == "pydoc":
             resolve[PYDOC_HOST] = stack.enter_context(pydoc_server(config.server_processes))
-        about = {"http-header-user-agent": config.user_agent, "robots": "obey" if config.obey_robots else "ignore"}
+        about = {"http-header-user-agent": config.agent, "robots": "obey" if config.obey_robots else "ignore"}
         warc = WarcWriter(
             warc_folder, rotate_bytes=int(config.warc_megabytes * 1e6), software="textmill", on_warcinfo=about
         )
         stack.callback(warc.close)
-        crawler = Crawler(config, out, frontier, warc, resolve, previous, root)
+        crawler = Crawler(config, out, frontier, warc, resolve, out.previous.path if out.previous else None)
         asyncio.run(crawler.run())
         return crawler.requests
 
 
-def _previous_pages(previous: Artifact | None) -> tuple[dict[str, dict[str, Any]], Path | None]:
-    """Return the pages of the crawl that is refreshed, by URL."""
-    if previous is None:
-        return {}, None
+def _previous_pages(previous: Artifact) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the pages of the crawl that is refreshed, with their URLs."""
     import pyarrow.parquet as pq
 
-    rows = pq.read_table(previous.path / "pages.parquet").to_pylist()
-    return {row["url"]: row for row in rows if (row["file"] or "").startswith("warc/")}, previous.path
+    for batch in pq.ParquetFile(previous.path / "pages.parquet").iter_batches():
+        for row in batch.to_pylist():
+            if (row["file"] or "").startswith("warc/"):
+                yield row["url"], row
 
 
 def _write_pages(out: Output) -> tuple[Counter[str], Ledger]:
@@ -177,17 +180,24 @@ def _write_pages(out: Output) -> tuple[Counter[str], Ledger]:
     from data_lake.schemas import PAGES
     from tasks.crawl.frontier import Frontier
 
-    rows: list[dict[str, Any]] = []
-    if (out.work / "frontier.sqlite").exists():
-        frontier = Frontier(out.work / "frontier.sqlite", out.dir / "warc")
-        rows = list(frontier.pages())
-        frontier.close()
-    tables = [pa.Table.from_pylist(rows, schema=PAGES)]
-    tables += [pq.read_table(path, schema=PAGES) for path in sorted(out.work.glob("pages-*.parquet"))]
-    table = pa.concat_tables(tables)
-    write_parquet(out.dir / "pages.parquet", table)
+    def tables() -> Iterator[pa.Table]:
+        if (out.work / "frontier.sqlite").exists():
+            frontier = Frontier(out.work / "frontier.sqlite", out.dir / "warc")
+            pages = frontier.pages()
+            while rows := list(itertools.islice(pages, 65_536)):
+                yield pa.Table.from_pylist(rows, schema=PAGES)
+            frontier.close()
+        for path in sorted(out.work.glob("pages-*.parquet")):
+            yield pq.read_table(path, schema=PAGES)
+
     tally, reasons = Tally(), Counter[str]()
-    for reason, n_bytes in zip(table["reason"].to_pylist(), table["n_bytes"].to_pylist(), strict=True):
-        reasons[reason] += 1
-        tally.keep(n_bytes) if reason in KEPT else tally.remove(reason, n_bytes)
+
+    def counted() -> Iterator[pa.Table]:
+        for table in tables():
+            for reason, n_bytes in zip(table["reason"].to_pylist(), table["n_bytes"].to_pylist(), strict=True):
+                reasons[reason] += 1
+                tally.keep(n_bytes) if reason in KEPT else tally.remove(reason, n_bytes)
+            yield table
+
+    write_parquet(out.dir / "pages.parquet", pa.concat_tables([PAGES.empty_table(), *counted()]))
     return reasons, tally.ledger()

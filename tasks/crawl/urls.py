@@ -4,84 +4,87 @@ from __future__ import annotations
 
 import functools
 import re
-from urllib.parse import urljoin, urlsplit, urlunsplit
+
+import ada_url
 
 MAX_URL_LENGTH = 2000  # the sitemap protocol's limit is 2,048; longer ones are traps
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-_PATH_SAFE = _UNRESERVED | frozenset(b"!$&'()*+,;=:@/")  # RFC 3986 § 3.3
-_QUERY_SAFE = _PATH_SAFE | frozenset(b"?")
+_SCHEMES = ("http://", "https://")
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_SAFE = _UNRESERVED | frozenset(b"!$&'()*+,;=:@/?")  # RFC 3986 § 3.3 and § 3.4
+_PLAIN = re.compile(r"[A-Za-z0-9\-._~!$&'()*+,;=:@/?]*\Z")  # nothing to escape, nothing to unescape
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\Z")
-_IPV6 = re.compile(r"\[[0-9a-f:.]+\]\Z")
-# say where a visitor came from, never what the page is
-_TRACKING = re.compile(r"(utm_[a-z]+|gclid|dclid|fbclid|msclkid|yclid|mc_[ce]id|igshid|phpsessid|jsessionid)=", re.I)
-_SESSION_PATH = re.compile(r";jsessionid=[^/?]*", re.I)
+# say where a visitor came from, never what the page is: the lists of ClearURLs and of browsers' tracking protection
+_TRACKING = (
+    r"utm_[a-z_]+|gclid|gclsrc|dclid|gbraid|wbraid|fbclid|msclkid|yclid|ysclid|twclid|ttclid|igshid|igsh|mc_[ce]id|"
+    r"_ga|_gl|_hsenc|_hsmi|__hs[a-z]{2,3}|hsctatracking|mkt_tok|vero_id|oly_(?:anon|enc)_id|wt_mc|wickedid|rb_clickid"
+)
+# name a visitor: PHP, Java, ASP, ColdFusion, osCommerce, Zen Cart; `sid` only as phpBB's, as others mean a story by it
+_SESSION = r"phpsessid|jsessionid|aspsessionid[a-z]*|session_?id|sessid|cfid|cftoken|oscsid|zenid"
+_DROPPED = re.compile(rf"(?:(?:{_TRACKING}|{_SESSION})(?:=|\Z)|s(?:id)?=[0-9a-f]{{32}}\Z)", re.I)
+_SESSION_PATH = re.compile(r";(?:jsessionid|phpsessid|sid)=[^/?;]*|/\([a-z]\([a-z0-9]{24}\)\)(?=/)", re.I)
 
 
-@functools.lru_cache(maxsize=65_536)  # a site's pages link to the same pages again and again
-def canonical(url: str, base: str | None = None) -> str | None:
-    """Return the canonical spelling of an http(s) URL, or None where it is no such URL.
+@functools.lru_cache(maxsize=131_072)  # a site's pages link to the same pages again and again
+def canonical(url: str, base: str | None = None, drop: re.Pattern[str] | None = None) -> str | None:
+    """Return the canonical spelling of an http(s) URL, or None where it is no such URL of ours.
 
-    RFC 3986 § 6.2.2 (case, percent-encoding, dot segments) and § 6.2.3 (default port, empty path), with the
-    leniency of browsers (WHATWG URL: outer blanks, tabs and newlines, backslashes). The fragment and well-known
-    tracking and session parameters go; the order of parameters stays, as a server may care. URLs with credentials
-    are none of ours. `canonical(canonical(u)) == canonical(u)`.
+    It is parsed as the WHATWG URL standard says (by ada, the parser of Node.js): case, blanks, backslashes, dot
+    segments, default ports, IDN (UTS 46), IPv4 in any notation (`0x7f.1`, `2130706433`). Then percent-encoding gets
+    one spelling (RFC 3986 § 6.2.2.2), and the fragment, well-known tracking and session parameters, and those whose
+    name matches `drop`, go. The order of parameters stays, as a server may care. URLs with credentials, hosts that
+    DNS cannot know and URLs longer than MAX_URL_LENGTH are none of ours.
+    `canonical(canonical(u)) == canonical(u)`.
     """
-    url = url.strip("".join(map(chr, range(0x21)))).replace("\t", "").replace("\n", "").replace("\r", "")
-    path, mark, rest = url.partition("?")
-    url = path.replace("\\", "/") + mark + rest
     try:
-        parts = urlsplit(urljoin(base, url) if base else url)
-        scheme, port = parts.scheme.lower(), parts.port
-    except ValueError:  # "[" without "]", a port that is no number
+        href: str = ada_url.join_url(base, url) if base else ada_url.URL(url).href
+    except UnicodeEncodeError:  # lone surrogates; WHATWG makes them U+FFFD
+        return canonical(url.encode("utf-16", "surrogatepass").decode("utf-16", "replace"), base, drop)
+    except ValueError:
         return None
-    if scheme not in _DEFAULT_PORTS or not parts.hostname or "@" in parts.netloc or port == 0:
+    if not href.startswith(_SCHEMES):
         return None
-    host = _canonical_host(parts.hostname)
-    if host is None:
+    href = href.partition("#")[0]
+    scheme, _, rest = href.partition("://")
+    netloc, slash, rest = rest.partition("/")
+    if "@" in netloc:
         return None
-    netloc = host if port is None or port == _DEFAULT_PORTS[scheme] else f"{host}:{port}"
-    path = _remove_dot_segments(_escape(_SESSION_PATH.sub("", parts.path), _PATH_SAFE)) or "/"
-    query = "&".join(piece for piece in parts.query.split("&") if piece and not _TRACKING.match(piece))
-    result = urlunsplit((scheme, netloc, path, _escape(query, _QUERY_SAFE), ""))
+    host, colon, port = netloc.rpartition(":") if not netloc.endswith("]") else (netloc, "", "")
+    host = host if colon else netloc
+    if host.endswith("."):  # example.org. is example.org; without the dot it may be an IPv4 address, or nothing
+        return canonical(f"{scheme}://{host.rstrip('.')}{colon}{port if colon else ''}{slash}{rest}", None, drop)
+    if (not host.startswith("[") and not (_HOST.match(host) and len(host) <= 253)) or (colon and port == "0"):
+        return None
+    path, mark, query = rest.partition("?")
+    path = _SESSION_PATH.sub("", slash + path)
+    if mark:
+        kept = [piece for piece in query.split("&") if piece and not _is_dropped(piece, drop)]
+        path = f"{path}?{'&'.join(kept)}" if kept else path
+    if not _PLAIN.match(path):
+        path = _escape(path)
+    result = f"{scheme}://{netloc}{path}"
     return result if len(result) <= MAX_URL_LENGTH else None
 
 
 def host_of(url: str) -> str:
-    """Return the host of a canonical URL, without its port."""
-    return urlsplit(url).hostname or ""
+    """Return the host of a canonical URL, without its port and without the brackets of IPv6."""
+    netloc = url.split("/", 3)[2] if "://" in url else ""
+    return netloc[1:].partition("]")[0] if netloc.startswith("[") else netloc.partition(":")[0]
 
 
 def origin_of(url: str) -> str:
     """Return scheme://host[:port] of a canonical URL: what one robots.txt speaks for."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
+    return "/".join(url.split("/", 3)[:3])
 
 
-def is_trap(url: str) -> bool:
-    """Return whether a path repeats one segment four times or is 20 deep: a site that links to itself for ever."""
-    segments = [segment for segment in urlsplit(url).path.split("/") if segment]
-    return len(segments) > 20 or any(segments.count(segment) >= 4 for segment in set(segments))
+def _is_dropped(piece: str, drop: re.Pattern[str] | None) -> bool:
+    return bool(_DROPPED.match(piece)) or (drop is not None and drop.fullmatch(piece.partition("=")[0]) is not None)
 
 
-def _canonical_host(name: str) -> str | None:
-    name = name.lower().rstrip(".")
-    if name.startswith("[") or ":" in name:
-        name = name if name.startswith("[") else f"[{name}]"
-        return name if _IPV6.match(name) else None
-    if not name.isascii():
-        try:
-            name = name.encode("idna").decode("ascii")
-        except UnicodeError:
-            return None
-    return name if len(name) <= 253 and _HOST.match(name) else None
-
-
-def _escape(text: str, safe: frozenset[int]) -> str:
+def _escape(text: str) -> str:
     """Percent-encode what may not stand bare, decode what need not be encoded; one spelling of each."""
-    raw = text.encode("utf-8", "surrogatepass")
+    raw = text.encode()
     out, position = bytearray(), 0
     while position < len(raw):
         escape = _ESCAPE.match(raw, position)
@@ -91,22 +94,6 @@ def _escape(text: str, safe: frozenset[int]) -> str:
             position += 3
         else:
             byte = raw[position]
-            out += bytes([byte]) if byte in safe else b"%%%02X" % byte
+            out += bytes([byte]) if byte in _SAFE else b"%%%02X" % byte
             position += 1
     return out.decode("ascii")
-
-
-def _remove_dot_segments(path: str) -> str:
-    """RFC 3986 § 5.2.4; a path always starts with a slash."""
-    out: list[str] = []
-    segments = path.split("/")
-    for number, segment in enumerate(segments[1:] if path.startswith("/") else segments):
-        last = number == len(segments) - (2 if path.startswith("/") else 1)
-        if segment in (".", ".."):
-            if segment == ".." and out:
-                out.pop()
-            if last:
-                out.append("")
-        else:
-            out.append(segment)
-    return "/" + "/".join(out)

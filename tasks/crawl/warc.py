@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import base64
+import datetime
+import hashlib
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import uuid
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tasks.crawl.fetch import Response
 
+GZIP_LEVEL = 6  # 9, as warcio writes, takes 2.5 times as long for 1 % less
 # what the transfer did to the body is undone before storing, so these would be untrue; kept under another name,
 # as Common Crawl does
 _UNTRUE_HEADERS = {"content-encoding", "transfer-encoding", "content-length"}
+# a session with a visitor is no part of a page, and may be a credential
+_SECRET_HEADERS = {"set-cookie", "set-cookie2", "authorization", "proxy-authorization", "cookie"}
 
 
 @dataclass(frozen=True)
@@ -28,25 +36,30 @@ class WarcWriter:
     """Appends to folder/crawl-00000.warc.gz, ...; opens a new file at `rotate_bytes`. One gzip member per record.
 
     Nothing is buffered: when a method returns, the bytes are with the operating system, and `position` is what the
-    frontier commits.
+    frontier commits. The records are put together here and not by warcio, which is what all files are checked with:
+    three records of a page of 26 kB take 0.4 ms instead of 1.1 ms.
     """
 
     def __init__(self, folder: Path, *, rotate_bytes: int, software: str, on_warcinfo: Mapping[str, str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._rotate_bytes = folder, rotate_bytes
-        self._info = {"software": software, "format": "WARC File Format 1.1", **on_warcinfo}
+        self._info = {
+            "software": software,
+            "format": "WARC File Format 1.1",
+            "conformsTo": "http://iipc.github.io/warc-specifications/specifications/warc-format/warc-1.1/",
+            **on_warcinfo,
+        }
         present = sorted(folder.glob("crawl-*.warc.gz"))
         self._number = int(present[-1].name[6:11]) if present else 0
         self._open()
 
     def _open(self) -> None:
-        from warcio.warcwriter import WARCWriter
-
         self._path = self._folder / f"crawl-{self._number:05d}.warc.gz"
         self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115 (stays open between records)
-        self._writer = WARCWriter(_FullWrites(self._file), gzip=True, warc_version="1.1")
         if self._file.tell() == 0:
-            self._writer.write_record(self._writer.create_warcinfo_record(self._path.name, self._info))
+            date = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            headers = {"WARC-Filename": self._path.name, "Content-Type": "application/warc-fields"}
+            self._write(_record("warcinfo", None, date, headers, _fields(self._info))[0])
 
     @property
     def position(self) -> tuple[str, int]:
@@ -60,20 +73,17 @@ class WarcWriter:
     def write_response(self, response: Response, metadata: Mapping[str, Any]) -> Place:
         """Write response, request and metadata of a fetched page; return where the response lies."""
         self._rotate()
-        date = _date(response)
         headers = [(f"X-Crawl-{k}" if k.lower() in _UNTRUE_HEADERS else k, v) for k, v in response.headers]
         headers.append(("Content-Length", str(len(response.body))))
-        record = self._record("response", response.url, f"{response.status} OK", headers, response.body, date)
-        place = self._write(record)
-        answer_id = record.rec_headers.get_header("WARC-Record-ID")
-        path = "/" + response.url.split("/", 3)[3]
-        request = self._record(
-            "request", response.url, f"GET {path} HTTP/1.1", list(response.request_headers), b"", date
-        )
-        request.rec_headers.add_header("WARC-Concurrent-To", answer_id)
-        self._write(request)
-        self._metadata(response.url, metadata, answer_id, date)
-        return place
+        http = _http(f"HTTP/1.1 {response.status} {response.reason}", headers)
+        date, url = _date(response), response.url
+        kind = {"Content-Type": "application/http;msgtype=response"}
+        answer, answer_id = _record("response", url, date, kind, http, response.body)
+        request = _http(f"GET /{url.split('/', 3)[3]} HTTP/1.1", response.request_headers)
+        about = {"WARC-Concurrent-To": answer_id}
+        kind = {"Content-Type": "application/http;msgtype=request", **about}
+        asked, _ = _record("request", url, date, kind, request, b"")
+        return self._write(answer, asked, self._metadata(url, metadata, about, date))
 
     def write_unchanged(self, response: Response, stored: bytes, metadata: Mapping[str, Any]) -> Place:
         """Carry the record of an earlier crawl forward, byte for byte, and write a revisit record that says so.
@@ -83,31 +93,29 @@ class WarcWriter:
         from fastwarc.warc import ArchiveIterator
 
         self._rotate()
-        offset = self._file.tell()
-        _FullWrites(self._file).write(stored)
-        place = Place(f"warc/{self._path.name}", offset, len(stored))
+        date, url = _date(response), response.url
         if response.status is None:  # nobody answered, so there is nothing to say but why it is still here
-            self._metadata(response.url, metadata, None, _date(response))
-            return place
+            return self._write(stored, self._metadata(url, metadata, {}, date))
         old = next(iter(ArchiveIterator(io.BytesIO(stored), parse_http=False))).headers
         profile = "server-not-modified" if response.status == 304 else "identical-payload-digest"
-        record = self._record(
-            "revisit",
-            response.url,
-            "304 Not Modified" if response.status == 304 else "200 OK",
-            list(response.headers),
-            b"",
-            _date(response),
-        )
-        record.rec_headers.replace_header("WARC-Profile", f"http://netpreserve.org/warc/1.1/revisit/{profile}")
-        record.rec_headers.add_header("WARC-Refers-To", old["WARC-Record-ID"])
-        record.rec_headers.add_header("WARC-Refers-To-Target-URI", response.url)
-        record.rec_headers.add_header("WARC-Refers-To-Date", old["WARC-Date"])
+        headers = {
+            "Content-Type": "application/http;msgtype=response",
+            "WARC-Profile": f"http://netpreserve.org/warc/1.1/revisit/{profile}",
+            "WARC-Refers-To": old["WARC-Record-ID"],
+            "WARC-Refers-To-Target-URI": url,
+            "WARC-Refers-To-Date": old["WARC-Date"],
+        }
         if "WARC-Payload-Digest" in old:
-            record.rec_headers.replace_header("WARC-Payload-Digest", old["WARC-Payload-Digest"])
-        self._write(record)
-        self._metadata(response.url, metadata, record.rec_headers.get_header("WARC-Record-ID"), _date(response))
-        return place
+            headers["WARC-Payload-Digest"] = old["WARC-Payload-Digest"]
+        # no body follows, so its length, in the headers as they came, would be untrue
+        http_headers = [(f"X-Crawl-{k}" if k.lower() in _UNTRUE_HEADERS else k, v) for k, v in response.headers]
+        http = _http(f"HTTP/1.1 {response.status} {response.reason}", http_headers)
+        revisit, revisit_id = _record("revisit", url, date, headers, http)
+        return self._write(stored, revisit, self._metadata(url, metadata, {"WARC-Concurrent-To": revisit_id}, date))
+
+    def _metadata(self, url: str, metadata: Mapping[str, Any], about: Mapping[str, str], date: str) -> bytes:
+        kind = {"Content-Type": "application/warc-fields", **about}
+        return _record("metadata", url, date, kind, _fields(metadata))[0]
 
     def _rotate(self) -> None:
         if self._file.tell() >= self._rotate_bytes:
@@ -115,48 +123,47 @@ class WarcWriter:
             self._number += 1
             self._open()
 
-    def _record(self, kind: str, url: str, line: str, headers: list[tuple[str, str]], body: bytes, date: str) -> Any:
-        from warcio.statusandheaders import StatusAndHeaders
-
-        first, _, rest = line.partition(" ")
-        if kind == "request":
-            http = StatusAndHeaders(f"{first} {rest}", headers, is_http_request=True)
-        else:
-            http = StatusAndHeaders(line, headers, protocol="HTTP/1.1")
-        return self._writer.create_warc_record(
-            url, kind, payload=io.BytesIO(body), http_headers=http, warc_headers_dict={"WARC-Date": date}
-        )
-
-    def _metadata(self, url: str, metadata: Mapping[str, Any], about: str | None, date: str) -> None:
-        text = "".join(f"{name}: {value}\r\n" for name, value in metadata.items() if value is not None)
-        record = self._writer.create_warc_record(
-            url,
-            "metadata",
-            payload=io.BytesIO(text.encode("utf-8", "replace")),
-            warc_content_type="application/warc-fields",
-            warc_headers_dict={"WARC-Date": date, **({"WARC-Concurrent-To": about} if about else {})},
-        )
-        self._write(record)
-
-    def _write(self, record: Any) -> Place:
-        offset = self._file.tell()
-        self._writer.write_record(record)
-        return Place(f"warc/{self._path.name}", offset, self._file.tell() - offset)
-
-
-class _FullWrites:
-    """An unbuffered file whose write() writes all; the raw one may write less, on a disk that fills up."""
-
-    def __init__(self, file: io.FileIO) -> None:
-        self._file = file
-        self.tell = file.tell
-        self.flush: Callable[[], None] = file.flush
-
-    def write(self, data: bytes) -> int:
-        view = memoryview(data)
-        while view:
+    def _write(self, *members: bytes) -> Place:
+        """Write whole gzip members; return where the first of them lies."""
+        place = Place(f"warc/{self._path.name}", self._file.tell(), len(members[0]))
+        view = memoryview(b"".join(members))
+        while view:  # an unbuffered file may write less than it is given, on a disk that fills up
             view = view[self._file.write(view) or 0 :]
-        return len(data)
+        return place
+
+
+def _record(
+    kind: str, url: str | None, date: str, headers: Mapping[str, str], head: bytes, payload: bytes | None = None
+) -> tuple[bytes, str]:
+    """Return a record as a gzip member, and its id. The block is head + payload; a payload has a digest of its own."""
+    record_id = f"<urn:uuid:{uuid.uuid4()}>"
+    block = head + payload if payload else head
+    lines = {"WARC-Type": kind, "WARC-Record-ID": record_id, "WARC-Date": date}
+    if url is not None:
+        lines["WARC-Target-URI"] = url
+    lines |= headers
+    lines["WARC-Block-Digest"] = _digest(block)
+    if payload is not None:
+        lines["WARC-Payload-Digest"] = _digest(payload)
+    lines["Content-Length"] = str(len(block))
+    text = "WARC/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in lines.items()) + "\r\n"
+    packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, zlib.MAX_WBITS | 16)
+    member = packer.compress(text.encode()) + packer.compress(block) + packer.compress(b"\r\n\r\n") + packer.flush()
+    return member, record_id
+
+
+def _http(line: str, headers: Iterable[tuple[str, str]]) -> bytes:
+    kept = "".join(f"{name}: {value}\r\n" for name, value in headers if name.lower() not in _SECRET_HEADERS)
+    return f"{line.rstrip()}\r\n{kept}\r\n".encode("latin-1", "replace")
+
+
+def _fields(fields: Mapping[str, Any]) -> bytes:
+    return "".join(f"{name}: {value}\r\n" for name, value in fields.items() if value is not None).encode()
+
+
+def _digest(data: bytes) -> str:
+    # SHA-1 in base 32, as all archives have it, so that records of several crawls can be compared
+    return "sha1:" + base64.b32encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode()
 
 
 def read_bytes(path: Path, offset: int, length: int) -> bytes:
@@ -182,14 +189,6 @@ def read_responses(root: Path, places: Iterable[tuple[str, int]]) -> Iterator[tu
                 yield (record.http_headers.get("content-type") if record.http_headers else None), body
         except (StopIteration, OSError, ValueError, RuntimeError):
             yield None, b""
-
-
-def count_members(path: Path) -> int:
-    """Return the number of records of a WARC file by reading all their headers; raises on a broken file."""
-    from fastwarc.warc import ArchiveIterator
-
-    with open(path, "rb") as stream:
-        return sum(1 for _ in ArchiveIterator(stream, parse_http=False))
 
 
 def _date(response: Response) -> str:

@@ -27,7 +27,7 @@ def test_breadth_first_and_a_depth_waits_for_the_one_above(frontier):
     first, _ = frontier.take("h", time.time())
     assert first.url == "http://h/0"
     assert frontier.take("h", time.time()) == (None, None)
-    frontier.finish(first.url, {"reason": "fetched"}, [Link("http://h/1b", "h", 1), Link("http://h/0", "h", 1)])
+    frontier.finish(first, {"reason": "fetched"}, [Link("http://h/1b", "h", 1), Link("http://h/0", "h", 1)])
     taken = {frontier.take("h", time.time())[0].url for _ in range(2)}
     assert taken == {"http://h/1", "http://h/1b"}
     assert frontier.hosts() == []
@@ -56,7 +56,8 @@ def test_bytes_behind_the_committed_length_are_cut_off(frontier, tmp_path):
     (tmp_path / "warc" / "crawl-00001.warc.gz").write_bytes(b"never committed")
     frontier.add([Link("http://h/", "h", 0)])
     page = {"reason": "fetched", "file": f"warc/{path.name}", "offset": 0, "length": 9, "n_bytes": 9}
-    frontier.finish("http://h/", page, warc=(path.name, 9))
+    task, _ = frontier.take("h", time.time())
+    frontier.finish(task, page, warc=(path.name, 9))
     opened = again(frontier, tmp_path)
     assert path.read_bytes() == b"committed"
     assert [file.name for file in path.parent.iterdir()] == [path.name]
@@ -70,7 +71,8 @@ def test_pages_whose_bytes_are_gone_are_fetched_again(frontier, tmp_path):
     for number, url in enumerate(["http://h/a", "http://h/b"]):
         frontier.add([Link(url, "h", 0)])
         page = {"reason": "fetched", "file": f"warc/{path.name}", "offset": 10 * number, "length": 10, "n_bytes": 1}
-        frontier.finish(url, page, warc=(path.name, 10 * number + 10))
+        task, _ = frontier.take("h", time.time())
+        frontier.finish(task, page, warc=(path.name, 10 * number + 10))
     path.write_bytes(b"0123456789" + b"torn")
     opened = again(frontier, tmp_path)
     assert opened.take("h", time.time())[0].url == "http://h/b"
@@ -80,7 +82,7 @@ def test_pages_whose_bytes_are_gone_are_fetched_again(frontier, tmp_path):
 
 def test_robots_are_remembered_for_a_day(frontier, monkeypatch):
     frontier.set_robots("http://h", 200, b"rules")
-    assert frontier.robots("http://h") == (200, b"rules")
+    assert frontier.robots("http://h") == (200, b"rules", b"")
     later = time.time() + 90_000
     monkeypatch.setattr(time, "time", lambda: later)
     assert frontier.robots("http://h") is None

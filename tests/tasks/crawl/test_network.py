@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.crawl.fetch import Response
-from tasks.crawl.links import links_of, sitemap_urls
+from tasks.crawl.links import links_of
 from tasks.crawl.network import is_public
 from tasks.crawl.robots import Rules
+from tasks.crawl.sitemaps import parse_sitemap
 
 
 @pytest.mark.parametrize(
@@ -45,16 +46,16 @@ def test_public_addresses(address):
     ],
 )
 def test_robots_by_status(status, body, known, allowed):
-    rules = Rules.parse(status, body, "textmill")
+    rules = Rules.parse(status, body, b"", "textmill")
     assert (rules.known, rules.allows("http://h/page")) == (known, allowed)
 
 
 def test_delay_and_sitemaps_of_robots():
-    rules = Rules.parse(200, b"User-agent: *\nCrawl-delay: 2.5\nSitemap: http://h/s.xml\n", "textmill")
+    rules = Rules.parse(200, b"User-agent: *\nCrawl-delay: 2.5\nSitemap: http://h/s.xml\n", b"", "textmill")
     assert rules.delay == 2.5
     assert rules.sitemaps == ["http://h/s.xml"]
-    assert Rules.parse(200, b"User-agent: *\nRequest-rate: 1/5\n", "textmill").delay == 5
-    assert Rules.parse(404, b"", "textmill").delay == 0
+    assert Rules.parse(200, b"User-agent: *\nRequest-rate: 1/5\n", b"", "textmill").delay == 5
+    assert Rules.parse(404, b"", b"", "textmill").delay == 0
 
 
 def test_links_base_quotes_and_entities():
@@ -69,7 +70,7 @@ def test_links_base_quotes_and_entities():
 def test_any_bytes_have_links_or_none(body):
     for wrapped in (body, b'<a href="' + body, b'<a href="' + body + b'">'):
         assert all(url.startswith(("http://", "https://")) for url in links_of("http://h/", wrapped).urls)
-    sitemap_urls(body, 1000)
+    parse_sitemap(body, 1000)
 
 
 def test_huge_pages_without_links_are_fast():
@@ -84,7 +85,7 @@ def test_huge_pages_without_links_are_fast():
         b"<loc>" * 500_000,
     ):
         links_of("http://h/", body)
-        sitemap_urls(body, 10**7)
+        parse_sitemap(body, 10**7)
     assert time.perf_counter() - started < 10
 
 

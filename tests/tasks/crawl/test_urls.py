@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tasks.crawl.urls import MAX_URL_LENGTH, canonical, is_trap
+from tasks.crawl.traps import is_trap
+from tasks.crawl.urls import MAX_URL_LENGTH, canonical
 
 
 @pytest.mark.parametrize(
@@ -95,6 +96,6 @@ def test_canonical_is_idempotent_ascii_and_never_raises(text, prefix):
 
 
 def test_traps_are_seen():
-    assert is_trap("http://h/a/b/a/b/a/b/a/b")
-    assert is_trap("http://h/" + "/".join(map(str, range(30))))
-    assert not is_trap("http://h/2026/01/01/01/post")
+    assert is_trap("http://h/a/b/a/b/a/b/a/b", 2026)
+    assert is_trap("http://h/" + "/".join(map(str, range(30))), 2026)
+    assert not is_trap("http://h/2026/01/01/01/post", 2026)

@@ -1,0 +1,159 @@
+"""The hosts' queues in memory: the next URLs of each host by depth and rank; the rest stays in the database."""
+
+from __future__ import annotations
+
+import heapq
+import sqlite3
+from collections import Counter
+from dataclasses import dataclass, field
+
+CHUNK = 512  # URLs that are read from the database at once
+_ALL = (1 << 62, 0)  # a horizon that everything is within
+_RECENT = 200_000  # URLs whose depth is remembered, to spare the database the links that every page has
+
+
+@dataclass
+class _Queue:
+    """One host's queue. All its queued URLs up to `horizon`, a (depth, rank), are in `heap`; more are on disk."""
+
+    heap: list[tuple[int, int, str]] = field(default_factory=list)  # with stale entries: `waiting` is the truth
+    waiting: dict[str, int] = field(default_factory=dict)  # URL → depth of what `heap` holds
+    later: list[tuple[float, int, str]] = field(default_factory=list)  # (not before, depth, URL), to be tried again
+    horizon: tuple[int, int] = (-1, 0)
+
+
+class Queues:
+    """Queues of all hosts over the table `urls` of a frontier's database.
+
+    What is under way is known in memory only: after a kill it is in the queue again.
+    """
+
+    def __init__(self, db: sqlite3.Connection, *, breadth_first: bool) -> None:
+        self._db, self._breadth_first = db, breadth_first
+        self._queues: dict[str, _Queue] = {}
+        self._active: set[str] = set()
+        self._recent: dict[str, int] = {}
+        self.postponed = 0
+        open_urls = db.execute("SELECT depth, count(*) FROM urls WHERE done = 0 GROUP BY depth").fetchall()
+        self._open = Counter(dict(open_urls))  # URLs that are not done, by depth
+        for (host,) in db.execute("SELECT DISTINCT host FROM urls WHERE done = 0").fetchall():
+            self._queues[host] = _Queue()
+
+    def hosts(self) -> list[str]:
+        """Return the hosts that have URLs in a queue."""
+        return [host for host, queue in self._queues.items() if self._head(host, queue) is not None or queue.later]
+
+    @property
+    def floor(self) -> int | None:
+        """The smallest depth that has URLs that are not done; None where there is none."""
+        return min(self._open, default=None)
+
+    def knows(self, url: str, depth: int) -> bool:
+        """Whether a URL is surely known, at this depth or a smaller one; False says nothing."""
+        return self._recent.get(url, depth + 1) <= depth
+
+    def push(self, host: str, depth: int, rank: int, url: str) -> None:
+        """Take in a URL that was just written to the database."""
+        self._open[depth] += 1
+        self._remember(url, depth)
+        queue = self._queues.get(host)
+        if queue is None:
+            queue = self._queues[host] = _Queue(horizon=_ALL)
+        self._insert(queue, depth, rank, url)
+
+    def move(self, host: str, old_depth: int, depth: int, rank: int, url: str) -> None:
+        """Give a URL that is not done a smaller depth; one that is under way keeps its turn."""
+        if url in self._active:
+            return
+        self._remember(url, depth)
+        self._open[depth] += 1
+        self._close(old_depth)
+        queue = self._queues[host]
+        if any(entry[2] == url for entry in queue.later):
+            queue.later = [(when, depth if name == url else old, name) for when, old, name in queue.later]
+        else:
+            queue.waiting.pop(url, None)
+            self._insert(queue, depth, rank, url)
+
+    def pop(self, host: str, now: float, *, only_again: bool = False) -> tuple[str | None, float | None]:
+        """Take the host's next URL, or say when there may be one; see Frontier.take."""
+        queue = self._queues.get(host)
+        if queue is None:
+            return None, None
+        while queue.later and queue.later[0][0] <= now:
+            _, depth, url = heapq.heappop(queue.later)
+            self.postponed -= 1
+            if self._blocked(depth):  # cannot be while it holds the floor down; a smaller depth was found since
+                self.postpone(host, depth, url, now + 1)
+                break
+            self._active.add(url)
+            return url, None
+        head = self._head(host, queue)
+        if head is None or only_again or self._blocked(head[0]):
+            return None, queue.later[0][0] if queue.later else None
+        heapq.heappop(queue.heap)
+        del queue.waiting[head[2]]
+        self._active.add(head[2])
+        return head[2], None
+
+    def postpone(self, host: str, depth: int, url: str, not_before: float) -> None:
+        """Put a URL that was under way among those to be tried again."""
+        self._active.discard(url)
+        heapq.heappush(self._queues[host].later, (not_before, depth, url))
+        self.postponed += 1
+
+    def done(self, host: str, depth: int, url: str) -> None:
+        """A URL that was under way is done."""
+        self._active.discard(url)
+        self._close(depth)
+
+    def _close(self, depth: int) -> None:
+        self._open[depth] -= 1
+        if self._open[depth] <= 0:
+            del self._open[depth]
+
+    def _blocked(self, depth: int) -> bool:
+        return self._breadth_first and bool(self._open) and depth > min(self._open)
+
+    def _remember(self, url: str, depth: int) -> None:
+        if len(self._recent) >= _RECENT:
+            for old in list(self._recent)[: _RECENT // 4]:
+                del self._recent[old]
+        self._recent[url] = depth
+
+    def _insert(self, queue: _Queue, depth: int, rank: int, url: str) -> None:
+        if (depth, rank) > queue.horizon:
+            return
+        queue.waiting[url] = depth
+        heapq.heappush(queue.heap, (depth, rank, url))
+        if len(queue.heap) > 8 * CHUNK:  # what is far behind goes back to where it also is: the database
+            queue.heap = heapq.nsmallest(CHUNK, queue.heap)
+            queue.horizon = queue.heap[-1][:2]
+            queue.waiting = {name: queue.waiting[name] for _, _, name in queue.heap if name in queue.waiting}
+
+    def _head(self, host: str, queue: _Queue) -> tuple[int, int, str] | None:
+        """Return the host's first URL without taking it; reads more from the database where the memory is empty."""
+        while True:
+            while queue.heap:
+                depth, _, url = queue.heap[0]
+                if queue.waiting.get(url) == depth:
+                    return queue.heap[0]
+                heapq.heappop(queue.heap)
+            if queue.horizon == _ALL:
+                return None
+            rows = self._db.execute(
+                "SELECT depth, rank, url, not_before FROM urls WHERE done = 0 AND host = ? "
+                "AND (depth, rank) > (?, ?) ORDER BY depth, rank LIMIT ?",
+                (host, *queue.horizon, CHUNK),
+            ).fetchall()
+            queue.horizon = rows[-1][:2] if len(rows) == CHUNK else _ALL
+            postponed = {entry[2] for entry in queue.later}
+            for depth, rank, url, not_before in rows:
+                if url in self._active or url in postponed:
+                    continue
+                if not_before:  # of an earlier life of this crawl: it goes on waiting
+                    heapq.heappush(queue.later, (not_before, depth, url))
+                    self.postponed += 1
+                else:
+                    queue.waiting[url] = depth
+                    heapq.heappush(queue.heap, (depth, rank, url))
