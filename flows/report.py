@@ -11,11 +11,14 @@ from typing import Any
 
 from data_lake.account import Account, account_of
 from data_lake.home import Home
+from flows.graph import STAGES
 from flows.recipe import Recipe
 from tasks.config import flatten, identity
 from tasks.evaluate.report import comparison
 from tasks.stage import Artifact, BuildResult
 from tasks.tracking import PIPELINE_EXPERIMENT, Tracker, experiment_of, mlflow_run_id
+
+_WIDTH = max(map(len, STAGES))
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Report:
         mark = {"built": "✓", "cached": "=", "lost": "–", "failed": "✗"}[line.status]
         detail = headline(line.artifact) if line.artifact else line.why
         why = f"  ({line.why})" if line.status == "built" else ""
-        self.say(f"{mark} {name:<10} {line.status:<7} {line.seconds:>6.1f} s  {detail}{why}")
+        self.say(f"{mark} {name:<{_WIDTH}} {line.status:<7} {line.seconds:>6.1f} s  {detail}{why}")
 
     def close(self, error: BaseException | None) -> None:
         """Finish the pipeline's MLflow run and leave the tables in Prefect."""

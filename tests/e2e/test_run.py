@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -32,8 +33,8 @@ def test_a_changed_field_rebuilds_its_stage_and_what_depends(home: Path) -> None
     assert row["reasons"] == ["training.steps: 60 → 40"]
     assert plan(home, *changed)["sft"]["status"] == "depends"
     result = textmill(home, "rerun", "pretrain", *changed)
-    assert "pretrain   built" in result.stderr
-    assert "tokenize   cached" in result.stderr
+    assert re.search("pretrain +built", result.stderr)
+    assert re.search("tokenize +cached", result.stderr)
     assert "sft" not in result.stderr
     assert statuses(home, *changed)["pretrain"] == "hit"
     assert statuses(home, *changed)["sft"] == "run"
@@ -48,7 +49,7 @@ def test_two_runs_at_once_build_each_key_once(tmp_path: Path) -> None:
         assert process.returncode == 0, err
         said.append(err)
     for stage in ("crawl", "clean", "dedup", "decontaminate", "tokenizer", "tokenize"):
-        built = sum(f"{stage:<10} built" in text for text in said)
+        built = sum(bool(re.search(rf"{stage} +built", text)) for text in said)
         assert built == 1, (stage, said)
 
 
