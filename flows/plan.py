@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from data_lake.fingerprint import sha256_of
@@ -11,7 +11,7 @@ from data_lake.store import Artifact, Lake, Miss
 from flows.graph import STAGES, scope, targets
 from flows.recipe import Recipe
 from tasks.config import flatten
-from tasks.stage import Stage
+from tasks.stage import PermanentError, Stage
 
 Status = Literal["hit", "run", "depends", "unneeded"]
 
@@ -37,10 +37,16 @@ class Plan:
 
     recipe: str
     rows: tuple[Row, ...]
+    previews: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Tables of stages that can say more: what pretrain will read of each source, once the tokens are there."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `textmill plan --json`."""
-        return {"recipe": self.recipe, "stages": [asdict(row) for row in self.rows]}
+        return {
+            "recipe": self.recipe,
+            "stages": [asdict(row) for row in self.rows],
+            "previews": dict(self.previews),
+        }
 
 
 def make_plan(
@@ -62,7 +68,29 @@ def make_plan(
             readers = [rows[reader.name].status for reader in stages if stage.name in reader.upstream]
             status: Status = "run" if "run" in readers else "depends" if "depends" in readers else "unneeded"
             rows[stage.name] = replace(rows[stage.name], status=status)
-    return Plan(recipe.name, tuple(rows.values()))
+    previews: dict[str, list[dict[str, Any]]] = {}
+    for stage in stages:
+        try:
+            if shown := _preview(stage, recipe, lake, rows):
+                previews[stage.name] = shown
+        except PermanentError as error:
+            reasons = (*rows[stage.name].reasons, f"it would fail: {error}")
+            rows[stage.name] = replace(rows[stage.name], reasons=reasons)
+    return Plan(recipe.name, tuple(rows.values()), previews)
+
+
+def _preview(stage: Stage, recipe: Recipe, lake: Lake, rows: Mapping[str, Row]) -> list[dict[str, Any]]:
+    """What the stage says of itself, if the lake has all that it would read."""
+    if stage.preview is None or rows[stage.name].status == "unneeded":
+        return []
+    upstream: dict[str, Artifact] = {}
+    for name in stage.upstream:
+        key = rows[name].key
+        found = lake.lookup(name, key) if rows[name].status == "hit" and key else None
+        if not isinstance(found, Artifact):
+            return []
+        upstream[name] = found
+    return stage.preview(getattr(recipe, stage.name), upstream)
 
 
 def _row(

@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 Contract = Callable[[Artifact], Iterator[str]]
+Preview = Callable[[Any, Mapping[str, Artifact]], list[dict[str, Any]]]
 
 
 class PermanentError(Exception):
@@ -68,6 +69,7 @@ class Stage:
     contract: Contract | None = field(repr=False)
     content: Callable[[Path], str | None] | None = field(repr=False)
     sources: Callable[[Any], str | None] | None = field(repr=False)
+    preview: Preview | None = field(default=None, repr=False)
 
     def __call__(self, config: StageConfig, out: Output, **upstream: Artifact) -> None:
         """Run the plain function, without the contract; for tests."""
@@ -255,6 +257,7 @@ def stage(
     contract: Contract | None = None,
     content: Callable[[Path], str | None] | None = None,
     sources: Callable[[Any], str | None] | None = None,
+    preview: Preview | None = None,
 ) -> Callable[[Callable[..., None]], Stage]:
     """Make a stage of `def name(config, out, <upstream stage>: Artifact, ...)`.
 
@@ -264,6 +267,7 @@ def stage(
     contract: yields a sentence per broken rule of an artifact; runs before commit and on every hit, so keep it cheap.
     content: what the artifact says, as a fingerprint (hex), where raw bytes would say too much (dates in a crawl).
     sources: fingerprint of files outside the lake that the config points at, or None when there are none.
+    preview: rows of a table that a plan shows before the stage runs, from config and upstream artifacts; keep it cheap.
     """
 
     def decorate(function: Callable[..., None]) -> Stage:
@@ -281,6 +285,7 @@ def stage(
             contract,
             content,
             sources,
+            preview,
         )
 
     return decorate

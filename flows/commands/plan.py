@@ -50,6 +50,15 @@ def load(recipe: str, overrides: list[str] | None) -> Recipe:
     return load_recipe(recipe, overrides or ())
 
 
+def _cell(name: str, value: object) -> str:
+    """A value of a preview as a person reads it: shares in percent, counts with their thousands apart."""
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    if isinstance(value, float):
+        return f"{value:.2%}" if name in ("weight", "share") else f"{value:,.2f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
 @in_sentences
 def plan(
     recipe: RecipeName = "demo",
@@ -74,6 +83,11 @@ def plan(
         rows.add_row(row.stage, f"[{style}]{row.status}[/{style}]", why, row.artifact or "", style=None)
     console = output()
     console.print(rows)
+    for stage, shown in made.previews.items():
+        preview = table(f"what {stage} will read", tuple(shown[0]))
+        for line in shown:
+            preview.add_row(*(_cell(name, value) for name, value in line.items()), style=None)
+        console.print(preview)
     statuses = list(dict.fromkeys(row.status for row in made.rows))
     note("\n".join(f"{status}: {MEANINGS[status]}" for status in statuses))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from model.config import GPTConfig, GPTShape, Optimization, Runtime
+from tasks.pretrain.mix import MixConfig, mix_contract, open_mix, preview, report_mix
 from tasks.stage import Artifact, Execution, Output, PermanentError, StageConfig, stage
 from tasks.training import TRAINING_CODE, loss_curve, model_contract, train, write_model
 
@@ -36,14 +37,29 @@ class PretrainConfig(StageConfig):
 
     model: GPTShape = Field(GPTShape(), description="shape of the network")
     training: Optimization = Field(Optimization(), description="optimizer, schedule, length and batch of the training")
+    mix: MixConfig = Field(MixConfig(), description="how much of each source is read")
     samples: SamplesConfig = Field(SamplesConfig(), description="texts that the finished model writes")
     runtime: Runtime = Execution(Runtime(), description="hardware, splits and intervals; they never enter the key")
 
 
+def contract(artifact: Artifact) -> Iterator[str]:
+    """The model is whole, and what was read of each source of the mix adds up."""
+    yield from model_contract(artifact)
+    yield from mix_contract(artifact)
+
+
 @stage(
     version=1,
-    code=["tasks.pretrain", "data_lake.loader", "data_lake.tokens", *TRAINING_CODE],
-    contract=model_contract,
+    code=[
+        "tasks.pretrain",
+        "data_lake.loader",
+        "data_lake.mix",
+        "data_lake.mix_order",
+        "data_lake.tokens",
+        *TRAINING_CODE,
+    ],
+    contract=contract,
+    preview=preview,
     gpu=True,
 )
 def pretrain(config: PretrainConfig, out: Output, tokenize: Artifact, tokenizer: Artifact) -> None:
@@ -59,6 +75,7 @@ def pretrain(config: PretrainConfig, out: Output, tokenize: Artifact, tokenizer:
     _check_data(config, windows, held_out, words)
 
     settings = config.training
+    mixed = open_mix(config, out, tokenize) if config.mix.sources else None
     model = GPT(GPTConfig(vocab_size=words.vocab_size, **config.model.model_dump())).initialise(settings.seed)
     epochs = settings.steps * settings.batch_size / len(windows)
     out.info(
@@ -67,6 +84,8 @@ def pretrain(config: PretrainConfig, out: Output, tokenize: Artifact, tokenizer:
     )
 
     def batch_of(step: int) -> Batch:
+        if mixed is not None:
+            return Batch.of_windows(mixed.batch(step, settings.batch_size))
         return Batch.of_windows(windows.batch(windows.indices(step, settings.batch_size, settings.seed)))
 
     history = train(
@@ -78,6 +97,8 @@ def pretrain(config: PretrainConfig, out: Output, tokenize: Artifact, tokenizer:
         lambda model, last: _validate(config, model, held_out, words, last),
     )
     out.metric(epochs=epochs)
+    if mixed is not None:
+        report_mix(config, out, mixed)
     out.figure("loss", loss_curve(history, f"pretraining: {model.count_parameters() / 1e6:.1f} M weights"))
     write_model(out, model, words, _samples(config.samples, model, held_out, words))
 

@@ -1,0 +1,279 @@
+"""The mix: token windows of several sources in fixed proportions, drawn from the token store as it is.
+
+Nothing is tokenised or copied for it. A source is the training documents whose `source` or URL matches its patterns;
+their tokens, one document after the other, are a stream of its own, cut into windows as the whole split is without a
+mix. A window never holds documents of two sources, and every step's windows follow from the step's number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from data_lake.loader import TokenDataset, permuted
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+REST = "rest"
+"""The name of the documents that match no source."""
+
+
+class MixError(ValueError):
+    """The mix cannot be drawn from these documents; the message is a sentence."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is asked of a source: globs on `source` and URL, its weight (None: its tokens), how often it may be read.
+
+    `patterns` of the rest are empty: it is what no other source matches.
+    """
+
+    name: str
+    patterns: tuple[str, ...] = ()
+    weight: float | None = None
+    max_epochs: float | None = None
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a source comes to: its documents, tokens and windows; the share of the windows that it was meant to have
+    (`weight`) and has (`share`); how many that are, and how often its tokens are read."""
+
+    name: str
+    documents: int
+    tokens: int
+    windows: int
+    weight: float
+    share: float
+    draws: float
+    epochs: float
+    capped: bool
+
+    def row(self) -> dict[str, Any]:
+        """Return the share as a row of a table."""
+        return {**asdict(self), "draws": round(self.draws)}
+
+
+def training_index(artifact: Path) -> pa.Table:
+    """Return doc_id, source, url, first_token and n_tokens of the training documents of a tokenize artifact."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    columns = ["split", "source", "url", "first_token", "n_tokens"]
+    index = pq.read_table(artifact / "documents.parquet", columns=columns)
+    return index.filter(pc.equal(index["split"], "train"))
+
+
+def assign(index: pa.Table, sources: Sequence[Source]) -> np.ndarray:
+    """Return the number of each document's source, int64; the first that matches has it, the rest what none matches.
+
+    -1 where no source matches and none is the rest.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    rest = next((number for number, source in enumerate(sources) if not source.patterns), -1)
+    out = np.full(index.num_rows, rest, dtype=np.int64)
+    for number, source in reversed(list(enumerate(sources))):
+        matched = np.zeros(index.num_rows, dtype=bool)
+        for pattern in source.patterns:
+            for column in ("source", "url"):
+                found = pc.match_substring_regex(index[column], glob_regex(pattern))
+                matched |= pc.fill_null(pa.chunked_array(found.chunks, pa.bool_()), False).to_numpy()
+        out[matched] = number
+    return out
+
+
+def glob_regex(pattern: str) -> str:
+    """Return a glob as a regular expression of RE2: `*` is any text, slashes too, `?` any character."""
+    parts = {"*": ".*", "?": "."}
+    return "(?s)^" + "".join(parts.get(letter, re.escape(letter)) for letter in pattern) + "$"
+
+
+def shares(
+    sources: Sequence[Source], tokens: Sequence[int], documents: Sequence[int], *, seq_len: int, draws: int,
+    temperature: float = 1.0,
+) -> list[Share]:  # fmt: skip
+    """Return what each source comes to in a run of `draws` windows.
+
+    Weights are raised to 1/temperature and divided by their sum: 1 takes them as they are, and the higher the
+    temperature, the more alike all sources are (Devlin 2018 for multilingual BERT; Xue et al. 2021, § 3.1, for mT5). A
+    source whose share would read it more than `max_epochs` times gets just that many windows, and the other sources
+    share what it leaves in proportion to their weights; that may put another one over its cap, so this is repeated.
+    Shares hold for the whole run: a capped source is not read faster at first and then never again.
+    Raises MixError when a source has no window, or when all sources together may not be read often enough.
+    """
+    weights = [
+        float(count if source.weight is None else source.weight) for source, count in zip(sources, tokens, strict=True)
+    ]
+    windows = [max(0, (count - 1) // seq_len) for count in tokens]
+    for number, (source, weight, count, found) in enumerate(zip(sources, weights, tokens, windows, strict=True)):
+        if weight > 0 and not found and source.weight is None and not source.patterns:
+            weights[number] = 0.0  # a few documents that match nothing and nobody has asked for
+        elif weight > 0 and not found:
+            raise MixError(
+                f"The source {source.name!r} of the mix has {count:,} tokens, too few for one window of {seq_len:,} + 1"
+                + (f"; its patterns are {', '.join(source.patterns)}." if source.patterns else ".")
+            )
+    powers = np.array([weight ** (1 / temperature) if weight > 0 else 0.0 for weight in weights])
+    if powers.sum() <= 0:
+        raise MixError("No source of the mix has a weight above 0, so there is nothing to draw.")
+    caps = np.array(
+        [
+            np.inf if source.max_epochs is None else np.floor(source.max_epochs * count)
+            for source, count in zip(sources, windows, strict=True)
+        ]
+    )
+    drawn, capped = np.zeros(len(sources)), np.zeros(len(sources), dtype=bool)
+    while True:
+        left = draws - caps[capped].sum()
+        free = powers * ~capped
+        drawn = np.where(capped, caps, left * free / free.sum() if free.sum() > 0 else 0.0)
+        over = ~capped & (drawn > caps)
+        if not over.any():
+            break
+        capped |= over
+    if round(float(drawn.sum())) < draws:
+        raise MixError(
+            f"The training needs {draws:,} windows of {seq_len:,} tokens, but the sources of the mix have no more than "
+            f"{int(drawn.sum()):,} within their max_epochs; allow more epochs, or train for fewer steps."
+        )
+    asked = powers / powers.sum()
+    return [
+        Share(
+            source.name, documents[i], tokens[i], windows[i], float(asked[i]), float(drawn[i] / draws), float(drawn[i]),
+            float(drawn[i] / windows[i]) if windows[i] else 0.0, bool(capped[i]),
+        )
+        for i, source in enumerate(sources)
+    ]  # fmt: skip
+
+
+def plan_mix(
+    index: pa.Table, sources: Sequence[Source], *, seq_len: int, draws: int, temperature: float = 1.0
+) -> tuple[list[Share], np.ndarray]:
+    """Return the shares of a mix of these documents, and the source of each document. Reads no token."""
+    owner = assign(index, sources)
+    counts = index["n_tokens"].to_numpy()
+    there = owner >= 0
+    tokens = np.bincount(owner[there], weights=counts[there], minlength=len(sources)).astype(np.int64).tolist()
+    documents = np.bincount(owner[there], minlength=len(sources)).tolist()
+    for source, found in zip(sources, documents, strict=True):
+        if source.patterns and not found:
+            known = sorted(set(index["source"].to_pylist()))
+            raise MixError(
+                f"The source {source.name!r} of the mix matches no training document: {', '.join(source.patterns)}. "
+                f"There are {len(known):,} sources, such as {', '.join(known[:5])}."
+            )
+    return shares(sources, tokens, documents, seq_len=seq_len, draws=draws, temperature=temperature), owner
+
+
+class SourceStream:
+    """The tokens of some documents of a split, one after the other, as numbered windows of `seq_len + 1`."""
+
+    def __init__(self, data: TokenDataset, first_token: np.ndarray, n_tokens: np.ndarray) -> None:
+        """first_token, n_tokens: where the documents lie in the split's stream, in its order; int64."""
+        self._data = data
+        # documents that lie side by side are one stretch; where a source's are, it has as many as shards, or one
+        begins = np.ones(len(first_token), dtype=bool)
+        begins[1:] = first_token[1:] != first_token[:-1] + n_tokens[:-1]
+        at = np.flatnonzero(begins)
+        lengths = np.add.reduceat(n_tokens, at) if len(at) else np.empty(0, np.int64)
+        self._first = first_token[at]
+        self._starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+    def __len__(self) -> int:
+        """Return how many whole windows there are."""
+        return max(0, int(self._starts[-1] - 1) // self._data.seq_len)
+
+    def window(self, i: int) -> np.ndarray:
+        """Return window i: uint16 or uint32[seq_len + 1]."""
+        if not 0 <= i < len(self):
+            raise IndexError(f"Window {i} is outside the {len(self)} windows of this source.")
+        at = i * self._data.seq_len
+        stop = at + self._data.seq_len + 1
+        parts = []
+        stretch = int(np.searchsorted(self._starts, at, side="right")) - 1
+        while at < stop:
+            end = min(stop, int(self._starts[stretch + 1]))
+            shift = int(self._first[stretch] - self._starts[stretch])
+            parts.append(self._data.tokens(at + shift, end + shift))
+            at, stretch = end, stretch + 1
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+class MixedDataset:
+    """The training split as a mix: `batch(step, size)` are the windows of a step, by its number alone.
+
+    Draw number k of the run goes to the source that `MixOrder` names. Each source goes through its windows in an order
+    of its own, each once per epoch, shuffled anew (as `TokenDataset.indices` does for the whole split).
+    """
+
+    def __init__(
+        self, artifact: Path, sources: Sequence[Source], *, seq_len: int, draws: int, temperature: float = 1.0,
+        seed: int = 0,
+    ) -> None:  # fmt: skip
+        """draws: windows of the whole run. Raises MixError when these sources cannot be mixed so."""
+        from data_lake.mix_order import MixOrder
+
+        self._data = TokenDataset(artifact, "train", seq_len=seq_len)
+        index = training_index(artifact)
+        self.shares, owner = plan_mix(index, sources, seq_len=seq_len, draws=draws, temperature=temperature)
+        first, counts = index["first_token"].to_numpy(), index["n_tokens"].to_numpy()
+        self._streams = [
+            SourceStream(self._data, first[owner == number], counts[owner == number]) for number in range(len(sources))
+        ]
+        # of its name: another source beside it, or another place in the list, does not change a source's own order
+        self._seeds = [_seed(seed, source.name) for source in sources]
+        self._order = MixOrder([share.share for share in self.shares])
+
+    def places(self, start: int, stop: int) -> list[tuple[int, int]]:
+        """Return (source, number of the window within it) of draws `start … stop - 1` of the run."""
+        sources, ordinals = self._order.draws(start, stop)
+        windows = np.empty(len(sources), dtype=np.int64)
+        for number in np.unique(sources).tolist():
+            mine = np.flatnonzero(sources == number)
+            size = len(self._streams[number])
+            epochs, within = np.divmod(ordinals[mine], size)
+            for epoch in np.unique(epochs).tolist():
+                here = epochs == epoch
+                windows[mine[here]] = permuted(within[here], size, self._seeds[number], epoch)
+        return list(zip(sources.tolist(), windows.tolist(), strict=True))
+
+    def batch(self, step: int, size: int) -> np.ndarray:
+        """Return the windows of a step of `size` windows: uint16 or uint32[size, seq_len + 1]."""
+        out = np.empty((size, self._data.seq_len + 1), dtype=self._data.dtype)
+        for row, (source, window) in zip(out, self.places(step * size, (step + 1) * size), strict=True):
+            row[:] = self._streams[source].window(window)
+        return out
+
+    def drawn(self, draws: int) -> list[dict[str, Any]]:
+        """Return what the first `draws` windows took of each source: windows, tokens, epochs, and the share asked for.
+
+        From the order itself, which is what `batch` reads, so it is the same for a run that was interrupted.
+        """
+        return [
+            {
+                "source": share.name,
+                "windows": int(count),
+                "tokens": int(count) * self._data.seq_len,
+                "epochs": int(count) / share.windows if share.windows else 0.0,
+                "share": int(count) / draws,
+                "wanted": share.share,
+                "weight": share.weight,
+                "available_tokens": share.tokens,
+            }
+            for share, count in zip(self.shares, self._order.counts(draws).tolist(), strict=True)
+        ]
+
+
+def _seed(seed: int, name: str) -> int:
+    digest = hashlib.sha256(f"{seed}\0{name}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
