@@ -18,7 +18,7 @@ FORMATS: dict[str, tuple[str, str]] = {
     "gb.nhs": ("stdnum.gb.nhs", r"\d{3}[- ]\d{3}[- ]\d{4}"),
     "in.aadhaar": ("stdnum.in_.aadhaar", r"[2-9]\d{3} ?\d{4} ?\d{4}"),
     "it.codicefiscale": ("stdnum.it.codicefiscale", r"[A-Z]{6}\d{2}[A-Z]\d{2}[A-Z]\d{3}[A-Z]"),
-    "kr.rrn": ("stdnum.kr.rrn", r"\d{6}-[1-4]\d{6}"),
+    "kr.rrn": ("stdnum.kr.rrn", r"\d{6}-\d{7}"),
     "nl.bsn": ("stdnum.nl.bsn", r"\d{4}\.\d{2}\.\d{3}"),
     "pl.pesel": ("stdnum.pl.pesel", r"\d{11}"),
     "se.personnummer": ("stdnum.se.personnummer", r"(?:19|20)?\d{6}[-+]\d{4}"),

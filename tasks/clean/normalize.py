@@ -38,9 +38,8 @@ def normalize(text: str, config: CleanConfig) -> str:
     if switches.whitespace:
         text = _NEWLINES.sub("\n", text)
     if switches.repair and not text.isascii():
-        # ftfy decides line by line, and leaves ASCII and lone no-break blanks as they are: it is given the other lines
-        pieces = text.split("\n")
-        text = "\n".join(line if line.replace("\xa0", " ").isascii() else _repair(line) for line in pieces)
+        pieces = text.split("\n")  # ftfy decides line by line
+        text = "\n".join(_repair(line) if _suspicious().search(line) else line for line in pieces)
     for pattern, replacement in config.replace:
         text = re.sub(pattern, replacement, text)
     text = _SURROGATES.sub("", text)
@@ -74,6 +73,19 @@ class SensitiveWords:
     def replace(self, text: str) -> tuple[str, int]:
         """Return the text without such words, and how many there were."""
         return self._list.replace(text, self._replacement) if self._list else (text, 0)
+
+
+@functools.cache
+def _suspicious() -> re.Pattern[str]:
+    """What a line has that ftfy can repair: a character that was several bytes of UTF-8 came out as as many characters.
+
+    So two of them stand side by side, or the second is a blank that was byte A0; or a lone byte of Windows-1252 came
+    out as a control character. Lines of English with curly quotes have none of it and need no ftfy (0.4 ms a page).
+    """
+    codecs = ("latin-1", "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1257", "iso8859-2")  # A0 is a blank
+    first = b"\xc2\xc3\xc5\xce\xd0\xd9\xe0\xe1\xe2\xe3\xf0"  # of sequences that A0 can be a part of
+    leads = {bytes([byte]).decode(codec, "ignore") for byte in first for codec in codecs}
+    return re.compile(f"[^\x00-\x7f]{{2}}|[{''.join(sorted(leads))}] |[\x80-\x9f\ud800-\udfff]")
 
 
 def _repair(line: str) -> str:

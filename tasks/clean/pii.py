@@ -25,6 +25,9 @@ _DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,24}(?![
 _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:.])(?=[0-9A-Fa-f]{1,4}:)[0-9A-Fa-f:]{4,39}(?![\w:])")
 _DIGITS = re.compile(r"\d[^\n]{0,3}\d[^\n]{0,3}\d|::")  # whether there can be anything but e-mail at all
+_MAYBE_IPV4 = re.compile(r"\.\d{1,3}\.\d")  # cheap to search for, and part of every address
+_MAYBE_IPV6 = re.compile(r":[0-9A-Fa-f]{0,4}:")
+_MAYBE_CARD = re.compile(r"\d{4}[ -]?\d{4}")
 _UNICAST = ipaddress.ip_network("2000::/3")
 _CARD = re.compile(
     r"(?<![\d.])(?<!\d[ -])(?:\d{4}([ -]?)\d{4}\1\d{4}\1\d{1,7}|3\d{3}([ -]?)\d{6}\2\d{4,5})(?![\d])(?!-\d)"
@@ -120,14 +123,14 @@ def _emails(text: str) -> Iterator[Span]:
 def _addresses(text: str, public_only: bool) -> Iterator[Span]:
     """IPv4 and IPv6 addresses; the public ones are those that the registries give out (ipaddress.is_global)."""
     spans: list[Span] = []
-    for match in _IPV4.finditer(text):
+    for match in _IPV4.finditer(text) if _MAYBE_IPV4.search(text) else ():
         try:
             address = ipaddress.IPv4Address(match[0])
         except ValueError:
             continue
         if not public_only or (address.is_global and not address.is_multicast):
             spans.append(match.span())
-    for match in _IPV6.finditer(text):
+    for match in _IPV6.finditer(text) if _MAYBE_IPV6.search(text) else ():
         if match[0].count(":") < 3 and "::" not in match[0]:
             continue
         try:
@@ -144,9 +147,9 @@ def _cards(text: str) -> Iterator[Span]:
     """Credit card numbers: an issuer's prefix, 13 to 19 digits, Luhn's check digit (ISO/IEC 7812)."""
     from stdnum import luhn
 
-    for match in _CARD.finditer(text):
+    for match in _CARD.finditer(text) if _MAYBE_CARD.search(text) else ():
         digits = re.sub(r"\D", "", match[0])
-        if 13 <= len(digits) <= 19 and _ISSUER.match(digits) and len(set(digits)) > 2 and luhn.is_valid(digits):
+        if 13 <= len(digits) <= 19 and _ISSUER.match(digits) and len(set(digits)) > 1 and luhn.is_valid(digits):
             yield match.span()
 
 

@@ -118,9 +118,9 @@ def _blocks() -> tuple[np.ndarray, np.ndarray, list[str]]:
 
 
 @functools.cache
-def sentence_ends() -> str:
-    """Return the characters that end a sentence (Unicode's Sentence_Terminal, and the ellipsis), as one string."""
+def sentence_ends() -> frozenset[str]:
+    """Return the characters that end a sentence: Unicode's property Sentence_Terminal."""
     import regex
 
     everything = "".join(chr(point) for point in range(0x20000) if not 0xD800 <= point < 0xE000)
-    return "".join(regex.findall(r"\p{Sentence_Terminal}", everything))
+    return frozenset(regex.findall(r"\p{Sentence_Terminal}", everything))

@@ -20,7 +20,8 @@ _POLICY = (
     "use of cookies",
     "use cookies",
 )
-_QUOTES = ('"', "'", "”", "’", "»", "」", "』", ")", "）")
+_QUOTES = "\"'”’»」』)）"
+_ASCII_END = re.compile(r"[.!?]+[\"')]*(?=\s|$)")
 
 
 class C4(Filter):
@@ -38,20 +39,20 @@ class C4(Filter):
         config = self.config
         kept: list[str] = []
         sentences = 0
-        ends = (*sentence_ends(), *_QUOTES)
+        ends = sentence_ends() | set(_QUOTES)
         marked = page.marks_sentences
         for line in page.text.split("\n"):
             line = line.strip()
             if page.spaced:
                 pieces = line.split()
-                if any(len(piece) > config.max_word_length for piece in pieces):
+                if len(line) > config.max_word_length and max(map(len, pieces)) > config.max_word_length:
                     continue
                 few = len(pieces) < config.min_words_per_line
             else:
                 few = not line
             if config.citations and "[" in line:
                 line = _CITATION.sub("", line)
-            if config.terminal_punctuation and marked and (not line.endswith(ends) or line.endswith(("...", "…"))):
+            if config.terminal_punctuation and marked and (line[-1:] not in ends or line.endswith(("...", "…"))):
                 continue
             if few:
                 continue
@@ -66,7 +67,8 @@ class C4(Filter):
                 continue
             if marked:
                 # a line without a mark at its end is a sentence as well
-                sentences += len(_sentence_end().findall(line)) + (not line.endswith(ends))
+                pattern = _ASCII_END if line.isascii() else _sentence_end()
+                sentences += len(pattern.findall(line)) + (line[-1:] not in ends)
             kept.append(line)
         if marked and sentences < config.min_sentences:
             return Verdict(self.name, float(sentences), float(config.min_sentences), "min_sentences")
@@ -77,7 +79,7 @@ class C4(Filter):
 @functools.cache
 def _sentence_end() -> re.Pattern[str]:
     """One or more marks, closing quotes, and a blank or the end; full-width marks need no blank behind them."""
-    marks = re.escape(sentence_ends())
-    wide = re.escape("".join(mark for mark in sentence_ends() if ord(mark) > 0x2FFF))
-    quotes = re.escape("".join(_QUOTES))
+    marks = re.escape("".join(sorted(sentence_ends())))
+    wide = re.escape("".join(sorted(mark for mark in sentence_ends() if ord(mark) > 0x2FFF)))
+    quotes = re.escape(_QUOTES)
     return re.compile(f"[{wide}]+[{quotes}]*|[{marks}]+[{quotes}]*(?=\\s|$)")

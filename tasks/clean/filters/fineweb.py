@@ -24,8 +24,8 @@ class FineWeb(Filter):
         if not lines:
             return
         if page.marks_sentences:
-            ends = tuple(sentence_ends())
-            punctuated = sum(line.endswith(ends) for line in lines) / len(lines)
+            ends = sentence_ends()
+            punctuated = sum(line[-1] in ends for line in lines) / len(lines)
             yield from self.below("min_punctuated_lines", punctuated, config.min_punctuated_lines)
         if page.asks("fineweb.short_lines"):
             short = sum(len(line) <= config.short_line for line in lines) / len(lines)
