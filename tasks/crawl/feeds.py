@@ -56,7 +56,7 @@ def parse_feed(body: bytes, url: str) -> tuple[Entry, ...]:
             if event == "start":
                 if not isinstance(element.tag, str):
                     continue
-                if inside == 0 and (own := element.get(_XML_BASE)):
+                if _name(element) in ("feed", "rss", "RDF", "channel") and (own := element.get(_XML_BASE)):
                     base = canonical(own, base) or base
                 inside += _name(element) in ("item", "entry")
                 continue

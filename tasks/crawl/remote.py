@@ -149,7 +149,7 @@ async def _http_get(url: str, part: _Part, config: CrawlConfig) -> None:
         cookie_jar=aiohttp.DummyCookieJar(),
     ) as session:
         for _ in range(MAX_HOPS):
-            headers = {"User-Agent": config.user_agent, "Accept": "*/*", "Accept-Encoding": "identity"}
+            headers = {"User-Agent": config.agent, "Accept": "*/*", "Accept-Encoding": "identity"}
             if (validator := part.validator) is not None:
                 headers |= {"Range": f"bytes={part.size}-", "If-Range": validator}
             guard.check_literal(urlsplit(url).hostname or "")

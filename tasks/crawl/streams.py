@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import io
 import lzma
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd", "bz2": b"BZh", "xz": b"\xfd7zXZ\x00"}
 SUFFIXES = (".gz", ".zst", ".zstd", ".bz2", ".xz")
-_GZIP_MEMBER = b"\x1f\x8b\x08"
+_MEMBER = {"gzip": b"\x1f\x8b\x08", "zstd": MAGIC["zstd"]}  # where the next independent part of a file may begin
 _PIECE = 1 << 16  # bytes of input at a time
 _XZ_MEMORY = 256 << 20  # bytes; an .xz file says itself how much its dictionary takes, up to 4 GB
 
@@ -30,8 +31,8 @@ def open_unpacked(path: Path, limit: int) -> UnpackedFile:
 class UnpackedFile(io.BufferedReader):
     """A buffered reader over unpacked bytes. `problem` is None, or (reason, sentence) once the end came too early.
 
-    Of a file that breaks off, every byte before the cut is delivered. Behind a damaged member of a gzip file the next
-    member goes on, as such files (archives, concatenated logs) are made of independent ones.
+    Of a file that breaks off, every byte before the cut is delivered. Behind a damaged member of a gzip or zstd
+    file the next one goes on, as such files (archives, concatenated logs) are made of independent ones.
     """
 
     def __init__(self, path: Path, limit: int) -> None:
@@ -101,50 +102,34 @@ class _Pieces(io.RawIOBase):
                         yield data
                         done += len(data)
                 return
-            except (OSError, pa.ArrowException) as error:
-                why = error
-            if packed == "zstd":
-                yield from self._zstd_tail(done, why)
-                return
+            except (OSError, pa.ArrowException):
+                pass
         yield from self._careful(packed, done)
-
-    def _zstd_tail(self, done: int, why: Exception) -> Iterator[bytes]:
-        """The bytes between `done` and the damage, found with ever smaller reads."""
-        import pyarrow as pa
-
-        step = 1 << 16
-        while step:
-            with pa.OSFile(str(self._path)) as file, pa.CompressedInputStream(file, "zstd") as stream:
-                left = done
-                while left:
-                    left -= len(stream.read(min(left, 1 << 18)))
-                try:
-                    while data := stream.read(step):
-                        yield data
-                        done += len(data)
-                    return
-                except (OSError, pa.ArrowException):
-                    step //= 16
-        self._damaged(why)
 
     def _careful(self, packed: str, skip: int) -> Iterator[bytes]:
         """Python's own decompressors, which give every byte; the first `skip` bytes have been delivered already."""
+        if sys.version_info >= (3, 14):
+            from compression import zstd
+        else:
+            from backports import zstd
+
         makers: dict[str, Callable[[], Any]] = {
             "gzip": lambda: zlib.decompressobj(zlib.MAX_WBITS | 16),
+            "zstd": zstd.ZstdDecompressor,
             "bz2": bz2.BZ2Decompressor,
             "xz": lambda: lzma.LZMADecompressor(memlimit=_XZ_MEMORY),
         }
         data = b""
         while True:
-            member, began = makers[packed](), False
+            member, given = makers[packed](), b""
             data = data or self._file.read(_PIECE)
             data = data if packed == "bz2" else data.lstrip(b"\0")  # zeros pad archives on tapes and in blocks
             if not data:
                 return
             try:
                 while not member.eof:
+                    given = data or given
                     out = member.decompress(data, _PIECE)
-                    began = began or bool(out)
                     # zlib hands back what it did not take; the others keep it and ask for nothing
                     data = member.unconsumed_tail if packed == "gzip" else b""
                     if not data and not member.eof and getattr(member, "needs_input", True) and not out:
@@ -157,21 +142,21 @@ class _Pieces(io.RawIOBase):
                     if len(out) > cut:
                         yield out[cut:]
                 data = member.unused_data
-            except (zlib.error, lzma.LZMAError, OSError, EOFError) as error:
+            except (zlib.error, lzma.LZMAError, zstd.ZstdError, OSError, EOFError) as error:
                 self._damaged(error)
-                found = self._next_member(data) if packed == "gzip" else None
+                found = self._next_member(data or given, _MEMBER[packed]) if packed in _MEMBER else None
                 if found is None:
                     return
                 data = found
 
-    def _next_member(self, data: bytes) -> bytes | None:
-        """Return the bytes from the next gzip member on, searched behind the first byte of `data`."""
+    def _next_member(self, data: bytes, magic: bytes) -> bytes | None:
+        """Return the bytes from the next member on, searched behind the first byte of `data`."""
         data = data[1:]
         while True:
-            at = data.find(_GZIP_MEMBER)
+            at = data.find(magic)
             if at >= 0:
                 return data[at:]
             more = self._file.read(_PIECE)
             if not more:
                 return None
-            data = data[-2:] + more
+            data = data[1 - len(magic) :] + more

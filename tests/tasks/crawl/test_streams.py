@@ -60,13 +60,14 @@ def test_a_short_cut_file_gives_its_lines_too(tmp_path):
     assert problem == "broken_file"
 
 
-def test_behind_a_damaged_gzip_member_the_next_goes_on(tmp_path):
-    members = [gzip.compress(random.Random(n).randbytes(3_000).hex().encode()) for n in range(5)]
-    members[2] = members[2][:500] + bytes(40) + members[2][540:]
+@pytest.mark.parametrize("kind", ["gzip", "zstd"])
+def test_behind_a_damaged_member_the_next_goes_on(tmp_path, kind):
+    members = [PACK[kind](random.Random(n).randbytes(3_000).hex().encode()) for n in range(5)]
+    members[2] = members[2][:20] + bytes(400) + members[2][420:]
     found, problem = unpack(tmp_path, b"".join(members))
     assert problem == "broken_file"
     for number in (0, 1, 3, 4):
-        assert random.Random(number).randbytes(3_000).hex().encode() in found
+        assert found.count(random.Random(number).randbytes(3_000).hex().encode()) == 1
 
 
 @pytest.mark.parametrize("kind", ["gzip", "xz"])
