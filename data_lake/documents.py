@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
@@ -68,6 +68,33 @@ def write_parquet(path: Path, table: pa.Table, *, row_group_bytes: int = 64 << 2
     rows = max(1, min(table.num_rows or 1, int(row_group_bytes * table.num_rows / max(table.nbytes, 1)) or 1))
     with open(part, "wb") as file:
         pq.write_table(table, file, compression="zstd", row_group_size=rows)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
+
+
+def write_tables(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+    """Write tables of one schema, as they come, so that `path` is the whole file or does not exist.
+
+    Memory: one row group, which is a table or as many small ones as fit in 16 MB.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    with open(part, "wb") as file:
+        with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+            pending: list[pa.Table] = []
+            size = 0
+            for table in tables:
+                pending.append(table.cast(schema))
+                size += table.nbytes
+                if size >= 16 << 20:
+                    writer.write_table(pa.concat_tables(pending))
+                    pending, size = [], 0
+            if size:
+                writer.write_table(pa.concat_tables(pending))
         file.flush()
         os.fsync(file.fileno())
     os.replace(part, path)

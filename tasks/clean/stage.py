@@ -48,6 +48,7 @@ def check(artifact: Artifact) -> Iterator[str]:
     version=2,
     code=[
         "tasks.clean",
+        "tasks.crawl.pages",
         "tasks.crawl.warc",
         "data_lake.schemas",
         "data_lake.documents",
@@ -61,10 +62,10 @@ def clean(config: CleanConfig, out: Output, crawl: Artifact) -> None:
     """Clean all pages of the crawl."""
     from data_lake.documents import count_rows
     from data_lake.ledger import Amount, Ledger, Tally
-    from tasks.clean.worker import kept_pages
+    from tasks.crawl.pages import kept_sizes
 
     started = time.perf_counter()
-    sizes = kept_pages(crawl.path)["n_bytes"].to_pylist()
+    sizes = kept_sizes(crawl.path)
     _train(config, out)
     if config.filters.boilerplate.max_page_share < 1:
         _run_all(_plan(config, out, crawl, sizes, "extract"), config, out)

@@ -172,11 +172,12 @@ def _time_limit(config: CleanConfig) -> Iterator[None]:
 def _pages(job: Job) -> Iterator[dict[str, Any]]:
     """Yield the job's pages with their content, from WARC files and record shards, in the order of pages.parquet."""
     from tasks.clean.encoding import charset_of
+    from tasks.crawl.pages import kept_rows
     from tasks.crawl.warc import read_responses
 
     root = Path(job.crawl)
     shard: Any = None
-    for row in kept_pages(root).slice(job.first, job.last - job.first).to_pylist():
+    for row in kept_rows(root, job.first, job.last):
         if row["file"].startswith("records/"):
             if shard is None or shard.path != root / row["file"]:
                 shard = _Records(root / row["file"])
@@ -187,15 +188,6 @@ def _pages(job: Job) -> Iterator[dict[str, Any]]:
             charset = charset_of(content_type)
             content = body if content_type is not None or body else None
             yield row | {"record_id": "", "title": None, "charset": charset, "content": content}
-
-
-def kept_pages(root: Path) -> Any:
-    """Return the rows of pages.parquet that have a page behind them: a pyarrow table."""
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(root / "pages.parquet")
-    return table.filter(pc.is_valid(table["file"]))
 
 
 class _Records:

@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import itertools
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +16,7 @@ from tasks.crawl.pydoc_server import pydoc_server, python_identity
 from tasks.stage import Artifact, Output, PermanentError, stage
 
 if TYPE_CHECKING:
-    from data_lake.ledger import Ledger
-
-KEPT = ("fetched", "unchanged", "unreachable_kept", "read")
-"""The reasons in pages.parquet that stand for a page or record that the artifact holds."""
+    import pyarrow as pa
 
 
 def source_fingerprint(config: CrawlConfig) -> str | None:
@@ -38,54 +34,18 @@ def source_fingerprint(config: CrawlConfig) -> str | None:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest() if parts else None
 
 
-def pages_fingerprint(folder: Path) -> str:
-    """Return sha256 (hex) over the sorted pairs of URL and payload digest: not the dates, so that visiting an
-    unchanged site again changes nothing downstream."""
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(folder / "pages.parquet", columns=["url", "payload_digest", "file"])
-    pairs = sorted(
-        f"{url}\0{digest}\n"
-        for url, digest, file in zip(*(column.to_pylist() for column in table.columns), strict=True)
-        if file is not None
-    )
-    return hashlib.sha256("".join(pairs).encode()).hexdigest()
-
-
 def check(artifact: Artifact) -> Iterator[str]:
-    """The output contract: the tables are there, agree with the counts, and every page's place is in its file."""
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
+    """The output contract: the table of pages agrees with the counts, and every page's place is in its file."""
+    from tasks.crawl.pages import problems_of_pages
 
-    from data_lake.schemas import PAGES
+    yield from problems_of_pages(artifact.path, artifact.counts)
 
-    pages = pq.read_table(artifact.path / "pages.parquet")
-    if not pages.schema.equals(PAGES):
-        yield "pages.parquet does not have the schema data_lake.schemas.PAGES."
-        return
-    counts = artifact.counts
-    kept = pages.filter(pc.is_valid(pages["file"]))
-    if pages.num_rows != counts.get("urls"):
-        yield f"pages.parquet has {pages.num_rows:,} rows, but {counts.get('urls')} URLs were counted."
-    if kept.num_rows != counts.get("pages"):
-        yield f"pages.parquet has {kept.num_rows:,} pages, but {counts.get('pages')} were counted."
-    if kept.num_rows == 0:
-        yield "There is not a single page: see the reasons in pages.parquet."
-    ends = (
-        kept.append_column("end", pc.add(kept["offset"], kept["length"]))
-        .group_by("file")
-        .aggregate([("end", "max"), ("offset", "max")])
-    )
-    for row in ends.to_pylist():
-        path = artifact.path / row["file"]
-        if not path.is_file():
-            yield f"{row['file']} is missing."
-        elif row["end_max"] is None:
-            if pq.read_metadata(path).num_rows <= row["offset_max"]:
-                yield f"{row['file']} has fewer rows than pages.parquet says."
-        elif path.stat().st_size < row["end_max"]:
-            size = path.stat().st_size
-            yield f"{row['file']} is {size:,} bytes long and should hold a page up to {row['end_max']:,}."
+
+def content(folder: Path) -> str:
+    """What a crawl says: its URLs and payloads."""
+    from tasks.crawl.pages import pages_fingerprint
+
+    return pages_fingerprint(folder)
 
 
 @stage(
@@ -97,20 +57,22 @@ def check(artifact: Artifact) -> Iterator[str]:
         "data_lake.documents",
     ],
     contract=check,
-    content=pages_fingerprint,
+    content=content,
     sources=source_fingerprint,
 )
 def crawl(config: CrawlConfig, out: Output) -> None:
     """Read the files, visit the sites, write pages.parquet."""
     if not (config.all_seeds or config.paths):
         raise PermanentError("The crawl has no source: set crawl.seeds, crawl.paths or crawl.server in the recipe.")
+    from tasks.crawl.pages import KEPT, write_pages
+
     started = time.perf_counter()
     if config.paths:
         from tasks.crawl.records import store_files
 
         store_files(config, out)
     requests = _visit_sites(config, out) if config.all_seeds else 0
-    reasons, ledger = _write_pages(out)
+    reasons, ledger = write_pages(out.dir, _tables(out))
     kept = sum(reasons[reason] for reason in KEPT)
     if kept == 0:
         told = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common(5))
@@ -170,34 +132,20 @@ def _previous_pages(previous: Artifact) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield row["url"], row
 
 
-def _write_pages(out: Output) -> tuple[Counter[str], Ledger]:
-    """Write pages.parquet from the frontier and the files' tables; return the reasons and the ledger."""
+def _tables(out: Output) -> Iterator[pa.Table]:
+    """Yield what the frontier and the files' tables say of every URL and record."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from data_lake.documents import write_parquet
-    from data_lake.ledger import Tally
     from data_lake.schemas import PAGES
     from tasks.crawl.frontier import Frontier
 
-    def tables() -> Iterator[pa.Table]:
-        if (out.work / "frontier.sqlite").exists():
-            frontier = Frontier(out.work / "frontier.sqlite", out.dir / "warc")
+    if (out.work / "frontier.sqlite").exists():
+        with contextlib.closing(Frontier(out.work / "frontier.sqlite", out.dir / "warc")) as frontier:
             pages = frontier.pages()
-            while rows := list(itertools.islice(pages, 65_536)):
+            while rows := list(itertools.islice(pages, 16_384)):
                 yield pa.Table.from_pylist(rows, schema=PAGES)
-            frontier.close()
-        for path in sorted(out.work.glob("pages-*.parquet")):
-            yield pq.read_table(path, schema=PAGES)
-
-    tally, reasons = Tally(), Counter[str]()
-
-    def counted() -> Iterator[pa.Table]:
-        for table in tables():
-            for reason, n_bytes in zip(table["reason"].to_pylist(), table["n_bytes"].to_pylist(), strict=True):
-                reasons[reason] += 1
-                tally.keep(n_bytes) if reason in KEPT else tally.remove(reason, n_bytes)
-            yield table
-
-    write_parquet(out.dir / "pages.parquet", pa.concat_tables([PAGES.empty_table(), *counted()]))
-    return reasons, tally.ledger()
+    for path in sorted(out.work.glob("pages-*.parquet")):
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=16_384):
+                yield pa.Table.from_batches([batch])

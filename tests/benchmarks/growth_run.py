@@ -1,55 +1,52 @@
 """One stage of the data side on generated documents, in a process of its own: `growth_run.py FOLDER STAGE`.
 
-It prints {"seconds": processor time, "peak_bytes": resident memory} of itself and its children as JSON. The memory is
-the largest of this process and the largest of its children together, which is all there is with one worker.
+It prints the processor seconds of itself and its children. `generate` makes the documents.
 """
 
 from __future__ import annotations
 
 import json
-import random
 import re
 import resource
 import sys
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-CONFIGS = {
-    "crawl": {"paths": ("*.jsonl",)},
+CONFIGS: dict[str, dict[str, Any]] = {
+    "crawl": {"paths": ("*.jsonl",), "workers": 1},
     "clean": {"workers": 1},
-    "dedup": {"workers": 1},
+    "dedup": {"workers": 1, "memory_megabytes": 64},
 }
 """What the stages are told, where it is not the default. The files lie in FOLDER, the artifacts in FOLDER/lake."""
 
 
-def generate(path: Path, count: int, *, copies: float = 0.1) -> None:
-    """Write `count` documents of about 150 English words as JSON lines; a share of them are near-duplicates.
+def generate(folder: Path, count: int, *, words: int = 500, copies: float = 0.1) -> None:
+    """Write `count` documents of 3 kB of English words as JSON lines; a share of them are near-duplicates.
 
     The words are drawn one by one, as often as they stand in Python's own help, so there is no text but these texts.
+    A file holds 10,000 documents, as a crawl comes in files.
     """
     from pydoc_data.topics import topics
 
-    draw = random.Random(count)
-    words = re.findall(r"[a-z]{2,12}", " ".join(topics.values()).lower())
-    texts: list[str] = []  # the last ones, to be copied from
-    with path.open("w") as file:
-        for number in range(count):
-            if texts and draw.random() < copies:
-                text = f"{draw.choice(texts)} {draw.choice(words)} {draw.choice(words)}."
-            else:
-                text = "\n\n".join(_paragraphs(draw, words))
-            texts = [*texts[-99:], text]
-            file.write(json.dumps({"id": f"document-{number}", "text": text}) + "\n")
+    import numpy as np
+
+    rng = np.random.default_rng(count)
+    known = re.findall(r"[a-z]{2,12}", " ".join(topics.values()).lower())
+    text = ""
+    for first in range(0, count, 10_000):
+        with (folder / f"documents-{first:08d}.jsonl").open("w") as file:
+            for number in range(first, min(count, first + 10_000)):
+                if text and rng.random() < copies:
+                    text = f"{text} {known[rng.integers(len(known))]}."
+                else:
+                    drawn = [known[place] for place in rng.integers(len(known), size=words).tolist()]
+                    sentences = (" ".join(drawn[start : start + 10]).capitalize() for start in range(0, words, 10))
+                    text = ".\n\n".join(sentences) + "."
+                file.write(json.dumps({"id": f"document-{number}", "text": text}) + "\n")
 
 
-def _paragraphs(draw: random.Random, words: list[str]) -> Iterator[str]:
-    for _ in range(5):
-        sentences = (" ".join(draw.choices(words, k=draw.randint(6, 14))).capitalize() for _ in range(3))
-        yield ". ".join(sentences) + "."
-
-
-def run(folder: Path, stage: str) -> dict[str, float]:
-    """Build `stage` from what the stages before left in the lake."""
+def run(folder: Path, stage: str) -> float:
+    """Build `stage` from what the stages before left in the lake; returns processor seconds, the imports' included."""
     from data_lake.store import Lake
     from flows.graph import STAGES
 
@@ -60,12 +57,9 @@ def run(folder: Path, stage: str) -> dict[str, float]:
         values["paths"] = tuple(str(folder / pattern) for pattern in values["paths"])
     upstream = {name: lake.artifacts(name)[0] for name in made.upstream}
     made.build(lake, made.config_type(**values), upstream)
-    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return {
-        "seconds": own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime,
-        "peak_bytes": (own.ru_maxrss + children.ru_maxrss) * 1024,
-    }
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(Path(sys.argv[1]), sys.argv[2])))
+    print(run(Path(sys.argv[1]), sys.argv[2]))

@@ -17,7 +17,7 @@ import pytest
 
 from tasks.crawl import CrawlConfig, crawl
 from tasks.crawl.pydoc_server import pydoc_server
-from tasks.crawl.stage import pages_fingerprint
+from tasks.crawl.pages import pages_fingerprint
 from tasks.stage import local_output
 
 

@@ -1,0 +1,139 @@
+"""pages.parquet: what became of every URL and record; written, read, checked and fingerprinted some rows at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_lake.documents import write_tables
+from data_lake.ledger import Amount, Ledger, Tally
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+KEPT = ("fetched", "unchanged", "unreachable_kept", "read")
+"""The reasons in pages.parquet that stand for a page or record that the artifact holds."""
+
+PAGES_FILE = "pages.parquet"
+BATCH_ROWS = 16_384
+
+
+def write_pages(folder: Path, tables: Iterable[pa.Table]) -> tuple[Counter[str], Ledger]:
+    """Write the tables one after the other as pages.parquet; return how often each reason stands there, and the
+    ledger."""
+    from data_lake.schemas import PAGES
+
+    reasons: Counter[str] = Counter()
+    tally = Tally()
+
+    def counted() -> Iterator[pa.Table]:
+        for table in tables:
+            sums = table.group_by("reason", use_threads=False).aggregate([("n_bytes", "count"), ("n_bytes", "sum")])
+            for row in sums.to_pylist():
+                reason, amount = row["reason"], Amount(row["n_bytes_count"], row["n_bytes_sum"])
+                reasons[reason] += amount.documents
+                tally.add(Ledger(amount, amount) if reason in KEPT else Ledger(amount, Amount(), {reason: amount}))
+            yield table
+
+    write_tables(folder / PAGES_FILE, PAGES, counted())
+    return reasons, tally.ledger()
+
+
+def kept_pages(folder: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of pages.parquet that have a page behind them, in order, a batch at a time."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    wanted = None if columns is None else list(dict.fromkeys([*columns, "file"]))
+    with pq.ParquetFile(folder / PAGES_FILE) as file:
+        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=wanted):
+            kept = batch.filter(pc.is_valid(batch.column("file")))
+            if kept.num_rows:
+                yield kept
+
+
+def kept_rows(folder: Path, first: int, last: int) -> Iterator[dict[str, Any]]:
+    """Yield the rows from `first` up to, not including, `last`, counted among those that have a page behind them."""
+    start = 0
+    for batch in kept_pages(folder):
+        if start + batch.num_rows > first:
+            yield from batch.slice(max(0, first - start), last - max(first, start)).to_pylist()
+        start += batch.num_rows
+        if start >= last:
+            return
+
+
+def kept_sizes(folder: Path) -> list[int]:
+    """Return the bytes of each page that is kept, in order."""
+    return [size for batch in kept_pages(folder, ["n_bytes"]) for size in batch.column("n_bytes").to_pylist()]
+
+
+def pages_fingerprint(folder: Path) -> str:
+    """Return sha256 (hex) over the sorted pairs of URL and payload digest: not the dates, so that visiting an
+    unchanged site again changes nothing downstream. Memory: the pairs, as Arrow holds them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    text = pa.large_string()
+    zero, end, nothing = (pa.scalar(value, text) for value in ("\0", "\n", ""))
+    pairs = [pa.array([], text)]
+    for batch in kept_pages(folder, ["url", "payload_digest"]):
+        url, digest = (pc.cast(batch.column(name), text) for name in ("url", "payload_digest"))
+        pair = pc.binary_join_element_wise(url, pc.fill_null(digest, "None"), zero)
+        pairs.append(pc.binary_join_element_wise(pair, nothing, end))
+    whole = pa.chunked_array(pairs)
+    order = pc.sort_indices(whole)
+    whole_digest = hashlib.sha256()
+    for start in range(0, len(order), BATCH_ROWS):
+        whole_digest.update("".join(whole.take(order[start : start + BATCH_ROWS]).to_pylist()).encode())
+    return whole_digest.hexdigest()
+
+
+def problems_of_pages(folder: Path, counts: dict[str, int]) -> Iterator[str]:
+    """Yield a sentence for each way in which pages.parquet is not what was counted, or names a place that no file
+    has."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    from data_lake.schemas import PAGES
+
+    with pq.ParquetFile(folder / PAGES_FILE) as file:
+        rows = file.metadata.num_rows
+        if not file.schema_arrow.equals(PAGES):
+            yield "pages.parquet does not have the schema data_lake.schemas.PAGES."
+            return
+    pages = 0
+    ends: dict[str, tuple[int | None, int]] = {}  # of each file the last byte, if it has bytes, and the last offset
+    for batch in kept_pages(folder, ["offset", "length"]):
+        pages += batch.num_rows
+        table = pa.Table.from_batches([batch])
+        table = table.append_column("end", pc.add(table["offset"], table["length"]))
+        for row in table.group_by("file").aggregate([("end", "max"), ("offset", "max")]).to_pylist():
+            end, offset = ends.get(row["file"], (None, 0))
+            known = [number for number in (end, row["end_max"]) if number is not None]
+            ends[row["file"]] = (max(known) if known else None, max(offset, row["offset_max"]))
+    if rows != counts.get("urls"):
+        yield f"pages.parquet has {rows:,} rows, but {counts.get('urls')} URLs were counted."
+    if pages != counts.get("pages"):
+        yield f"pages.parquet has {pages:,} pages, but {counts.get('pages')} were counted."
+    if pages == 0:
+        yield "There is not a single page: see the reasons in pages.parquet."
+    for name, (end, offset) in ends.items():
+        yield from _problems_of_file(folder, name, end, offset)
+
+
+def _problems_of_file(folder: Path, name: str, end: int | None, offset: int) -> Iterator[str]:
+    import pyarrow.parquet as pq
+
+    path = folder / name
+    if not path.is_file():
+        yield f"{name} is missing."
+    elif end is None:
+        if pq.read_metadata(path).num_rows <= offset:
+            yield f"{name} has fewer rows than pages.parquet says."
+    elif path.stat().st_size < end:
+        yield f"{name} is {path.stat().st_size:,} bytes long and should hold a page up to {end:,}."
