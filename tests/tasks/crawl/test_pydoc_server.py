@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.crawl import CrawlConfig, crawl
-from tasks.crawl.pydoc_server import pydoc_server
 from tasks.crawl.pages import pages_fingerprint
+from tasks.crawl.pydoc_server import pydoc_server
 from tasks.stage import local_output
 
 
