@@ -59,7 +59,7 @@ def held_out_ngrams(job: ScanJob) -> None:
     rows, ngrams = [np.empty(0, np.int64)], [np.empty(0, np.uint64)]
     for first, batch in _batches(job, ["doc_id", "text"]):
         held_out = [k for k, name in enumerate(batch["doc_id"].to_pylist()) if _split(job, name) != "train"]
-        given = Words.of([batch["text"][k].as_py() for k in held_out])
+        given = Words.of_column(batch["text"].take(pa.array(held_out, pa.int64())))
         hashes, owner = given.runs(job.detection.words)
         order = np.lexsort((hashes, owner))
         hashes, owner = hashes[order], owner[order]
@@ -84,7 +84,7 @@ def scan_shard(job: ScanJob) -> None:
     hits: dict[str, list[np.ndarray]] = {name: [] for name in ("row", "entry", "place", "start", "end")}
     seen = np.zeros(len(table.keys), dtype=bool)
     for first, batch in _batches(job, ["doc_id", "text"]):
-        given = Words.of(batch["text"].to_pylist())
+        given = Words.of_column(batch["text"])
         if len(index):
             found = index.find(given)
             columns = (first + found.text, found.entry, found.place, found.start, found.end)

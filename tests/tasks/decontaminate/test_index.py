@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -45,6 +46,8 @@ def test_it_finds_what_comparing_all_words_finds(items: list[str], texts: list[s
     given_items = [Item("b", str(number), text) for number, text in enumerate(items)]
     index = NgramIndex(given_items, n, least)
     hits = index.find(Words.of(texts))
+    columns = index.find(Words.of_column(pa.array(texts, pa.large_string())))
+    assert all(np.array_equal(getattr(hits, name), getattr(columns, name)) for name in vars(hits))
     found = set(
         zip(
             hits.text.tolist(),
@@ -89,7 +92,7 @@ def test_a_hash_alone_convicts_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two texts of one hash, which nobody has found yet, are told apart by their words."""
     index = NgramIndex([Item("b", "1", "one two three four")], 4, 1)
     given_texts = Words.of(["five six seven eight"])
-    forged = Words(given_texts.texts, given_texts.folded, Words.of(["one two three four"]).hashes, given_texts.offsets)
+    forged = Words(Words.of(["one two three four"]).hashes, given_texts.offsets, given_texts.text)
     assert len(index.find(Words.of(["one two three four"]))) == 1
     assert len(index.find(forged)) == 0
 
