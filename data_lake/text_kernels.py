@@ -188,17 +188,79 @@ def _mix64(x):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def _is_ascii(data, place, end):  # type: ignore[no-untyped-def]
+    every = np.uint8(0)
+    for k in range(place, end):  # no way out: so it goes 32 bytes at a time
+        every |= data[k]
+    return every < 128
+
+
+@compiled
+def _hash_ascii_words(data, place, end, kinds, values, rules, out, found):  # type: ignore[no-untyped-def]
+    """Write the hashes of the words of an ASCII text from out[found]; return how many there are.
+
+    Without a branch: where a word ends is a coin to the processor, and a wrong guess costs as much as five letters.
+    """
+    first, text = found, data[place:end]
+    total, power, content = np.uint64(0), np.uint64(1), np.uint32(0)
+    one, before, kind = np.uint32(1), np.uint32(OTHER), np.uint32(kinds[text[0]]) if len(text) else np.uint32(OTHER)
+    for k in range(len(text)):
+        after = np.uint32(kinds[text[k + 1]]) if k + 1 < len(text) else np.uint32(OTHER)
+        inside = np.uint32(rules[(before << np.uint32(8)) | (kind << np.uint32(4)) | after])  # 1 within a word, else 0
+        mask = np.uint64(0) - np.uint64(inside)
+        out[found] = total
+        found += np.int64(content & (one - inside))
+        total = (total + values[text[k]] * power) & mask
+        power = ((power * _BASE - np.uint64(1)) & mask) + np.uint64(1)
+        content = (content | np.uint32(kind != np.uint32(JOIN))) & inside  # underscores alone are no word
+        before, kind = kind, after
+    out[found] = total
+    found += np.int64(content)
+    for k in range(first, found):
+        out[k] = _mix64(out[k])
+    return found - first
+
+
+@compiled
+def _rules():  # type: ignore[no-untyped-def]
+    """Return whether a character is inside a word, by the classes before, of and after it: uint8[16 * 16 * 16]."""
+    rules = np.zeros(4096, np.uint8)
+    for before in range(16):
+        for kind in range(16):
+            for after in range(16):
+                rules[(before << 8) | (kind << 4) | after] = _inside(before, kind, after)
+    return rules
+
+
+@compiled
+def _inside(before, kind, after):  # type: ignore[no-untyped-def]
+    if kind in (LETTER, NUMERIC, JOIN):
+        return True
+    if before != after or kind not in (MID_LETTER, MID_NUM, MID_BOTH):
+        return False
+    return (before == LETTER and kind != MID_NUM) or (before == NUMERIC and kind != MID_LETTER)  # WB6, WB7, WB11, WB12
+
+
+@compiled
 def _hash_words(data, begins, table, combining, longest, out, counts):  # type: ignore[no-untyped-def]
     """Write the hashes of all words one after another, and each text's number of them; -1 for one to ask about."""
     size = 1
     for i in range(len(counts)):
         size = max(size, min(longest, begins[i + 1] - begins[i]))
     points, kinds = np.empty(size, np.uint32), np.empty(size + 1, np.uint8)
+    values, small, rules = np.empty(128, np.uint64), np.empty(128, np.uint8), _rules()
+    for k in range(128):
+        values[k] = np.uint64(table[k] & _POINT) + np.uint64(1)
+        small[k] = (table[k] >> _KIND) & np.uint32(15)
     found = 0
     for i in range(len(counts)):
         place, end = begins[i], begins[i + 1]
         counts[i] = -1
         if end - place >= longest:
+            continue
+        if _is_ascii(data, place, end):
+            counts[i] = _hash_ascii_words(data, place, end, small, values, rules, out, found)
+            found += counts[i]
             continue
         n, order, asked = 0, np.uint8(0), False
         while place < end:
@@ -236,13 +298,11 @@ def _hash_words(data, begins, table, combining, longest, out, counts):  # type: 
                     total += (np.uint64(points[k]) + np.uint64(1)) * power
                     power *= _BASE
                 continue
-            goes_on = kind in (LETTER, NUMERIC, JOIN)
-            if kind in (MID_LETTER, MID_NUM, MID_BOTH):
-                after = k + 1
+            after = k + 1
+            if kind >= MID_LETTER:
                 while after < n and kinds[after] == EXTEND:
                     after += 1
-                if before == kinds[after]:  # WB6, WB7, WB11, WB12
-                    goes_on = (before == LETTER and kind != MID_NUM) or (before == NUMERIC and kind != MID_LETTER)
+            goes_on = _inside(before, kind, kinds[after])
             if (single or running) and not (running and goes_on):
                 if content:
                     out[found] = _mix64(total)
@@ -280,6 +340,17 @@ def _space(data, begins, table, combining, out, offsets, asked):  # type: ignore
     for i in range(len(begins) - 1):
         place, end, first = begins[i], begins[i + 1], n
         asked[i] = False
+        if _is_ascii(data, place, end):
+            space = True
+            for k in range(place, end):  # without a branch: where words end is a coin to the processor
+                byte = data[k]
+                here = (table[byte] & _SPACE) != 0
+                out[n] = np.uint8(32) if here else byte
+                n += not (here and space)
+                space = here
+            n -= n > first and space
+            offsets[i + 1] = n
+            continue
         order, gap = np.uint8(0), False
         while place < end:
             size, point = 1, np.uint32(data[place])

@@ -17,7 +17,7 @@ import numpy as np
 from tasks.dedup.corpus import Corpus, Gone, preferred_first
 from tasks.dedup.runs import Runs, write_run
 
-PIVOTS = 4  # documents with which all others of a bucket that cannot be split are compared
+PIVOTS = 4  # preferred documents of a bucket that is too large with which all others are compared before it is split
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,13 @@ def _split(corpus: Corpus, documents: np.ndarray, limit: int) -> Iterator[np.nda
 def _parts(documents: np.ndarray, facts: np.ndarray, depth: int, limit: int) -> Iterator[np.ndarray]:
     if len(documents) <= limit:
         yield _all_pairs(np.zeros(len(documents), dtype=np.int64), documents)
-    elif depth == facts["refine"].shape[1]:
-        order = preferred_first(facts, documents)
-        for pivot in order[:PIVOTS]:
-            pairs = np.stack([documents, np.full(len(documents), documents[pivot])])
-            pairs = np.stack([pairs.max(axis=0), pairs.min(axis=0)])
-            yield pairs[:, pairs[0] != pairs[1]]
-    else:
+        return
+    # a thousand copies of one document must find the one that stays, though single values differ
+    for pivot in preferred_first(facts, documents)[:PIVOTS]:
+        pairs = np.stack([documents, np.full(len(documents), documents[pivot])])
+        pairs = np.stack([pairs.max(axis=0), pairs.min(axis=0)])
+        yield pairs[:, pairs[0] != pairs[1]]
+    if depth < facts["refine"].shape[1]:
         value = facts["refine"][:, depth]
         for label in np.unique(value):
             chosen = value == label

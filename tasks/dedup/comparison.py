@@ -25,6 +25,7 @@ class CompareJob:
     pairs: tuple[Path, ...]
     threshold: float
     memory: int
+    compiled: bool
     compared: Path
     edges: Path
 
@@ -56,7 +57,7 @@ def compare(job: CompareJob) -> None:
             a, b = first[chosen], second[chosen]
             wanted, place = np.unique(np.concatenate([a, b]), return_inverse=True)
             values, begins = job.corpus.sets(both[wanted], facts[wanted])
-            shared = common(values, begins, place[: len(a)], place[len(a) :]).astype(np.uint64)
+            shared = common(values, begins, place[: len(a)], place[len(a) :], compiled=job.compiled).astype(np.uint64)
             union = sizes[a] + sizes[b] - shared
             name = f"{job.part.first:020d}-{number:06d}.run"
             write_run(job.compared / name, np.stack([pairs[0, chosen], pairs[1, chosen], shared, union]))

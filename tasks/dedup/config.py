@@ -74,14 +74,15 @@ class DedupConfig(StageConfig):
         200,
         ge=2,
         description="Documents that agree in a band and are all compared with each other. A larger bucket is split by "
-        "further signature values until its parts are that small; in a part that cannot be split, all are compared "
-        "with the preferred ones only",
+        "further signature values until its parts are that small; before, all in it are compared with its four "
+        "preferred ones",
     )
     seed: int = Field(1, ge=0, lt=2**32, description="Seed of the MinHash permutations")
     against: tuple[str, ...] = Field(
         (),
-        description="Earlier artifacts of this stage, as `dedup/<key>` (`textmill artifacts` names them): what they keep goes "
-        "before everything here, so only what is new stays. Their text is not read, only signatures and shingles",
+        description="Earlier artifacts of this stage, as `dedup/<key>` (`textmill artifacts` names them): what they "
+        "keep goes before everything here, so only what is new stays. Of theirs no text is read, only signatures and "
+        "shingles",
     )
     store_shingles: bool = Field(
         True,

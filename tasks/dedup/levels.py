@@ -18,7 +18,6 @@ from tasks.dedup.corpus import Corpus, Gone, Part
 from tasks.dedup.decisions import near_duplicates
 from tasks.dedup.repeats import CutJob, Kind, PiecesJob, decide_cuts, find_repeated, note_pieces
 from tasks.dedup.runs import Runs, write_run
-from tasks.dedup.shingles import COMPILE_FROM
 from tasks.dedup.write import Decided
 
 # Bytes that a row of a run takes while it is read, sorted and grouped: measured 90 at most for rows of two numbers.
@@ -40,6 +39,7 @@ class Levels:
     corpus: Corpus
     work: Path
     gone: Gone
+    compiled: bool  # whether there is so much to do that compiled kernels pay
 
     @property
     def limit(self) -> int:
@@ -77,6 +77,7 @@ class Levels:
                 nominated,
                 self.config.threshold,
                 self.config.memory_megabytes << 20,
+                self.compiled,
                 self.folder / "compared",
                 self.folder / "edges",
             )
@@ -93,7 +94,6 @@ class Levels:
         config = getattr(self.config, kind)
         folder = self.work / kind
         gone = self.gone.save(folder / "gone.bits")
-        compiled = 3 * sum(path.stat().st_size for path in documents) > COMPILE_FROM
         noted = [
             PiecesJob(
                 self.corpus,
@@ -103,7 +103,7 @@ class Levels:
                 kind,
                 config.copies,
                 config.min_words,
-                compiled,
+                self.compiled,
                 folder / "every" / name_of(part),
                 folder / "preferred" / name_of(part),
             )

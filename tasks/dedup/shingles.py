@@ -7,6 +7,8 @@ so the Jaccard similarity of two documents of 500 words is off by 10^-7, of two 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,8 +18,14 @@ from data_lake import text_units
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# Bytes of text, or shingles to compare, from which a compiled kernel pays for the second that loading it takes.
+# Bytes of text from which compiled kernels pay: numpy takes a second for as many, loading the kernels half of one (and
+# some seconds the first time on a machine).
 COMPILE_FROM = 30_000_000
+
+
+def worth_compiling(documents: Sequence[Path]) -> bool:
+    """Return whether there is so much text in these Parquet files that compiled kernels pay."""
+    return 3 * sum(path.stat().st_size for path in documents) > COMPILE_FROM  # text takes a third of its size on disk
 
 
 def shingle_sets(texts: pa.Array, n: int, *, compiled: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -75,13 +83,14 @@ def strings(texts: pa.Array) -> list[str]:
         return [value.decode("utf-8", "replace") for value in texts.view(kind).to_pylist()]
 
 
-def common(values: np.ndarray, begins: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def common(
+    values: np.ndarray, begins: np.ndarray, first: np.ndarray, second: np.ndarray, *, compiled: bool
+) -> np.ndarray:
     """Return how many values the sets first[i] and second[i] share: int64[n_pairs].
 
     Set k is `values[begins[k] : begins[k + 1]]`, sorted and distinct.
     """
-    sizes = np.diff(begins)
-    if int((sizes[first] + sizes[second]).sum()) > COMPILE_FROM:
+    if compiled:
         from tasks.dedup import kernels
 
         out = np.empty(len(first), dtype=np.int64)

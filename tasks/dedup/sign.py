@@ -55,8 +55,8 @@ class IndexJob:
     bands: int
     rows: int
     keep: str
-    kept: Path | None  # of an earlier artifact: which of its documents it kept; None for a shard of this run
-    offset: int = 0  # the shard's first document in `kept`
+    gone: Path | None  # of an earlier artifact: which of its documents it removed; None for a shard of this run
+    offset: int = 0  # the shard's first document in `gone`
 
     @property
     def part(self) -> Part:
@@ -126,18 +126,18 @@ def index_shard(job: IndexJob) -> None:
     part, facts, names = job.part, [np.empty(0, FACTS)], 0
     keys: dict[str, list[np.ndarray]] = {"bands": [], "exact": [], "urls": []}
     begin, first = 0, job.first
-    kept = None if job.kept is None else Gone(0, job.kept)
+    gone = None if job.gone is None else Gone(0, job.gone)
     with _whole_file(part.names) as file, pq.ParquetFile(job.signed) as parquet:
         for batch in parquet.iter_batches(batch_size=1 << 14):
             numbers = np.arange(first, first + batch.num_rows, dtype=np.uint64)
-            stays = np.ones(len(numbers), dtype=np.bool_) if kept is None else kept[numbers - np.uint64(first_of(job))]
+            stays = np.ones(len(numbers), dtype=np.bool_) if gone is None else ~gone[numbers - np.uint64(first_of(job))]
             sizes = batch.column("n_shingles").to_numpy().astype(np.uint64)
             signed = _values(batch.column("signature"))
             doc_ids, urls = batch.column("doc_id").to_pylist(), batch.column("url").to_pylist()
             named = [f"{doc_id}\0{url or ''}".encode() for doc_id, url in zip(doc_ids, urls, strict=True)]
             found = np.zeros(len(numbers), dtype=FACTS)
-            found["rank"] = _ranks(batch, job.keep if kept is None else None)
             found["id"] = [_id(doc_id) for doc_id in doc_ids]
+            found["rank"] = _ranks(batch, found["id"], job.keep if gone is None else None)
             found["fetched"] = _int64(batch.column("fetched_at"), missing=np.iinfo(np.int64).min)
             found["size"] = sizes
             found["begin"] = begin + np.cumsum(sizes) - sizes
@@ -155,7 +155,7 @@ def index_shard(job: IndexJob) -> None:
             keys["bands"].append(np.stack([bands.ravel(), np.tile(numbers[with_words], job.bands)]))
             digest = np.frombuffer(b"".join(batch.column("digest").to_pylist()), dtype="<u8").reshape(-1, 2)
             keys["exact"].append(np.stack([*digest[stays].T, numbers[stays]]))
-            if kept is None:
+            if gone is None:
                 keys["urls"].append(_url_keys(urls, numbers))
     for kind, made in keys.items():
         columns = 2 if kind == "bands" else 3
@@ -203,10 +203,10 @@ def canonical_url(url: str) -> str:
 
 
 # nothing in it that `canonical` would change, which takes 25 times as long
-_PLAIN = re.compile(r"https?://[a-z0-9-]+(?:\.[a-z0-9-]+)*/[A-Za-z0-9._~/-]*")
+_PLAIN = re.compile(r"https?://(?:[a-z0-9-]+\.)*[a-z][a-z0-9-]*/[A-Za-z0-9._~/-]*")
 
 
-def _ranks(batch: pa.RecordBatch, keep: str | None) -> np.ndarray:
+def _ranks(batch: pa.RecordBatch, ids: np.ndarray, keep: str | None) -> np.ndarray:
     """Return each document's rank: 28 bits of what `keep` asks, 28 bits of its length, and 8 of its id.
 
     The smaller is preferred. Documents of earlier artifacts (keep None) come before all others. The bits of the id only
@@ -228,8 +228,7 @@ def _ranks(batch: pa.RecordBatch, keep: str | None) -> np.ndarray:
         order = minutes + 1 if keep == "oldest" else top - 1 - minutes
         asked = np.where(minutes < 0, top, np.clip(order, 1, top - 1)).astype(np.uint64)
     length = top - np.minimum(batch.column("n_bytes").to_numpy(), top)
-    ids = np.array([_id(doc_id) >> 56 for doc_id in batch.column("doc_id").to_pylist()], dtype=np.uint64)
-    return asked << np.uint64(36) | length.astype(np.uint64) << np.uint64(8) | ids
+    return asked << np.uint64(36) | length.astype(np.uint64) << np.uint64(8) | ids >> np.uint64(56)
 
 
 def _id(doc_id: str) -> int:

@@ -66,14 +66,16 @@ def dedup(config: DedupConfig, out: Output, clean: Artifact) -> None:
     from tasks.dedup.against import earlier_artifacts
     from tasks.dedup.corpus import Gone
     from tasks.dedup.levels import Levels
+    from tasks.dedup.shingles import worth_compiling
     from tasks.dedup.write import Decided
 
+    documents = shards(clean.path / "documents")
     lake = Lake(clean.path.parents[1])
     earlier = earlier_artifacts(config, lake)
     with lake.reading(*earlier):
-        corpus = _sign(config, out, clean.path / "documents", earlier)
-        levels = Levels(config, corpus, out.work, Gone(len(corpus)))
-        each = _runner(config, out, clean.path / "documents")
+        corpus = _sign(config, out, documents, earlier)
+        levels = Levels(config, corpus, out.work, Gone(len(corpus)), worth_compiling(documents))
+        each = _runner(config, out, documents)
         decided = Decided(
             urls=levels.copies("urls", newest=True) if config.url else (),
             exact=levels.copies("exact") if config.exact else (),
@@ -82,23 +84,20 @@ def dedup(config: DedupConfig, out: Output, clean: Artifact) -> None:
             decided = levels.near(decided, each, out.info)
         for kind in KINDS:
             if getattr(config, kind).enabled:
-                decided = levels.repeated(decided, kind, shards(clean.path / "documents"), each)
-        accounts = _write(config, out, clean.path / "documents", corpus, decided, each)
+                decided = levels.repeated(decided, kind, documents, each)
+        accounts = _write(config, out, documents, corpus, decided, each)
     _report(out, clean, accounts)
 
 
-def _sign(config: DedupConfig, out: Output, documents: Path, earlier: Sequence[Artifact]) -> Any:
+def _sign(config: DedupConfig, out: Output, documents: Sequence[Path], earlier: Sequence[Artifact]) -> Any:
     """Sign and index every shard that an earlier attempt has not, and return the corpus."""
     from tasks.dedup.against import signed_shards
     from tasks.dedup.corpus import Corpus
-    from tasks.dedup.shingles import COMPILE_FROM
+    from tasks.dedup.shingles import worth_compiling
     from tasks.dedup.sign import IndexJob, SignJob, index_shard, sign_shard, signed_rows
 
-    paths = shards(documents)
     shingles = (out.dir if config.store_shingles else out.work) / "shingles"
-    # text takes a third of its size on disk
-    compiled = 3 * sum(path.stat().st_size for path in paths) > COMPILE_FROM
-    permutations = config.bands * config.rows
+    compiled = worth_compiling(documents)
     jobs = [
         SignJob(
             path,
@@ -106,11 +105,11 @@ def _sign(config: DedupConfig, out: Output, documents: Path, earlier: Sequence[A
             shingles / f"part-{number:05d}.u32",
             number,
             config.shingle_words,
-            permutations,
+            config.bands * config.rows,
             config.seed,
             compiled,
         )
-        for number, path in enumerate(paths)
+        for number, path in enumerate(documents)
     ]
     each = _runner(config, out, documents)
     each(sign_shard, [job for job in jobs if not (job.signatures.exists() and job.shingles.exists())], "signed")
@@ -130,9 +129,11 @@ def _sign(config: DedupConfig, out: Output, documents: Path, earlier: Sequence[A
     return Corpus(parts, old)
 
 
-def _runner(config: DedupConfig, out: Output, documents: Path) -> Callable[[Any, Sequence[Any], str], list[Any]]:
+def _runner(
+    config: DedupConfig, out: Output, documents: Sequence[Path]
+) -> Callable[[Any, Sequence[Any], str], list[Any]]:
     """Return a function that runs jobs in the workers, tells how far they are, and returns their results in order."""
-    workers = workers_for(shards(documents), config.workers)
+    workers = workers_for(documents, config.workers)
 
     def each(function: Callable[[Any], Any], jobs: Sequence[Any], what: str) -> list[Any]:
         results: list[Any] = [None] * len(jobs)
@@ -145,7 +146,12 @@ def _runner(config: DedupConfig, out: Output, documents: Path) -> Callable[[Any,
 
 
 def _write(
-    config: DedupConfig, out: Output, documents: Path, corpus: Any, decided: Any, each: Callable[..., list[Any]]
+    config: DedupConfig,
+    out: Output,
+    documents: Sequence[Path],
+    corpus: Any,
+    decided: Any,
+    each: Callable[..., list[Any]],
 ) -> list[dict[str, Any]]:
     """Write all shards that an earlier attempt has not, and what concerns all of them; return each one's account."""
     import numpy as np
@@ -169,7 +175,7 @@ def _write(
             config.min_left_words,
             limit_of(config),
         )
-        for number, (part, path) in enumerate(zip(corpus.new_parts, shards(documents), strict=True))
+        for number, (part, path) in enumerate(zip(corpus.new_parts, documents, strict=True))
     ]
     each(write_shard, [job for job in jobs if not job.is_done], "written")
     gone = Gone(len(corpus) - corpus.old)

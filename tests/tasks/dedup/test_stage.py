@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_lake.documents import doc_id, read_documents
-from data_lake.store import Artifact, Lake
-from tasks.dedup import DedupConfig, dedup
+from data_lake.store import WORK, Artifact, Lake
+from tasks.dedup import DedupConfig, comparison, dedup, levels
 from tasks.stage import Output, local_output
 
 Given = Callable[..., Artifact]
@@ -208,6 +209,67 @@ def test_other_settings_with_the_same_result_rebuild_nothing_downstream(lake: La
 def contents(out: Output) -> dict[str, bytes]:
     files = (path for path in out.dir.rglob("*") if path.is_file())
     return {path.relative_to(out.dir).as_posix(): path.read_bytes() for path in files}
+
+
+def test_memory_does_not_change_a_byte(lake: Lake, given_documents: Given, tmp_path: Path) -> None:
+    """Out of core or not: the same files, down to the last byte, from ranges of a hundredth of the keys."""
+    texts = [edited(sentence(i % 40), 20 + i % 7) for i in range(400)]
+    clean = given_documents(texts, shards=4)
+    config = {"lines": {"enabled": True, "min_words": 3}, "paragraphs": {"enabled": True}, "max_bucket": 5}
+    made = []
+    for name, limit in (("large", None), ("small", 97)):
+        out = local_output(tmp_path / name)
+        with pytest.MonkeyPatch.context() as patch:
+            if limit:
+                patch.setattr(levels, "limit_of", lambda config: 97)
+                patch.setattr(comparison, "PAIR_BYTES", 1 << 24)
+            dedup(DedupConfig(workers=1, memory_megabytes=1024, **config), out, clean=clean)
+        searched = len(list(out.work.glob("memory-1024/pairs/*.run")))
+        assert searched > 50 if limit else searched == 1
+        made.append({path: data for path, data in contents(out).items() if not path.startswith(WORK)})
+    assert made[0] == made[1]
+
+
+def test_killed_at_any_point_it_goes_on_and_ends_the_same(lake: Lake, given_documents: Given, tmp_path: Path) -> None:
+    """kill -9 at random moments of a process until one run ends: the same bytes, and no finished shard touched."""
+    clean = given_documents([edited(sentence(i % 50), 30 + i % 3) for i in range(200)], shards=8)
+    whole = local_output(tmp_path / "whole")
+    config = {"lines": {"enabled": True, "min_words": 3}, "workers": 1}
+    dedup(DedupConfig(**config), whole, clean=clean)
+    context = multiprocessing.get_context("fork")
+    seen: dict[Path, int] = {}
+    generator = random.Random(7)
+    for _ in range(400):
+        process = context.Process(target=in_a_process, args=(config, tmp_path / "killed", clean))
+        process.start()
+        process.join(generator.uniform(0.02, 0.25))
+        done = {path: path.stat().st_mtime_ns for path in finished(tmp_path / "killed")}
+        assert [path for path, at in seen.items() if done.get(path) != at] == []
+        seen = done
+        if process.exitcode == 0:
+            break
+        process.kill()
+        process.join()
+    assert process.exitcode == 0
+    left = Output(tmp_path / "killed")
+    assert {path: data for path, data in contents(left).items() if not path.startswith(WORK)} == {
+        path: data for path, data in contents(whole).items() if not path.startswith(WORK)
+    }
+
+
+def in_a_process(config: dict, folder: Path, clean: Artifact) -> None:
+    dedup(DedupConfig(**config), local_output(folder), clean=clean)
+
+
+def finished(folder: Path) -> list[Path]:
+    """Shards that no later attempt may write again."""
+    patterns = (
+        "signatures/part-*.parquet",
+        f"{WORK}/facts/part-*",
+        f"{WORK}/memory-*/pairs/part-*",
+        f"{WORK}/written/*.json",
+    )
+    return [path for pattern in patterns for path in folder.glob(pattern)]
 
 
 def test_a_lost_row_breaks_the_contract(lake: Lake, given_documents: Given) -> None:
