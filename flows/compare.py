@@ -147,7 +147,7 @@ def find_run(wanted: str, runs: Sequence[PipelineRecord]) -> PipelineRecord:
     if not runs:
         raise CompareError("MLflow knows no pipeline run yet; `textmill run demo` makes one.")
     if wanted == "last" or wanted.startswith("last~"):
-        back = wanted.partition("~")[2] or "0"
+        back = "0" if wanted == "last" else wanted.partition("~")[2]
         if not back.isdecimal() or int(back) >= len(runs):
             raise CompareError(
                 f"There is no run {wanted!r}: MLflow knows {len(runs)}, so last~{len(runs) - 1} is the first."

@@ -71,7 +71,7 @@ def plan(
     from flows.plan import make_plan
 
     forced = [known_stage(name) for name in force or ()]
-    last = known_stage(until) if until else None
+    last = None if until is None else known_stage(until)
     made = make_plan(load(recipe, overrides), lake(), forced, last)
     if as_json:
         print_json(made.to_json())

@@ -20,7 +20,7 @@ def run(recipe: RecipeName = "demo", overrides: Overrides = None, until: Until =
     Run it again after a fault or Ctrl-C: what is finished is not done again.
     """
     forced = [known_stage(name) for name in force or ()]
-    last = known_stage(until) if until else None
+    last = None if until is None else known_stage(until)
     loaded = load(recipe, overrides)
     from flows.run import run_pipeline
 

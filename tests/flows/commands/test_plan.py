@@ -1,29 +1,40 @@
-"""`textmill plan` of a recipe with a mix: tokens, weight and epochs of each source before training starts."""
+"""`textmill plan` and `adopt`: what they print for people and programs, and what they refuse."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from flows.cli import app
-from flows.plan import Plan, Row
-
-MIX = [
-    {"name": "wiki", "tokens": 3_000_000, "weight": 0.03, "share": 0.03, "epochs": 3.4, "capped": True},
-    {"name": "rest", "tokens": 12, "weight": 0.97, "share": 0.97, "epochs": 0.44, "capped": False},
-]
+from flows.graph import STAGES
+from tests.terminal import data, textmill
 
 
-def test_a_mix_is_shown_before_it_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    plan = Plan("demo", (Row("pretrain", "run", ("never built",), None, None),), {"pretrain": MIX})
-    monkeypatch.setattr("flows.plan.make_plan", lambda *_: plan)
-    shown = CliRunner().invoke(app, ["plan", "demo"], env={"COLUMNS": "150"})
-    assert shown.exit_code == 0, shown.output
-    assert "what pretrain will read" in shown.output
-    (line,) = [line for line in shown.output.splitlines() if "wiki" in line]
-    assert line.split() == ["wiki", "3,000,000", "3.00%", "3.00%", "3.40", "yes"]
-    as_json = CliRunner().invoke(app, ["plan", "demo", "--json"])
-    assert json.loads(as_json.stdout)["previews"] == {"pretrain": MIX}
+def test_a_plan_for_an_empty_lake(home: Path) -> None:
+    found = data("plan", "demo")
+    assert [row["stage"] for row in found["stages"]] == list(STAGES)
+    assert found["stages"][0]["status"] == "run"
+    assert not home.exists()
+    shown = textmill("plan", "demo")
+    assert "plan for the recipe demo" in shown
+    assert all(stage in shown for stage in STAGES)
+
+
+def test_a_plan_goes_as_far_as_it_is_asked(home: Path) -> None:
+    stages = [row["stage"] for row in data("plan", "demo", "--until", "dedup", "--force", "clean")["stages"]]
+    assert stages == ["crawl", "clean", "dedup"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["plan", "--until", "dedupe"], "Did you mean dedup?"),
+        (["plan", "--set", "dedup.threshold=2"], "--set dedup.threshold=2"),
+        (["plan", "--set", "dedup.threshold.x=1"], "--set dedup.threshold.x=1"),
+        (["plan", "--set", "=1"], "section.field=value"),
+        (["adopt", "clean"], "clean"),
+        (["adopt", "clean", "nosuch"], "There is no recipe"),
+    ],
+)
+def test_what_is_refused(home: Path, arguments: list[str], words: str) -> None:
+    assert words in textmill(*arguments, code=1 if arguments == ["adopt", "clean"] else 2)
