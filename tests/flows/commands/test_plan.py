@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from flows.graph import STAGES
+from flows.plan import Plan, Row
 from tests.terminal import data, textmill
+
+MIX = [
+    {"name": "wiki", "tokens": 3_000_000, "weight": 0.03, "share": 0.03, "epochs": 3.4, "capped": True},
+    {"name": "rest", "tokens": 12, "weight": 0.97, "share": 0.97, "epochs": 0.44, "capped": False},
+]
 
 
 def test_a_plan_for_an_empty_lake(home: Path) -> None:
@@ -38,3 +44,13 @@ def test_a_plan_goes_as_far_as_it_is_asked(home: Path) -> None:
 )
 def test_what_is_refused(home: Path, arguments: list[str], words: str) -> None:
     assert words in textmill(*arguments, code=1 if arguments == ["adopt", "clean"] else 2)
+
+
+def test_a_mix_is_shown_before_it_is_read(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    plan = Plan("demo", (Row("pretrain", "run", ("never built",), None, None),), {"pretrain": MIX})
+    monkeypatch.setattr("flows.plan.make_plan", lambda *_: plan)
+    shown = textmill("plan", "demo")
+    assert "what pretrain will read" in shown
+    (line,) = [line for line in shown.splitlines() if "wiki" in line]
+    assert line.split() == ["wiki", "3,000,000", "3.00%", "3.00%", "3.40", "yes"]
+    assert data("plan", "demo")["previews"] == {"pretrain": MIX}
