@@ -93,7 +93,7 @@ class CrawlConfig(StageConfig):
     max_pages: int = Field(10_000, ge=1, description="pages to keep, at most")
     cut_repeats: bool = Field(
         True,
-        description="stop visiting URLs that differ only in numbers and parameter values when 16 of 24 such pages in a "
+        description="stop visiting URLs that differ only in numbers and parameter values when 24 of 40 such pages in a "
         "row bring no new word",
     )
     breadth_first: bool = Field(

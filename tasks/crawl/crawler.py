@@ -55,7 +55,6 @@ class Crawler:
         self._changed = asyncio.Event()
         self._failure: BaseException | None = None
         self._floor: int | None = None
-        self._was_full = False
         self._kept, self._kept_bytes, self._done, self._known = frontier.totals()
         self.requests = 0
 
@@ -102,24 +101,20 @@ class Crawler:
             self._floor = self.frontier.floor
             self._hosts.unpark()
         while len(self._running) < self.config.concurrency:
-            if self._kept_bytes >= self.config.max_megabytes * 1e6:
+            room = self.config.max_pages - self._kept
+            if room <= 0 or self._kept_bytes >= self.config.max_megabytes * 1e6:
                 return None
-            # what is under way and what is tried again count as kept: so the pages within a limit are the first ones,
-            # whatever answers when
-            full = self._kept + len(self._running) + self.frontier.postponed >= self.config.max_pages
-            if full and not self.frontier.postponed:
-                self._was_full = True
+            if self.config.breadth_first:
+                self.frontier.limit(room)
+            elif len(self._running) >= room:  # what is under way counts as kept
                 return None
-            if self._was_full and not full:
-                self._hosts.unpark()
-            self._was_full = full
             now = time.monotonic()
             host, seconds = self._hosts.next_due(now)
             if host is None:
                 return seconds
             if not self._hosts.may_start(host, now):
                 continue
-            task, later = self.frontier.take(host.name, time.time(), only_again=full)
+            task, later = self.frontier.take(host.name, time.time())
             if task is None:
                 if later is not None:
                     self._hosts.wake(host.name, now + max(0.01, later - time.time()))
@@ -231,7 +226,9 @@ class Crawler:
             reason = "redirect_loop"
         elif refusal := self._refusal(task, target):
             reason = f"redirect_{refusal}"
-        links = [Link(target, host_of(target), task.depth, task.hops + 1, task.kind)] if reason == "redirect" else []
+        links = []
+        if reason == "redirect":  # its target takes its place
+            links = [Link(target, host_of(target), task.depth, task.hops + 1, task.kind, task.lastmod, task.rank)]
         detail = target or response.header("location")
         self._commit(task, {"reason": reason, "detail": detail, "status": response.status}, links)
 
@@ -324,11 +321,14 @@ class Crawler:
     ) -> None:
         page = {"n_bytes": 0, "depth": task.depth, **{key: value for key, value in page.items() if value is not None}}
         warc = self.warc.position if "file" in page else None
-        self._enqueue(self.frontier.finish(task, page, links, warc, pattern))
+        new = self.frontier.finish(task, page, links, warc, pattern)
+        self._enqueue(new)
         self._done += 1
         if warc is not None:
             self._kept += 1
             self._kept_bytes += page["n_bytes"]
+        elif not (page["reason"] == "redirect" and new) and (host := self.frontier.extend()) is not None:
+            self._hosts.wake(host)
 
     def _report(self) -> None:
         self.out.progress(self._done, self._known, "URLs", f"{self._kept:,} pages, {self._kept_bytes / 1e6:.1f} MB")

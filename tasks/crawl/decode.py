@@ -71,22 +71,25 @@ class _Zlib:
 
     def __init__(self) -> None:
         self._inflater = zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: gzip or zlib, by its header
-        self._raw, self._begun = False, False
+        self._head = b""  # the first two bytes, which tell whether there is a header
+        self._begun = False
 
     @property
     def complete(self) -> bool:
-        return self._inflater.eof or not self._begun
+        return self._inflater.eof or not (self._begun or self._head)
 
     def decode(self, data: bytes, limit: int) -> Iterator[bytes]:
-        while data and not self._inflater.eof:  # what follows the end is padding or a second member: browsers drop it
-            try:
-                part = self._inflater.decompress(data, limit)
-            except zlib.error:
-                if self._raw or self._begun or data[:2] == b"\x1f\x8b":
-                    raise
-                self._raw, self._inflater = True, zlib.decompressobj(-zlib.MAX_WBITS)
-                continue
+        if not self._begun:
+            data = self._head + data
+            if len(data) < 2:
+                self._head = data
+                return
             self._begun = True
+            gzip, zlib_ = data[:2] == b"\x1f\x8b", data[0] & 15 == 8 and int.from_bytes(data[:2]) % 31 == 0  # RFC 1950
+            if not (gzip or zlib_):
+                self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        while data and not self._inflater.eof:  # what follows the end is padding or a second member: browsers drop it
+            part = self._inflater.decompress(data, limit)
             data = self._inflater.unconsumed_tail
             yield part
 

@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS urls (
     tries INTEGER NOT NULL DEFAULT 0, not_before REAL NOT NULL DEFAULT 0, page TEXT
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS next_url ON urls (host, depth, rank) WHERE done = 0;
+CREATE INDEX IF NOT EXISTS next_rank ON urls (depth, rank) WHERE done = 0;
 CREATE TABLE IF NOT EXISTS robots (
     origin TEXT PRIMARY KEY, status INTEGER, body BLOB, tdmrep BLOB, fetched REAL
 ) WITHOUT ROWID;
@@ -43,7 +44,9 @@ class Link:
     """A URL to visit: `depth` links from a seed, reached over `hops` redirects in a row.
 
     `kind` is "page", or "list" for a sitemap, whose entries are wanted and not its text; `lastmod` is when a sitemap
-    says that the page changed last (seconds of the epoch).
+    says that the page changed last (seconds of the epoch). `rank` orders the URLs of one depth; None: by chance, but
+    always the same. So a crawl that is cut off by max_pages sees a sample of a site and not the letter A, and the same
+    sample the next time.
     """
 
     url: str
@@ -52,6 +55,7 @@ class Link:
     hops: int = 0
     kind: str = "page"
     lastmod: float | None = None
+    rank: int | None = None
 
 
 @dataclass(frozen=True)
@@ -156,9 +160,7 @@ class Frontier:
         for link in links:
             if self._queues.knows(link.url, link.depth):
                 continue
-            # the rank orders the pages of one depth by chance, but always the same: a crawl that is cut off by
-            # max_pages sees a sample of the site and not the letter A, and the same sample the next time
-            rank = int.from_bytes(hashlib.sha1(link.url.encode(), usedforsecurity=False).digest()[:7])
+            rank = link.rank if link.rank is not None else _rank(link.url)
             added = self._db.execute(
                 "INSERT OR IGNORE INTO urls (url, host, depth, rank, hops, kind, lastmod) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (link.url, link.host, link.depth, rank, link.hops, link.kind, link.lastmod),
@@ -184,21 +186,24 @@ class Frontier:
         """The smallest depth that is not done, over all hosts; None where all is."""
         return self._queues.floor
 
-    @property
-    def postponed(self) -> int:
-        """URLs that wait to be tried again: they keep their place among the first `max_pages`."""
-        return self._queues.postponed
+    def limit(self, room: int) -> None:
+        """Let no more than `room` URLs of the floor be taken: the first by rank over all hosts."""
+        self._queues.limit(room)
 
-    def take(self, host: str, now: float, *, only_again: bool = False) -> tuple[Task | None, float | None]:
+    def extend(self) -> str | None:
+        """A URL within the limit came to no page: let the next one be taken; return its host, if there is one."""
+        return self._queues.extend()
+
+    def take(self, host: str, now: float) -> tuple[Task | None, float | None]:
         """Take the host's next URL, or say when (seconds of the epoch) there may be one.
 
-        (None, None): nothing until a request under way ends or a link is added. `only_again`: only what was tried.
+        (None, None): nothing until a request under way ends, a link is added or the limit is extended.
         """
-        url, later = self._queues.pop(host, now, only_again=only_again)
+        url, later = self._queues.pop(host, now)
         if url is None:
             return None, later
         row = self._db.execute(
-            "SELECT url, host, depth, hops, kind, lastmod, tries FROM urls WHERE url = ?", (url,)
+            "SELECT url, host, depth, hops, kind, lastmod, rank, tries FROM urls WHERE url = ?", (url,)
         ).fetchone()
         return Task(*row), None
 
@@ -280,6 +285,10 @@ class Frontier:
                 if path.exists():
                     os.truncate(path, whole)
                 self._db.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", (name, whole))
+
+
+def _rank(url: str) -> int:
+    return int.from_bytes(hashlib.sha1(url.encode(), usedforsecurity=False).digest()[:7])
 
 
 def _to_json(page: Mapping[str, Any]) -> str:

@@ -33,7 +33,7 @@ class Queues:
         self._queues: dict[str, _Queue] = {}
         self._active: set[str] = set()
         self._recent: dict[str, int] = {}
-        self.postponed = 0
+        self._cut: tuple[int, int] | None = None  # (depth, rank): further URLs of this depth are beyond the limit
         open_urls = db.execute("SELECT depth, count(*) FROM urls WHERE done = 0 GROUP BY depth").fetchall()
         self._open = Counter(dict(open_urls))  # URLs that are not done, by depth
         for (host,) in db.execute("SELECT DISTINCT host FROM urls WHERE done = 0").fetchall():
@@ -75,21 +75,44 @@ class Queues:
             queue.waiting.pop(url, None)
             self._insert(queue, depth, rank, url)
 
-    def pop(self, host: str, now: float, *, only_again: bool = False) -> tuple[str | None, float | None]:
+    def limit(self, room: int) -> None:
+        """Let only the first `room` URLs of the floor be taken, by rank over all hosts; call it often, it is cheap."""
+        depth = self.floor
+        if depth is None or self._open[depth] <= room or (self._cut is not None and self._cut[0] == depth):
+            return
+        row = self._db.execute(
+            "SELECT rank FROM urls WHERE done = 0 AND depth = ? ORDER BY rank LIMIT 1 OFFSET ?",
+            (depth, max(0, room - 1)),
+        ).fetchone()
+        if row is not None:
+            self._cut = (depth, row[0])
+
+    def extend(self) -> str | None:
+        """One of the first URLs came to no page: let one more be taken; return its host, if there is one."""
+        if self._cut is None or self._cut[0] != self.floor:
+            return None
+        row = self._db.execute(
+            "SELECT rank, host FROM urls WHERE done = 0 AND depth = ? AND rank > ? ORDER BY rank LIMIT 1", self._cut
+        ).fetchone()
+        if row is None:
+            return None
+        self._cut = (self._cut[0], row[0])
+        return row[1]
+
+    def pop(self, host: str, now: float) -> tuple[str | None, float | None]:
         """Take the host's next URL, or say when there may be one; see Frontier.take."""
         queue = self._queues.get(host)
         if queue is None:
             return None, None
         while queue.later and queue.later[0][0] <= now:
             _, depth, url = heapq.heappop(queue.later)
-            self.postponed -= 1
             if self._blocked(depth):  # cannot be while it holds the floor down; a smaller depth was found since
                 self.postpone(host, depth, url, now + 1)
                 break
             self._active.add(url)
             return url, None
         head = self._head(host, queue)
-        if head is None or only_again or self._blocked(head[0]):
+        if head is None or self._blocked(head[0]) or self._beyond_limit(head):
             return None, queue.later[0][0] if queue.later else None
         heapq.heappop(queue.heap)
         del queue.waiting[head[2]]
@@ -100,7 +123,6 @@ class Queues:
         """Put a URL that was under way among those to be tried again."""
         self._active.discard(url)
         heapq.heappush(self._queues[host].later, (not_before, depth, url))
-        self.postponed += 1
 
     def done(self, host: str, depth: int, url: str) -> None:
         """A URL that was under way is done."""
@@ -114,6 +136,9 @@ class Queues:
 
     def _blocked(self, depth: int) -> bool:
         return self._breadth_first and bool(self._open) and depth > min(self._open)
+
+    def _beyond_limit(self, head: tuple[int, int, str]) -> bool:
+        return self._cut is not None and self._cut[0] == head[0] and head[1] > self._cut[1]
 
     def _remember(self, url: str, depth: int) -> None:
         if len(self._recent) >= _RECENT:
@@ -153,7 +178,6 @@ class Queues:
                     continue
                 if not_before:  # of an earlier life of this crawl: it goes on waiting
                     heapq.heappush(queue.later, (not_before, depth, url))
-                    self.postponed += 1
                 else:
                     queue.waiting[url] = depth
                     heapq.heappush(queue.heap, (depth, rank, url))

@@ -94,8 +94,10 @@ def parse_date(text: str) -> float | None:
         if re.fullmatch(r"\d{4}", text):
             return datetime.datetime(int(text) + 1, 1, 1, tzinfo=datetime.UTC).timestamp()
         if re.fullmatch(r"\d{4}-\d\d", text):
-            year, month = divmod(int(text[:4]) * 12 + int(text[5:]), 12)
-            return datetime.datetime(year, month + 1, 1, tzinfo=datetime.UTC).timestamp()
+            first = datetime.datetime.fromisoformat(f"{text}-01").replace(tzinfo=datetime.UTC)
+            return (first + datetime.timedelta(days=31)).replace(day=1).timestamp()
+        if len(text) > 40:
+            return None
         when = datetime.datetime.fromisoformat(text)
         if len(text) == 10:
             when += datetime.timedelta(days=1)

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MAX_SEGMENTS = 20  # of a path
-WINDOW = 24  # pages of one pattern that are looked at in a row
-REPEATS = 16  # of them that say nothing new: the pattern is a trap
+WINDOW = 40  # pages of one pattern that are looked at in a row
+REPEATS = 24  # of them that say nothing new: the pattern is a trap
 FIRST_WINDOW = 32  # pages of a pattern before the first look; each further look comes at twice as many
 _YEARS_AHEAD = 2
 
 _YEAR = r"(?<![0-9])((?:1[0-9]|2[0-9])[0-9]{2})"
 _DATED = re.compile(
-    rf"/{_YEAR}[/-](?:0?[1-9]|1[0-2])(?![0-9])|[?&](?:y|yr|year|yyyy|jahr|ano|annee)={_YEAR}(?![0-9])|"
+    rf"/{_YEAR}[/-](?:0?[1-9]|1[0-2])(?=[/?]|-[0-9]{{1,2}}(?![^/?])|\Z)|[?&](?:y|yr|year|yyyy|jahr|ano|annee)={_YEAR}(?![0-9])|"
     rf"[?&][a-z_-]*(?:date|day|month|week|start|from|cal|time)[a-z_-]*={_YEAR}-?(?:0[1-9]|1[0-2])",
     re.I,
 )
@@ -93,10 +93,11 @@ class Pattern:
     def add(self, body: bytes) -> bool:
         """Count one more page; return whether the pattern turned out to be a trap with it.
 
-        Once in a while, 24 pages in a row are looked at. If two thirds of them have no word that an earlier one of
-        the same window did not have, whatever their numbers and links, the site is only counting: a calendar, a
-        session id in each link, a search that finds the same things. Real pages nearly always bring a new word, and
-        nine that do so end the look, which makes it cheap: a lively pattern costs nine pages' words per doubling.
+        Once in a while, 40 pages in a row are looked at. If 24 of them have no word that an earlier one of the same
+        window did not have, whatever their numbers and links, the site is only counting: a calendar (twelve pages
+        bring the months' names), a session id in each link, a search that finds the same things. Real pages nearly
+        always bring a new word, and 17 that do so end the look, which makes it cheap: a lively pattern costs the
+        words of 17 pages per doubling.
         """
         self.pages += 1
         if self.pages < self.next_look or self.trapped:

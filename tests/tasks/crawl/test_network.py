@@ -1,16 +1,17 @@
-"""Which addresses are public, and robots.txt, links and limits without a network."""
+"""Which addresses are public, and what a name, a literal and a changing answer of DNS come to."""
 
 from __future__ import annotations
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+import asyncio
+import socket
+from typing import Any
 
-from tasks.crawl.fetch import Response
-from tasks.crawl.links import links_of
-from tasks.crawl.network import is_public
-from tasks.crawl.robots import Rules
-from tasks.crawl.sitemaps import parse_sitemap
+import pytest
+
+from tasks.crawl.config import CrawlConfig
+from tasks.crawl.fetch import Fetcher
+from tasks.crawl.network import ForbiddenAddress, GuardedResolver, is_public
+from tasks.crawl.urls import canonical, host_of
 
 
 @pytest.mark.parametrize(
@@ -31,66 +32,88 @@ def test_public_addresses(address):
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "known", "allowed"),
+    "host",
     [
-        (200, b"User-agent: *\nDisallow: /", True, False),
-        (200, b"\xef\xbb\xbfUser-agent: textmill\nDisallow: /", True, False),
-        (200, b"User-agent: other\nDisallow: /", True, True),
-        (200, b"<html>not robots</html>", True, True),
-        (200, bytes(range(256)), True, True),
-        (200, b"", True, True),
-        (404, b"User-agent: *\nDisallow: /", True, True),
-        (403, b"", True, True),
-        (500, b"", False, False),
-        (503, b"", False, False),
+        "127.0.0.1", "127.1", "0x7f.1", "0177.0.0.1", "2130706433", "0x7f000001", "017700000001", "127.0.0.1.",
+        "%31%32%37.0.0.1", "１２７.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]",
+        "[0:0:0:0:0:ffff:7f00:1]", "[2002:7f00:1::]", "[64:ff9b::7f00:1]", "[64:ff9b:1::7f00:1]", "169.254.169.254",
+        "0", "0.0.0.0", "[::]", "10.1", "192.168.257", "[fe80::1]", "[fd00::1]", "[ff02::1]", "100.64.0.1",
     ],
-)
-def test_robots_by_status(status, body, known, allowed):
-    rules = Rules.parse(status, body, b"", "textmill")
-    assert (rules.known, rules.allows("http://h/page")) == (known, allowed)
+)  # fmt: skip
+def test_no_spelling_of_a_private_address_gets_through(host):
+    url = canonical(f"http://{host}/")
+    assert url is not None
+    with pytest.raises(ForbiddenAddress, match=r"crawl\.allow_private_hosts"):
+        GuardedResolver().check_literal(host_of(url))
+    GuardedResolver(allow_private=[host_of(url)]).check_literal(host_of(url))
 
 
-def test_delay_and_sitemaps_of_robots():
-    rules = Rules.parse(200, b"User-agent: *\nCrawl-delay: 2.5\nSitemap: http://h/s.xml\n", b"", "textmill")
-    assert rules.delay == 2.5
-    assert rules.sitemaps == ["http://h/s.xml"]
-    assert Rules.parse(200, b"User-agent: *\nRequest-rate: 1/5\n", b"", "textmill").delay == 5
-    assert Rules.parse(404, b"", b"", "textmill").delay == 0
+def answers(monkeypatch: pytest.MonkeyPatch, *rounds: list[str]) -> None:
+    """Let DNS answer so, and the last of it for ever."""
+    left = list(rounds)
 
+    async def getaddrinfo(self: Any, host: str, port: int, **_: Any) -> list[tuple[Any, ...]]:
+        found = left.pop(0) if len(left) > 1 else left[0]
+        return [(socket.AF_INET6 if ":" in ip else socket.AF_INET, 1, 6, "", (ip, port)) for ip in found]
 
-def test_links_base_quotes_and_entities():
-    html = b"""<base href="/dir/"><a href='x?a=1&amp;b=2'>x</a><A class=y HREF=z>z</A><area href="q">
-    <a title="href=no" href="yes">y</a><link rel=stylesheet href=s.css><link rel="next" href="/n">
-    <iframe src=f></iframe>"""
-    expected = ["dir/x?a=1&b=2", "dir/z", "dir/q", "dir/yes", "n", "dir/f"]
-    assert links_of("http://h/", html).urls == [f"http://h/{path}" for path in expected]
-
-
-@given(st.binary(max_size=300))
-def test_any_bytes_have_links_or_none(body):
-    for wrapped in (body, b'<a href="' + body, b'<a href="' + body + b'">'):
-        assert all(url.startswith(("http://", "https://")) for url in links_of("http://h/", wrapped).urls)
-    parse_sitemap(body, 1000)
-
-
-def test_huge_pages_without_links_are_fast():
-    import time
-
-    started = time.perf_counter()
-    for body in (
-        b"<" * 3_000_000,
-        b"<a " * 1_000_000,
-        b"<a href=" * 300_000,
-        b'<a href="' * 300_000,
-        b"<loc>" * 500_000,
-    ):
-        links_of("http://h/", body)
-        parse_sitemap(body, 10**7)
-    assert time.perf_counter() - started < 10
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
 
 
 @pytest.mark.parametrize(
-    ("value", "seconds"), [("7", 7), ("0", 0), ("soon", None), ("-1", None), ("Thu, 01 Jan 1970 00:00:00 GMT", 0)]
+    "found", [["10.0.0.1"], ["1.1.1.1", "127.0.0.1"], ["2606:4700::1", "::ffff:10.0.0.1"], ["fe80::1%2"]]
 )
-def test_retry_after(value, seconds):
-    assert Response("http://h/", 503, (("Retry-After", value),)).retry_after() == seconds
+def test_a_name_with_a_private_address_is_refused(monkeypatch, found):
+    answers(monkeypatch, found)
+    with pytest.raises(ForbiddenAddress):
+        asyncio.run(GuardedResolver().resolve("evil.test", 80))
+    allowed = asyncio.run(GuardedResolver(allow_private=["EVIL.test"]).resolve("evil.test", 80))
+    assert [entry["host"] for entry in allowed] == found
+
+
+def test_a_name_that_turns_private_later_is_refused(monkeypatch):
+    """DNS rebinding: the address that was checked is the one connected to, and a later one is checked again."""
+    answers(monkeypatch, ["1.1.1.1"], ["127.0.0.1"])
+    guard = GuardedResolver()
+    first = asyncio.run(guard.resolve("evil.test", 80))
+    assert [entry["host"] for entry in first] == ["1.1.1.1"]
+    assert first[0]["flags"] == socket.AI_NUMERICHOST  # nobody asks DNS again on the way
+    with pytest.raises(ForbiddenAddress):
+        asyncio.run(guard.resolve("evil.test", 80))
+
+
+@pytest.mark.parametrize(
+    "url", ["http://evil.test/", "http://127.0.0.1/", "http://[::ffff:127.0.0.1]/", "https://[::1]/"]
+)
+def test_a_request_to_a_private_address_is_never_sent(monkeypatch, url):
+    answers(monkeypatch, ["192.168.0.1"])
+
+    async def get() -> Any:
+        async with Fetcher(CrawlConfig(), {}) as fetcher:
+            return await fetcher.get(url)
+
+    async def connect(*_: Any, **__: Any) -> None:
+        raise AssertionError("a connection was opened")
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "sock_connect", connect)
+    monkeypatch.setattr(asyncio.BaseEventLoop, "create_connection", connect)
+    response = asyncio.run(get())
+    assert response.problem == "private_address"
+
+
+def test_what_cannot_be_resolved_is_a_problem(monkeypatch):
+    async def getaddrinfo(*_: Any, **__: Any) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", getaddrinfo)
+
+    async def get() -> Any:
+        async with Fetcher(CrawlConfig(), {}) as fetcher:
+            return await fetcher.get("http://nowhere.test/")
+
+    response = asyncio.run(get())
+    assert (response.problem, "Name or service not known" in (response.detail or "")) == ("connection", True)
+
+
+def test_the_users_own_addresses_are_not_checked():
+    found = asyncio.run(GuardedResolver(resolve={"Site.test": ("127.0.0.1:81", "[::1]:82")}).resolve("site.test", 80))
+    assert [(entry["host"], entry["port"]) for entry in found] == [("127.0.0.1", 81), ("::1", 82)]
