@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from data_lake.ledger import Ledger
 from data_lake.store import WORK, Artifact
@@ -13,20 +13,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-class Reporter(Protocol):
-    """Where the things that people look at go: MLflow, Prefect, the terminal. Losing them never stops a stage."""
+class Reporter:
+    """Where the things that people look at go: MLflow, Prefect, the terminal. Losing them never stops a stage.
 
-    def log(self, metrics: Mapping[str, float], step: int) -> None: ...
-    def metric(self, numbers: Mapping[str, float]) -> None: ...
-    def progress(self, done: float, total: float | None, unit: str, note: str) -> None: ...
-    def figure(self, name: str, figure: Figure) -> None: ...
-    def table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None: ...
-    def text(self, name: str, text: str) -> None: ...
-    def message(self, text: str, *, warning: bool = False) -> None: ...
-
-
-class SilentReporter:
-    """Reports nothing; for tests and for using a stage as a plain function."""
+    This one reports nothing; it serves tests, and a stage that is used as a plain function.
+    """
 
     def log(self, metrics: Mapping[str, float], step: int) -> None: ...
     def metric(self, numbers: Mapping[str, float]) -> None: ...
@@ -53,7 +44,7 @@ class Output:
         self.counts: dict[str, int] = {}
         self.metrics: dict[str, float | None] = {}
         self.accounts: Ledger | None = None
-        self._reporter: Reporter = reporter or SilentReporter()
+        self._reporter = reporter or Reporter()
 
     def count(self, **numbers: int) -> None:
         """Write down exact counts; they stand in the manifest and in every table."""

@@ -15,7 +15,7 @@ from data_lake.ledger import Ledger
 from data_lake.manifest import FileEntry, Manifest, UpstreamEntry
 from data_lake.store import Artifact, Lake, Miss, content_of
 from tasks.config import Execution, StageConfig, execution, identity
-from tasks.output import Output, Reporter, SilentReporter, local_output
+from tasks.output import Output, Reporter, local_output
 from tasks.provenance import provenance
 
 __all__ = [
@@ -245,7 +245,7 @@ class Watch:
         """A context manager around the build that gives a Reporter and a function returning {kind of run: its id}."""
         import contextlib
 
-        return contextlib.nullcontext((SilentReporter(), dict))
+        return contextlib.nullcontext((Reporter(), dict))
 
 
 def stage(

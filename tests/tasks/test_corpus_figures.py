@@ -11,10 +11,10 @@ import pytest
 from data_lake import schemas
 from data_lake.documents import ShardWriter
 from tasks.corpus_figures import MOST, show_corpus
-from tasks.output import Output, SilentReporter
+from tasks.output import Output, Reporter
 
 
-class Drawn(SilentReporter):
+class Drawn(Reporter):
     """Keeps the figures."""
 
     def __init__(self) -> None:
