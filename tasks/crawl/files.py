@@ -30,13 +30,13 @@ def kind_of_name(name: str) -> str:
 
 
 def _unpacked_name(name: str) -> str:
-    packed = next((suffix for suffix in PACKED if name.lower().endswith(suffix)), "")
-    return name[: len(name) - len(packed)]
+    stem, suffix = os.path.splitext(name)
+    return stem if suffix.lower() in PACKED else name
 
 
-def kind_of(path: Path) -> str | None:
+def kind_of(path: str | Path) -> str | None:
     """Return the kind of a file (one of KINDS) by its name or else by its first bytes; None where neither tells."""
-    named = kind_of_name(path.name)
+    named = kind_of_name(str(path))
     if named in KINDS:
         return named
     try:

@@ -16,20 +16,16 @@ from tasks.crawl.sources import SourceFile, find_local
 
 _SETTLED = 2.0  # seconds; a file changed more recently may change again within the same tick of its clock
 _PIECE = 1 << 20
-# The change time (ctime) is part of the key: unlike the modification time nobody can set it back.
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS digests (
-    path TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode INTEGER, digest TEXT
-) WITHOUT ROWID
-"""
+_SCHEMA = "CREATE TABLE IF NOT EXISTS digests (place TEXT PRIMARY KEY, version TEXT, digest TEXT) WITHOUT ROWID"
 
 
 def fingerprint_files(paths: Sequence[str], home: Home | None = None) -> str:
     """Return sha256 (hex) over name, size and content of all local files that crawl.paths names.
 
     A plan asks for this each time, so the hash of a file is remembered in the home and computed again only when the
-    file's size, dates or inode differ. Remote files are not looked at: their URLs are in the recipe, and
-    crawl.max_age says when they are fetched again. Raises OSError where a file cannot be read.
+    file's version differs: inode, size, dates, of which nobody can set back the time of change. Remote files are not
+    looked at: their URLs are in the recipe, and crawl.max_age says when they are fetched again. Raises OSError where a
+    file cannot be read.
     """
     whole = hashlib.sha256()
     files = [file for file in find_local(paths) if file.problem is None]
@@ -41,30 +37,27 @@ def fingerprint_files(paths: Sequence[str], home: Home | None = None) -> str:
 def _digests(files: list[SourceFile], home: Home) -> list[str]:
     """The content hashes of the files, known ones from the home's cache."""
     now = time.time()
+    places = [os.path.abspath(file.place) for file in files]
+    versions = [repr(file.version) for file in files]
     with _cache(home) as cache, ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        known = dict(_known(cache))
-        keys = []
-        for file in files:
-            stat = os.stat(file.place)
-            keys.append((os.path.realpath(file.place), (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)))
-        missing = [number for number, (path, state) in enumerate(keys) if known.get(path, (None,))[0] != state]
-        found = dict(zip(missing, pool.map(lambda number: _hash(Path(files[number].place)), missing), strict=True))
-        rows = [
-            (keys[number][0], *keys[number][1], digest)
-            for number, digest in found.items()
-            if now - keys[number][1][2] / 1e9 > _SETTLED
-        ]
-        if cache is not None and rows:
-            with contextlib.suppress(sqlite3.Error):
-                cache.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?, ?, ?, ?)", rows)
-        return [found[number] if number in found else known[path][1] for number, (path, _) in enumerate(keys)]
+        known = _known(cache)
+        missing = [n for n, place in enumerate(places) if known.get(place, ("",))[0] != versions[n]]
+        found = dict(zip(missing, pool.map(_hash, (Path(places[n]) for n in missing)), strict=True))
+        settled = [n for n in missing if now - (files[n].version or (0,))[-1] / 1e9 > _SETTLED]
+        if cache is not None and settled:
+            with contextlib.suppress(sqlite3.Error), cache:  # one transaction
+                rows = [(places[n], versions[n], found[n]) for n in settled]
+                cache.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", rows)
+        return [found[n] if n in found else known[place][1] for n, place in enumerate(places)]
 
 
-def _known(cache: sqlite3.Connection | None) -> Iterator[tuple[str, tuple[tuple[int, ...], str]]]:
-    if cache is not None:
-        with contextlib.suppress(sqlite3.Error):
-            for path, *state, digest in cache.execute("SELECT * FROM digests"):
-                yield path, (tuple(state), digest)
+def _known(cache: sqlite3.Connection | None) -> dict[str, tuple[str, str]]:
+    """{place: (version, digest)}; empty where the cache cannot be read."""
+    try:
+        rows = cache.execute("SELECT place, version, digest FROM digests") if cache is not None else ()
+        return {place: (version, digest) for place, version, digest in rows}
+    except sqlite3.Error:
+        return {}
 
 
 @contextlib.contextmanager
@@ -72,7 +65,8 @@ def _cache(home: Home) -> Iterator[sqlite3.Connection | None]:
     """The cache; None where the home cannot be written to, which costs time and nothing else."""
     try:
         home.run.mkdir(parents=True, exist_ok=True)
-        cache = sqlite3.connect(home.run / "source-digests.sqlite", timeout=5, isolation_level=None)
+        cache = sqlite3.connect(home.run / "source-versions.sqlite", timeout=5)
+        cache.execute("PRAGMA synchronous = OFF")  # a lost cache costs a second reading
         cache.execute(_SCHEMA)
     except (OSError, sqlite3.Error):
         yield None

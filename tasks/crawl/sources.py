@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 import glob
 import os
@@ -9,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from stat import S_ISREG
 from urllib.parse import urljoin, urlsplit
 
 from tasks.crawl.config import CrawlConfig, is_remote
@@ -30,7 +32,8 @@ class SourceFile:
     """One file of a source. `place` is a local path or a URL; `name` is its name in documents and tables.
 
     The name starts at the fixed part of the pattern, so it holds no machine's folders. size: bytes, None where it is
-    not known before it is fetched. With a `problem` the file is only counted.
+    not known before it is fetched. version: of a local file, what changes when it changes: device, inode, size, time
+    of modification, time of change (ns). With a `problem` the file is only counted.
     """
 
     place: str
@@ -38,6 +41,7 @@ class SourceFile:
     size: int | None = None
     problem: str | None = None
     detail: str | None = None
+    version: tuple[int, ...] | None = None
 
     @property
     def remote(self) -> bool:
@@ -119,8 +123,11 @@ def _line_of_list(line: str, base: str) -> SourceFile:
         raise ValueError(f"it leads out of {base}, to which the lines of a list are relative (crawl.path_lists.base)")
     if is_remote(base):
         return SourceFile(base.rstrip("/") + "/" + line, line)
-    path = Path(os.path.expanduser(base)) / line
-    return SourceFile(str(path), line, path.stat().st_size if path.is_file() else None)
+    base = os.path.expanduser(base)
+    path = os.path.join(base, line)
+    if not os.path.isfile(path):
+        return SourceFile(path, line)  # reading it says what is wrong
+    return dataclasses.replace(_file(path, base, sweeping=False), name=line)
 
 
 def _base_of(where: str) -> str:
@@ -132,59 +139,61 @@ def _base_of(where: str) -> str:
 
 def _local(entry: str) -> Iterator[SourceFile]:
     """The local files that a path, a folder or a pattern stands for."""
-    expanded = os.path.expanduser(entry)
+    place = os.path.expanduser(entry)
     found = False
-    if glob.has_magic(expanded) and not os.path.exists(expanded):
-        fixed = re.split(r"[*?\[]", expanded, maxsplit=1)[0]
+    if glob.has_magic(place) and not os.path.exists(place):
+        fixed = re.split(r"[*?\[]", place, maxsplit=1)[0]
         root = fixed if fixed.endswith(os.sep) else os.path.dirname(fixed)
-        for path in sorted(glob.glob(expanded, recursive=True)):
+        for path in sorted(glob.glob(place, recursive=True)):
             if os.path.isfile(path):
                 found = True
                 # `**` sweeps up whatever lies there, so it is treated as a folder; a plain pattern is a choice
-                yield _file(Path(path), Path(root), sweeping="**" in expanded)
-    elif os.path.isdir(expanded):
-        for file in _tree(Path(expanded)):
+                yield _file(path, root, sweeping="**" in place)
+    elif os.path.isdir(place):
+        for file in _tree(place):
             found = True
             yield file
-    elif os.path.isfile(expanded):
+    elif os.path.isfile(place):
         found = True
-        yield _file(Path(expanded), Path(expanded).parent, sweeping=False)
+        yield _file(place, os.path.dirname(place), sweeping=False)
     if not found:
         raise NoSuchSource(f"crawl.paths: {entry!r} matches no file that can be read.")
 
 
-def _tree(root: Path) -> Iterator[SourceFile]:
+def _tree(root: str) -> Iterator[SourceFile]:
     """All files below a folder. Hidden ones and what is no plain file are counted, links to folders not followed."""
     for folder, subfolders, names in os.walk(root):
         subfolders.sort()
-        for name in list(subfolders):
-            if name.startswith("."):
-                subfolders.remove(name)
-                path = Path(folder) / name
-                yield SourceFile(str(path), _relative(path, root) + "/", 0, "hidden", "a hidden folder")
+        for name in [name for name in subfolders if name.startswith(".")]:
+            subfolders.remove(name)
+            path = os.path.join(folder, name)
+            yield SourceFile(path, _relative(path, root) + "/", 0, "hidden", "a hidden folder")
         for name in sorted(names):
-            path = Path(folder) / name
+            path = os.path.join(folder, name)
             if name.startswith("."):
-                yield SourceFile(str(path), _relative(path, root), 0, "hidden", "a hidden file")
-            elif not path.is_file():
-                yield SourceFile(
-                    str(path), _relative(path, root), 0, "unreadable_file", "no plain file, or a dead link"
-                )
+                yield SourceFile(path, _relative(path, root), 0, "hidden", "a hidden file")
             else:
                 yield _file(path, root, sweeping=True)
 
 
-def _file(path: Path, root: Path, *, sweeping: bool) -> SourceFile:
-    size = path.stat().st_size
-    if sweeping and not _LIST.search(path.name) and kind_of(path) is None:
-        detail = f"{size:,} bytes of a type that is not read"
-        return SourceFile(str(path), _relative(path, root), 0, "unknown_type", detail)
-    return SourceFile(str(path), _relative(path, root), size)
+def _file(path: str, root: str, *, sweeping: bool) -> SourceFile:
+    name = _relative(path, root)
+    try:
+        stat = os.stat(path)
+    except OSError as error:  # a dead link
+        return SourceFile(path, name, 0, "unreadable_file", error.strerror)
+    if not S_ISREG(stat.st_mode):
+        return SourceFile(path, name, 0, "unreadable_file", "a device or a pipe")
+    size, version = stat.st_size, (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    if sweeping and not _LIST.search(path) and kind_of(path) is None:
+        return SourceFile(path, name, 0, "unknown_type", f"{size:,} bytes of a type that is not read", version)
+    return SourceFile(path, name, size, version=version)
 
 
-def _relative(path: Path, root: Path) -> str:
+def _relative(path: str, root: str) -> str:
+    name = path[len(root) :].lstrip(os.sep).replace(os.sep, "/") if root and path.startswith(root) else path
     # names of files may be no UTF-8 on Linux; Python holds such bytes as half surrogates, which no table takes
-    return path.relative_to(root).as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _name_of_url(url: str) -> str:
@@ -194,12 +203,10 @@ def _name_of_url(url: str) -> str:
 
 def _named(files: Iterable[SourceFile]) -> list[SourceFile]:
     """The files, each once, sorted by name; the second of a name gets a number."""
-    from dataclasses import replace
-
-    seen: set[str] = set()
+    seen: set[str | tuple[int, ...]] = set()
     names: dict[str, SourceFile] = {}
     for file in files:
-        identity = file.place if file.remote else os.path.realpath(file.place)
+        identity = file.version[:2] if file.version else file.place
         if identity in seen:
             continue
         seen.add(identity)
@@ -207,5 +214,5 @@ def _named(files: Iterable[SourceFile]) -> list[SourceFile]:
         while name in names:
             copies += 1
             name = f"{file.name}~{copies}"
-        names[name] = replace(file, name=name)
+        names[name] = file if name == file.name else dataclasses.replace(file, name=name)
     return [names[name] for name in sorted(names)]

@@ -71,7 +71,7 @@ def test_a_broken_cache_or_a_home_that_cannot_be_written_costs_only_time(tmp_pat
     (tmp_path / "in" / "a.txt").write_text("one")
     home = Home(tmp_path / "h")
     first = fingerprint_files((str(tmp_path / "in"),), home)
-    (home.run / "source-digests.sqlite").write_bytes(b"this is no database" * 100)
+    (home.run / "source-versions.sqlite").write_bytes(b"this is no database" * 100)
     assert fingerprint_files((str(tmp_path / "in"),), home) == first
     (tmp_path / "file").write_text("a file where the home should be")
     assert fingerprint_files((str(tmp_path / "in"),), Home(tmp_path / "file")) == first
