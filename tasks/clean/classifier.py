@@ -195,7 +195,7 @@ def _matrix(examples: Sequence[Example], config: ClassifierConfig) -> tuple[np.n
 @functools.cache
 def _fit() -> Callable[..., Any]:
     """Return the compiled training loop: (indices, offsets, labels, buckets, epochs, rate, l2) -> (weights, bias)."""
-    from tasks.compiled import compiled
+    from data_lake.compiled import compiled
 
     @compiled
     def fit(indices, offsets, labels, buckets, epochs, rate, l2):  # type: ignore[no-untyped-def]

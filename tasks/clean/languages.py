@@ -27,8 +27,8 @@ _SAMPLE = 200_000  # characters that are looked at; the language of more text is
 class Identified:
     """The main language of a text and which share of the text is in it; code None where no language is recognised.
 
-    `shares` are the languages found, at most three, as (code, share), the largest first. The score of a language that
-    the identifier itself calls unreliable is 0.
+    `shares` are the languages found, at most three, as (code, share), the largest first. What CLD2 itself calls
+    unreliable is not recognised: on the translations it is always wrong there, and says English.
     """
 
     code: str | None
@@ -51,20 +51,20 @@ def identify(text: str) -> Identified:
     try:
         reliable, _, found = pycld2.detect(sample)
     except (pycld2.error, UnicodeEncodeError):  # control characters, lone surrogates: no text of CLD2's
-        cleaned = "".join(c for c in sample if c.isprintable() or c in "\n\t")
+        sample = "".join(c for c in sample if c.isprintable() or c in "\n\t")
         try:
-            reliable, _, found = pycld2.detect(cleaned)
-        except (pycld2.error, UnicodeEncodeError):
+            reliable, _, found = pycld2.detect(sample)
+        except (pycld2.error, UnicodeEncodeError):  # unassigned code points that Python knows and CLD2 does not
             return UNKNOWN
-    shares = [(_CODES.get(code, code), percent / 100) for _, code, percent, _ in found if code != "un" and percent]
-    if not shares or not reliable:
-        # a script with one language is certain where a short text is too little for CLD2's statistics
-        if (by_script := language_of_script(sample)) is not None:
-            return Identified(*by_script, shares=(by_script,))
-        if not shares:
-            return UNKNOWN
-    code, share = shares[0]
-    return Identified(code, share if reliable else 0.0, tuple(shares) if reliable else ())
+    # codes with xx- are scripts: CLD2 knows no language that is written in them
+    shares = [(_CODES.get(code, code), percent / 100) for _, code, percent, _ in found if percent and code[:2] != "xx"]
+    shares = [(code, share) for code, share in shares if code != "un"]
+    if reliable and shares:
+        return Identified(*shares[0], shares=tuple(shares))
+    # a script with one language is certain where a text is too little, or nothing, for CLD2's statistics
+    if (by_script := language_of_script(sample)) is not None:
+        return Identified(*by_script, shares=(by_script,))
+    return UNKNOWN
 
 
 def _evenly(text: str) -> str:

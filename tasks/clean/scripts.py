@@ -23,6 +23,10 @@ NEEDS_SPACES = frozenset(
     ]
 )
 
+# Languages whose words are longer or shorter than Gopher's 3 to 10 characters, which are those of English: means of the
+# translations of the Universal Declaration are 2.9 for Korean, 1.8 for Vai, 11.8 for Malayalam, 14.6 for Greenlandic.
+WORD_LENGTH_DIFFERS = frozenset(["ko", "vai", "bo", "dz", "ml", "ta", "te", "kn", "kl", "iu"])
+
 # Rules on the marks at the end of sentences are not asked of these: Thai and Lao end a sentence with a blank, Tibetan
 # and Dzongkha set a shad after clauses, headings and list items alike.
 NO_SENTENCE_MARKS = frozenset(["th", "lo", "bo", "dz"])

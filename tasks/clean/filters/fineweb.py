@@ -34,5 +34,6 @@ class FineWeb(Filter):
         characters = len(page.text) - page.text.count("\n")
         yield from self.above("max_repeated_characters", again / characters, config.max_repeated_characters)
         if page.asks("fineweb.newlines_per_word") and (count := len(page.words.starts)):
-            breaks = page.text.count("\n") / count
+            # FineWeb's texts have one break between paragraphs where ours have a blank line, so lines are counted
+            breaks = (len(lines) - 1) / count
             yield from self.above("max_newlines_per_word", breaks, config.max_newlines_per_word)

@@ -16,7 +16,7 @@ import numpy as np
 from tasks.clean.analysis import Analysis
 from tasks.clean.filter_config import GopherQualityConfig, GopherRepetitionConfig
 from tasks.clean.filters.base import Filter, Verdict
-from tasks.clean.scripts import STOP_WORDS, words_per_ngram
+from tasks.clean.scripts import STOP_WORDS, WORD_LENGTH_DIFFERS, words_per_ngram
 
 _BULLETS = ("•", "‣", "●", "▪", "◦", "·", "►", "-", "–", "—", "*")
 _ELLIPSES = ("...", "…")
@@ -38,7 +38,7 @@ class GopherQuality(Filter):
         yield from self.above("max_words", count, config.max_words)
         if not count:
             return
-        if page.asks("gopher_quality.word_length"):
+        if page.asks("gopher_quality.word_length") and page.language.code not in WORD_LENGTH_DIFFERS:
             length = float(page.word_lengths.mean())
             yield from self.below("min_word_length", length, config.min_word_length)
             yield from self.above("max_word_length", length, config.max_word_length)
@@ -120,7 +120,7 @@ def _kernel() -> Callable[..., Any]:
     counted in. Else: those of all n-grams that came before; behind one of them the count goes on after its end, so
     nothing counts twice.
     """
-    from tasks.compiled import compiled
+    from data_lake.compiled import compiled
 
     @compiled
     def taken(hashes, lengths, n, blanks, top):  # type: ignore[no-untyped-def]

@@ -13,7 +13,7 @@ from tasks.clean.analysis import Analysis
 from tasks.clean.filter_config import FineWebConfig
 from tasks.clean.filters.fineweb import FineWeb
 
-LINES = ["The sea is calm.", "menu", "no mark at the end of this rather long line", "?", "  ", "Is it?"]
+LINES = ["The sea is calm.", "menu", "no mark at the end of this rather long line", "?", "Is it?"]
 
 
 def rules(text: str, config: FineWebConfig | None = None) -> dict[str | None, float]:
