@@ -73,10 +73,10 @@ def write_parquet(path: Path, table: pa.Table, *, row_group_bytes: int = 64 << 2
     os.replace(part, path)
 
 
-def write_tables(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+def write_tables(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, row_group_bytes: int = 4 << 20) -> None:
     """Write tables of one schema, as they come, so that `path` is the whole file or does not exist.
 
-    Memory: one row group, which is a table or as many small ones as fit in 16 MB.
+    Memory: one row group, which is a table or as many small ones as fill it.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -90,7 +90,7 @@ def write_tables(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> N
             for table in tables:
                 pending.append(table.cast(schema))
                 size += table.nbytes
-                if size >= 16 << 20:
+                if size >= row_group_bytes:
                     writer.write_table(pa.concat_tables(pending))
                     pending, size = [], 0
             if size:

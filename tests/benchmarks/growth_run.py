@@ -14,14 +14,17 @@ from typing import Any
 
 CONFIGS: dict[str, dict[str, Any]] = {
     "crawl": {"paths": ("*.jsonl",), "workers": 1},
-    "clean": {"workers": 1},
+    "clean": {"workers": 1, "shard_megabytes": 10},
     "dedup": {"workers": 1, "memory_megabytes": 64},
 }
-"""What the stages are told, where it is not the default. The files lie in FOLDER, the artifacts in FOLDER/lake."""
+"""What the stages are told, where it is not the default. The files lie in FOLDER, the artifacts in FOLDER/lake.
+
+A shard of clean is as large as the smaller corpus, and dedup's budget smaller than what the larger one needs: so it is
+the number of documents that grows, and not the share of a budget that is used."""
 
 
-def generate(folder: Path, count: int, *, words: int = 500, copies: float = 0.1) -> None:
-    """Write `count` documents of 3 kB of English words as JSON lines; a share of them are near-duplicates.
+def generate(folder: Path, count: int, *, words: int = 170, copies: float = 0.1) -> None:
+    """Write `count` documents of 1 kB of English words as JSON lines; a share of them are near-duplicates.
 
     The words are drawn one by one, as often as they stand in Python's own help, so there is no text but these texts.
     A file holds 10,000 documents, as a crawl comes in files.
