@@ -53,25 +53,25 @@ class Classifier:
         """Write the weights as safetensors, whole or not at all."""
         from safetensors.numpy import save
 
-        about = {"ngram": str(self.ngram), "max_words": str(self.max_words), "features": "1"}
+        # the settings are a tensor too: the format writes its metadata in an order that changes from time to time
         tensors: dict[str, np.ndarray] = {
             "weights": self.weights.astype(np.float32),
-            "bias": np.array([self.bias], dtype=np.float64),
+            "bias": np.array([self.bias]),
+            "ngram_and_max_words": np.array([self.ngram, self.max_words]),
         }
         part = path.with_suffix(".part")
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(save(tensors, metadata=about))
+        part.write_bytes(save(tensors))
         part.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> Classifier:
         """Read what `save` wrote."""
-        from safetensors import safe_open
+        from safetensors.numpy import load_file
 
-        with safe_open(path, framework="numpy") as file:
-            about = file.metadata()
-            weights, bias = file.get_tensor("weights"), float(file.get_tensor("bias")[0])
-        return cls(weights, bias, ngram=int(about["ngram"]), max_words=int(about["max_words"]))
+        tensors = load_file(path)
+        ngram, max_words = tensors["ngram_and_max_words"].tolist()
+        return cls(tensors["weights"], float(tensors["bias"][0]), ngram=ngram, max_words=max_words)
 
 
 def features_of(text: str, ngram: int, max_words: int, buckets: int) -> np.ndarray:

@@ -172,7 +172,7 @@ class ClassifierConfig(StageConfig):
     ngram: int = Field(2, ge=1, le=5, description="words per feature, at most")
     buckets: int = Field(1 << 18, ge=1 << 10, le=1 << 26, description="weights; features are hashed into them")
     epochs: int = Field(5, ge=1, le=1000, description="passes over the examples")
-    learning_rate: float = Field(0.5, gt=0, description="step of the stochastic gradient at the beginning")
+    learning_rate: float = Field(2.0, gt=0, description="step of the stochastic gradient at the beginning")
     l2: float = Field(1e-6, ge=0, description="pull of the weights towards zero")
     held_out: float = Field(0.1, gt=0, lt=1, description="share of the examples that only measure the classifier")
     max_words: int = Field(2_000, ge=10, description="words of a text that are looked at, from its beginning")
