@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import itertools
 import json
@@ -76,7 +75,7 @@ def _sources(config: CrawlConfig, work: Path) -> list[SourceFile]:
         files = find_sources(config, work)
     except NoSuchSource as error:
         raise PermanentError(str(error)) from error
-    write_atomically(known, json.dumps([dataclasses.asdict(file) for file in files]))
+    write_atomically(known, json.dumps([vars(file) for file in files]))
     return files
 
 
