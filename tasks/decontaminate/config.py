@@ -82,6 +82,7 @@ class DecontaminateConfig(StageConfig):
         description="More files to look for (globs): jsonl with question, choices and answer (HellaSwag's too), "
         "MMLU csv, txt with an item a line; also .gz",
     )
+    # A benchmark of which nothing was found changes no document and rebuilds no model, so it costs nothing to name one.
     action: Literal["cut", "drop", "report"] = Field(
         "cut",
         description="What becomes of a training document that has contaminated n-grams: cut = the passage is cut out; "

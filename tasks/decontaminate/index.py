@@ -170,11 +170,17 @@ class NgramIndex:
             original = given.text(number)
             text = fold(original)
             begin, end = word_spans(text)
+            compared: dict[tuple[int, str], bool] = {}  # a phrase that a page says a million times is compared once
             for k in here.tolist():
                 place, entry, length = int(places[k]), int(entries[k]), int(lengths[k])
-                wanted = self._words[self.item[entry]][self.start[entry] : self.start[entry] + length]
-                spans = zip(begin[place : place + length].tolist(), end[place : place + length].tolist(), strict=True)
-                good[k] = all(text[a:b] == word for (a, b), word in zip(spans, wanted, strict=True))
+                case = (entry, text[begin[place] : end[place + length - 1]])
+                if case not in compared:
+                    wanted = self._words[self.item[entry]][self.start[entry] : self.start[entry] + length]
+                    spans = zip(
+                        begin[place : place + length].tolist(), end[place : place + length].tolist(), strict=True
+                    )
+                    compared[case] = all(text[a:b] == word for (a, b), word in zip(spans, wanted, strict=True))
+                good[k] = compared[case]
             first, last = _original_spans(original, text, begin, end)
             starts[here], ends[here] = first[places[here]], last[places[here] + lengths[here] - 1]
         return Hits(*(column[good] for column in (owner, entries, places, starts, ends)))

@@ -24,23 +24,29 @@ class HeldOut:
 def gather(work: Path, max_ngrams: int) -> HeldOut:
     """Merge work/held_out/ into work/held_out.npy, the sorted distinct n-grams that training texts are scanned for.
 
-    Of more than `max_ngrams` those below a limit stay, which is halved until it is enough: hashes are evenly spread, so
-    that is a fair sample of each document's n-grams, and the same for any number of shards. Two different n-grams of
-    one hash are one in 10^3 corpora of 10^9 training words and 10^7 held-out ones; shares do not change by it, so words
-    are not compared here.
+    Of more than `max_ngrams` those up to a limit stay, which is halved whenever there are too many: hashes are evenly
+    spread, so that is a fair sample of each document's n-grams, and the same for any number of shards. With 10^9 words
+    in training and 10^7 held out, two different n-grams of one hash meet in one corpus of 2,000; no share changes by
+    it, so words are not compared here.
     """
     import pyarrow.parquet as pq
 
-    tables = [pq.read_table(path) for path in shards(work / "held_out")]
-    shard = np.repeat(np.arange(len(tables)), [table.num_rows for table in tables])
-    row = np.concatenate([np.empty(0, np.int64), *(table.column("row").to_numpy() for table in tables)])
-    ngram = np.concatenate([np.empty(0, np.uint64), *(table.column("ngram").to_numpy() for table in tables)])
-    limit = 1 << 64
-    while len(ngram) > max_ngrams:
-        limit //= 2
-        below = ngram < np.uint64(limit)
-        shard, row, ngram = shard[below], row[below], ngram[below]
-    keys, number = np.unique(ngram, return_inverse=True)
+    rows, ngrams = [np.empty(0, np.int64)], [np.empty(0, np.uint64)]
+    largest = (1 << 64) - 1
+    for path in shards(work / "held_out"):
+        table = pq.read_table(path)
+        rows.append(table.column("row").to_numpy())
+        ngrams.append(table.column("ngram").to_numpy())
+        while True:
+            kept = [part <= np.uint64(largest) for part in ngrams]
+            if sum(int(part.sum()) for part in kept) <= max_ngrams or not largest:
+                break
+            largest //= 2
+        rows = [part[below] for part, below in zip(rows, kept, strict=True)]
+        ngrams = [part[below] for part, below in zip(ngrams, kept, strict=True)]
+    shard = np.repeat(np.arange(len(rows) - 1), [len(part) for part in rows[1:]])
+    row = np.concatenate(rows)
+    keys, number = np.unique(np.concatenate(ngrams), return_inverse=True)
     scratch = work / ".held_out.npy.part"
     with open(scratch, "wb") as file:
         np.save(file, keys)

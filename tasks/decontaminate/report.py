@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_lake.documents import read_documents, shards, split_of, write_parquet
+from data_lake.documents import shards, split_of, write_parquet
 from data_lake.ledger import Amount, Tally
 from tasks import figures
 from tasks.decontaminate.config import DecontaminateConfig
@@ -163,22 +164,21 @@ def _sentence(line: Mapping[str, Any]) -> str:
 
 
 def _account(dedup: Artifact, out: Output) -> Tally:
-    """Count what was kept, cut and removed, from what was really written."""
+    """Count what was kept, cut and removed, from what was really written, shard by shard."""
     tally = Tally()
-    written = {
-        name: size
-        for batch in read_documents(out.dir, ["doc_id", "n_bytes"])
-        for name, size in zip(batch["doc_id"].to_pylist(), batch["n_bytes"].to_pylist(), strict=True)
-    }
-    removed = {
-        name: reason
-        for batch in read_documents(out.dir, ["doc_id", "reason"], folder="removed")
-        for name, reason in zip(batch["doc_id"].to_pylist(), batch["reason"].to_pylist(), strict=True)
-    }
-    for batch in read_documents(dedup.path, ["doc_id", "n_bytes"]):
-        for name, size in zip(batch["doc_id"].to_pylist(), batch["n_bytes"].to_pylist(), strict=True):
+    for source in shards(dedup.path / "documents"):
+        written = dict(_columns(out.dir / "documents" / source.name, "doc_id", "n_bytes"))
+        removed = dict(_columns(out.dir / "removed" / source.name, "doc_id", "reason"))
+        for name, size in _columns(source, "doc_id", "n_bytes"):
             if name in removed:
                 tally.remove(removed[name], size)
             elif name in written:
                 tally.keep(size, written=written[name])
     return tally
+
+
+def _columns(path: Path, first: str, second: str) -> Iterator[tuple[Any, Any]]:
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path, columns=[first, second])
+    return zip(table[first].to_pylist(), table[second].to_pylist(), strict=True)

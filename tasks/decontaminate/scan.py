@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from data_lake.documents import shard_path, split_of, write_parquet
+from data_lake.files import write_whole
 from tasks.decontaminate.config import DetectionConfig
 from tasks.decontaminate.index import HashTable, NgramIndex, Words
 from tasks.decontaminate.items import Item
@@ -47,9 +47,7 @@ def _held_out_table(path: Path) -> HashTable:
 
 def write_items(path: Path, items: list[Item]) -> None:
     """Write items where the workers find them."""
-    scratch = path.with_name(path.name + ".part")
-    scratch.write_text(json.dumps([asdict(item) for item in items]))
-    os.replace(scratch, path)
+    write_whole(path, json.dumps([asdict(item) for item in items]))
 
 
 def held_out_ngrams(job: ScanJob) -> None:

@@ -152,3 +152,10 @@ def test_real_items_planted_in_real_pages_are_all_found_and_nothing_else_is(shar
 def _grams(text: str) -> list[list[str]]:
     split = text.split(" ")
     return [split[i : i + 13] for i in range(len(split) - 12)]
+
+
+def test_a_page_that_says_one_phrase_for_ever_costs_no_more_than_its_length() -> None:
+    phrase = "the mill turns and the river flows and the miller sleeps until noon every day"
+    index = NgramIndex([Item("b", "1", phrase)], 13, 3)
+    hits = index.find(Words.of([f"{phrase} | " * 20_000]))
+    assert len(hits) == 20_000 * index.ngrams(0)
