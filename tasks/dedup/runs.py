@@ -14,6 +14,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from data_lake.files import whole_file
+
 KEYS = 1 << 64  # keys are below this
 
 
@@ -23,12 +25,9 @@ def write_run(path: Path, rows: np.ndarray) -> None:
     The order of equal keys is not promised: readers that need one sort what they read.
     """
     rows = rows[:, np.argsort(rows[0])]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    with open(part, "wb") as file:
+    with whole_file(path) as file:
         np.array(rows.shape, dtype=np.uint64).tofile(file)
         np.ascontiguousarray(rows, dtype=np.uint64).tofile(file)
-    os.replace(part, path)
 
 
 class Runs:

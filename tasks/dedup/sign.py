@@ -6,17 +6,16 @@ artifact); `index_shard` turns a signed shard, of this run or of an earlier arti
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from data_lake.documents import write_parquet
+from data_lake.files import whole_file
 from tasks.dedup import signatures
 from tasks.dedup.corpus import FACTS, Gone, Part
 from tasks.dedup.runs import write_run
@@ -103,7 +102,7 @@ def sign_shard(job: SignJob) -> None:
         metadata=scheme(job.shingle_words, job.permutations, job.seed),
     )
     tables = [schema.empty_table()]
-    with _whole_file(job.shingles) as file:
+    with whole_file(job.shingles) as file:
         for batch in batches(job.documents, [*schema.names[:5], "text"]):
             text = batch.column("text")
             values, begins = shingle_sets(text, job.shingle_words, compiled=job.compiled)
@@ -113,7 +112,7 @@ def sign_shard(job: SignJob) -> None:
                 *(batch.column(name) for name in schema.names[:5]),
                 pa.array(digests(text, compiled=job.compiled), pa.binary(16)),
                 pa.array(np.diff(begins)),
-                _fixed(signed.astype("<u4")),
+                signature_column(signed.astype("<u4")),
             ]
             tables.append(pa.table(columns, schema=schema))
     write_parquet(job.signatures, pa.concat_tables(tables))
@@ -127,12 +126,12 @@ def index_shard(job: IndexJob) -> None:
     keys: dict[str, list[np.ndarray]] = {"bands": [], "exact": [], "urls": []}
     begin, first = 0, job.first
     gone = None if job.gone is None else Gone(0, job.gone)
-    with _whole_file(part.names) as file, pq.ParquetFile(job.signed) as parquet:
+    with whole_file(part.names) as file, pq.ParquetFile(job.signed) as parquet:
         for batch in parquet.iter_batches(batch_size=1 << 14):
             numbers = np.arange(first, first + batch.num_rows, dtype=np.uint64)
             stays = np.ones(len(numbers), dtype=np.bool_) if gone is None else ~gone[numbers - np.uint64(first_of(job))]
             sizes = batch.column("n_shingles").to_numpy().astype(np.uint64)
-            signed = _values(batch.column("signature"))
+            signed = signature_values(batch.column("signature"))
             doc_ids, urls = batch.column("doc_id").to_pylist(), batch.column("url").to_pylist()
             named = [f"{doc_id}\0{url or ''}".encode() for doc_id, url in zip(doc_ids, urls, strict=True)]
             found = np.zeros(len(numbers), dtype=FACTS)
@@ -160,11 +159,8 @@ def index_shard(job: IndexJob) -> None:
     for kind, made in keys.items():
         columns = 2 if kind == "bands" else 3
         write_run(job.run(kind), np.concatenate([np.empty((columns, 0), np.uint64), *made], axis=1))
-    part.facts.parent.mkdir(parents=True, exist_ok=True)
-    whole = part.facts.with_name(f".{part.facts.name}.part")
-    with open(whole, "wb") as out:
+    with whole_file(part.facts) as out:  # last: it says that the shard is indexed
         np.save(out, np.concatenate(facts))
-    os.replace(whole, part.facts)  # last: it says that the shard is indexed
 
 
 def first_of(job: IndexJob) -> int:
@@ -256,7 +252,7 @@ def _int64(column: pa.Array, *, missing: int) -> np.ndarray:
     return np.asarray(column.cast(pa.int64()).fill_null(missing).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
-def _fixed(rows: np.ndarray) -> pa.Array:
+def signature_column(rows: np.ndarray) -> pa.Array:
     """Return the rows of a matrix as a column of fixed size, without a Python object per row."""
     import pyarrow as pa
 
@@ -264,22 +260,10 @@ def _fixed(rows: np.ndarray) -> pa.Array:
     return pa.FixedSizeBinaryArray.from_buffers(kind, len(rows), [None, pa.py_buffer(np.ascontiguousarray(rows))])
 
 
-def _values(column: pa.Array) -> np.ndarray:
+def signature_values(column: pa.Array) -> np.ndarray:
     """Return a column of signatures as uint32[n, width], without a Python object per row."""
     width = column.type.byte_width // 4
     if not len(column):
         return np.zeros((0, width), dtype="<u4")
     values = np.frombuffer(column.buffers()[1], dtype="<u4").reshape(-1, width)
     return values[column.offset : column.offset + len(column)]
-
-
-@contextlib.contextmanager
-def _whole_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for writing that appears under its name when all is written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    with open(part, "wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)

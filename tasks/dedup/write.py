@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from data_lake.documents import ShardWriter, shard_path
+from data_lake.files import write_whole
 from data_lake.ledger import Amount, Ledger
 from data_lake.text_units import count_words
 from tasks.dedup import repeats
@@ -129,9 +129,7 @@ def write_shard(job: WriteJob) -> None:
     np.save(job.went, np.array(sorted(went), dtype=np.uint64))
     incoming = sum(removed.values(), kept) + Amount(0, rewritten)
     ledger = Ledger(incoming, kept, removed, Amount(0, rewritten))
-    part = job.done.with_suffix(".part")
-    part.write_text(json.dumps({"ledger": ledger.to_dict(), "rewritten_documents": cut, **counts}))
-    os.replace(part, job.done)
+    write_whole(job.done, json.dumps({"ledger": ledger.to_dict(), "rewritten_documents": cut, **counts}))
 
 
 def cluster_of(decided: Decided, numbers: np.ndarray, limit: int) -> np.ndarray:

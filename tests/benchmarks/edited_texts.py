@@ -1,4 +1,4 @@
-"""A corpus with known near-duplicates: pieces of the installed packages' sources and documentation, some of them edited.
+"""A corpus with known near-duplicates: pieces of the installed packages, some of them edited.
 
 As in the measurements that dedup's thresholds come from: of every 27 documents 20 are pieces of real text (3.1 kB on
 average), one is an exact copy, and six are copies in which 2, 5, 10 or 20 % of the words were replaced by others of the

@@ -1,0 +1,31 @@
+"""Files that are whole or not there, also after a kill or a power cut."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+
+@contextlib.contextmanager
+def whole_file(path: Path, mode: str = "wb", **options: Any) -> Iterator[IO[Any]]:
+    """Open a file that appears under its name when all is written, and not at all after an exception.
+
+    For files that one process writes, such as those of a stage: what a kill leaves behind has a fixed name, so the
+    next attempt replaces it, where a name of its own would become a file of the artifact.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    with open(part, mode, **options) as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a UTF-8 text as a whole file."""
+    with whole_file(path, "w", encoding="utf-8") as file:
+        file.write(text)
