@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
+from data_lake.files import whole_file
+
 if TYPE_CHECKING:  # pyarrow is imported where it is used: `textmill plan` imports this module and needs none of it
     import pyarrow as pa
 
@@ -63,14 +65,9 @@ def write_parquet(path: Path, table: pa.Table, *, row_group_bytes: int = 64 << 2
     """
     import pyarrow.parquet as pq
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
     rows = max(1, min(table.num_rows or 1, int(row_group_bytes * table.num_rows / max(table.nbytes, 1)) or 1))
-    with open(part, "wb") as file:
+    with whole_file(path) as file:
         pq.write_table(table, file, compression="zstd", row_group_size=rows)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
 
 
 def write_tables(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, row_group_bytes: int = 4 << 20) -> None:
@@ -81,23 +78,17 @@ def write_tables(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, r
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    with open(part, "wb") as file:
-        with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-            pending: list[pa.Table] = []
-            size = 0
-            for table in tables:
-                pending.append(table.cast(schema))
-                size += table.nbytes
-                if size >= row_group_bytes:
-                    writer.write_table(pa.concat_tables(pending))
-                    pending, size = [], 0
-            if size:
+    with whole_file(path) as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        pending: list[pa.Table] = []
+        size = 0
+        for table in tables:
+            pending.append(table.cast(schema))
+            size += table.nbytes
+            if size >= row_group_bytes:
                 writer.write_table(pa.concat_tables(pending))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
+                pending, size = [], 0
+        if pending:
+            writer.write_table(pa.concat_tables(pending))
 
 
 class ShardWriter:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from data_lake.files import whole_file, write_whole
 from tasks.stage import PermanentError
 
 LETTERS = "ABCD"
@@ -50,7 +50,7 @@ def clean_hellaswag(text: str) -> str:
 
 def write_hellaswag(path: Path, items: Iterable[HellaSwagItem]) -> None:
     """Write items as JSON lines."""
-    _write(
+    write_whole(
         path, "".join(json.dumps({**asdict(item), "label": item.label}, ensure_ascii=False) + "\n" for item in items)
     )
 
@@ -86,13 +86,10 @@ def read_hellaswag(path: Path) -> list[HellaSwagItem]:
 
 def write_mmlu(path: Path, items: Iterable[MmluItem]) -> None:
     """Write one subject's items: no header, six columns."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    with open(part, "w", encoding="utf-8", newline="") as file:
+    with whole_file(path, "w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(
             [item.question, *item.choices, LETTERS[item.answer]] for item in items
         )
-    os.replace(part, path)
 
 
 def read_mmlu(folder: Path) -> tuple[list[MmluItem], dict[str, list[MmluItem]]]:
@@ -128,13 +125,6 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise PermanentError(f"{path} cannot be read as UTF-8 text ({error}); correct its path.") from error
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
 
 
 def choices_in_order(right: str, wrong: Sequence[str], place: int) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from data_lake.documents import read_documents
+from data_lake.files import write_whole
 from tasks.config import StageConfig
 
 SPLIT_FILE = "split.json"
@@ -34,10 +34,7 @@ class SplitConfig(StageConfig):
 
 def write_split(artifact: Path, split: SplitConfig) -> None:
     """Write down how documents are held out, for every stage that comes later."""
-    path = artifact / SPLIT_FILE
-    scratch = path.with_name(path.name + ".tmp")
-    scratch.write_text(json.dumps(split.model_dump(), sort_keys=True) + "\n")
-    os.replace(scratch, path)
+    write_whole(artifact / SPLIT_FILE, json.dumps(split.model_dump(), sort_keys=True) + "\n")
 
 
 def read_split(artifact: Path) -> SplitConfig:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data_lake.files import whole_file
 from tasks.figures import curve
 from tasks.stage import Artifact, Output, PermanentError
 
@@ -128,12 +128,9 @@ def load_trained(artifact: Artifact, device: str = "cpu") -> tuple[GPT, Tokenize
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write one JSON object per line; the file appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    with open(part, "w", encoding="utf-8") as file:
+    with whole_file(path, "w", encoding="utf-8") as file:
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    os.replace(part, path)
 
 
 def model_contract(artifact: Artifact) -> Iterator[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_lake.documents import documents_fingerprint
+from data_lake.files import write_whole
 from tasks.clean.config import CleanConfig
 from tasks.clean.user_files import source_fingerprint
 from tasks.shards import cores
@@ -195,9 +196,7 @@ def _without_bad_page(process: subprocess.Popen[bytes], job: Job, out: Output) -
     reason = f"too_slow: longer than {job.config['page_seconds']} s" if code == -signal.SIGALRM else f"crash: {name}"
     out.warning(f"Page {page} of shard {job.number} is left out ({reason}).")
     job = replace(job, skip=job.skip | {page: reason})
-    part = job.bad.with_suffix(".part")
-    part.write_text(json.dumps(job.skip))
-    os.replace(part, job.bad)
+    write_whole(job.bad, json.dumps(job.skip))
     return job
 
 

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import json
 import math
-import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from data_lake.files import write_whole
 from tasks.benchmark_formats import (
     HellaSwagItem,
     MmluItem,
@@ -324,6 +324,4 @@ def _compression(
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
-    os.replace(part, path)
+    write_whole(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
