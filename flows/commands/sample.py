@@ -19,7 +19,7 @@ Characters = Annotated[int, typer.Option(min=1, help="of each text at most; --js
 
 @in_sentences
 def removed(
-    reason: Annotated[str | None, typer.Option(help="only removed for this reason, as in too_short")] = None,
+    reason: Annotated[str | None, typer.Option(help="only removed for this reason, as in gopher_repetition")] = None,
     stage: Stage = None,
     source: Source = None,
     number: Count = 5,
@@ -94,7 +94,7 @@ def register(app: typer.Typer) -> None:
 
 EXAMPLES = {
     "removed": (
-        "textmill sample removed --reason too_short -n 3",
+        "textmill sample removed --reason gopher_repetition -n 3",
         "textmill sample removed --stage dedup --seed 7 --json",
     ),
     "documents": ("textmill sample documents --source example.org", "textmill sample documents --language de -n 20"),

@@ -64,7 +64,7 @@ def _print_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], limit: in
     numeric = [
         name
         for place, name in enumerate(columns)
-        if shown and all(isinstance(row[place], int | float | type(None)) for row in shown)
+        if shown and all(isinstance(row[place], int | float | decimal.Decimal | None) for row in shown)
     ]
     made = table("", (), ())
     for name in columns:
