@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from data_lake.documents import shards
+from data_lake.files import whole_file
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,8 @@ def gather(work: Path, max_ngrams: int) -> HeldOut:
     shard = np.repeat(np.arange(len(rows) - 1), [len(part) for part in rows[1:]])
     row = np.concatenate(rows)
     keys, number = np.unique(np.concatenate(ngrams), return_inverse=True)
-    scratch = work / ".held_out.npy.part"
-    with open(scratch, "wb") as file:
+    with whole_file(work / "held_out.npy") as file:
         np.save(file, keys)
-    os.replace(scratch, work / "held_out.npy")
     return HeldOut(shard, row, number, len(keys))
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_lake.documents import shards, split_of, write_parquet
+from data_lake.files import write_whole
 from data_lake.ledger import Amount, Tally
 from tasks import figures
 from tasks.decontaminate.config import DecontaminateConfig
@@ -42,9 +42,7 @@ def write(
     write_parquet(out.dir / "overlap.parquet", held_out)
 
     lines = _benchmarks(index, verdict, found)
-    scratch = out.dir / ".benchmarks.json.part"
-    scratch.write_text(json.dumps(lines, indent=2) + "\n")
-    os.replace(scratch, out.dir / "benchmarks.json")
+    write_whole(out.dir / "benchmarks.json", json.dumps(lines, indent=2) + "\n")
 
     tally = _account(dedup, out)
     ledger = tally.ledger(Amount(**dedup.manifest.ledger["kept"]) if dedup.manifest.ledger else None)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from data_lake.files import write_whole
 from tasks import figures
 from tasks.config import StageConfig
 from tasks.stage import Artifact, Output, PermanentError
@@ -141,9 +141,7 @@ def report_mix(config: PretrainConfig, out: Output, mixed: MixedDataset) -> None
     """Write mix.json: what was drawn of each source; show it as metrics, table and figure."""
     settings = config.training
     rows = mixed.drawn(settings.steps * settings.batch_size)
-    scratch = out.dir / f".{MIX_FILE}.part"
-    scratch.write_text(json.dumps(rows, indent=2) + "\n")
-    os.replace(scratch, out.dir / MIX_FILE)
+    write_whole(out.dir / MIX_FILE, json.dumps(rows, indent=2) + "\n")
     out.count(**{f"mix_tokens_{row['source']}": row["tokens"] for row in rows})
     out.metric(**{f"mix_epochs_{row['source']}": row["epochs"] for row in rows})
     out.table("mix", rows)
