@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from data_lake import schemas
 from data_lake.ledger import Amount
-from tasks.crawl import pages
+from tasks.crawl import CrawlConfig, crawl, pages
 from tasks.crawl.pages import kept_pages, kept_rows, kept_sizes, pages_fingerprint, problems_of_pages, write_pages
+from tasks.stage import local_output
+from tests.tasks.crawl.conftest import Site
 
 ROWS = st.lists(
     st.tuples(st.sampled_from(["read", "fetched", "robots", "http_404"]), st.integers(0, 99), st.text(max_size=8)),
@@ -94,3 +96,16 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
     assert "not a single page" in "".join(problems_of_pages(tmp_path, {"urls": 0, "pages": 0}))
     pq.write_table(pa.table({"url": ["a"]}), tmp_path / "pages.parquet")
     assert "schema" in "".join(problems_of_pages(tmp_path, counts))
+
+
+def test_what_digest_ignore_matches_does_not_change_the_content(site: Site, tmp_path: Path) -> None:
+    prints = []
+    for number, address in enumerate(("0x7f00aa", "0x7fffbb")):
+        site.page("/", text=f"object at {address}")
+        for pattern in ((), ("0x[0-9a-f]+",)):
+            folder = tmp_path / f"{number}{len(pattern)}"
+            seeds = (f"{site.url}/",)
+            crawl(CrawlConfig(seeds=seeds, resolve=site.resolve, digest_ignore=pattern), local_output(folder))
+            prints.append(pages_fingerprint(folder))
+    assert prints[0] != prints[2]
+    assert prints[1] == prints[3]
