@@ -6,7 +6,7 @@ import contextlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from data_lake.documents import count_rows, documents_fingerprint, shard_path, shards
 from data_lake.ledger import Amount, Ledger, Tally
@@ -16,6 +16,10 @@ from tasks.corpus_figures import show_corpus
 from tasks.dedup.config import DedupConfig
 from tasks.shards import map_shards, workers_for
 from tasks.stage import Artifact, Output, stage
+
+if TYPE_CHECKING:
+    from tasks.dedup.corpus import Corpus
+    from tasks.dedup.write import Decided
 
 KINDS: tuple[Any, ...] = ("paragraphs", "lines")
 MEGABYTE = 1 << 20
@@ -64,32 +68,44 @@ def contract(artifact: Artifact) -> Iterator[str]:
 def dedup(config: DedupConfig, out: Output, clean: Artifact) -> None:
     """Of each group of duplicates keep the preferred document, cut what documents repeat, write down every decision."""
     from tasks.dedup.against import earlier_artifacts
-    from tasks.dedup.corpus import Gone
-    from tasks.dedup.levels import Levels
-    from tasks.dedup.shingles import worth_compiling
-    from tasks.dedup.write import Decided
 
     documents = shards(clean.path / "documents")
     lake = Lake(clean.path.parents[1])
     earlier = earlier_artifacts(config, lake)
     with lake.reading(*earlier):
-        corpus = _sign(config, out, documents, earlier)
-        levels = Levels(config, corpus, out.work, Gone(len(corpus)), worth_compiling(documents))
-        each = _runner(config, out, documents)
-        decided = Decided(
-            urls=levels.copies("urls", newest=True) if config.url else (),
-            exact=levels.copies("exact") if config.exact else (),
-        )
-        if config.near:
-            decided = levels.near(decided, each, out.info)
-        for kind in KINDS:
-            if getattr(config, kind).enabled:
-                decided = levels.repeated(decided, kind, documents, each)
-        accounts = _write(config, out, documents, corpus, decided, each)
+        corpus, decided = decide(config, out, documents, earlier)
+        accounts = _write(config, out, documents, corpus, decided)
     _report(out, clean, accounts)
 
 
-def _sign(config: DedupConfig, out: Output, documents: Sequence[Path], earlier: Sequence[Artifact]) -> Any:
+def decide(
+    config: DedupConfig, out: Output, documents: Sequence[Path], earlier: Sequence[Artifact] = ()
+) -> tuple[Corpus, Decided]:
+    """Return all documents by number, and what each level decided on them; only the last one reads text a second time.
+
+    documents: the shards, each once. earlier: artifacts of this stage whose documents go before.
+    """
+    from tasks.dedup.corpus import Gone
+    from tasks.dedup.levels import Levels
+    from tasks.dedup.shingles import worth_compiling
+    from tasks.dedup.write import Decided
+
+    corpus = _sign(config, out, documents, earlier)
+    levels = Levels(config, corpus, out.work, Gone(len(corpus)), worth_compiling(documents))
+    each = _runner(config, out, documents)
+    decided = Decided(
+        urls=levels.copies("urls", newest=True) if config.url else (),
+        exact=levels.copies("exact") if config.exact else (),
+    )
+    if config.near:
+        decided = levels.near(decided, each, out.info)
+    for kind in KINDS:
+        if getattr(config, kind).enabled:
+            decided = levels.repeated(decided, kind, documents, each)
+    return corpus, decided
+
+
+def _sign(config: DedupConfig, out: Output, documents: Sequence[Path], earlier: Sequence[Artifact]) -> Corpus:
     """Sign and index every shard that an earlier attempt has not, and return the corpus."""
     from tasks.dedup.against import signed_shards
     from tasks.dedup.corpus import Corpus
@@ -146,12 +162,7 @@ def _runner(
 
 
 def _write(
-    config: DedupConfig,
-    out: Output,
-    documents: Sequence[Path],
-    corpus: Any,
-    decided: Any,
-    each: Callable[..., list[Any]],
+    config: DedupConfig, out: Output, documents: Sequence[Path], corpus: Corpus, decided: Decided
 ) -> list[dict[str, Any]]:
     """Write all shards that an earlier attempt has not, and what concerns all of them; return each one's account."""
     import numpy as np
@@ -177,7 +188,7 @@ def _write(
         )
         for number, (part, path) in enumerate(zip(corpus.new_parts, documents, strict=True))
     ]
-    each(write_shard, [job for job in jobs if not job.is_done], "written")
+    _runner(config, out, documents)(write_shard, [job for job in jobs if not job.is_done], "written")
     gone = Gone(len(corpus) - corpus.old)
     for job in jobs:
         gone.add(np.load(job.went) + np.uint64(job.part.first - corpus.old))

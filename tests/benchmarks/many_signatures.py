@@ -17,7 +17,7 @@ import numpy as np
 
 SHARD = 100_000
 SHINGLES = 24
-MEMORY_MEGABYTES = 128
+MEMORY_MEGABYTES = 64
 
 
 def make(folder: Path, count: int) -> None:
