@@ -1,4 +1,4 @@
-"""A web site on loopback whose pages, statuses and delays a test sets, and which remembers what it was asked."""
+"""A web site on loopback whose answers a test sets and which remembers what it was asked; and a frontier on disk."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tasks.crawl.frontier import Frontier
 
 
 @dataclass
@@ -80,3 +83,12 @@ def site() -> Iterator[Site]:
     yield state
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def frontier(tmp_path: Path) -> Iterator[Frontier]:
+    """An empty frontier on disk."""
+    (tmp_path / "warc").mkdir()
+    opened = Frontier(tmp_path / "frontier.sqlite", tmp_path / "warc")
+    yield opened
+    opened.close()

@@ -4,17 +4,7 @@ from __future__ import annotations
 
 import time
 
-import pytest
-
 from tasks.crawl.frontier import Frontier, Link
-
-
-@pytest.fixture
-def frontier(tmp_path):
-    (tmp_path / "warc").mkdir()
-    opened = Frontier(tmp_path / "frontier.sqlite", tmp_path / "warc")
-    yield opened
-    opened.close()
 
 
 def again(frontier, tmp_path) -> Frontier:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -84,14 +83,6 @@ def test_every_url_is_taken_once_and_in_order(tmp_path_factory, monkeypatch, ste
     assert frontier.floor is None
     assert frontier.hosts() == []
     frontier.close()
-
-
-@pytest.fixture
-def frontier(tmp_path):
-    (tmp_path / "warc").mkdir()
-    opened = Frontier(tmp_path / "frontier.sqlite", tmp_path / "warc")
-    yield opened
-    opened.close()
 
 
 def test_a_long_queue_stays_on_disk(frontier):
