@@ -112,7 +112,7 @@ def find_repeated(work: Path, folder: Path, config: BoilerplateConfig) -> int:
     counts = str(work / _LINES / "part-*.parquet").replace("'", "''")
     with duckdb.connect() as connection:
         connection.execute(f"SET temp_directory = '{str(work / 'duckdb').replace(chr(39), chr(39) * 2)}'")
-        table: Any = connection.execute(
+        table: Any = connection.sql(
             f"""
             WITH hosts AS (
                 SELECT host, sum(pages) AS total FROM read_parquet('{counts}') WHERE line IS NULL GROUP BY host)
@@ -123,7 +123,7 @@ def find_repeated(work: Path, folder: Path, config: BoilerplateConfig) -> int:
             HAVING sum(pages) >= ? AND sum(pages) > ? * total
             ORDER BY host, line
             """,
-            [config.min_pages, config.max_page_share],
+            params=[config.min_pages, config.max_page_share],
         ).to_arrow_table()
     write_parquet(folder / TABLE, table)
     return int(table.num_rows)

@@ -163,3 +163,93 @@ def test_wrong_settings_are_told():
     ):
         with pytest.raises(ValueError, match="regular expression"):
             CleanConfig(**settings)
+
+
+def sited(tmp_path: Path, pages: int = 8) -> Artifact:
+    """A crawl of a site that repeats its menu on every page, among the sentences."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    lines = []
+    for number in range(pages):
+        own = " ".join(f"{sentence[:-1]} on page {number}." for sentence in SENTENCES)
+        text = f"Our shop sells the finest teas of all five continents.\n\n{own}\n\nWrite to shop{number}@example.org."
+        lines.append(json.dumps({"id": str(number), "url": f"http://shop.example/{number}", "text": text}))
+    (folder / "pages.jsonl").write_text("\n".join(lines))
+    return crawl.build(Lake(tmp_path / "lake"), CrawlConfig(paths=(str(folder),)), {}).artifact
+
+
+BOILERPLATE: dict[str, Any] = {"filters": {"boilerplate": {"max_page_share": 0.3}}}
+
+
+def test_lines_that_a_site_repeats_are_taken_off_and_addresses_redacted(tmp_path):
+    out = run(sited(tmp_path), tmp_path / "out", shard_megabytes=0.003, **BOILERPLATE)
+    documents = rows(tmp_path / "out", "documents")
+    assert len(documents) == 8
+    assert not [row for row in documents if "finest teas" in row["text"] or "shop1" in row["text"]]
+    assert all("Write to <EMAIL>." in row["text"] for row in documents)
+    assert {row["language"] for row in documents} == {"en"}
+    assert out.counts["boilerplate_lines"] == out.counts["pii_email"] == 8
+    assert list(out.accounts.problems()) == []
+    (line,) = pq.read_table(tmp_path / "out" / "boilerplate.parquet").to_pylist()
+    assert (line["host"], line["pages"], line["text"][:8]) == ("shop.example", 8, "Our shop")
+
+
+@pytest.mark.slow
+def test_with_repeated_lines_other_shards_and_a_kill_make_the_same_bytes(tmp_path):
+    crawled = sited(tmp_path)
+    run(crawled, tmp_path / "once", shard_megabytes=0.003, **BOILERPLATE)
+    run(crawled, tmp_path / "whole", **BOILERPLATE)
+    assert documents_fingerprint(tmp_path / "once") == documents_fingerprint(tmp_path / "whole")
+    script = (
+        "from pathlib import Path; from types import SimpleNamespace; from tasks.clean import CleanConfig, clean; "
+        "from tasks.stage import local_output; "
+        f"clean(CleanConfig(shard_megabytes=0.003, workers=1, **{BOILERPLATE!r}), "
+        f"local_output(Path({str(tmp_path / 'out')!r})), crawl=SimpleNamespace(path=Path({str(crawled.path)!r})))"
+    )
+    work = tmp_path / "out" / "_work"
+    for seen in ("extract-00001.json", "shard-00000.json"):  # once in each half
+        process = subprocess.Popen([sys.executable, "-c", script], cwd=Path(__file__).parents[3])
+        while process.poll() is None and not (work / seen).exists():
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    finished = {path.name: path.stat().st_mtime_ns for path in work.glob("*-*.json")}
+    run(crawled, tmp_path / "out", shard_megabytes=0.003, workers=1, **BOILERPLATE)
+    for name, changed in finished.items():
+        assert (work / name).stat().st_mtime_ns == changed
+    for path in [*(tmp_path / "once").rglob("part-*.parquet"), tmp_path / "once" / "boilerplate.parquet"]:
+        if "_work" not in path.parts:
+            assert path.read_bytes() == (tmp_path / "out" / path.relative_to(tmp_path / "once")).read_bytes()
+
+
+def test_a_classifier_is_trained_once_measured_and_asked(crawled, tmp_path):
+    good, bad = tmp_path / "good.jsonl", tmp_path / "bad.jsonl"
+    good.write_text("\n".join(json.dumps({"text": f"{SENTENCES[n % 3]} {n}"}) for n in range(40)))
+    bad.write_text("\n".join(json.dumps({"text": f"buy cheap pills online now {n}"}) for n in range(40)))
+    examples = {"positive": (str(good),), "negative": (str(bad),)}
+    out = run(crawled, tmp_path / "out", filters={"classifiers": ({**examples, "remove_below": 0.2},)})
+    documents = rows(tmp_path / "out", "documents")
+    assert len(documents) == 14
+    assert all(0.2 <= row["quality"] <= 1 for row in documents)
+    assert out.metrics["quality_auc"] == 1
+    weights = tmp_path / "out" / "classifiers" / "quality.safetensors"
+    trained = weights.stat().st_mtime_ns
+    again = run(crawled, tmp_path / "out", filters={"classifiers": ({**examples, "remove_below": 0.2},)})
+    assert weights.stat().st_mtime_ns == trained
+    assert again.metrics["quality_auc"] == 1
+    with pytest.raises(PermanentError, match="nice"):
+        run(crawled, tmp_path / "spam", filters={"classifiers": ({**examples, "name": "nice", "remove_above": 0.2},)})
+    assert {row["reason"] for row in rows(tmp_path / "spam", "removed")} >= {"nice"}
+
+
+def test_an_edited_list_is_a_new_artifact(crawled, tmp_path):
+    path = tmp_path / "words.txt"
+    path.write_text("nonexistentword")
+    config = CleanConfig(filters={"bad_words": {"files": (str(path),)}})
+    lake = Lake(tmp_path / "lake")
+    first = clean.build(lake, config, {"crawl": crawled})
+    assert clean.build(lake, config, {"crawl": crawled}).status == "cached"
+    path.write_text("anothernonexistentword")
+    second = clean.build(lake, config, {"crawl": crawled})
+    assert (second.status, second.artifact.key == first.artifact.key) == ("built", False)
+    assert second.artifact.content == first.artifact.content  # the documents are the same: nothing after it is rebuilt
