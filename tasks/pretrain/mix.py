@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from data_lake.files import write_whole
+from data_lake.mix import REST, MixedDataset, MixError, Source, plan_mix, training_index
 from tasks import figures
 from tasks.config import StageConfig
 from tasks.stage import Artifact, Output, PermanentError
 
 if TYPE_CHECKING:
-    from data_lake.mix import MixedDataset, Source
     from tasks.pretrain.stage import PretrainConfig
 
 MIX_FILE = "mix.json"
-REST = "rest"
 
 
 class RestConfig(StageConfig):
@@ -86,8 +85,6 @@ class MixConfig(StageConfig):
 
     def asked(self) -> list[Source]:
         """Return the sources and the rest, as `data_lake.mix` takes them."""
-        from data_lake.mix import Source
-
         weighted = any(source.weight is not None for source in self.sources)
         rest = 0.0 if weighted and self.rest.weight is None else self.rest.weight
         named = [Source(source.name, source.match, source.weight, source.max_epochs) for source in self.sources]
@@ -96,8 +93,6 @@ class MixConfig(StageConfig):
 
 def open_mix(config: PretrainConfig, out: Output, tokenize: Artifact) -> MixedDataset:
     """Return the mixed training windows, and say what will be read of each source."""
-    from data_lake.mix import MixedDataset, MixError
-
     settings = config.training
     try:
         mixed = MixedDataset(
@@ -119,8 +114,6 @@ def open_mix(config: PretrainConfig, out: Output, tokenize: Artifact) -> MixedDa
 
 def preview(config: PretrainConfig, upstream: Mapping[str, Artifact]) -> list[dict[str, Any]]:
     """Return what will be read of each source, from the index of the tokens alone; [] where there is no mix."""
-    from data_lake.mix import MixError, plan_mix, training_index
-
     if not config.mix.sources:
         return []
     settings = config.training
