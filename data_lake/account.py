@@ -99,34 +99,55 @@ def account_of(artifacts: Sequence[Artifact]) -> Account:
     must be what came in here, to the last document and byte. Tokens are compared where both stages count them.
     """
     stages: list[StageAccount] = []
-    known: dict[str, tuple[Artifact, Ledger]] = {}
+    earlier: list[Artifact] = []
     for artifact in artifacts:
         if artifact.manifest.ledger is None:
             continue
         ledger = Ledger.from_dict(artifact.manifest.ledger)
         problems = [f"{artifact.name}: {problem}" for problem in ledger.problems()]
-        read = [
-            name
-            for name in known
-            if name in artifact.manifest.upstream
-            and known[name][0].key == artifact.manifest.upstream[name].key
-            and known[name][1].counts == ledger.counts
-        ]
-        if read:
-            before, kept = known[read[-1]]
-            problems += _gaps(before, kept.kept, artifact, ledger.incoming)
-        stages.append(StageAccount(artifact.stage, artifact.name, ledger, read[-1] if read else None, tuple(problems)))
-        known[artifact.stage] = (artifact, ledger)
+        before = followed(artifact, earlier)
+        if before is not None:
+            problems += gaps(before, artifact)
+        stages.append(StageAccount(artifact.stage, artifact.name, ledger, before and before.stage, tuple(problems)))
+        earlier.append(artifact)
     return Account(tuple(stages))
 
 
-def _gaps(before: Artifact, kept: Amount, after: Artifact, incoming: Amount) -> Iterator[str]:
-    for unit, was in asdict(kept).items():
+def followed(artifact: Artifact, earlier: Iterable[Artifact]) -> Artifact | None:
+    """Return which of the earlier artifacts handed its documents to this one: the last one that this one read, or
+    one of the same content, and whose ledger counts the same things."""
+    found = None
+    for before in earlier:
+        entry = artifact.manifest.upstream.get(before.stage)
+        read = entry is not None and entry.content == before.content
+        if read and _counts(before) is not None and _counts(before) == _counts(artifact):
+            found = before
+    return found
+
+
+def gaps(before: Artifact, after: Artifact) -> Iterator[str]:
+    """Yield a sentence for each unit in which what `before` kept is not what came into `after`.
+
+    Where `after` was made from another artifact of the same content, only documents are compared: a page whose dates
+    are ignored (crawl.digest_ignore) may have come with other bytes.
+    """
+    assert before.manifest.ledger is not None
+    assert after.manifest.ledger is not None
+    itself = after.manifest.upstream[before.stage].key == before.key
+    incoming = Ledger.from_dict(after.manifest.ledger).incoming
+    for unit, was in asdict(Ledger.from_dict(before.manifest.ledger).kept).items():
         came = getattr(incoming, unit)
+        if unit != "documents" and not itself:
+            continue
         if was != came and (unit != "tokens" or was):  # tokens begin where a text first meets a tokenizer
             yield (
                 f"{before.name} kept {was:,} {unit}, but {came:,} came into {after.name} (difference {came - was:+,})."
             )
+
+
+def _counts(artifact: Artifact) -> str | None:
+    ledger = artifact.manifest.ledger
+    return None if ledger is None else Ledger.from_dict(ledger).counts
 
 
 def lineage(lake: Lake, artifacts: Iterable[Artifact]) -> tuple[list[Artifact], list[str]]:

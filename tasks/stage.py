@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
+from data_lake.account import followed, gaps
 from data_lake.fingerprint import canonical, code_fingerprint, sha256_of
 from data_lake.ledger import Ledger
 from data_lake.manifest import FileEntry, Manifest, UpstreamEntry
@@ -216,7 +217,9 @@ class Stage:
                 finished_at=datetime.datetime.now(datetime.UTC),
                 seconds=round(time.perf_counter() - clock, 3),
             )
-            if broken := self.violations(Artifact(self.name, key, folder, manifest)):
+            made = Artifact(self.name, key, folder, manifest)
+            before = followed(made, upstream.values())
+            if broken := self.violations(made) + (list(gaps(before, made)) if before else []):
                 raise ContractError(f"The stage {self.name} broke its output contract: " + " ".join(broken))
             return manifest
 

@@ -61,7 +61,10 @@ def _subject(wanted: str | None) -> tuple[str, list[Artifact], list[str]]:
         raise UserError(f"{error} An artifact can be named too; `textmill artifacts` lists them.") from error
     there = {artifact.name: artifact for artifact in store.artifacts()}
     gone = [name for name in record.artifacts.values() if name not in there]
-    held, lost = lineage(store, [there[name] for name in record.artifacts.values() if name in there])
+    made, lost = lineage(store, [there[name] for name in record.artifacts.values() if name in there])
+    # a stage that was a hit may have been made from an earlier artifact of the same content as the run's
+    held = [a for a in made if record.artifacts.get(a.stage, a.name) == a.name]
+    lost = [name for name in lost if name.partition("/")[0] not in record.artifacts]
     return f"{record.name} {record.run_id[:8]}", held, list(dict.fromkeys([*gone, *lost]))
 
 

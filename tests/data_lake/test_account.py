@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from data_lake.account import account_of, ledger_rows, lineage
 from data_lake.ledger import Amount, Ledger, Tally
 from data_lake.store import Artifact, Lake
-from tests.lakes import commit
+from tests.lakes import commit, documents
 
 
 def kept(documents: int, n_bytes: int, tokens: int = 0, counts: str = "documents", lost: int = 0) -> dict:
@@ -59,13 +59,17 @@ def test_a_ledger_that_does_not_add_up_by_itself_is_a_problem_of_its_stage(tmp_p
     assert [bool(stage.problems) for stage in account.stages] == [False, True, False, False]
 
 
-def test_a_stage_follows_the_very_artifact_that_it_read(tmp_path: Path) -> None:
+def test_a_stage_follows_what_it_read_or_what_says_the_same(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
     read = commit(lake, "crawl", ledger=kept(4, 40))
-    other = commit(lake, "crawl", config={"pages": 9}, ledger=kept(9, 90))
+    same = commit(lake, "crawl", config={"again": 1}, ledger=kept(4, 44))
+    other = commit(lake, "crawl", {"pages.parquet": documents("x")}, config={"pages": 9}, ledger=kept(9, 90))
     clean = commit(lake, "clean", upstream=(read,), ledger=kept(4, 40))
     assert account_of([other, clean]).stages[1].follows is None
-    assert account_of([read, clean]).stages[1].follows == "crawl"
+    for crawl in (read, same):
+        account = account_of([crawl, clean])
+        assert account.stages[1].follows == "crawl"
+        assert account.problems == []
 
 
 def test_lineage_is_in_reading_order_and_names_what_is_gone(tmp_path: Path) -> None:

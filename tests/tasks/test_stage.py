@@ -156,6 +156,25 @@ def test_a_ledger_that_does_not_add_up_is_a_broken_contract(lake: Lake) -> None:
         careless.build(lake, GrowConfig(), {})
 
 
+@stage(version=1, code=["tasks.config"])
+def gathered(config: GrowConfig, out: Output) -> None:
+    """Keep three documents."""
+    out.ledger(Ledger(Amount(3, 30), Amount(3, 30)))
+
+
+@stage(version=1, code=["tasks.config"])
+def sifted(config: GrowConfig, out: Output, gathered: Artifact) -> None:
+    """Forget one of the documents that came in; what it knows of adds up."""
+    out.ledger(Ledger(Amount(2, 20), Amount(2, 20)))
+
+
+def test_a_document_lost_between_two_stages_is_a_broken_contract(lake: Lake) -> None:
+    made = gathered.build(lake, GrowConfig(), {}).artifact
+    with pytest.raises(ContractError, match=r"kept 3 documents, but 2 came into sifted/"):
+        sifted.build(lake, GrowConfig(), {"gathered": made})
+    assert lake.artifacts("sifted") == []
+
+
 def _build_slowly(root: str, marks: str) -> None:
     @stage(version=1, code=["tasks.config"])
     def slow(config: GrowConfig, out: Output) -> None:
