@@ -13,33 +13,22 @@ Importing this module imports numba (a third of a second).
 
 from __future__ import annotations
 
-import functools
-import unicodedata
-
 import numpy as np
 import pyarrow as pa
 
 from data_lake import text_units
 from data_lake.compiled import compiled
+from data_lake.text_tables import ASK, ASK_RAW, KIND, MARK, POINT, SPACE, folding, spacing
 from data_lake.text_units import EXTEND, JOIN, LETTER, MID_BOTH, MID_LETTER, MID_NUM, NUMERIC, OTHER, SINGLE
 
 _BASE = np.uint64(text_units._BASE)
 _SHINGLE_BASE = np.uint64(text_units._SHINGLE_BASE)
 
-# An entry of the folding table: the folded character, its class, and what stands in the way of this kernel.
-_POINT = np.uint32(0x1FFFFF)
-_KIND = np.uint32(21)
-_ASK = np.uint32(1 << 25)  # folds to several characters, or may compose with its neighbour
-_MARK = np.uint32(1 << 26)  # has a combining class: in order only after a smaller one
-
-# An entry of the spacing table, for texts whose case counts.
-_ASK_RAW, _SPACE, _MARK_RAW = np.uint8(1), np.uint8(2), np.uint8(4)
-
 
 def word_hashes_of(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """Return `text_units.word_hashes([fold(text) for text in texts])` of an Arrow column of text without nulls."""
     data, begins = _buffers(texts)
-    fold, combining = _folding()
+    fold, combining = folding()
     hashes = np.empty(len(data) // 2 + len(begins), dtype=np.uint64)
     counts = np.empty(len(texts), dtype=np.int64)
     found = _hash_words(data, begins, fold, combining, text_units._LONGEST, hashes, counts)
@@ -77,7 +66,7 @@ def spaced(texts: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     they are broken UTF-8 or may not be composed (NFC).
     """
     data, begins = _buffers(texts)
-    table, combining = _spacing()
+    table, combining = spacing()
     out = np.empty(len(data), dtype=np.uint8)
     offsets = np.empty(len(begins), dtype=np.int64)
     asked = np.empty(len(texts), dtype=np.bool_)
@@ -99,62 +88,6 @@ def _buffers(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     begins = np.frombuffer(offsets, dtype=width)[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
     whole = np.frombuffer(data, dtype=np.uint8) if data is not None else np.empty(0, np.uint8)
     return whole[begins[0] : begins[-1]], begins - begins[0]
-
-
-@functools.cache
-def _composition() -> tuple[np.ndarray, np.ndarray]:
-    """Return which characters may change under NFC beside others (bool), and combining classes (uint8), by code point.
-
-    By the quick check's definition: those that NFC replaces, and those that are the second half of a composed one.
-    """
-    changes, classes = np.zeros(0x110000, dtype=np.bool_), np.zeros(0x110000, dtype=np.uint8)
-    for first in range(0, 0x110000, 256):
-        block = "".join(map(chr, range(first, first + 256)))
-        if 0xAC00 <= first <= 0xD700 or 0xD800 <= first < 0xE000:
-            continue  # composed Hangul, and surrogates, which no UTF-8 holds
-        if not any(map(unicodedata.combining, block)) and unicodedata.normalize("NFD", block) == block:
-            continue  # most of Unicode
-        for point, character in enumerate(block, first):
-            classes[point] = unicodedata.combining(character)
-            parts = unicodedata.normalize("NFD", character)
-            if parts != character:
-                if unicodedata.normalize("NFC", character) != character:
-                    changes[point] = True
-                elif len(halves := unicodedata.decomposition(character).split()) == 2:
-                    changes[int(halves[1], 16)] = True
-    changes[0x1161:0x1176] = changes[0x11A8:0x11C3] = True  # vowels and finals of Hangul compose by rule
-    return changes, classes
-
-
-@functools.cache
-def _folding() -> tuple[np.ndarray, np.ndarray]:
-    """Return the table of `_hash_words` and the combining class of each folded character."""
-    kinds = text_units.character_classes().astype(np.uint32)
-    changes, classes = _composition()
-    folded = np.arange(0x110000, dtype=np.uint32)
-    several = np.zeros(0x110000, dtype=np.bool_)
-    for first in range(0, 0x110000, 256):
-        block = "".join(map(chr, range(first, first + 256)))
-        if block.casefold() != block:
-            for point, character in enumerate(block, first):
-                fold = character.casefold()
-                folded[point], several[point] = ord(fold[0]), len(fold) != 1
-    table = folded | kinds[folded] << _KIND
-    table[several | changes[folded]] |= _ASK
-    table[classes[folded] > 0] |= _MARK
-    return table, classes[folded]
-
-
-@functools.cache
-def _spacing() -> tuple[np.ndarray, np.ndarray]:
-    """Return the table of `_space` and the combining class of each character."""
-    changes, classes = _composition()
-    table = np.where(changes, _ASK_RAW, np.uint8(0))
-    table[classes > 0] |= _MARK_RAW
-    for point in range(0x3001):  # U+3000 is the last white space
-        if chr(point).isspace():
-            table[point] |= _SPACE
-    return table, classes
 
 
 @compiled
@@ -250,8 +183,8 @@ def _hash_words(data, begins, table, combining, longest, out, counts):  # type: 
     points, kinds = np.empty(size, np.uint32), np.empty(size + 1, np.uint8)
     values, small, rules = np.empty(128, np.uint64), np.empty(128, np.uint8), _rules()
     for k in range(128):
-        values[k] = np.uint64(table[k] & _POINT) + np.uint64(1)
-        small[k] = (table[k] >> _KIND) & np.uint32(15)
+        values[k] = np.uint64(table[k] & POINT) + np.uint64(1)
+        small[k] = (table[k] >> KIND) & np.uint32(15)
     found = 0
     for i in range(len(counts)):
         place, end = begins[i], begins[i + 1]
@@ -272,18 +205,18 @@ def _hash_words(data, begins, table, combining, longest, out, counts):  # type: 
                 point, length = _decode(data, place, end)
                 place += length
                 entry = table[point]
-                if entry & _ASK:
+                if entry & ASK:
                     asked = True
                     break
-                if entry & _MARK:
+                if entry & MARK:
                     if combining[point] < order:
                         asked = True
                         break
                     order = combining[point]
                 else:
                     order = np.uint8(0)
-            points[n] = entry & _POINT
-            kinds[n] = (entry >> _KIND) & np.uint32(15)
+            points[n] = entry & POINT
+            kinds[n] = (entry >> KIND) & np.uint32(15)
             n += 1
         if asked:
             continue
@@ -344,7 +277,7 @@ def _space(data, begins, table, combining, out, offsets, asked):  # type: ignore
             space = True
             for k in range(place, end):  # without a branch: where words end is a coin to the processor
                 byte = data[k]
-                here = (table[byte] & _SPACE) != 0
+                here = (table[byte] & SPACE) != 0
                 out[n] = np.uint8(32) if here else byte
                 n += not (here and space)
                 space = here
@@ -360,10 +293,10 @@ def _space(data, begins, table, combining, out, offsets, asked):  # type: ignore
                     asked[i] = True
                     break
             entry = table[point]
-            if entry & _SPACE:
+            if entry & SPACE:
                 gap, order = n > first, np.uint8(0)
             else:
-                if entry & _ASK_RAW or (combining[point] and combining[point] < order):
+                if entry & ASK_RAW or (combining[point] and combining[point] < order):
                     asked[i] = True
                     break
                 order = combining[point]

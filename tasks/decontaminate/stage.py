@@ -68,6 +68,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
         "tasks.benchmark_formats",
         "tasks.splits",
         "data_lake.text_kernels",
+        "data_lake.text_tables",
         "data_lake.text_units",
         "data_lake.documents",
         "data_lake.schemas",

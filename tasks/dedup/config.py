@@ -89,9 +89,7 @@ class DedupConfig(StageConfig):
         description="Keep the shingle sets, 4 bytes per word (two thirds of the text), so that a later run can compare "
         "with these documents (`against`)",
     )
-    memory_megabytes: int = Execution(
-        1024, ge=16, description="Megabytes in which candidates are sorted and compared, for all workers together"
-    )
+    memory_megabytes: int = Execution(1024, ge=16, description="Megabytes in which each worker sorts and compares")
     workers: int = Execution(0, ge=0, description="Processes that work on shards; 0 = by cores and size of the corpus")
 
     @model_validator(mode="before")

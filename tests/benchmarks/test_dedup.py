@@ -171,7 +171,9 @@ def with_datatrove(documents: list[str], folder: Path) -> float | None:
     except ImportError as error:
         print(f"datatrove is left out: {error}.")
         return None
+    from loguru import logger
 
+    logger.disable("datatrove")
     config = minhash.MinhashConfig(n_grams=5, num_buckets=14, hashes_per_bucket=8)
     signatures, buckets, removed = (str(folder / name) for name in ("signatures", "buckets", "removed"))
     with pytest.MonkeyPatch.context() as patch:
