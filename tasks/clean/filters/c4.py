@@ -65,7 +65,7 @@ class C4(Filter):
                 return Verdict(self.name, float(line.count("{")), 0.0, "curly_bracket")
             if config.policy_lines and any(phrase in lower for phrase in _POLICY):
                 continue
-            if marked:
+            if marked and sentences < config.min_sentences:  # how many more there are decides nothing
                 # a line without a mark at its end is a sentence as well
                 pattern = _ASCII_END if line.isascii() else _sentence_end()
                 sentences += len(pattern.findall(line)) + (line[-1:] not in ends)

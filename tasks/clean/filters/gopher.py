@@ -21,7 +21,6 @@ from tasks.clean.scripts import STOP_WORDS, WORD_LENGTH_DIFFERS, words_per_ngram
 _BULLETS = ("•", "‣", "●", "▪", "◦", "·", "►", "-", "–", "—", "*")
 _ELLIPSES = ("...", "…")
 _PARAGRAPH = re.compile(r"\n{2,}")
-_LINE = re.compile(r"\n+")
 
 
 class GopherQuality(Filter):
@@ -68,11 +67,11 @@ class GopherRepetition(Filter):
         if not text:
             return
         size = len(text)
-        paragraphs = _PARAGRAPH.split(text.strip())
+        paragraphs = _PARAGRAPH.split(text.strip()) if "\n\n" in text else [text]
         again, characters = repetition(paragraphs)
         yield from self.above("max_paragraphs", again / len(paragraphs), config.max_paragraphs)
         yield from self.above("max_paragraph_characters", characters / size, config.max_paragraph_characters)
-        lines = _LINE.split(text)
+        lines = [line for line in text.split("\n") if line] or [text]
         again, characters = repetition(lines)
         yield from self.above("max_lines", again / len(lines), config.max_lines)
         yield from self.above("max_line_characters", characters / size, config.max_line_characters)
