@@ -87,11 +87,12 @@ def _read(path: Path, name: str, config: CrawlConfig) -> Iterator[Record]:
         yield from rows.parquet(path)
         return
     with open_unpacked(path, limit) as stream:
-        if kind in ARCHIVES and not stream.peek(11).startswith(b"filedesc://"):
+        start = stream.peek(11)
+        if kind in ARCHIVES and (start.startswith(b"filedesc://") or (kind == ".arc" and start[:5] != b"WARC/")):
+            yield from read_arc(stream, mimes, record_limit)
+        elif kind in ARCHIVES:
             yield from read_warc(path, mimes, limit, record_limit)
             return
-        if kind in ARCHIVES:
-            yield from read_arc(stream, mimes, record_limit)
         elif kind in (".jsonl", ".ndjson"):
             yield from rows.json_lines(stream)
         elif kind == ".json":

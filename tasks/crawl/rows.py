@@ -138,8 +138,9 @@ class RowReader:
                 except ValueError as error:
                     more = text.read(max(size, len(window)))  # doubling: an element is parsed log(length) times
                     if not more or len(window) > limit:
+                        detail = f"an element of more than {limit:,} characters" if more else _why(error)
                         problem = "too_large" if more else "broken_record"
-                        yield Record(problem=problem, detail=_why(error), n_bytes=len(window))
+                        yield Record(problem=problem, detail=detail, n_bytes=len(window))
                         return
                     window += more
                     continue
@@ -155,16 +156,21 @@ class RowReader:
 
         Bytes that are no UTF-8 stay what they are, so that cleaning finds out their encoding.
         """
-        text = io.TextIOWrapper(as_utf8(stream), "utf-8-sig", errors="surrogateescape", newline="")
+        dropped: list[Record] = []
         before = csv.field_size_limit(self._limit + 1)
         try:
-            rows = csv.reader(text, delimiter=delimiter)
+            rows = csv.reader(self._csv_lines(as_utf8(stream), dropped), delimiter=delimiter)
             header: list[str] | None = None
             while True:
+                broken: csv.Error | None = None
                 try:
                     values = next(rows, None)
                 except csv.Error as error:
-                    yield Record(problem="broken_record", detail=_why(error))
+                    values, broken = [], error
+                yield from dropped
+                dropped.clear()
+                if broken is not None:
+                    yield Record(problem="broken_record", detail=_why(broken))
                     continue
                 if values is None:
                     return
@@ -173,16 +179,29 @@ class RowReader:
                     if self._fields.text not in header:
                         yield _no_column(self._fields.text, header)
                         return
-                elif values:
-                    if len(values) != len(header):
-                        detail = f"{len(values)} values for {len(header)} columns"
-                        yield Record(problem="broken_record", detail=detail)
-                        continue
+                elif len(values) == len(header):
                     row: Row = dict(zip(header, values, strict=True))
                     row[self._fields.text] = _undecoded(row[self._fields.text])
                     yield self.record(row)
+                elif values:
+                    detail = f"{len(values)} values for {len(header)} columns"
+                    yield Record(problem="broken_record", detail=detail)
         finally:
             csv.field_size_limit(before)
+
+    def _csv_lines(self, stream: IO[bytes], dropped: list[Record]) -> Iterator[str]:
+        """The lines of a CSV file, with the line ends inside of quotes; one too long for any row is dropped."""
+        limit = 4 * self._limit + 65_536
+        text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape", newline="")
+        while line := text.readline(limit):
+            if len(line) == limit and not line.endswith(("\n", "\r")):
+                size = limit
+                while (rest := text.readline(1 << 20)) and not rest.endswith(("\n", "\r")):
+                    size += len(rest)
+                size += len(rest)
+                dropped.append(Record(problem="too_large", detail=f"a line of {size:,} characters", n_bytes=size))
+            else:
+                yield line
 
     # -- Parquet -----------------------------------------------------------------------------------------------------
 

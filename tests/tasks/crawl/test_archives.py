@@ -149,6 +149,13 @@ def test_archives_in_every_packing(tmp_path, suffix):
         assert contents(tmp_path / f"{name}{suffix}") == [b"one", b"two"]
 
 
+def test_an_arc_file_that_has_lost_its_beginning(tmp_path):
+    (tmp_path / "a.arc.gz").write_bytes(gzip.compress(b"its end" + arc_record("http://a/1", page("one"))))
+    assert contents(tmp_path / "a.arc.gz") == ["broken_record"]
+    (tmp_path / "a.arc.gz").write_bytes(gzip.compress(b"its end\n" + arc_record("http://a/1", page("one"))))
+    assert contents(tmp_path / "a.arc.gz") == ["broken_record", b"one"]
+
+
 def test_arc_records_with_broken_lines_and_lengths(tmp_path):
     path = tmp_path / "a.arc"
     path.write_bytes(

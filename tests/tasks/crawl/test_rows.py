@@ -118,6 +118,8 @@ def test_csv_and_tsv(tmp_path):
     assert (record.title, record.content) == ("T", b"body")
     (tmp_path / "b.csv").write_text("a,b\n1,2\n")
     assert contents(tmp_path / "b.csv") == ["no_text_column"]
+    (tmp_path / "d.csv").write_text("text\none\n" + "x" * 3_000_000 + "\ntwo\n" + '"' + "y" * 3_000_000)
+    assert contents(tmp_path / "d.csv", max_page_megabytes=0.1) == [b"one", "too_large", b"two", "too_large"]
     (tmp_path / "c.csv").write_text('text\n"' + "x" * 3_000 + '"\nok\n')
     assert contents(tmp_path / "c.csv", max_page_megabytes=0.001) == ["broken_record", b"ok"]
 
