@@ -6,7 +6,7 @@ Importing this module imports numba (half a second), so only modules that a runn
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 
@@ -16,6 +16,6 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def compiled(function: Function) -> Function:
     """Decorate a function on numpy arrays: it is compiled at its first call, and the result kept beside the source."""
     try:
-        return numba.njit(function, cache=True, nogil=True)  # type: ignore[no-any-return]
+        return cast(Function, numba.njit(function, cache=True, nogil=True))
     except RuntimeError:  # no folder to keep compiled code in: compile it in each process
-        return numba.njit(function, nogil=True)  # type: ignore[no-any-return]
+        return cast(Function, numba.njit(function, nogil=True))
