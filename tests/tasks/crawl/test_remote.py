@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+import tasks.crawl.remote as remote
 from data_lake.store import Lake
 from tasks.crawl import CrawlConfig, crawl
 from tasks.crawl.remote import FetchError, fetched
@@ -282,6 +283,27 @@ def test_objects_folders_patterns_and_lists_on_s3(bucket, tmp_path, entry, expec
     crawl(CrawlConfig(paths=(entry,), workers=1), local_output(tmp_path / "out"))
     found = pages(tmp_path / "out")
     assert {source: found.count((source, "read")) for source, _ in found} == expected
+
+
+def test_an_object_goes_on_where_a_killed_process_left_it(bucket, s3_endpoint, tmp_path, monkeypatch):
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    config = CrawlConfig(s3={"endpoint": s3_endpoint}, backoff=0.001)
+    url = "s3://corpus/a/one.jsonl"
+    real = remote._Part.begin
+
+    def begin_and_die(part: Any, validator: str | None) -> None:
+        real(part, validator)
+        part.path.write_bytes(b"HALF OF IT")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(remote._Part, "begin", begin_and_die)
+    with pytest.raises(KeyboardInterrupt), fetched(url, config, tmp_path):
+        pass
+    monkeypatch.setattr(remote._Part, "begin", real)
+    with fetched(url, config, tmp_path) as path:
+        assert path.read_bytes() == b"HALF OF IT" + lines("one", "two")[10:]  # not asked for again
+    with fetched(url, config, tmp_path) as path:
+        assert path.read_bytes() == lines("one", "two")
 
 
 def test_what_is_not_on_s3_and_a_bucket_that_is_not_there(bucket, tmp_path):
