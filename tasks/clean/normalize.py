@@ -48,9 +48,7 @@ def normalize(text: str, config: CleanConfig) -> str:
     if switches.compose:
         text = unicodedata.normalize("NFC", text)
     if switches.emoji != "keep" and not text.isascii() and _MAYBE_EMOJI.search(text):
-        import emoji
-
-        text = emoji.demojize(text) if switches.emoji == "text" else emoji.replace_emoji(text, "")
+        text = _replace_emoji(text, named=switches.emoji == "text")
     if switches.whitespace:
         text = _NEWLINES.sub("\n", _BLANKS.sub(" ", text))
         text = _TRAILING.sub("", _CELLS.sub("\t", text))
@@ -73,6 +71,21 @@ class SensitiveWords:
     def replace(self, text: str) -> tuple[str, int]:
         """Return the text without such words, and how many there were."""
         return self._list.replace(text, self._replacement) if self._list else (text, 0)
+
+
+def _replace_emoji(text: str, *, named: bool) -> str:
+    """Return the text with emoji as their names between colons, or without them.
+
+    What Unicode shows as text where nothing asks for a picture (©, ™, ↔) is text.
+    """
+    import emoji
+
+    def replacement(characters: str, about: dict[str, str]) -> str:
+        if about["status"] == emoji.STATUS["unqualified"]:
+            return characters
+        return about["en"] if named else ""
+
+    return emoji.replace_emoji(text, replacement)
 
 
 @functools.cache

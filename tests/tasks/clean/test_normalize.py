@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.clean.config import CleanConfig
-from tasks.clean.normalize import normalize
+from tasks.clean.normalize import SensitiveWords, _repair, _suspicious, normalize
 from tasks.clean.text_config import NormalizeConfig
 
 PLAIN = CleanConfig(normalize=NormalizeConfig(repair=False))
@@ -76,3 +77,59 @@ def test_the_result_is_clean_whatever_comes_in(text):
     assert not clean.endswith("\n")
     assert all(line == line.rstrip(" \t") for line in clean.split("\n"))
     assert all(unicodedata.category(character) != "Cc" for character in clean if character not in "\n\t")
+
+
+def switched(text: str, **switches: object) -> str:
+    return normalize(text, CleanConfig(normalize=NormalizeConfig(**switches)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("switches", "text", "expected"),
+    [
+        ({"emoji": "text"}, "fine 🙂 👩‍🚒 ©", "fine :slightly_smiling_face: :woman_firefighter: ©"),
+        ({"emoji": "remove"}, "fine🙂!", "fine!"),
+        ({"emoji": "keep"}, "fine 🙂", "fine 🙂"),
+        ({"lowercase": True}, "ÉCOLE und STRASSE", "école und strasse"),
+        ({"compose": False}, "e\u0301", "e\u0301"),
+        ({"whitespace": False}, "a\r\n\n\n\nb \t", "a\r\n\n\n\nb \t"),
+        ({"whitespace": False, "repair": False}, "lone \ud800 surrogate", "lone  surrogate"),
+        ({"repair": False}, "schÃ¶n", "schÃ¶n"),
+    ],
+)
+def test_each_switch(switches, text, expected):
+    assert switched(text, **switches) == expected
+
+
+def test_sensitive_words_from_a_list_and_a_file(tmp_path):
+    (tmp_path / "clients.txt").write_text("Müller & Söhne\n王小明\n", "utf-8")
+    words = SensitiveWords(
+        NormalizeConfig(
+            sensitive_words=("acme corp",), sensitive_files=(str(tmp_path / "*.txt"),), sensitive_replacement="X"
+        )
+    )
+    assert words.replace("ACME Corp. and müller & söhne, 王小明。") == ("X. and X, X。", 3)
+
+
+def test_ftfy_is_given_every_line_that_it_can_repair():
+    """The other lines it leaves as they are; the test goes through ways in which UTF-8 is misread."""
+    for text in ("schön", "l’été", "“quoted”", "naïve café", "Ünïcödé", "à la carte", "日本語", "привет", "ß"):
+        for codec in ("latin-1", "cp1252", "cp1251", "cp1250", "mac_roman", "cp437"):
+            try:
+                broken = text.encode().decode(codec)
+            except UnicodeDecodeError:
+                continue
+            for line in (broken, broken.replace("\xa0", " "), f"words before {broken} and after"):
+                assert _suspicious().search(line) or _repair(line) == line, (text, codec, line)
+
+
+@pytest.mark.parametrize("unit", [" ", "\t", " \t", "\n", "\n ", "é ", "Ã©", "\u00a0", "🙂", "\u2028"])
+def test_the_time_is_linear_in_hostile_texts(unit):
+    def seconds(count: int) -> float:
+        text = "x" + (unit * count)[:count] + "x"
+        started = time.process_time()
+        switched(text, emoji="text")
+        return time.process_time() - started
+
+    seconds(100)
+    small, large = min(seconds(4_000) for _ in range(3)), seconds(40_000)
+    assert large < 40 * max(small, 0.005), f"{small:.3f} s for 4,000 characters, {large:.3f} s for 40,000"
