@@ -108,7 +108,8 @@ def account_of(artifacts: Sequence[Artifact]) -> Account:
         before = followed(artifact, earlier)
         if before is not None:
             problems += gaps(before, artifact)
-        stages.append(StageAccount(artifact.stage, artifact.name, ledger, before and before.stage, tuple(problems)))
+        follows = None if before is None else before.stage
+        stages.append(StageAccount(artifact.stage, artifact.name, ledger, follows, tuple(problems)))
         earlier.append(artifact)
     return Account(tuple(stages))
 
