@@ -2,8 +2,9 @@
 
 Generated documents go from files through crawl, clean and dedup, each stage in a process of its own with one worker.
 What that process takes for 100 documents, which is imports, is taken off; clean starts a process for each shard, which
-counts, as there are ten times as many shards. The small runs are repeated, and the quickest counts. Memory is the resident memory of the process
-and its children together, looked at twenty times a second; twice counted is what they share.
+counts, as there are ten times as many shards. The small runs are repeated, and the quickest counts. Memory is the
+resident memory of the process and its children together, looked at twenty times a second; twice counted is what they
+share.
 """
 
 from __future__ import annotations
