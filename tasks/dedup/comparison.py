@@ -15,6 +15,9 @@ from tasks.dedup.shingles import common
 # Bytes of memory for each candidate pair beside the sets: two numbers several times, and the facts of both documents.
 PAIR_BYTES = 400
 
+# Pairs from which the compiled kernel pays in a small corpus: numpy takes half a second for as many.
+COMPILE_FROM = 15_000
+
 
 @dataclass(frozen=True)
 class CompareJob:
@@ -32,7 +35,7 @@ class CompareJob:
     @property
     def done(self) -> Path:
         """The file that says that the shard's pairs are compared."""
-        return self.compared / f"{self.part.first:020d}.done"
+        return self.compared / f"{self.part.number:05d}.done"
 
 
 def compare(job: CompareJob) -> None:
@@ -43,7 +46,7 @@ def compare(job: CompareJob) -> None:
     Pairs are not compared whose sizes alone say that they are below the threshold.
     """
     for folder in (job.compared, job.edges):
-        for stale in folder.glob(f"{job.part.first:020d}-*.run"):
+        for stale in folder.glob(f"{job.part.number:05d}-*.run"):
             stale.unlink()
     number = 0
     for pairs in _candidates(job):
@@ -57,9 +60,11 @@ def compare(job: CompareJob) -> None:
             a, b = first[chosen], second[chosen]
             wanted, place = np.unique(np.concatenate([a, b]), return_inverse=True)
             values, begins = job.corpus.sets(both[wanted], facts[wanted])
-            shared = common(values, begins, place[: len(a)], place[len(a) :], compiled=job.compiled).astype(np.uint64)
+            shared = common(
+                values, begins, place[: len(a)], place[len(a) :], compiled=job.compiled or len(a) > COMPILE_FROM
+            ).astype(np.uint64)
             union = sizes[a] + sizes[b] - shared
-            name = f"{job.part.first:020d}-{number:06d}.run"
+            name = f"{job.part.number:05d}-{number:06d}.run"
             write_run(job.compared / name, np.stack([pairs[0, chosen], pairs[1, chosen], shared, union]))
             alike = shared / union >= job.threshold
             write_run(job.edges / name, _edges(both, facts, a[alike], b[alike], shared[alike], union[alike]))

@@ -34,8 +34,9 @@ BLOCK = 1 << 23
 
 @dataclass(frozen=True)
 class Part:
-    """One shard: its first document's number, how many it has, and its files."""
+    """One shard: its number and its first document's, how many it has, and its files."""
 
+    number: int
     first: int
     count: int
     facts: Path
@@ -45,10 +46,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Corpus:
-    """All shards in order; the first `old` documents belong to earlier artifacts."""
+    """All shards in order; the first `earlier` ones belong to earlier artifacts."""
 
     parts: tuple[Part, ...]
-    old: int
+    earlier: int = 0
 
     def __len__(self) -> int:
         return self.parts[-1].first + self.parts[-1].count if self.parts else 0
@@ -56,7 +57,12 @@ class Corpus:
     @property
     def new_parts(self) -> tuple[Part, ...]:
         """The shards of this run."""
-        return tuple(part for part in self.parts if part.first >= self.old)
+        return self.parts[self.earlier :]
+
+    @property
+    def old(self) -> int:
+        """How many documents belong to earlier artifacts."""
+        return self.new_parts[0].first if self.new_parts else len(self)
 
     def facts(self, numbers: np.ndarray) -> np.ndarray:
         """Return the facts of documents, FACTS[n]; `numbers` is sorted."""

@@ -138,13 +138,13 @@ class Levels:
 
 def name_of(part: Part) -> str:
     """Return the file name of a shard's own run."""
-    return f"{part.first:020d}-.run"
+    return f"{part.number:05d}-.run"
 
 
 def of_part(decided: Decided, part: Part) -> Decided:
     """Return what was decided without the runs that are of other shards only."""
     own = {
-        kind: tuple(path for path in getattr(decided, kind) if path.name.startswith(f"{part.first:020d}-"))
+        kind: tuple(path for path in getattr(decided, kind) if path.name.startswith(f"{part.number:05d}-"))
         for kind in ("compared", "paragraphs", "lines")
     }
     return dataclasses.replace(decided, **own)

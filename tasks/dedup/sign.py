@@ -62,7 +62,9 @@ class IndexJob:
         """The shard as the corpus knows it."""
         count = signed_rows(self.signed)
         names = self.work / "names" / f"part-{self.number:05d}.bin"
-        return Part(self.first, count, self.work / "facts" / f"part-{self.number:05d}.npy", names, self.shingles)
+        return Part(
+            self.number, self.first, count, self.work / "facts" / f"part-{self.number:05d}.npy", names, self.shingles
+        )
 
     def run(self, kind: str) -> Path:
         """The shard's run of a kind."""

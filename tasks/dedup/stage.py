@@ -142,8 +142,7 @@ def _sign(config: DedupConfig, out: Output, documents: Sequence[Path], earlier: 
         first += signed_rows(path)
     parts = tuple(job.part for job in indexed)
     each(index_shard, [job for job in indexed if not job.part.facts.exists()], "indexed")
-    old = parts[len(earlier_shards)].first if len(parts) > len(earlier_shards) else first
-    return Corpus(parts, old)
+    return Corpus(parts, earlier=len(earlier_shards))
 
 
 def _runner(

@@ -74,7 +74,7 @@ def decide(folder: Path) -> dict[str, float]:
         return [function(job) for job in jobs]
 
     each(index_shard, jobs, "indexed")
-    corpus = Corpus(tuple(job.part for job in jobs), 0)
+    corpus = Corpus(tuple(job.part for job in jobs))
     levels = Levels(config, corpus, work, Gone(len(corpus)), compiled=True)
     decided = levels.near(Decided(urls=levels.copies("urls"), exact=levels.copies("exact")), each, lambda text: None)
     return {

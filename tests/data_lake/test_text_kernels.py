@@ -38,13 +38,13 @@ def assert_same(texts: list[str]) -> None:
             assert data[begins[i] : begins[i + 1]].tobytes() == normal_form(text)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(ANY_TEXT, max_size=6))
 def test_words_are_those_of_the_definition(texts: list[str]) -> None:
     assert_same(texts)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.text("ab1_.,:;'\" \n-", max_size=40), max_size=4))
 def test_words_of_ascii(texts: list[str]) -> None:
     assert_same(texts)
@@ -63,7 +63,7 @@ def test_every_pair_of_a_base_and_a_mark_composes_as_in_python() -> None:
     assert_same([first + second for first in marks[::5] for second in marks[::3]])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=40), st.binary(max_size=12))
 def test_bytes_that_are_no_utf8(raw: bytes, tail: bytes) -> None:
     """Fuzz: a column whose file lied about its encoding counts as Python's decoding with replacement would read it."""

@@ -85,3 +85,15 @@ def test_what_cannot_be_compared_is_refused(lake: Lake, given_rows: Given) -> No
     other = dedup.build(lake, DedupConfig(shingle_words=3), {"clean": clean}).artifact
     with pytest.raises(PermanentError, match="use the same shingle_words, seed and bands times rows"):
         dedup.build(lake, DedupConfig(against=(other.name,)), {"clean": clean})
+
+
+def test_empty_shards_change_nothing(lake: Lake, given_rows: Given) -> None:
+    """More shards than documents: the last ones are empty, here and in the earlier artifact."""
+    rows = pages(5, 5, 1)
+    config = DedupConfig(keep="oldest", lines={"enabled": True})
+    one = dedup.build(lake, config, {"clean": given_rows([*rows, rows[0] | {"url": None}], shards=9)}).artifact
+    assert one.counts["documents"] == len(urls(one)) <= 5
+    again = config.model_copy(update={"against": (one.name,)})
+    two = dedup.build(lake, again, {"clean": given_rows([*rows, {"text": "new"}], shards=8)}).artifact
+    assert len(urls(two)) == 1
+    assert dedup.violations(two) == []

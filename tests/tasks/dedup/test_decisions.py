@@ -38,7 +38,7 @@ def decide(folder: Path, sets: list[set[int]], threshold: float, limit: int) -> 
     return went
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sets=SETS, threshold=st.sampled_from([0.3, 0.5, 0.8, 1.0]), limit=st.sampled_from([1, 3, 1000]))
 def test_those_that_go_have_a_like_that_stays_and_the_others_none(
     tmp_path: Path, sets: list[set[int]], threshold: float, limit: int

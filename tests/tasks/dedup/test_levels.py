@@ -152,6 +152,7 @@ def test_light_edits_are_found_by_their_profile(lake: Lake, given_rows: Given) -
     assert len(build(lake, given_rows(rows), profile="light-edits")[1]) <= 32
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_every_language_keeps_its_documents_and_loses_its_copies(
     lake: Lake, given_rows: Given, shared_data: Path

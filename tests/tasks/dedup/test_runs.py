@@ -13,7 +13,7 @@ from tasks.dedup.runs import KEYS, Runs, write_run
 
 KEY = st.one_of(st.integers(0, 20), st.integers(0, KEYS - 1))
 ROWS = st.lists(st.lists(st.tuples(KEY, st.integers(0, 2**64 - 1)), max_size=20), min_size=1, max_size=4)
-ANY_FOLDER = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ANY_FOLDER = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def written(folder: Path, runs: list[list[tuple[int, int]]]) -> Runs:

@@ -239,10 +239,10 @@ def test_killed_at_any_point_it_goes_on_and_ends_the_same(lake: Lake, given_docu
     context = multiprocessing.get_context("fork")
     seen: dict[Path, int] = {}
     generator = random.Random(7)
-    for _ in range(400):
+    for attempt in range(100):
         process = context.Process(target=in_a_process, args=(config, tmp_path / "killed", clean))
         process.start()
-        process.join(generator.uniform(0.02, 0.25))
+        process.join(generator.uniform(0.02, 0.2 + 0.02 * attempt))  # longer and longer: the machine may be busy
         done = {path: path.stat().st_mtime_ns for path in finished(tmp_path / "killed")}
         assert [path for path, at in seen.items() if done.get(path) != at] == []
         seen = done
