@@ -19,7 +19,7 @@ from tasks.clean.spelling import Speller
 _FIRST = (
     "This text is read before the first page of a shard, so that the page need not wait for what is loaded. It has an "
     "address, as in nobody@example.org, and a number that could be a phone's, as in +1 212 555 0173. All the words "
-    "that the filters ask for have to be there as well, and that is why it goes on for a while and then comes to its end."
+    "that the filters ask for have to be there as well, and that is why it goes on for a while and then ends."
 )
 
 
