@@ -309,7 +309,7 @@ class Crawler:
         return [
             Link(entry.url, host_of(entry.url), depth, lastmod=entry.lastmod)
             for entry in harvest.links
-            if self.scope.refusal(entry.url, depth) is None
+            if not self.frontier.knows(entry.url, depth) and self.scope.refusal(entry.url, depth) is None
         ]
 
     def _commit(

@@ -154,12 +154,14 @@ class Frontier:
 
     # -- the queue ---------------------------------------------------------------------------------------------------
 
+    def knows(self, url: str, depth: int) -> bool:
+        """Whether a URL is surely known, at this depth or a smaller one, and need not be added; False says nothing."""
+        return self._queues.knows(url, depth)
+
     def add(self, links: Iterable[Link]) -> list[Link]:
         """Queue the links whose URL is new; return those. A known URL that is still queued gets the smaller depth."""
         new = []
         for link in links:
-            if self._queues.knows(link.url, link.depth):
-                continue
             rank = link.rank if link.rank is not None else _rank(link.url)
             added = self._db.execute(
                 "INSERT OR IGNORE INTO urls (url, host, depth, rank, hops, kind, lastmod) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -169,6 +171,7 @@ class Frontier:
                 new.append(link)
                 self._queues.push(link.host, link.depth, rank, link.url)
             else:
+                self._queues.remember(link.url, link.depth)
                 row = self._db.execute(
                     "SELECT depth FROM urls WHERE url = ? AND done = 0 AND depth > ?", (link.url, link.depth)
                 ).fetchone()

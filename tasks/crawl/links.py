@@ -17,6 +17,7 @@ _ATTRIBUTE = re.compile(rb"""(?:^|[\s"'])(href|src|rel|name|content|charset)\s*=
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([a-z0-9_:-]{2,40})", re.I)
 _END_TAG = {name: re.compile(rb"</" + name, re.I) for name in (b"script", b"style", b"textarea", b"title", b"template")}
 _COMMENT_END = re.compile(rb"--!?>")
+_NEEDS_PAGE = ("", "?", " ", "\t", "\n", "\r")  # how a link begins that is relative to the page and not to its folder
 _FOLLOWED = frozenset({"next", "prev", "alternate"})  # relations of <link> that lead to pages
 
 
@@ -42,6 +43,7 @@ def links_of(
     found: dict[str, None] = {}
     page = PageLinks()
     base, charset = url, _charset(content_type or "")
+    root, folder = _places(base)
     names = ("robots", agent.lower())
     position = 0
     while (tag := _TAG.search(body, position)) is not None:
@@ -67,18 +69,28 @@ def links_of(
             continue
         if name == b"base":
             base = canonical(_text(link, charset), url) or base
+            root, folder = _places(base)
             continue
         if b"rel" in attributes or name == b"link":
             relation = attributes.get(b"rel", b"").decode("latin-1").lower().split()
             if "nofollow" in relation or (name == b"link" and not _FOLLOWED.intersection(relation)):
                 continue
-        target = canonical(_text(link, charset).partition("#")[0], base, drop)
+        text = _text(link, charset).partition("#")[0]
+        # the nearest place that the link is relative to, so that the cache of `canonical` knows it from other pages
+        near = root if text[:1] == "/" else base if text[:1] in _NEEDS_PAGE else folder
+        target = canonical(text, near, drop)
         if target is not None:
             found[target] = None
             if len(found) >= MAX_LINKS:
                 break
     page.urls = list(found)
     return page
+
+
+def _places(base: str) -> tuple[str, str]:
+    """Return the root and the folder of a page."""
+    start = base.index("/", 8) + 1
+    return base[:start], base[: base.partition("?")[0].rindex("/") + 1]
 
 
 def _end_of_hidden(body: bytes, position: int, element: bytes | None) -> int:

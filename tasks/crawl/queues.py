@@ -55,7 +55,7 @@ class Queues:
     def push(self, host: str, depth: int, rank: int, url: str) -> None:
         """Take in a URL that was just written to the database."""
         self._open[depth] += 1
-        self._remember(url, depth)
+        self.remember(url, depth)
         queue = self._queues.get(host)
         if queue is None:
             queue = self._queues[host] = _Queue(horizon=_ALL)
@@ -65,7 +65,7 @@ class Queues:
         """Give a URL that is not done a smaller depth; one that is under way keeps its turn."""
         if url in self._active:
             return
-        self._remember(url, depth)
+        self.remember(url, depth)
         self._open[depth] += 1
         self._close(old_depth)
         queue = self._queues[host]
@@ -140,7 +140,8 @@ class Queues:
     def _beyond_limit(self, head: tuple[int, int, str]) -> bool:
         return self._cut is not None and self._cut[0] == head[0] and head[1] > self._cut[1]
 
-    def _remember(self, url: str, depth: int) -> None:
+    def remember(self, url: str, depth: int) -> None:
+        """Note that a URL is known at this depth or a smaller one."""
         if len(self._recent) >= _RECENT:
             for old in list(self._recent)[: _RECENT // 4]:
                 del self._recent[old]

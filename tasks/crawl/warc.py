@@ -82,7 +82,7 @@ class WarcWriter:
         request = _http(f"GET /{url.split('/', 3)[3]} HTTP/1.1", response.request_headers)
         about = {"WARC-Concurrent-To": answer_id}
         kind = {"Content-Type": "application/http;msgtype=request", **about}
-        asked, _ = _record("request", url, date, kind, request, b"")
+        asked, _ = _record("request", url, date, kind, request)
         return self._write(answer, asked, self._metadata(url, metadata, about, date))
 
     def write_unchanged(self, response: Response, stored: bytes, metadata: Mapping[str, Any]) -> Place:
