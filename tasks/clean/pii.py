@@ -47,6 +47,7 @@ _DATE = re.compile(
 )
 _SEPARATED = re.compile(r"\d[ .()\u00a0\u2010-\u2013/-]{1,3}\d")
 _DECIMAL = re.compile(r"\d+(?:\.\d+){1,2}\Z|\d{1,3}(?:[. ]\d{3})+\Z")
+_SIGNED = re.compile(r"[+(]*\d+\.\d+\Z")  # +3.140000 in a table of numbers
 _BEFORE = 40  # characters before a number in which a word says what it is
 _PHONE_WORDS = re.compile(
     r"\b(?:tele)?(?:phone|fax)|\btel\b|\bcall|\bmobile|\bcell\b|\bwhatsapp|\bsms\b|\bdial|\bhotline|"
@@ -202,6 +203,8 @@ def _phones(text: str, regions: tuple[str, ...]) -> Iterator[Span]:
             or _PHONE_WORDS_BEHIND.match(text, end)
         )
         if not named and not number.startswith("+") and (not _SEPARATED.search(number) or _DECIMAL.match(number)):
+            continue
+        if not named and _SIGNED.match(number):
             continue
         if named or _is_phone(number, international, regions):
             # a bracket that opens before the number belongs to the sentence, unless it closes inside

@@ -47,6 +47,7 @@ def test_what_is_found(text, expected):
         "IBAN DE89 3704 0044 0532 0130 01 has wrong ones as well",
         "on 2024-01-15, 15.01.2024, 01/15/2024 and in 1998-2004",
         "ISBN 978-3-16-148410-0 and doi 10.1000/182",
+        "'+3.140000; -3.140000' and +12.3456789",
         "3.14159265358979 or 1,234,567,890 or 1 000 000 000",
         "Python 3.11.7, version 1.2.3.4.5",
         "matrix 1 0 0 0 1 0 0 0 1 and 0x7f3a2b1c",
