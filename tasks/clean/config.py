@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from pydantic import Field, field_validator
 
@@ -15,7 +16,14 @@ from tasks.patterns import Regex
 class CleanConfig(StageConfig):
     """From stored pages to clean text."""
 
-    main_content: bool = Field(True, description="keep the main content of a page only; False keeps all its text")
+    extraction: Literal["auto", "fast", "quality", "all_text"] = Field(
+        "auto",
+        description="how main text is found: `auto` = block model, and trafilatura where that is unsure; `fast` = "
+        "resiliparse; `quality` = trafilatura; `all_text` keeps all",
+    )
+    ask_below: float = Field(
+        0.9, ge=0, le=1, description="`auto` asks trafilatura about articles whose expected F1 is lower; 0 = never"
+    )
     skip_elements: tuple[str, ...] = Field((), description="CSS selectors of elements that are left out")
     definition_indent: int = Field(
         4, ge=0, le=16, description="blanks by which the description in a definition list (dd) is set in"

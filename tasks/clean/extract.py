@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from tasks.clean.config import CleanConfig
+from tasks.clean.html.metadata import Declared, Metadata, declared, metadata
 
 # A letter marks the level of the text behind it while text is extracted. It must be a letter, as resiliparse drops
 # lone characters that are none; these are of Linear A, an undeciphered script, so that no text misses them.
@@ -16,11 +18,7 @@ _UNSEEN = re.compile(r"<!--|<(script|style|template)(?=[\s>/])", re.I)
 _UNSEEN_END = {name: re.compile(rf"</{name}[^<>]*>", re.I) for name in ("script", "style", "template")}
 _UNSEEN_END[""] = re.compile("-->")
 _EMPTY_CELL = re.compile(r"<t([dh])(?:\s[^<>]*)?>(?:\s|&nbsp;|&#160;|</?span(?:\s[^<>]*)?>|<br\s*/?>)*+</t\1>", re.I)
-_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
-# elements without an end tag, or whose end is implied by the next one: they do not nest
-_FLAT = frozenset(["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source"])
-_FLAT |= frozenset(["track", "wbr", "p", "li", "option", "script", "style"])
-_HUGE_TAG = re.compile(r"<[a-zA-Z][^<>]{100000}")  # resiliparse needs 27 s for 100,000 attributes of one tag
+MOST_ATTRIBUTES = 5_000  # of one tag: resiliparse compares each with all others, and needs 27 s for 100,000
 
 
 class NotExtractable(Exception):
@@ -31,35 +29,68 @@ class NotExtractable(Exception):
         self.reason, self.value, self.threshold = reason, value, threshold
 
 
-def nesting(html: str, stop: int) -> int:
-    """Return how deep tags are open within each other, roughly; counting ends above `stop`."""
-    depth = deepest = 0
-    for closing, name in _TAG.findall(html):
-        if name.lower() in _FLAT:
-            continue
-        depth = max(0, depth - 1) if closing else depth + 1
-        if depth > deepest:
-            deepest = depth
-            if deepest > stop:
-                break
-    return deepest
+@dataclass(frozen=True)
+class Extracted:
+    """What an HTML page holds."""
+
+    title: str
+    text: str
+    about: Metadata
 
 
-def html_to_text(html: str, config: CleanConfig) -> tuple[str, str]:
-    """Return (title, text) of an HTML page; raises NotExtractable.
+def html_to_text(html: str, config: CleanConfig, url: str | None = None) -> Extracted:
+    """Extract an HTML page that was fetched from `url`; raises NotExtractable.
 
-    The extraction is resiliparse's (Bevendorff et al. 2018), the extractor of DCLM (Li et al. 2024, arXiv:2406.11794)
-    and thirteen times as fast as trafilatura at an F1 of .927 against .962. Two things are added, since text for
-    training is read line by line: descriptions of definition lists are set in under their term, and empty cells of
-    layout tables leave nothing behind.
+    `fast` is resiliparse (Bevendorff et al. 2018), the extractor of DCLM (Li et al. 2024, arXiv:2406.11794); `quality`
+    is trafilatura; `auto` judges the blocks of the page, and asks trafilatura where an article leaves it unsure.
+    """
+    from tasks.clean.html.limits import extremes
+
+    depth, attributes = extremes(html)
+    if depth > config.max_nesting:
+        raise NotExtractable("nested_too_deep", depth, config.max_nesting)
+    if attributes > MOST_ATTRIBUTES:
+        raise NotExtractable("huge_tag", attributes, MOST_ATTRIBUTES)
+    if config.extraction in ("fast", "all_text"):
+        return _by_resiliparse(html, config, url)
+    from resiliparse.parse.html import HTMLTree
+
+    tree = HTMLTree.parse(html)
+    for selector in config.skip_elements:
+        for element in tree.document.query_selector_all(selector) if tree.document else ():
+            element.decompose()
+    source = str(tree)
+    page = declared(source, html)
+    return Extracted(" ".join((tree.title or "").split()), _main_text(source, page, config), metadata(page, url))
+
+
+def _main_text(source: str, page: Declared, config: CleanConfig) -> str:
+    from tasks.clean.html import quality
+
+    if config.extraction == "quality" and (text := quality.extract(source)) is not None:
+        return text
+    from tasks.clean.html.blocks import blocks_of
+    from tasks.clean.html.model import judge
+    from tasks.clean.html.render import render
+
+    blocks = blocks_of(source)
+    judgement = judge(blocks, page)
+    if config.extraction == "auto" and judgement.article and judgement.confidence < config.ask_below:
+        text = quality.extract(source)
+        if text is not None:
+            return text
+    return render(blocks, judgement.keep, config.definition_indent)
+
+
+def _by_resiliparse(html: str, config: CleanConfig, url: str | None) -> Extracted:
+    """Extract with resiliparse, and add two things, since text for training is read line by line.
+
+    Descriptions of definition lists are set in under their term, and empty cells of layout tables leave nothing behind.
     """
     from resiliparse.extract.html2text import extract_plain_text
     from resiliparse.parse.html import HTMLTree
 
-    if html.count("<") > config.max_nesting and (depth := nesting(html, config.max_nesting)) > config.max_nesting:
-        raise NotExtractable("nested_too_deep", depth, config.max_nesting)
-    if _HUGE_TAG.search(html):
-        raise NotExtractable("huge_tag", 100_000, 100_000)
+    raw = html
     html = _EMPTY_CELL.sub("", _MARK.sub("", _without_unseen(html)))
     if config.definition_indent:
         html = _mark_definitions(html)
@@ -68,12 +99,12 @@ def html_to_text(html: str, config: CleanConfig) -> tuple[str, str]:
     title = " ".join(_MARK.sub("", tree.title or "").split())
     text = extract_plain_text(
         tree,
-        main_content=config.main_content,
+        main_content=config.extraction == "fast",
         alt_texts=False,
         comments=False,
         skip_elements=list(config.skip_elements) or None,
     )
-    return title, _set_in(text, config.definition_indent)
+    return Extracted(title, _set_in(text, config.definition_indent), metadata(declared(str(tree), raw), url))
 
 
 def _without_unseen(html: str) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.clean.config import CleanConfig
 from tasks.clean.encoding import decode
 from tasks.clean.extract import NotExtractable, html_to_text
 from tasks.clean.filters.base import Verdict
+from tasks.clean.html.metadata import Metadata
 from tasks.clean.normalize import normalize
 
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
@@ -17,35 +18,40 @@ _HTML = frozenset({"text/html", "application/xhtml+xml"})
 
 @dataclass(frozen=True)
 class Cleaned:
-    """Title and text of a page, and the verdict that removes it, if any."""
+    """Title and text of a page, the verdict that removes it, if any, and what the page says about itself."""
 
     title: str
     text: str
     verdict: Verdict | None = None
+    about: Metadata = field(default_factory=Metadata)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Cleaned:
         """Read what dataclasses.asdict made of one."""
         verdict = data["verdict"]
-        return cls(**data | {"verdict": Verdict(**verdict) if verdict else None})
+        about = Metadata(**data["about"])
+        return cls(**data | {"verdict": Verdict(**verdict) if verdict else None, "about": about})
 
 
-def clean_page(body: bytes, mime: str, charset: str | None, title: str | None, config: CleanConfig) -> Cleaned:
+def clean_page(
+    body: bytes, mime: str, charset: str | None, title: str | None, config: CleanConfig, url: str | None = None
+) -> Cleaned:
     """Decode, extract and repair a page; tasks.clean.refine judges it. Never raises for what a page holds."""
     if len(body) > config.max_page_megabytes * 1e6:
         limit = config.max_page_megabytes
         return Cleaned(title or "", "", Verdict("too_large", len(body) / 1e6, limit))
     html = mime in _HTML
     text, _ = decode(body, charset, html=html)
+    about = Metadata()
     if html:
         try:
-            found, text = html_to_text(text, config)
+            found = html_to_text(text, config, url)
         except NotExtractable as error:
             return Cleaned(title or "", "", Verdict(error.reason, error.value, error.threshold))
         except Exception as error:  # the extractor met something its authors did not think of; the page is kept aside
             return Cleaned(title or "", "", Verdict("extraction_failed", 1.0, 0.0, f"{type(error).__name__}: {error}"))
-        title = title or found
+        title, text, about = title or found.title, found.text, found.about
     title = " ".join(normalize(title or "", config).split())[:500]
     if config.title_prefix:
         title = re.sub(rf"\A(?:{config.title_prefix})", "", title)
-    return Cleaned(title, normalize(text, config))
+    return Cleaned(title, normalize(text, config), about=about)

@@ -132,6 +132,10 @@ def _columns(page: dict[str, Any], cleaned: Cleaned, refined: Refined) -> dict[s
         "language": refined.language.code,
         "language_score": refined.language.score if refined.language.code else None,
         "quality": refined.quality,
+        "author": cleaned.about.author,
+        "date": cleaned.about.date,
+        "licence": cleaned.about.licence,
+        "canonical_url": cleaned.about.canonical_url,
     }
 
 
@@ -153,7 +157,9 @@ def _cleaned(job: Job, config: CleanConfig) -> Iterator[tuple[dict[str, Any], Cl
                 yield page, Cleaned(page["title"] or "", "", Verdict("unreadable_record", 1.0, 0.0))
             else:
                 with _time_limit(config):
-                    cleaned = clean_page(page["content"], page["mime"], page["charset"], page["title"], config)
+                    cleaned = clean_page(
+                        page["content"], page["mime"], page["charset"], page["title"], config, page["url"]
+                    )
                 yield page, cleaned
     finally:
         os.close(place)

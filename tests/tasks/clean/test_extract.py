@@ -12,31 +12,73 @@ from tasks.clean.extract import NotExtractable, html_to_text
 from tasks.clean.page import clean_page
 
 CONFIG = CleanConfig()
+MODES = pytest.mark.parametrize("mode", ["auto", "fast", "quality", "all_text"])
 
 
 def body(html: str, **settings) -> str:
-    return html_to_text(
-        f"<html><head><title> A  title </title></head><body>{html}</body></html>", CleanConfig(**settings)
-    )[1]
+    page = f"<html><head><title> A  title </title></head><body>{html}</body></html>"
+    return html_to_text(page, CleanConfig(**settings)).text
 
 
-def test_title_and_paragraphs():
-    title, text = html_to_text("<title>A\n  title</title><p>One.<p>Two &amp; three.", CONFIG)
-    assert title == "A title"
-    assert text.split("\n") == ["One.", "", "Two & three."]
+@MODES
+def test_title_and_paragraphs(mode):
+    page = html_to_text("<title>A\n  title</title><p>One.<p>Two &amp; three.", CleanConfig(extraction=mode))
+    assert page.title == "A title"
+    assert [line for line in page.text.split("\n") if line] == ["One.", "Two & three."]
 
 
 def test_code_and_lists_keep_their_lines():
     text = body(
         "<p>Look at this function, which is short:</p><pre>def f():\n    return 1\n</pre>"
         "<ul><li>It has a first point to make, here.</li><li>And it has a second one, to be sure.</li></ul>",
-        main_content=False,
+        extraction="all_text",
     )
     assert "def f():\n    return 1" in text
     assert [line.strip(" •") for line in text.split("\n")][-2:] == [
         "It has a first point to make, here.",
         "And it has a second one, to be sure.",
     ]
+
+
+ARTICLE = "".join(
+    f"<p>Paragraph {n} tells, in a sentence or two, what there is to know about point {n}, and why it matters.</p>"
+    for n in range(8)
+)
+NAVIGATION = "<nav><ul>" + "".join(f"<li><a href='/{n}'>Section {n}</a></li>" for n in range(12)) + "</ul></nav>"
+FOOTER = "<footer><p>Copyright of the site.</p><ul><li><a href='/terms'>Terms</a></li></ul></footer>"
+
+
+def article(inner: str, mode: str = "auto") -> str:
+    text = f"<h1>The headline</h1>{ARTICLE}{inner}{ARTICLE.replace('point', 'matter')}"
+    return body(f"{NAVIGATION}<article class='post-content'>{text}</article>{FOOTER}", extraction=mode)
+
+
+@MODES
+def test_the_text_of_an_article_stays(mode):
+    text = article("", mode)
+    assert all(f"what there is to know about point {n}" in text for n in range(8))
+    if mode != "all_text":
+        assert "Section 3" not in text
+        assert "Terms" not in text
+
+
+# resiliparse leaves out short lists
+@pytest.mark.parametrize("mode", ["auto", "quality"])
+def test_code_lists_tables_and_headings_survive(mode):
+    text = article(
+        "<h2>How it is written</h2><pre><code>def f(x):\n    if x &lt; 1:\n        return 2</code></pre>"
+        "<ul><li>The first thing to remember.</li><li>The second thing to remember.</li></ul>"
+        "<table><tr><th>Name of the city</th><th>People</th></tr><tr><td>Cologne</td><td>1,085,664</td></tr></table>",
+        mode,
+    )
+    lines = [line.strip() for line in text.split("\n")]
+    assert "def f(x):\n    if x < 1:\n        return 2" in text
+    assert "How it is written" in lines
+    assert [line.lstrip("-• ") for line in lines if "thing to remember" in line] == [
+        "The first thing to remember.",
+        "The second thing to remember.",
+    ]
+    assert any("Cologne" in line and "1,085,664" in line for line in lines)
 
 
 def test_definitions_are_set_in_under_their_term():

@@ -1,0 +1,208 @@
+"""What a page says about itself: title, language, author, date, licence and canonical URL.
+
+Read from the parser's canonical source, where attributes are `name="value"` and `<` begins nothing but a tag, and from
+linked data (schema.org as JSON). Nothing is guessed from the text: what a page does not say is None.
+"""
+
+from __future__ import annotations
+
+import datetime
+import email.utils
+import html
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+_META = re.compile(r"<meta ([^>]+)>")
+_LINK = re.compile(r"<link ([^>]+)>")
+_LICENCE = re.compile(r"rel=\"[^\"]{0,40}license")
+_ANCHOR = re.compile(r"<a ([^>]+)>")
+_TIME = re.compile(r"<time ([^>]*\bdatetime=\"[^>]*)>")
+_ATTRIBUTE = re.compile(r"([\w:.-]+)=\"([^\"]*)\"")
+_LANGUAGE = re.compile(r"<html\b[^>]*?\s(?:xml:)?lang=\"([A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*)\"")
+_LINKED = re.compile(r"<script[^<>]*application/ld\+json[^<>]*>(.*?)</script", re.S | re.I)
+_LARGEST_LINKED = 200_000  # characters; what is larger is a catalogue, no description of the page
+_ISO = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?\s?(?:Z|[+-]\d\d:?\d\d)?)?)?)?")
+_COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)")
+
+# Names of meta tags, the best first: Open Graph, schema.org, Dublin Core, then what sites use.
+_DATE_NAMES = (
+    "article:published_time og:published_time datepublished dc.date.issued dcterms.issued dcterms.created dc.date "
+    "dcterms.date citation_publication_date publish-date publish_date publication_date pubdate date parsely-pub-date "
+    "sailthru.date article.published"
+)
+_AUTHOR_NAMES = "author citation_author dc.creator dcterms.creator parsely-author sailthru.author article:author"
+_DATES, _AUTHORS = _DATE_NAMES.split(), _AUTHOR_NAMES.split()
+_LICENCES = ("dcterms.license", "dc.rights.license", "license")
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a page says about itself; None where it says nothing."""
+
+    language: str | None = None  # a BCP 47 tag as declared, such as "de" or "pt-BR"
+    author: str | None = None  # names, separated by "; "
+    date: str | None = None  # of publication: ISO 8601, as precise as the page says
+    licence: str | None = None  # the URL that the page links as its licence
+    canonical_url: str | None = None  # the page's own word for its URL; only one of the same site is believed
+
+
+@dataclass(frozen=True)
+class Declared:
+    """The declarations of a page: meta tags by name, links by relation, items of linked data, and dates of its text."""
+
+    language: str | None
+    named: dict[str, list[str]]
+    links: dict[str, str]
+    linked: list[dict[str, Any]]
+    times: list[str]
+
+    @property
+    def kinds(self) -> set[str]:
+        """What the page says that it is, in lower case: types of Open Graph and of schema.org."""
+        kinds = {kind.lower() for name in ("og:type", "type") for kind in self.named.get(name, ())}
+        return kinds | {kind.lower() for item in self.linked for kind in _texts(item.get("@type"))}
+
+
+def declared(source: str, raw: str) -> Declared:
+    """Read what a page declares from the parser's canonical source and, for its scripts, from the page as it came."""
+    named: dict[str, list[str]] = {}
+    for tag in _META.finditer(source):
+        attributes = dict(_ATTRIBUTE.findall(tag[1]))
+        name = attributes.get("property") or attributes.get("name") or attributes.get("itemprop")
+        if name and attributes.get("content"):
+            named.setdefault(name.lower(), []).append(html.unescape(attributes["content"]).strip())
+    links: dict[str, str] = {}
+    tags = [tag[1] for tag in _LINK.finditer(source)]
+    if _LICENCE.search(source):  # to look at every link of every page for one in a thousand would take a millisecond
+        tags += [tag[1] for tag in _ANCHOR.finditer(source) if "license" in tag[1]]
+    for link in tags:
+        attributes = dict(_ATTRIBUTE.findall(link))
+        for relation in attributes.get("rel", "").lower().split():
+            links.setdefault(relation, html.unescape(attributes.get("href", "")).strip())
+    times = []
+    for tag in _TIME.finditer(source):
+        if "pubdate" in tag[1] or "publish" in tag[1].lower():
+            times += [value for name, value in _ATTRIBUTE.findall(tag[1]) if name == "datetime"]
+    language = _LANGUAGE.search(source, 0, 20_000)
+    return Declared(language[1].replace("_", "-") if language else None, named, links, list(_linked_data(raw)), times)
+
+
+def metadata(page: Declared, url: str | None = None) -> Metadata:
+    """Return what a page that was fetched from `url` says about itself."""
+    return Metadata(
+        language=page.language,
+        author=_author(page.named, page.linked),
+        date=_date(page),
+        licence=_licence(page, url),
+        canonical_url=_canonical(page.links.get("canonical"), url),
+    )
+
+
+def iso_date(text: str) -> str | None:
+    """Return a date as ISO 8601, as precise as it is given, or None where it is none.
+
+    Understood are ISO 8601 itself, compact dates (20191024) and those of e-mail (RFC 5322); month and day in other
+    orders are not, as nobody can tell them apart.
+    """
+    text = text.strip()
+    try:
+        if found := _ISO.fullmatch(text):
+            year, month, day = (int(part or 1) for part in found.groups())
+            datetime.date(year, month, day)
+            return re.sub(r"\s(?=[Z+-])", "", text).replace(" ", "T").replace(",", ".") if _plausible(year) else None
+        if found := _COMPACT.fullmatch(text):
+            day_found = datetime.date(*map(int, found.groups()))
+            return day_found.isoformat() if _plausible(day_found.year) else None
+        moment = email.utils.parsedate_to_datetime(text)
+        return moment.isoformat() if _plausible(moment.year) else None
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def _plausible(year: int) -> bool:
+    return 1900 <= year <= 2100  # 0001-01-01 and 1000-01-01 are the nulls of databases
+
+
+def _date(page: Declared) -> str | None:
+    said = [text for name in _DATES[:3] for text in page.named.get(name, ())]
+    said += [text for item in page.linked for text in _texts(item.get("datePublished"))]
+    said += [text for name in _DATES[3:] for text in page.named.get(name, ())]
+    return next((date for text in said + page.times if (date := iso_date(text))), None)
+
+
+def _author(named: dict[str, list[str]], linked: list[dict[str, Any]]) -> str | None:
+    said = [[name for item in linked for name in _names(item.get("author"))]]
+    said += [named.get(name, []) for name in _AUTHORS]
+    for names in said:
+        # addresses of profiles are no names
+        good = [" ".join(name.split()) for name in names if name and "://" not in name and len(name) <= 100]
+        if good:
+            return "; ".join(dict.fromkeys(good[:10]))
+    return None
+
+
+def _licence(page: Declared, url: str | None) -> str | None:
+    said = [page.links.get("license", "")]
+    said += [text for item in page.linked for text in _texts(item.get("license"))]
+    said += [text for name in _LICENCES for text in page.named.get(name, ())]
+    return next((found for text in said if (found := _absolute(text, url))), None)
+
+
+def _canonical(text: str | None, url: str | None) -> str | None:
+    """Return the canonical URL if it is of the page's own site, so that no page can speak for another's."""
+    found = _absolute(text or "", url)
+    if found is None or url is None:
+        return found
+    ours, theirs = _host(url), _host(found)
+    same = ours == theirs or ours.endswith(f".{theirs}") or theirs.endswith(f".{ours}")
+    return found if same and "." in theirs else None
+
+
+def _absolute(text: str, url: str | None) -> str | None:
+    """Return a link as an http(s) URL, or None where it is no valid one."""
+    try:
+        found = urljoin(url or "", text) if text else ""
+        parts = urlsplit(found)
+        _ = parts.port  # raises ValueError where it is no number
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not parts.hostname or len(found) > 2000 or re.search(r"\s", found):
+        return None
+    return found
+
+
+def _host(url: str) -> str:
+    return (urlsplit(url).hostname or "").removeprefix("www.")
+
+
+def _linked_data(raw: str) -> Iterator[dict[str, Any]]:
+    """Yield the items of linked data that describe a text: an article, a page, a product and so on."""
+    for found in _LINKED.finditer(raw):
+        if len(found[1]) > _LARGEST_LINKED:
+            continue
+        try:
+            data = json.loads(found[1], strict=False)
+        except (ValueError, RecursionError):
+            continue
+        items = data if isinstance(data, list) else [data]
+        for item in items[:20]:
+            if isinstance(item, dict):
+                graph = item.get("@graph")
+                yield item
+                yield from (part for part in graph[:50] if isinstance(part, dict)) if isinstance(graph, list) else ()
+
+
+def _names(value: Any) -> list[str]:
+    """Return the names of one or many authors, given as texts or as items with a name."""
+    values = value if isinstance(value, list) else [value]
+    names = [entry.get("name") if isinstance(entry, dict) else entry for entry in values[:10]]
+    return [html.unescape(name).strip() for name in names if isinstance(name, str)]
+
+
+def _texts(value: Any) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    return [text for text in values[:3] if isinstance(text, str)]

@@ -1,0 +1,195 @@
+"""Which blocks of a page are its text: boosted trees judge each block, then the part of the page that fits them best.
+
+Two pairs of models, one for articles and one for all pages; a third says how much a page looks like an article. Of each
+pair the first judges a block by itself, the second once more with what the first said about its neighbours. What is
+kept is decided for the page as a whole: inside one element blocks need little, outside of it they need much, and the
+element is the one for which the expected F1 is highest. That expectation also tells how sure the result is.
+
+The trees are trained by tasks/clean/html/train.py, which writes weights.py.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+
+from tasks.clean.html.blocks import LINKS, WORDS, Blocks
+from tasks.clean.html.context import more_features
+from tasks.clean.html.features import NAMES, features, says
+from tasks.clean.html.metadata import Declared
+from tasks.clean.html.vocabulary import TAG
+from tasks.compiled import compiled
+
+# What a block needs inside and outside of the chosen element. Cross-validated on mixed pages: .3 and .7 give an F1 of
+# .954 on articles, .5 and .5 give .950.
+INSIDE, OUTSIDE = np.float32(0.3), np.float32(0.7)
+ARTICLE = 0.5  # a page is judged by the model of articles from this probability on
+
+# With fewer blocks there is nothing to tell apart: a page of five lines is kept as it is.
+FEW_BLOCKS = 6
+
+_PAGE = (
+    "blocks page_units page_links page_para page_li articles top_share core_share named_share best_article_share "
+    "says_article says_product says_forum says_list says_dated says_site"
+)
+PAGE_COLUMNS = [NAMES.index(name) for name in _PAGE.split()]
+_UNITS, _DENSITY, _HEADING, _GROUP_SHARE, _COMMENT = (
+    NAMES.index(name) for name in ("units", "link_density", "is_heading", "group_share", "far_comment")
+)
+
+
+@dataclass(frozen=True)
+class Trees:
+    """Complete binary trees of one depth: float64[trees, 2**depth - 1] and [trees, 2**depth]; a sum in log odds."""
+
+    feature: np.ndarray  # int64
+    threshold: np.ndarray  # a value up to it goes left
+    leaf: np.ndarray
+
+    @classmethod
+    def read(cls, text: str) -> Trees:
+        """Read what `write` wrote: for each tree its splits `feature:threshold`, then its leaves, in thousandths."""
+        feature, threshold, leaf = [], [], []
+        for line in text.split(";"):
+            splits, leaves = (part.split() for part in line.split("|"))
+            feature.append([int(split.partition(":")[0]) for split in splits])
+            threshold.append([float(split.partition(":")[2]) for split in splits])
+            leaf.append([int(value) / 1000 for value in leaves])
+        return cls(np.array(feature), np.array(threshold, dtype=np.float32), np.array(leaf))
+
+    def write(self) -> str:
+        """Return the trees as text."""
+        trees = []
+        for feature, threshold, leaf in zip(self.feature, self.threshold, self.leaf, strict=True):
+            splits = " ".join(f"{f}:{t:.4g}" for f, t in zip(feature, threshold, strict=True))
+            trees.append(f"{splits} | {' '.join(str(round(value * 1000)) for value in leaf)}")
+        return "; ".join(trees)
+
+    def scores(self, values: np.ndarray) -> np.ndarray:
+        """Return the probability of each row: float32[rows]."""
+        return _scores(values, self.feature, self.threshold, self.leaf)  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True)
+class Model:
+    """All trees: (first, second) for articles and for all pages, and those that tell articles."""
+
+    article: tuple[Trees, Trees]
+    any_page: tuple[Trees, Trees]
+    gate: Trees
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Which blocks are the page's text, how good that is expected to be (F1, 0 to 1), and whether it is an article."""
+
+    keep: np.ndarray  # bool[blocks]
+    confidence: float
+    article: bool
+
+
+def judge(blocks: Blocks, page: Declared, model: Model | None = None) -> Judgement:
+    """Judge the blocks of a page that declares itself so."""
+    n = len(blocks)
+    if n < FEW_BLOCKS or not blocks.counts[:, LINKS].any():  # a page without any link has no navigation to drop
+        return Judgement(np.ones(n, dtype=bool), 1.0, False)
+    model = model or trained()
+    values = features(blocks, says(page))
+    article = bool(model.gate.scores(page_features(values))[0] > ARTICLE)
+    first, second = model.article if article else model.any_page
+    scores = second.scores(more_features(blocks, values, first.scores(values)))
+    keep, confidence = choose(blocks, scores)
+    return Judgement(keep, confidence, article)
+
+
+def page_features(values: np.ndarray) -> np.ndarray:
+    """Return what tells articles, float32[1, len(PAGE_COLUMNS) + 4], from the features of a page's blocks."""
+    paragraphs = (values[:, _UNITS] > 4) & (values[:, _DENSITY] < 0.3)
+    more = [
+        (values[:, _HEADING] > 0).mean(),
+        paragraphs.mean(),
+        values[:, _GROUP_SHARE].max(),
+        values[:, _COMMENT].mean(),
+    ]
+    return np.concatenate([values[0, PAGE_COLUMNS], np.array(more, dtype=np.float32)])[None]
+
+
+def choose(blocks: Blocks, scores: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return which blocks to keep, bool[blocks], and the F1 that is expected of that, from float32[blocks] scores."""
+    return _choose(  # type: ignore[no-any-return]
+        scores, blocks.counts[:, WORDS], blocks.element, blocks.tag, blocks.first, blocks.last
+    )
+
+
+@functools.cache
+def trained() -> Model:
+    """Return the trained model."""
+    from tasks.clean.html import weights
+
+    return Model(
+        (Trees.read(weights.ARTICLE_FIRST), Trees.read(weights.ARTICLE_SECOND)),
+        (Trees.read(weights.ANY_FIRST), Trees.read(weights.ANY_SECOND)),
+        Trees.read(weights.GATE),
+    )
+
+
+@compiled
+def _scores(values, feature, threshold, leaf):  # type: ignore[no-untyped-def]
+    rows, (trees, splits) = len(values), feature.shape
+    out = np.empty(rows, np.float32)
+    for i in range(rows):
+        total = 0.0
+        for tree in range(trees):
+            node = 0
+            while node < splits:
+                node = 2 * node + (1 if values[i, feature[tree, node]] <= threshold[tree, node] else 2)
+            total += leaf[tree, node - splits]
+        out[i] = 1 / (1 + np.exp(-total))
+    return out
+
+
+_TR, _TD, _TH = TAG["tr"], TAG["td"], TAG["th"]
+
+
+@compiled
+def _choose(scores, words, owner, tags, first, last):  # type: ignore[no-untyped-def]
+    n = len(scores)
+    # running sums: of weights and of likely weights, over the blocks that pass inside and outside of an element
+    size_in, likely_in = np.zeros(n + 1), np.zeros(n + 1)
+    size_out, likely_out = np.zeros(n + 1), np.zeros(n + 1)
+    everything = 0.0
+    for i in range(n):
+        weight = words[i] + 0.5
+        likely = weight * scores[i]
+        everything += likely
+        inside, outside = scores[i] > INSIDE, scores[i] > OUTSIDE
+        size_in[i + 1] = size_in[i] + (weight if inside else 0)
+        likely_in[i + 1] = likely_in[i] + (likely if inside else 0)
+        size_out[i + 1] = size_out[i] + (weight if outside else 0)
+        likely_out[i + 1] = likely_out[i] + (likely if outside else 0)
+    best, most = 0, -1.0
+    for element in range(len(tags)):
+        a, b = first[element], last[element]
+        right = likely_in[b] - likely_in[a] + likely_out[n] - likely_out[b] + likely_out[a]
+        size = size_in[b] - size_in[a] + size_out[n] - size_out[b] + size_out[a]
+        expected = 2 * right / max(1e-9, size + everything)
+        if expected > most:
+            best, most = element, expected
+    keep = np.empty(n, np.bool_)
+    for i in range(n):
+        keep[i] = scores[i] > (INSIDE if first[best] <= i < last[best] else OUTSIDE)
+    # a row of a table of data stays or goes as a whole
+    for element in range(len(tags)):
+        a, b = first[element], last[element]
+        if tags[element] != _TR or b - a < 2 or b - a > 50:
+            continue
+        kept, whole, cells = 0.0, 0.0, True
+        for i in range(a, b):
+            cells = cells and (tags[owner[i]] == _TD or tags[owner[i]] == _TH)
+            whole += words[i] + 0.5
+            kept += words[i] + 0.5 if keep[i] else 0.0
+        if cells:
+            keep[a:b] = kept >= whole / 2
+    return keep, most

@@ -1,0 +1,93 @@
+"""Blocks: the text of a page and nothing lost of it, whatever comes in."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from resiliparse.parse.html import HTMLTree
+
+from tasks.clean.config import CleanConfig
+from tasks.clean.extract import html_to_text
+from tasks.clean.html.blocks import COUNTS, blocks_of
+from tasks.clean.html.limits import extremes
+from tasks.clean.html.metadata import declared
+from tasks.clean.html.model import Trees, judge
+from tasks.clean.html.vocabulary import HINT_NAMES, TAGS
+
+_PIECES = (
+    "<p> </p> <div class='post-content'> </div> <ul> <li> <a\thref='x'> </a> <table> <tr> <td> </td> <pre> </pre> "
+    "<br> <script> </script> <!-- --> <style> </style> &amp; &lt; &nbsp; &#0; <svg> <title> <dl> <dd> <article> <b> "
+    "< > \" ' word 中文 é 😀 \x00 \ufffd <textarea> </textarea> <plaintext> <template> <select> <option> <x-y> "
+    "<p\thidden>"
+)
+PIECES = st.sampled_from(_PIECES.split(" "))
+documents = st.lists(PIECES | st.text(max_size=5), max_size=60).map(" ".join)
+
+
+@given(documents)
+@settings(derandomize=True, max_examples=200, deadline=None)
+def test_any_page_becomes_text(html):
+    source = str(HTMLTree.parse(html.encode("utf-8", "replace").decode()))
+    blocks = blocks_of(source)
+    assert (blocks.start <= blocks.end).all()
+    assert (blocks.end[:-1] <= blocks.start[1:]).all()
+    assert (blocks.first <= blocks.last).all()
+    assert (blocks.parent[1:] < np.arange(1, len(blocks.parent))).all()
+    blocks.text.tobytes().decode("utf-8")
+    judgement = judge(blocks, declared(source, html))
+    assert len(judgement.keep) == len(blocks)
+    assert 0 <= judgement.confidence <= 1.001
+    for mode in ("auto", "quality"):
+        html_to_text(html, CleanConfig(extraction=mode, ask_below=1.0))
+
+
+@given(st.binary(max_size=300))
+@settings(derandomize=True, max_examples=100, deadline=None)
+def test_the_scanner_itself_survives_any_bytes(data):
+    blocks_of(data.decode("latin-1"))
+    blocks_of(data.decode("utf-8", "replace"))
+    extremes(data.decode("latin-1"))
+
+
+def test_what_is_counted():
+    html = "<div class='post-content'>One, two. <a href=x>Three 4!</a></div>"
+    blocks = blocks_of(str(HTMLTree.parse(html)))
+    assert len(blocks) == 1
+    counts = dict(zip(COUNTS, blocks.counts[0].tolist(), strict=True))
+    assert (counts["words"], counts["link_units"], counts["links"]) == (4, 7, 1)
+    assert (counts["commas"], counts["ends"], counts["digits"], counts["upper"]) == (1, 2, 1, 2)
+    element = blocks.element[0]
+    assert TAGS[blocks.tag[element]] == "div"
+    hints = {name for bit, name in enumerate(HINT_NAMES) if blocks.hints[element] >> bit & 1}
+    assert hints == {"content", "article", "body"}
+
+
+@pytest.mark.parametrize(
+    ("html", "hint"),
+    [
+        ("<div class=commentList>x", "comment"),
+        ("<div id='x-sidebar'>x", "side"),
+        ("<div style='color:red;display: none'>x", "hidden"),
+        ("<div hidden>x", "hidden"),
+        ("<div role=navigation>x", "nav"),
+    ],
+)
+def test_hints(html, hint):
+    blocks = blocks_of(str(HTMLTree.parse(html)))
+    assert blocks.hints[blocks.element[0]] >> HINT_NAMES.index(hint) & 1
+
+
+def test_depth_and_attributes():
+    assert extremes("<div><p><b>x</b><img><br>")[0] == 2
+    assert extremes("<p " + "a=1 " * 1000 + ">")[1] >= 1000
+    assert extremes("<p data-json='" + "a b " * 10_000 + "'>")[1] < 10
+
+
+def test_trees_are_written_as_they_are_read():
+    trees = Trees(np.array([[0, 1, 1]]), np.array([[0.5, 1.25, 3.0]]), np.array([[0.1, -0.2, 0.3, 0.4]]))
+    again = Trees.read(trees.write())
+    assert np.allclose(again.leaf, trees.leaf)
+    values = np.array([[0, 1], [0, 2], [1, 3], [1, 4]], dtype=np.float32)
+    assert np.allclose(again.scores(values), 1 / (1 + np.exp(-trees.leaf[0])))

@@ -1,0 +1,85 @@
+"""What pages say about themselves, and what they only pretend."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from resiliparse.parse.html import HTMLTree
+
+from tasks.clean.html.metadata import Metadata, declared, iso_date, metadata
+
+URL = "https://www.example.org/news/a.html"
+
+
+def about(html: str, url: str | None = URL) -> Metadata:
+    return metadata(declared(str(HTMLTree.parse(html)), html), url)
+
+
+def test_meta_tags_and_links():
+    found = about(
+        "<html lang=pt_BR><head><meta name=author content='Ann &amp; Bob'><meta property='article:published_time' "
+        "content='2019-10-24T08:00:00Z'><link rel=canonical href='/news/a'></head>"
+        "<body><a rel='license nofollow' href='https://creativecommons.org/licenses/by/4.0/'>CC BY</a>"
+    )
+    assert found == Metadata(
+        "pt-BR", "Ann & Bob", "2019-10-24T08:00:00Z", "https://creativecommons.org/licenses/by/4.0/",
+        "https://www.example.org/news/a",
+    )  # fmt: skip
+
+
+def test_linked_data():
+    data = {"@graph": [{"@type": "Article", "author": [{"name": "A"}, {"name": "B"}], "datePublished": "2020-01-02"}]}
+    found = about(f"<script type='application/ld+json'>{json.dumps(data)}</script>")
+    assert (found.author, found.date) == ("A; B", "2020-01-02")
+
+
+@pytest.mark.parametrize(
+    ("href", "canonical"),
+    [
+        ("https://example.org/a", "https://example.org/a"),
+        ("https://m.example.org/a", "https://m.example.org/a"),
+        ("https://evil.com/a", None),
+        ("javascript:alert(1)", None),
+        ("https://example.org:port/", None),
+        ("http://[", None),
+        ("", None),
+        ("//www.example.org/b", "https://www.example.org/b"),
+    ],
+)
+def test_a_page_speaks_only_for_its_own_site(href, canonical):
+    assert about(f"<link rel=canonical href='{href}'>").canonical_url == canonical
+
+
+@pytest.mark.parametrize(
+    ("text", "date"),
+    [
+        ("2019-10-24", "2019-10-24"),
+        ("2019", "2019"),
+        ("2019-10-24 08:00", "2019-10-24T08:00"),
+        ("2019-10-24T08:00:00.5+0200", "2019-10-24T08:00:00.5+0200"),
+        ("20191024", "2019-10-24"),
+        ("Thu, 24 Oct 2019 08:00:00 GMT", "2019-10-24T08:00:00+00:00"),
+        ("2019-13-01", None),
+        ("0001-01-01T00:00:00Z", None),
+        ("10/11/12", None),
+        ("yesterday", None),
+    ],
+)
+def test_dates(text, date):
+    assert iso_date(text) == date
+
+
+def test_what_is_not_said_is_not_guessed():
+    assert about("<p>By Ann Smith, 24 October 2019</p>") == Metadata()
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+@settings(derandomize=True, max_examples=100, deadline=None)
+def test_any_declarations_are_survived(a, b):
+    html = f"<meta name=author content={a!r}><meta name=date content={b!r}><link rel=canonical href={a!r}>"
+    html += f"<script type='application/ld+json'>{{'a': {b!r}</script><time pubdate datetime={a!r}>"
+    about(html.encode("utf-8", "replace").decode(), None)
+    iso_date(a)
