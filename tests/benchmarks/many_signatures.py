@@ -1,8 +1,8 @@
 """Many signed documents without their text, and the memory that deciding on them takes: `FOLDER make|decide COUNT`.
 
-Each is a set of 24 shingles; every tenth is that of a document of the shard before with one shingle replaced (Jaccard
-similarity 23/25), so it is known which must go. `decide` prints its peak memory, its processor seconds and what it
-found as JSON; it runs in a process of its own, as memory is counted by process.
+Each is a set of 24 shingles; every tenth is that of a document of the shard before (the first shard: of its own) with
+one shingle replaced (Jaccard similarity 23/25), so it is known which must go. `decide` prints its peak memory, its
+processor seconds and what it found as JSON; it runs in a process of its own, as memory is counted by process.
 """
 
 from __future__ import annotations
@@ -89,9 +89,8 @@ def decide(folder: Path) -> dict[str, float]:
 def _sets(number: int) -> np.ndarray:
     """Return the sets of a shard, uint32[SHARD, SHINGLES], sorted."""
     sets = np.random.default_rng([0, number]).integers(0, 2**32, (SHARD, SHINGLES), dtype=np.uint32)
-    if number:
-        copies = np.random.default_rng([0, number - 1]).integers(0, 2**32, (SHARD, SHINGLES), dtype=np.uint32)
-        sets[-SHARD // 10 :, 1:] = copies[: SHARD // 10, 1:]
+    before = np.random.default_rng([0, max(0, number - 1)]).integers(0, 2**32, (SHARD, SHINGLES), dtype=np.uint32)
+    sets[-SHARD // 10 :, 1:] = before[: SHARD // 10, 1:]
     return np.sort(sets, axis=1)
 
 
