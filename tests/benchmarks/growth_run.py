@@ -1,6 +1,6 @@
 """One stage of the data side on generated documents, in a process of its own: `growth_run.py FOLDER STAGE`.
 
-It prints the processor seconds of its own and those of its children. `generate` makes the documents.
+It prints the processor seconds of itself and its children. `generate` makes the documents.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def generate(folder: Path, count: int, *, words: int = 170, copies: float = 0.1)
                 file.write(json.dumps({"id": f"document-{number}", "text": text}) + "\n")
 
 
-def run(folder: Path, stage: str) -> tuple[float, float]:
-    """Build `stage` from what the stages before left in the lake; returns processor seconds, own and children's."""
+def run(folder: Path, stage: str) -> float:
+    """Build `stage` from what the stages before left in the lake; returns processor seconds, the imports' included."""
     from data_lake.store import Lake
     from flows.graph import STAGES
     from tasks.dedup import shingles
@@ -61,10 +61,10 @@ def run(folder: Path, stage: str) -> tuple[float, float]:
     if "paths" in values:
         values["paths"] = tuple(str(folder / pattern) for pattern in values["paths"])
     upstream = {name: lake.artifacts(name)[0] for name in made.upstream}
-    made.build(lake, made.config_type(**values), upstream, force=True)
-    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return own.ru_utime + own.ru_stime, children.ru_utime + children.ru_stime
+    made.build(lake, made.config_type(**values), upstream)
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 if __name__ == "__main__":
-    print(*run(Path(sys.argv[1]), sys.argv[2]))
+    print(run(Path(sys.argv[1]), sys.argv[2]))
