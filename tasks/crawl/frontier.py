@@ -291,7 +291,7 @@ class Frontier:
 
 
 def _rank(url: str) -> int:
-    return int.from_bytes(hashlib.sha1(url.encode(), usedforsecurity=False).digest()[:7])
+    return int.from_bytes(hashlib.sha256(url.encode()).digest()[:7])
 
 
 def _to_json(page: Mapping[str, Any]) -> str:
