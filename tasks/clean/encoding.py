@@ -12,6 +12,10 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+_ISO_2022_JP = re.compile(rb"\x1b\$[@B]")
+# What the web calls by another name than Python does (WHATWG Encoding), or means more by.
+_PYTHON = {"shift_jis": "cp932", "euc-kr": "cp949", "x-mac-cyrillic": "mac-cyrillic", "macintosh": "mac-roman"}
+_PYTHON |= {"x-maccyrillic": "mac-cyrillic", "mac-cyrillic": "mac-cyrillic", "shift-jis": "cp932"}
 _META = re.compile(rb"""<meta[^<>]{1,300}?charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]{2,40})""", re.I)
 _XML = re.compile(rb"""<\?xml[^<>]{1,200}?encoding\s*=\s*["']([A-Za-z0-9_.:-]{2,40})""", re.I)
 _HEADER = re.compile(r"""charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]{2,40})""", re.I)
@@ -32,7 +36,7 @@ def decode(body: bytes, declared: str | None = None, *, html: bool = True) -> tu
     for mark, codec in _BOMS:
         if body.startswith(mark):
             return body[len(mark) :].decode(codec, "replace"), codec
-    if guess := _unmarked_utf16(body):
+    if guess := _unmarked(body):
         return body.decode(guess, "replace"), guess
     candidates = [declared]
     if html:
@@ -48,17 +52,34 @@ def decode(body: bytes, declared: str | None = None, *, html: bool = True) -> tu
             continue
     from resiliparse.parse.encoding import detect_encoding
 
-    # one stray byte must not turn a whole UTF-8 page into another encoding: detection sees that it is UTF-8 still
-    detected = _python_name(detect_encoding(body)) or "utf-8"
+    # one stray byte must not turn a whole UTF-8 page into another encoding: detection sees that it is UTF-8 still.
+    # Not only the web's encodings are asked for: files of old Macs are in mac-cyrillic
+    detected = _python_name(detect_encoding(body, html5_compatible=False)) or "cp1252"
     return body.decode(detected, "replace"), detected
 
 
-def _unmarked_utf16(body: bytes) -> str | None:
-    """Return the UTF-16 that a text without mark is in: Latin letters leave every other byte zero."""
+def _unmarked(body: bytes) -> str | None:
+    """Return the encoding of a text without mark that is no extension of ASCII and shows itself, or None.
+
+    Latin letters in UTF-16 leave every other byte zero, all characters in UTF-32 every fourth. ISO-2022-JP is in seven
+    bits, so that it would pass for UTF-8; its escape sequences are in no other text.
+    """
     head = body[:2000]
-    if head.count(0) * 3 < len(head) or len(head) < 4:
+    if _ISO_2022_JP.search(head):
+        return "iso2022_jp"
+    zeros = head.count(0)
+    if zeros * 4 < len(head) or len(head) < 4:
         return None
-    return "utf-16-le" if head[1::2].count(0) > head[0::2].count(0) else "utf-16-be"
+    first, second, third, fourth = (head[place::4].count(0) for place in range(4))
+    quarter = len(head) // 4
+    if first == quarter and fourth < quarter / 2 and second > quarter * 0.9:
+        return "utf-32-be"
+    if fourth == quarter and first < quarter / 2 and third > quarter * 0.9:
+        return "utf-32-le"
+    even, odd = first + third, second + fourth
+    if max(even, odd) < 3 * min(even, odd):  # zeros anywhere: a text with holes, or no text
+        return None
+    return "utf-16-le" if odd > even else "utf-16-be"
 
 
 def _python_name(name: str | None) -> str | None:
@@ -70,6 +91,7 @@ def _python_name(name: str | None) -> str | None:
     # the web's iso-8859-1 is windows-1252 and its utf-16 in a meta tag can only be utf-8 (WHATWG Encoding)
     label = name.strip().lower()
     mapped = "utf-8" if label.startswith("utf-16") or label == "utf-7" else map_encoding_to_html5(label, False)
+    mapped = _PYTHON.get(mapped or label, mapped)
     try:
         return codecs.lookup(mapped).name if mapped else None
     except LookupError:

@@ -44,6 +44,7 @@ def html_to_text(html: str, config: CleanConfig, url: str | None = None) -> Extr
     `fast` is resiliparse (Bevendorff et al. 2018), the extractor of DCLM (Li et al. 2024, arXiv:2406.11794); `quality`
     is trafilatura; `auto` judges the blocks of the page, and asks trafilatura where an article leaves it unsure.
     """
+    from tasks.clean.html.blocks import canonical
     from tasks.clean.html.limits import extremes
 
     depth, attributes = extremes(html)
@@ -59,15 +60,15 @@ def html_to_text(html: str, config: CleanConfig, url: str | None = None) -> Extr
     for selector in config.skip_elements:
         for element in tree.document.query_selector_all(selector) if tree.document else ():
             element.decompose()
-    source = str(tree)
+    source = canonical(tree)
     page = declared(source, html)
     return Extracted(" ".join((tree.title or "").split()), _main_text(source, page, config), metadata(page, url))
 
 
-def _main_text(source: str, page: Declared, config: CleanConfig) -> str:
+def _main_text(source: bytes, page: Declared, config: CleanConfig) -> str:
     from tasks.clean.html import quality
 
-    if config.extraction == "quality" and (text := quality.extract(source)) is not None:
+    if config.extraction == "quality" and (text := quality.extract(source.decode())) is not None:
         return text
     from tasks.clean.html.blocks import blocks_of
     from tasks.clean.html.model import judge
@@ -76,7 +77,7 @@ def _main_text(source: str, page: Declared, config: CleanConfig) -> str:
     blocks = blocks_of(source)
     judgement = judge(blocks, page)
     if config.extraction == "auto" and judgement.article and judgement.confidence < config.ask_below:
-        text = quality.extract(source)
+        text = quality.extract(source.decode())
         if text is not None:
             return text
     return render(blocks, judgement.keep, config.definition_indent)
@@ -89,6 +90,8 @@ def _by_resiliparse(html: str, config: CleanConfig, url: str | None) -> Extracte
     """
     from resiliparse.extract.html2text import extract_plain_text
     from resiliparse.parse.html import HTMLTree
+
+    from tasks.clean.html.blocks import canonical
 
     raw = html
     html = _EMPTY_CELL.sub("", _MARK.sub("", _without_unseen(html)))
@@ -104,7 +107,7 @@ def _by_resiliparse(html: str, config: CleanConfig, url: str | None) -> Extracte
         comments=False,
         skip_elements=list(config.skip_elements) or None,
     )
-    return Extracted(title, _set_in(text, config.definition_indent), metadata(declared(str(tree), raw), url))
+    return Extracted(title, _set_in(text, config.definition_indent), metadata(declared(canonical(tree), raw), url))
 
 
 def _without_unseen(html: str) -> str:

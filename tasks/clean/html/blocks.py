@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from resiliparse.parse.html import HTMLTree
 
 from tasks.clean.html.vocabulary import (
     BODY_BIT,
@@ -52,9 +53,14 @@ class Blocks:
         return len(self.start)
 
 
-def blocks_of(source: str) -> Blocks:
-    """Return the blocks of a page from the parser's canonical source (`str(HTMLTree.parse(html))`)."""
-    html = np.frombuffer(source.encode("utf-8", "replace"), dtype=np.uint8)
+def canonical(tree: HTMLTree) -> bytes:
+    """Return the source of a parsed page as the parser writes it, in UTF-8."""
+    return str(tree).encode("utf-8", "replace")
+
+
+def blocks_of(source: bytes) -> Blocks:
+    """Return the blocks of a page from its canonical source."""
+    html = np.frombuffer(source, dtype=np.uint8)
     return Blocks(*scan(html, KIND, TAG_KEYS, TAG_VALUES, HINT_KEYS, HINT_VALUES))
 
 

@@ -16,14 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-_META = re.compile(r"<meta ([^>]+)>")
-_LINK = re.compile(r"<link ([^>]+)>")
-_LICENCE = re.compile(r"rel=\"[^\"]{0,40}license")
-_ANCHOR = re.compile(r"<a ([^>]+)>")
-_TIME = re.compile(r"<time ([^>]*\bdatetime=\"[^>]*)>")
 _ATTRIBUTE = re.compile(r"([\w:.-]+)=\"([^\"]*)\"")
-_LANGUAGE = re.compile(r"<html\b[^>]*?\s(?:xml:)?lang=\"([A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*)\"")
-_LINKED = re.compile(r"<script[^<>]*application/ld\+json[^<>]*>(.*?)</script", re.S | re.I)
+_LANGUAGE = re.compile(rb"<html\b[^>]*?\s(?:xml:)?lang=\"([A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*)\"")
 _LARGEST_LINKED = 200_000  # characters; what is larger is a catalogue, no description of the page
 _ISO = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?\s?(?:Z|[+-]\d\d:?\d\d)?)?)?)?")
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)")
@@ -67,28 +61,30 @@ class Declared:
         return kinds | {kind.lower() for item in self.linked for kind in _texts(item.get("@type"))}
 
 
-def declared(source: str, raw: str) -> Declared:
+def declared(source: bytes, raw: str) -> Declared:
     """Read what a page declares from the parser's canonical source and, for its scripts, from the page as it came."""
     named: dict[str, list[str]] = {}
-    for tag in _META.finditer(source):
-        attributes = dict(_ATTRIBUTE.findall(tag[1]))
+    for tag in _tags(source, b"<meta "):
+        attributes = dict(_ATTRIBUTE.findall(tag))
         name = attributes.get("property") or attributes.get("name") or attributes.get("itemprop")
         if name and attributes.get("content"):
             named.setdefault(name.lower(), []).append(html.unescape(attributes["content"]).strip())
     links: dict[str, str] = {}
-    tags = [tag[1] for tag in _LINK.finditer(source)]
-    if _LICENCE.search(source):  # to look at every link of every page for one in a thousand would take a millisecond
-        tags += [tag[1] for tag in _ANCHOR.finditer(source) if "license" in tag[1]]
+    tags = [tag for tag in _tags(source, b"<link ") if 'rel="' in tag]
+    if b'license"' in source or b"license " in source:
+        tags += [tag for tag in _tags(source, b"<a ") if "license" in tag]
     for link in tags:
         attributes = dict(_ATTRIBUTE.findall(link))
         for relation in attributes.get("rel", "").lower().split():
             links.setdefault(relation, html.unescape(attributes.get("href", "")).strip())
     times = []
-    for tag in _TIME.finditer(source):
-        if "pubdate" in tag[1] or "publish" in tag[1].lower():
-            times += [value for name, value in _ATTRIBUTE.findall(tag[1]) if name == "datetime"]
+    for tag in _tags(source, b"<time "):
+        if "pubdate" in tag or "publish" in tag.lower():
+            times += [value for name, value in _ATTRIBUTE.findall(tag) if name == "datetime"]
     language = _LANGUAGE.search(source, 0, 20_000)
-    return Declared(language[1].replace("_", "-") if language else None, named, links, list(_linked_data(raw)), times)
+    return Declared(
+        language[1].decode().replace("_", "-") if language else None, named, links, list(_linked_data(raw)), times
+    )
 
 
 def metadata(page: Declared, url: str | None = None) -> Metadata:
@@ -179,13 +175,25 @@ def _host(url: str) -> str:
     return (urlsplit(url).hostname or "").removeprefix("www.")
 
 
+def _tags(source: bytes, opening: bytes) -> Iterator[str]:
+    """Yield the attributes of all tags that begin so; to find them by a regular expression takes five times as long."""
+    place = source.find(opening)
+    while place >= 0:
+        end = source.find(b">", place)
+        yield source[place + len(opening) : end].decode("utf-8", "replace")
+        place = source.find(opening, end) if end >= 0 else -1
+
+
 def _linked_data(raw: str) -> Iterator[dict[str, Any]]:
     """Yield the items of linked data that describe a text: an article, a page, a product and so on."""
-    for found in _LINKED.finditer(raw):
-        if len(found[1]) > _LARGEST_LINKED:
+    place = 0
+    while (place := raw.find("application/ld+json", place)) >= 0:
+        begin, end = raw.find(">", place) + 1, raw.find("</script", place)
+        place += 1
+        if not 0 < begin < end <= begin + _LARGEST_LINKED:
             continue
         try:
-            data = json.loads(found[1], strict=False)
+            data = json.loads(raw[begin:end], strict=False)
         except (ValueError, RecursionError):
             continue
         items = data if isinstance(data, list) else [data]

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from tasks.clean.html.blocks import Blocks, blocks_of
+from tasks.clean.html.blocks import Blocks, blocks_of, canonical
 from tasks.clean.html.context import SECOND, more_features
 from tasks.clean.html.features import NAMES, features, says
 from tasks.clean.html.metadata import Declared, declared
@@ -73,7 +73,7 @@ def read_pages(folder: Path) -> list[Page]:
     for path in sorted((folder / "ground-truth").glob("*.json")):
         about = json.loads(path.read_text("utf-8"))
         html = gzip.decompress((folder / "html" / f"{path.stem}.html.gz").read_bytes()).decode("utf-8", "replace")
-        source = str(HTMLTree.parse(html))
+        source = canonical(HTMLTree.parse(html))
         blocks = blocks_of(source)
         truth = about["ground_truth"]["main_content"] or ""
         share, words = label(block_texts(blocks), truth)

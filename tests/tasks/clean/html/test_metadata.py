@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from resiliparse.parse.html import HTMLTree
 
+from tasks.clean.html.blocks import canonical
 from tasks.clean.html.metadata import Metadata, declared, iso_date, metadata
 
 URL = "https://www.example.org/news/a.html"
 
 
 def about(html: str, url: str | None = URL) -> Metadata:
-    return metadata(declared(str(HTMLTree.parse(html)), html), url)
+    return metadata(declared(canonical(HTMLTree.parse(html)), html), url)
 
 
 def test_meta_tags_and_links():

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from resiliparse.parse.html import HTMLTree
 
-from tasks.clean.html.blocks import blocks_of
+from tasks.clean.html.blocks import blocks_of, canonical
 from tasks.clean.html.render import render
 
 
 def text_of(html: str) -> str:
-    blocks = blocks_of(str(HTMLTree.parse(html)))
+    blocks = blocks_of(canonical(HTMLTree.parse(html)))
     return render(blocks, np.ones(len(blocks), dtype=bool), 4)
 
 
@@ -38,5 +38,5 @@ def test_lines(html, text):
 
 
 def test_only_what_is_kept_is_written():
-    blocks = blocks_of(str(HTMLTree.parse("<p>a<p>b<p>c")))
+    blocks = blocks_of(canonical(HTMLTree.parse("<p>a<p>b<p>c")))
     assert render(blocks, np.array([True, False, True]), 4) == "a\n\nc"
