@@ -47,16 +47,17 @@ def html_to_text(html: str, config: CleanConfig, url: str | None = None) -> Extr
     from tasks.clean.html.blocks import canonical
     from tasks.clean.html.limits import extremes
 
-    depth, attributes = extremes(html)
+    seen = _without_unseen(html)  # half of a page of today is scripts: what follows takes half the time without
+    depth, attributes = extremes(seen)
     if depth > config.max_nesting:
         raise NotExtractable("nested_too_deep", depth, config.max_nesting)
     if attributes > MOST_ATTRIBUTES:
         raise NotExtractable("huge_tag", attributes, MOST_ATTRIBUTES)
     if config.extraction in ("fast", "all_text"):
-        return _by_resiliparse(html, config, url)
+        return _by_resiliparse(seen, html, config, url)
     from resiliparse.parse.html import HTMLTree
 
-    tree = HTMLTree.parse(html)
+    tree = HTMLTree.parse(seen)
     for selector in config.skip_elements:
         for element in tree.document.query_selector_all(selector) if tree.document else ():
             element.decompose()
@@ -83,7 +84,7 @@ def _main_text(source: bytes, page: Declared, config: CleanConfig) -> str:
     return render(blocks, judgement.keep, config.definition_indent)
 
 
-def _by_resiliparse(html: str, config: CleanConfig, url: str | None) -> Extracted:
+def _by_resiliparse(html: str, raw: str, config: CleanConfig, url: str | None) -> Extracted:
     """Extract with resiliparse, and add two things, since text for training is read line by line.
 
     Descriptions of definition lists are set in under their term, and empty cells of layout tables leave nothing behind.
@@ -93,8 +94,7 @@ def _by_resiliparse(html: str, config: CleanConfig, url: str | None) -> Extracte
 
     from tasks.clean.html.blocks import canonical
 
-    raw = html
-    html = _EMPTY_CELL.sub("", _MARK.sub("", _without_unseen(html)))
+    html = _EMPTY_CELL.sub("", _MARK.sub("", html))
     if config.definition_indent:
         html = _mark_definitions(html)
     # the marks go into the source: to visit nodes from Python is quadratic in resiliparse 2.0 (22 s for 200 pages)

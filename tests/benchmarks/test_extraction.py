@@ -70,7 +70,9 @@ def extractors() -> dict[str, Callable[[str], str]]:
     configs = {mode: CleanConfig(extraction=mode) for mode in ("auto", "fast", "quality")}
     ours = {mode: lambda html, config=config: html_to_text(html, config).text for mode, config in configs.items()}
     model = CleanConfig(ask_below=0)
+    seldom = CleanConfig(ask_below=0.8)
     return ours | {
+        "auto, ask_below 0.8": lambda html: html_to_text(html, seldom).text,
         "block model alone": lambda html: html_to_text(html, model).text,
         "resiliparse": lambda html: resiliparse.extract_plain_text(
             html, main_content=True, alt_texts=False, comments=False

@@ -173,7 +173,6 @@ def scan(html, kinds, tag_keys, tag_values, hint_keys, hint_values):  # type: ig
                     blank = True
                     if links:
                         counts[current, 3] = 1
-                row = counts[current]
                 if size == 1:
                     text[out] = byte
                     out += 1
@@ -181,20 +180,20 @@ def scan(html, kinds, tag_keys, tag_values, hint_keys, hint_values):  # type: ig
                     if byte == 32 or 9 <= byte <= 13:
                         blank = True
                         continue
-                    row[0] += 1
+                    counts[current, 0] += 1
                     if links:
-                        row[2] += 1
+                        counts[current, 2] += 1
                     if bold:
-                        row[10] += 1
+                        counts[current, 10] += 1
                     if blank:
-                        row[1] += 1
+                        counts[current, 1] += 1
                         blank = False
                     if 48 <= byte <= 57:
-                        row[6] += 1
+                        counts[current, 6] += 1
                     elif 65 <= byte <= 90:
-                        row[7] += 1
+                        counts[current, 7] += 1
                     elif byte == 44:
-                        row[4] += 1
+                        counts[current, 4] += 1
                     elif byte == 46 or byte == 33 or byte == 63:
                         if (
                             i >= n
@@ -204,33 +203,33 @@ def scan(html, kinds, tag_keys, tag_values, hint_keys, hint_values):  # type: ig
                             or html[i] == 34
                             or html[i] >= 0x80
                         ):
-                            row[5] += 1
+                            counts[current, 5] += 1
                     elif byte == 124 or byte == 47 or byte == 62 or byte == 58:
-                        row[9] += 1
+                        counts[current, 9] += 1
                     continue
                 for k in range(size):
                     text[out + k] = html[i + k]
                 wide = size == 3 and 0xE3 <= byte <= 0xE9
                 units = 3 if wide else 1
-                row[0] += units
+                counts[current, 0] += units
                 if links:
-                    row[2] += units
+                    counts[current, 2] += units
                 if bold:
-                    row[10] += units
+                    counts[current, 10] += units
                 if size == 3:
                     second, third = html[i + 1], html[i + 2]
                     if (byte == 0xE3 and second == 0x80 and third == 0x82) or (
                         byte == 0xEF and second == 0xBC and (third == 0x81 or third == 0x9F)
                     ):
-                        row[5] += 1
+                        counts[current, 5] += 1
                     elif (byte == 0xE3 and second == 0x80 and third == 0x81) or (
                         byte == 0xEF and second == 0xBC and third == 0x8C
                     ):
-                        row[4] += 1
+                        counts[current, 4] += 1
                 if wide:
-                    row[1] += 0.5
+                    counts[current, 1] += 0.5
                 elif blank:
-                    row[1] += 1
+                    counts[current, 1] += 1
                 blank = False
                 out += size
                 i += size

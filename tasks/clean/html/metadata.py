@@ -64,13 +64,14 @@ class Declared:
 def declared(source: bytes, raw: str) -> Declared:
     """Read what a page declares from the parser's canonical source and, for its scripts, from the page as it came."""
     named: dict[str, list[str]] = {}
-    for tag in _tags(source, b"<meta "):
+    head = source[: source.find(b"<body")]
+    for tag in _tags(head, b"<meta "):
         attributes = dict(_ATTRIBUTE.findall(tag))
         name = attributes.get("property") or attributes.get("name") or attributes.get("itemprop")
         if name and attributes.get("content"):
             named.setdefault(name.lower(), []).append(html.unescape(attributes["content"]).strip())
     links: dict[str, str] = {}
-    tags = [tag for tag in _tags(source, b"<link ") if 'rel="' in tag]
+    tags = [tag for tag in _tags(head, b"<link ") if 'rel="' in tag]
     if b'license"' in source or b"license " in source:
         tags += [tag for tag in _tags(source, b"<a ") if "license" in tag]
     for link in tags:
