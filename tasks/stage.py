@@ -71,6 +71,7 @@ class Stage:
     content: Callable[[Path], str | None] | None = field(repr=False)
     sources: Callable[[Any], str | None] | None = field(repr=False)
     preview: Preview | None = field(default=None, repr=False)
+    reuses: bool = False
 
     def __call__(self, config: StageConfig, out: Output, **upstream: Artifact) -> None:
         """Run the plain function, without the contract; for tests."""
@@ -163,8 +164,10 @@ class Stage:
                 raise FileNotFoundError(f"{self.name} cannot be built: {' and '.join(missing)} went out of the lake.")
             folder = lake.staging(self.name, key, fresh=force and attempt == 1)
             build = Build(self, config, key, folder, reason, upstream)
-            with watch.building(build) as (reporter, runs):
-                artifact = self._run(lake, folder, config, payload, key, upstream, reason, previous, reporter, runs)
+            sibling = self._sibling(lake, payload) if self.reuses and not force else None
+            with watch.building(build) as (reporter, runs), lake.reading(*([sibling] if sibling else [])):
+                out = Output(folder, reporter, previous, sibling)
+                artifact = self._run(lake, out, config, payload, key, upstream, reason, runs)
                 return BuildResult(artifact, "built", reason, time.perf_counter() - started)
 
     def _why_build(
@@ -179,21 +182,31 @@ class Stage:
             return old, found
         return None, None
 
+    def _sibling(self, lake: Lake, payload: dict[str, Any]) -> Artifact | None:
+        """The newest whole artifact that differs from the one to be built in nothing but its input."""
+
+        def but_input(payload: Mapping[str, Any]) -> dict[str, Any]:
+            return {name: value for name, value in payload.items() if name != "upstream"}
+
+        for artifact in lake.artifacts(self.name):
+            if but_input(artifact.manifest.payload) == but_input(payload):
+                found = self.find(lake, artifact.key)
+                if isinstance(found, Artifact):
+                    return found
+        return None
+
     def _run(
         self,
         lake: Lake,
-        folder: Path,
+        out: Output,
         config: StageConfig,
         payload: dict[str, Any],
         key: str,
         upstream: Mapping[str, Artifact],
         reason: str,
-        previous: Artifact | None,
-        reporter: Reporter,
         runs: Callable[[], dict[str, str]],
     ) -> Artifact:
-        started_at, clock = datetime.datetime.now(datetime.UTC), time.perf_counter()
-        out = Output(folder, reporter, previous)
+        started_at, clock, folder = datetime.datetime.now(datetime.UTC), time.perf_counter(), out.dir
         self.function(config, out, **upstream)
         content = self.content(folder) if self.content is not None else None
 
@@ -261,6 +274,7 @@ def stage(
     content: Callable[[Path], str | None] | None = None,
     sources: Callable[[Any], str | None] | None = None,
     preview: Preview | None = None,
+    reuses: bool = False,
 ) -> Callable[[Callable[..., None]], Stage]:
     """Make a stage of `def name(config, out, <upstream stage>: Artifact, ...)`.
 
@@ -271,6 +285,7 @@ def stage(
     content: what the artifact says, as a fingerprint (hex), where raw bytes would say too much (dates in a crawl).
     sources: fingerprint of files outside the lake that the config points at, or None when there are none.
     preview: rows of a table that a plan shows before the stage runs, from config and upstream artifacts; keep it cheap.
+    reuses: the stage takes from `out.sibling`, an artifact that differs in its input only, what did not change.
     """
 
     def decorate(function: Callable[..., None]) -> Stage:
@@ -289,6 +304,7 @@ def stage(
             content,
             sources,
             preview,
+            reuses,
         )
 
     return decorate

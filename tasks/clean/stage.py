@@ -58,6 +58,7 @@ def check(artifact: Artifact) -> Iterator[str]:
     contract=check,
     content=documents_fingerprint,
     sources=source_fingerprint,
+    reuses=True,
 )
 def clean(config: CleanConfig, out: Output, crawl: Artifact) -> None:
     """Clean all pages of the crawl."""
@@ -75,9 +76,10 @@ def clean(config: CleanConfig, out: Output, crawl: Artifact) -> None:
     else:
         jobs = _plan(config, out, crawl, sizes, "all")
     _run_all(jobs, config, out)
-    tally, changed = Tally(), Counter[str]()
+    tally, changed, reused = Tally(), Counter[str](), 0
     for job in jobs:
         result = json.loads(job.done.read_text())
+        reused += result["reused"]
         tally.add(Ledger.from_dict(result["ledger"]))
         changed.update(result["counts"])
     ledger = tally.ledger(incoming=Amount(len(sizes), sum(sizes)))
@@ -88,6 +90,7 @@ def clean(config: CleanConfig, out: Output, crawl: Artifact) -> None:
     out.metric(
         documents=documents,
         megabytes=ledger.kept.bytes / 1e6,
+        pages_reused=reused,
         pages_per_second=len(sizes) / (time.perf_counter() - started),
     )
     if documents == 0:
@@ -130,11 +133,15 @@ def _plan(config: CleanConfig, out: Output, crawl: Artifact, sizes: list[int], p
 
     jobs: list[Job] = []
     values = config.model_dump(mode="json")
+    # lines that a site repeats depend on all of its pages, so a page's outcome does not hold for another crawl
+    earlier = str(out.sibling.path) if out.sibling is not None and phase == "all" else ""
     first, size = 0, 0
     for number, n_bytes in enumerate(sizes, start=1):
         size += n_bytes
         if size >= config.shard_megabytes * 1e6 or number == len(sizes):
-            job = Job(len(jobs), first, number, str(crawl.path), str(out.dir), str(out.work), values, {}, phase)
+            job = Job(
+                len(jobs), first, number, str(crawl.path), str(out.dir), str(out.work), values, {}, phase, earlier
+            )
             jobs.append(replace(job, skip=json.loads(job.bad.read_text())) if job.bad.exists() else job)
             first, size = number, 0
     return jobs

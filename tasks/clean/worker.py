@@ -29,13 +29,17 @@ from tasks.clean.config import CleanConfig
 from tasks.clean.filters.base import Verdict
 from tasks.clean.page import Cleaned, clean_page
 from tasks.clean.refine import Refined, Refiner
+from tasks.clean.reuse import Earlier, IndexWriter, Outcome, page_key
 
 Phase = Literal["all", "extract", "judge"]
 
 
 @dataclass(frozen=True)
 class Job:
-    """One shard's work. `first` and `last` count the kept rows of pages.parquet; `skip` maps bad pages to a reason."""
+    """One shard's work. `first` and `last` count the kept rows of pages.parquet; `skip` maps bad pages to a reason.
+
+    earlier: an artifact whose outcomes are taken for pages that it knows; "" = none.
+    """
 
     number: int
     first: int
@@ -46,6 +50,7 @@ class Job:
     config: dict[str, Any]
     skip: dict[str, str]
     phase: Phase = "all"
+    earlier: str = ""
 
     @property
     def _name(self) -> str:
@@ -85,6 +90,7 @@ def _extract_shard(job: Job, config: CleanConfig) -> None:
     lines = boilerplate.LineCounts()
     with boilerplate.texts_writer(Path(job.work), job.number) as texts:
         for page, cleaned in _cleaned(job, config):
+            assert isinstance(cleaned, Cleaned)  # a first half is never taken from elsewhere
             if cleaned.verdict is None:
                 lines.add(page["url"], cleaned.text)
             row = {name: page[name] for name in ("url", "source", "record_id", "fetched_at", "n_bytes")}
@@ -99,28 +105,44 @@ def _judge_shard(job: Job, config: CleanConfig) -> dict[str, Any]:
     from data_lake.documents import shard_path
     from data_lake.schemas import DOCUMENTS, REMOVED
 
-    refiner = Refiner(config, Path(job.output))
-    tally, counts = Tally(), Counter[str]()
-    removed: list[dict[str, Any]] = []
+    tally, counts, reused = Tally(), Counter[str](), 0
+    index, removed = IndexWriter(), []
+    refiner: Refiner | None = None  # it loads what it needs, which a shard without a new page does not
     documents = ShardWriter(Path(job.output) / "documents", DOCUMENTS, shard_bytes=float("inf"), first=job.number)
     with documents:
-        for page, cleaned in _cleaned(job, config):
-            with _time_limit(config):
-                refined = refiner.refine(cleaned, page["url"])
-            counts.update(refined.counts)
-            # the id of a page without URL and number is that of its text as it was extracted
-            identity = doc_id(url=page["url"], record_id=page["record_id"], source=page["source"], text=cleaned.text)
-            about = {"doc_id": identity, "url": page["url"], "source": page["source"]}
-            if refined.verdict is None:
-                n_bytes = len(refined.text.encode())
-                tally.keep(page["n_bytes"], written=n_bytes)
-                documents.write(about | _columns(page, cleaned, refined) | {"n_bytes": n_bytes})
+        for page, found in _cleaned(job, config):
+            if isinstance(found, Outcome):
+                outcome, reused = found, reused + 1
+                if outcome.kept:
+                    outcome.row["fetched_at"] = page["fetched_at"]
             else:
-                tally.remove(refined.verdict.reason, page["n_bytes"])
-                row = about | asdict(refined.verdict) | {"text": refined.text, "n_bytes": page["n_bytes"]}
-                removed.append(row)
+                refiner = refiner or Refiner(config, Path(job.output))
+                outcome = _judge(page, found, refiner, config)
+            counts.update(outcome.counts)
+            index.add(page_key(page) if job.phase == "all" else None, outcome)
+            if outcome.kept:
+                tally.keep(page["n_bytes"], written=outcome.row["n_bytes"])
+                documents.write(outcome.row)
+            else:
+                tally.remove(outcome.row["reason"], page["n_bytes"])
+                removed.append(outcome.row)
     write_parquet(shard_path(Path(job.output) / "removed", job.number), pa.Table.from_pylist(removed, schema=REMOVED))
-    return {"ledger": tally.ledger().to_dict(), "counts": dict(counts)}
+    index.write(Path(job.output), job.number)
+    return {"ledger": tally.ledger().to_dict(), "counts": dict(counts), "reused": reused}
+
+
+def _judge(page: dict[str, Any], cleaned: Cleaned, refiner: Refiner, config: CleanConfig) -> Outcome:
+    """Return what becomes of a page's text."""
+    with _time_limit(config):
+        refined = refiner.refine(cleaned, page["url"])
+    # the id of a page without URL and number is that of its text as it was extracted
+    identity = doc_id(url=page["url"], record_id=page["record_id"], source=page["source"], text=cleaned.text)
+    about = {"doc_id": identity, "url": page["url"], "source": page["source"]}
+    if refined.verdict is None:
+        row = about | _columns(page, cleaned, refined) | {"n_bytes": len(refined.text.encode())}
+        return Outcome(True, row, refined.counts)
+    row = about | asdict(refined.verdict) | {"text": refined.text, "n_bytes": page["n_bytes"]}
+    return Outcome(False, row, refined.counts)
 
 
 def _columns(page: dict[str, Any], cleaned: Cleaned, refined: Refined) -> dict[str, Any]:
@@ -139,8 +161,11 @@ def _columns(page: dict[str, Any], cleaned: Cleaned, refined: Refined) -> dict[s
     }
 
 
-def _cleaned(job: Job, config: CleanConfig) -> Iterator[tuple[dict[str, Any], Cleaned]]:
-    """Yield the shard's pages and their texts, in order; the page that the process is at stands in `job.at`."""
+def _cleaned(job: Job, config: CleanConfig) -> Iterator[tuple[dict[str, Any], Cleaned | Outcome]]:
+    """Yield the shard's pages and their texts, in order; the page that the process is at stands in `job.at`.
+
+    What an earlier artifact made of a page is yielded in place of the text.
+    """
     place = os.open(job.at, os.O_RDWR | os.O_CREAT, 0o644)
     pages = boilerplate.read_texts(Path(job.work), job.number) if job.phase == "judge" else _pages(job)
     try:
@@ -151,6 +176,8 @@ def _cleaned(job: Job, config: CleanConfig) -> Iterator[tuple[dict[str, Any], Cl
                 reason, _, detail = skip.partition(": ")
                 limit = float(config.page_seconds)
                 yield page, Cleaned("", "", Verdict(reason, limit, limit, detail))
+            elif (known := page.get("outcome")) is not None:
+                yield page, known
             elif job.phase == "judge":
                 yield page, Cleaned.from_dict(json.loads(page["cleaned"]))
             elif page["content"] is None:
@@ -183,8 +210,12 @@ def _pages(job: Job) -> Iterator[dict[str, Any]]:
 
     root = Path(job.crawl)
     shard: Any = None
-    for row in kept_rows(root, job.first, job.last):
-        if row["file"].startswith("records/"):
+    rows = list(kept_rows(root, job.first, job.last))
+    earlier = Earlier(Path(job.earlier) if job.earlier else None, map(page_key, rows))
+    for row in rows:
+        if (known := earlier.get(page_key(row))) is not None:
+            yield row | {"record_id": "", "outcome": known}
+        elif row["file"].startswith("records/"):
             if shard is None or shard.path != root / row["file"]:
                 shard = _Records(root / row["file"])
             record = shard.row(row["offset"])

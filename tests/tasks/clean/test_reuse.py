@@ -1,0 +1,92 @@
+"""A new crawl costs clean only what changed: all else is taken from the artifact before it, to the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from data_lake.store import Artifact, Lake
+from tasks.clean import CleanConfig, clean
+from tasks.crawl import CrawlConfig, crawl
+from tests.tasks.clean.test_stage import TEXT
+from tests.tasks.crawl.conftest import Site, site  # noqa: F401  (a fixture)
+
+PAGES = 12
+
+
+@pytest.fixture
+def pages(site: Site) -> Site:  # noqa: F811
+    """A site of long pages, one short one, and one with an address."""
+    names = [f"/{number}" for number in range(PAGES)]
+    site.page("/", *names, "/short", text="Hello.")
+    for name in names:
+        site.page(name, text=f"{TEXT} This is page {name}, by somebody{name[1:]}@example.org.")
+    site.page("/short", text="Hi.")
+    return site
+
+
+def crawled(site: Site, lake: Lake) -> Artifact:  # noqa: F811
+    config = CrawlConfig(seeds=(f"{site.url}/",), resolve=site.resolve, delay=0.0, cut_repeats=False, max_age=0.0)
+    return crawl.build(lake, config, {}).artifact
+
+
+def files(artifact: Artifact) -> dict[str, str]:
+    """{path: sha256} of what says something, without what is only the order of visits."""
+    return {
+        path.relative_to(artifact.path).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for folder in ("documents", "removed", "index")
+        for path in sorted((artifact.path / folder).rglob("*.parquet"))
+    }
+
+
+@pytest.mark.parametrize("shard_megabytes", [64.0, pytest.param(0.002, marks=pytest.mark.slow)])
+def test_only_what_changed_is_cleaned_again_and_the_bytes_are_the_same(
+    pages: Site, tmp_path: Path, shard_megabytes: float
+) -> None:
+    lake = Lake(tmp_path / "lake")
+    config = CleanConfig(shard_megabytes=shard_megabytes)
+    first = clean.build(lake, config, {"crawl": crawled(pages, lake)}).artifact
+    assert first.metrics["pages_reused"] == 0
+    assert first.counts["pii_email"] == PAGES
+
+    pages.page("/3", text=f"{TEXT} Another page, by nobody@example.org and nobody2@example.org.")
+    pages.page("/short", text=f"{TEXT} It has grown.")
+    again = crawled(pages, lake)
+    second = clean.build(lake, config, {"crawl": again}).artifact
+    assert second.key != first.key
+    assert second.metrics["pages_reused"] == second.counts["pages"] - 2
+    assert second.counts["documents"] == first.counts["documents"] + 1
+    assert second.counts["pii_email"] == PAGES + 1
+
+    alone = clean.build(Lake(tmp_path / "other"), config, {"crawl": again}).artifact
+    assert alone.metrics["pages_reused"] == 0
+    assert files(alone) == files(second)
+    assert alone.manifest.ledger == second.manifest.ledger
+    assert alone.counts == second.counts
+
+
+def test_another_config_reuses_nothing_and_neither_does_a_forced_build(pages: Site, tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    pages_before = crawled(pages, lake)
+    clean.build(lake, CleanConfig(), {"crawl": pages_before})
+    pages.page("/new", text=TEXT)
+    pages.page("/", *[f"/{number}" for number in range(PAGES)], "/new", text="Hello.")
+    after = crawled(pages, lake)
+    other = clean.build(lake, CleanConfig(sample_characters=10), {"crawl": after}).artifact
+    assert other.metrics["pages_reused"] == 0
+    forced = clean.build(lake, CleanConfig(), {"crawl": after}, force=True).artifact
+    assert forced.metrics["pages_reused"] == 0
+
+
+def test_a_damaged_artifact_is_not_reused(pages: Site, tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    first = clean.build(lake, CleanConfig(), {"crawl": crawled(pages, lake)}).artifact
+    path = first.path / "documents" / "part-00000.parquet"
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    path.write_bytes(raw)
+    pages.page("/3", text=f"{TEXT} It says something else now.")
+    second = clean.build(lake, CleanConfig(), {"crawl": crawled(pages, lake)}).artifact
+    assert second.metrics["pages_reused"] == 0
