@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-# A page with more tags takes seconds; counted instead of timed, so that the same page has the same text everywhere.
+# Trafilatura visits each several times. Counted instead of timed, so that the same page has the same text everywhere.
 MOST_TAGS = 50_000
 
 RECYCLE_AFTER = 200  # pages, after which trafilatura's caches are emptied; a process ends with its shard anyway
