@@ -1,10 +1,12 @@
 """Main text: F1 against pages per second, our modes beside resiliparse and trafilatura, on articles and mixed pages.
 
 Articles: 181 pages of scrapinghub's article-extraction-benchmark with its own metric (4-grams of tokens, F1 of the mean
-precision and recall). No weight was trained on them, but they were looked at: that articles have a model of their own,
-and when `auto` asks trafilatura (`ask_below`), was chosen with these scores in view, so they are no blind test. Mixed: 373 pages of WCXB, with its own metric (F1 of words, mean over
-pages), and the same 4-grams. Our weights are trained on these, so here the model that judges a page has not seen it:
-three folds by domain are trained in this test, and pages are judged without asking trafilatura.
+precision and recall). No weight was trained on them, but they are no blind test: that articles have a model of their
+own, and when `auto` asks trafilatura (`ask_below`), was chosen with these scores in view.
+
+Mixed: 373 pages of WCXB, with its own metric (F1 of words, mean over pages), and the same 4-grams. Our weights are
+trained on these, so here the model that judges a page has not seen it: three folds by domain are trained in this test,
+and pages are judged without asking trafilatura.
 """
 
 from __future__ import annotations
