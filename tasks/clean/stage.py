@@ -49,7 +49,9 @@ def check(artifact: Artifact) -> Iterator[str]:
     version=2,
     code=[
         "tasks.clean",
+        "tasks.crawl.decode",
         "tasks.crawl.pages",
+        "tasks.crawl.urls",
         "tasks.crawl.warc",
         "data_lake.schemas",
         "data_lake.documents",

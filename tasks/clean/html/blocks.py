@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from resiliparse.parse.html import HTMLTree
 
+from data_lake.compiled import compiled
 from tasks.clean.html.vocabulary import (
     BODY_BIT,
     BODY_PARTS,
@@ -25,7 +26,6 @@ from tasks.clean.html.vocabulary import (
     TAG_VALUES,
     VOID_KEYS,
 )
-from tasks.compiled import compiled
 
 # Columns of Blocks.counts, all of one block.
 COUNTS = ("units", "words", "link_units", "links", "commas", "ends", "digits", "upper", "breaks", "marks", "bold")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from data_lake.compiled import compiled
 from tasks.clean.html.vocabulary import TAG
-from tasks.compiled import compiled
 
 _P, _LI, _PRE, _H1, _H6 = (TAG[name] for name in ("p", "li", "pre", "h1", "h6"))
 _TD, _BLOCKQUOTE = TAG["td"], TAG["blockquote"]

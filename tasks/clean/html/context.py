@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from data_lake.compiled import compiled
 from tasks.clean.html.blocks import Blocks
 from tasks.clean.html.containers import core_element, groups_of, signed, sums
-from tasks.compiled import compiled
 
 _SECOND = (
     "p p-1 p+1 p-2 p+2 p_window2 p_window5 p_window15 p_page p_rank p_group in_mass mass_distance mass_share "

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from data_lake.compiled import compiled
 from tasks.clean.html.blocks import Blocks
 from tasks.clean.html.containers import core_element, groups_of, signed, sums, top_element
 from tasks.clean.html.metadata import Declared
 from tasks.clean.html.vocabulary import BODY_BIT, HINT_NAMES, TAG, TAGS
-from tasks.compiled import compiled
 
 # How much a tag looks like text, for trees that cut an order in two.
 _ORDER = (

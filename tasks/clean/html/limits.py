@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from data_lake.compiled import compiled
 from tasks.clean.html.vocabulary import hash_table
-from tasks.compiled import compiled
 
 # Elements without an end tag, or whose end is implied by the next one: they do not nest.
 _FLAT = "area base br col embed hr img input link meta param source track wbr p li option script style"
