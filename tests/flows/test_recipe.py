@@ -302,7 +302,7 @@ def test_any_bytes_are_a_recipe_or_a_recipe_error(tmp_path: Path, raw: bytes) ->
     assert is_recipe_or_recipe_error(path)
 
 
-# -- what one section takes over from another ---------------------------------------------------------------------------
+# -- what one section takes over from another --------------------------------------------------------------------------
 
 
 def test_what_two_stages_must_agree_on_is_named_once(tmp_path: Path) -> None:
