@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 MAX_SHOWN_VALUE = 80
+_CREDENTIALS = re.compile(r"//[^/\s@'\"]*@")  # of a URL: what is refused for holding a password must not print it
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Problem:
         reason = textwrap.fill(
             self.reason + hint, 116, initial_indent="    ", subsequent_indent="    ", break_long_words=False
         )
-        return f"{self.place}  {where}".rstrip() + "\n" + reason
+        return _CREDENTIALS.sub("//…@", f"{self.place}  {where}".rstrip() + "\n" + reason)
 
 
 class RecipeError(Exception):

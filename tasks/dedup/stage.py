@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 KINDS: tuple[Any, ...] = ("paragraphs", "lines")
 MEGABYTE = 1 << 20
 REASONS = {
-    "url_duplicates": "url_duplicate",
-    "exact_duplicates": "exact_duplicate",
     "near_duplicates": "near_duplicate",
+    "exact_duplicates": "exact_duplicate",
+    "url_duplicates": "url_duplicate",
     "too_little_left": "too_little_left",
 }
 

@@ -317,3 +317,14 @@ def test_what_two_stages_must_agree_on_is_named_once(tmp_path: Path) -> None:
     assert other.decontaminate.hellaswag == "other.jsonl"
     assert other.evaluate.contamination.words == 5
     assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe
+
+
+def test_a_password_in_a_refused_url_is_not_printed(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "crawl: {seeds: ['https://me:hunter2@example.org/'], paths: ['https://me:hunter2@example.org/a.jsonl']}\n"
+    )
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path)
+    assert "example.org" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
