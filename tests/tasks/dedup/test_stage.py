@@ -15,6 +15,7 @@ from data_lake.documents import doc_id, read_documents
 from data_lake.store import WORK, Artifact, Lake
 from tasks.dedup import DedupConfig, comparison, dedup, levels
 from tasks.stage import Output, local_output
+from tests.live_up import eventually
 
 Given = Callable[..., Artifact]
 
@@ -236,17 +237,20 @@ def test_killed_at_any_point_it_goes_on_and_ends_the_same(lake: Lake, given_docu
     whole = local_output(tmp_path / "whole")
     config = {"lines": {"enabled": True, "min_words": 3}, "workers": 1}
     dedup(DedupConfig(**config), whole, clean=clean)
-    context = multiprocessing.get_context("fork")
+    # not fork: the copy of a test process that has used compiled code and torch ends at the first parallel region
+    context, begun = multiprocessing.get_context("spawn"), tmp_path / "begun"
     seen: dict[Path, int] = {}
     generator = random.Random(7)
     for attempt in range(100):
-        process = context.Process(target=in_a_process, args=(config, tmp_path / "killed", clean))
+        begun.unlink(missing_ok=True)
+        process = context.Process(target=in_a_process, args=(config, tmp_path / "killed", clean, begun))
         process.start()
-        process.join(generator.uniform(0.02, 0.2 + 0.02 * attempt))  # longer and longer: the machine may be busy
+        eventually(begun.exists, 60, "the process has begun")
+        process.join(generator.uniform(0.02, 0.2 + 0.05 * attempt))  # longer and longer: the machine may be busy
         done = {path: path.stat().st_mtime_ns for path in finished(tmp_path / "killed")}
         assert [path for path, at in seen.items() if done.get(path) != at] == []
         seen = done
-        if process.exitcode == 0:
+        if process.exitcode is not None:
             break
         process.kill()
         process.join()
@@ -257,7 +261,8 @@ def test_killed_at_any_point_it_goes_on_and_ends_the_same(lake: Lake, given_docu
     }
 
 
-def in_a_process(config: dict, folder: Path, clean: Artifact) -> None:
+def in_a_process(config: dict, folder: Path, clean: Artifact, begun: Path) -> None:
+    begun.touch()
     dedup(DedupConfig(**config), local_output(folder), clean=clean)
 
 
