@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import datetime
 import enum
 import functools
 import hashlib
 import json
 import math
+import random
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+_PARSE_TRIES = 100
 
 
 def canonical(value: Any, where: str = "value") -> Any:
@@ -96,7 +100,7 @@ def _file_ast_sha256(path: Path, _modified: int) -> str:
 
 def source_ast_sha256(source: str) -> str:
     """Return the first 16 hex digits of the sha256 of the source's AST without docstrings."""
-    tree = ast.parse(source)
+    tree = _parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and (
             node.body
@@ -106,3 +110,16 @@ def source_ast_sha256(source: str) -> str:
         ):
             node.body = node.body[1:]
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
+
+
+def _parse(source: str) -> ast.Module:
+    """Parse, again where another thread that parses at the same time confuses the interpreter.
+
+    Threads share the counter of the depth (CPython gh-106905, seen with 3.11.7): "AST constructor recursion depth
+    mismatch" is a SystemError that says nothing about the source.
+    """
+    for _ in range(_PARSE_TRIES):
+        with contextlib.suppress(SystemError):
+            return ast.parse(source)
+        time.sleep(random.uniform(0, 0.01))
+    return ast.parse(source)

@@ -87,9 +87,10 @@ def run(job: Job) -> None:
 
 def _extract_shard(job: Job, config: CleanConfig) -> None:
     """Write the texts of a shard, and on how many pages of each host each of their lines stands."""
-    lines = boilerplate.LineCounts()
+    lines, place = boilerplate.LineCounts(), Place(job.at)
     with boilerplate.texts_writer(Path(job.work), job.number) as texts:
-        for page, cleaned in _cleaned(job, config):
+        for page, cleaned in _cleaned(job, config, place):
+            place.leave()
             assert isinstance(cleaned, Cleaned)  # a first half is never taken from elsewhere
             if cleaned.verdict is None:
                 lines.add(page["url"], cleaned.text)
@@ -106,11 +107,11 @@ def _judge_shard(job: Job, config: CleanConfig) -> dict[str, Any]:
     from data_lake.schemas import DOCUMENTS, REMOVED
 
     tally, counts, reused = Tally(), Counter[str](), 0
-    index, removed = IndexWriter(), []
+    index, removed, place = IndexWriter(), [], Place(job.at)
     refiner: Refiner | None = None  # it loads what it needs, which a shard without a new page does not
     documents = ShardWriter(Path(job.output) / "documents", DOCUMENTS, shard_bytes=float("inf"), first=job.number)
     with documents:
-        for page, found in _cleaned(job, config):
+        for page, found in _cleaned(job, config, place):
             if isinstance(found, Outcome):
                 outcome, reused = found, reused + 1
                 if outcome.kept:
@@ -118,6 +119,7 @@ def _judge_shard(job: Job, config: CleanConfig) -> dict[str, Any]:
             else:
                 refiner = refiner or Refiner(config, Path(job.output))
                 outcome = _judge(page, found, refiner, config)
+            place.leave()
             counts.update(outcome.counts)
             index.add(page_key(page) if job.phase == "all" else None, outcome)
             if outcome.kept:
@@ -161,35 +163,49 @@ def _columns(page: dict[str, Any], cleaned: Cleaned, refined: Refined) -> dict[s
     }
 
 
-def _cleaned(job: Job, config: CleanConfig) -> Iterator[tuple[dict[str, Any], Cleaned | Outcome]]:
-    """Yield the shard's pages and their texts, in order; the page that the process is at stands in `job.at`.
+class Place:
+    """The page that the process is at, in a file that outlives it; none while results are written.
+
+    A process that is ended by a full disk, in the middle of a Parquet file, was not ended by its page.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        self.leave()
+
+    def enter(self, number: int) -> None:
+        """The process begins with a page."""
+        os.pwrite(self._file, b"%20d" % number, 0)
+
+    def leave(self) -> None:
+        """The process is at no page."""
+        os.pwrite(self._file, b" " * 20, 0)
+
+
+def _cleaned(job: Job, config: CleanConfig, place: Place) -> Iterator[tuple[dict[str, Any], Cleaned | Outcome]]:
+    """Yield the shard's pages and their texts, in order; whoever takes them leaves the place of the page.
 
     What an earlier artifact made of a page is yielded in place of the text.
     """
-    place = os.open(job.at, os.O_RDWR | os.O_CREAT, 0o644)
     pages = boilerplate.read_texts(Path(job.work), job.number) if job.phase == "judge" else _pages(job)
-    try:
-        for number, page in enumerate(pages, start=job.first):
-            os.pwrite(place, b"%20d" % number, 0)
-            skip = job.skip.get(str(number))
-            if skip is not None:
-                reason, _, detail = skip.partition(": ")
-                limit = float(config.page_seconds)
-                yield page, Cleaned("", "", Verdict(reason, limit, limit, detail))
-            elif (known := page.get("outcome")) is not None:
-                yield page, known
-            elif job.phase == "judge":
-                yield page, Cleaned.from_dict(json.loads(page["cleaned"]))
-            elif page["content"] is None:
-                yield page, Cleaned(page["title"] or "", "", Verdict("unreadable_record", 1.0, 0.0))
-            else:
-                with _time_limit(config):
-                    cleaned = clean_page(
-                        page["content"], page["mime"], page["charset"], page["title"], config, page["url"]
-                    )
-                yield page, cleaned
-    finally:
-        os.close(place)
+    for number in range(job.first, job.last):
+        place.enter(number)
+        page = next(pages)
+        skip = job.skip.get(str(number))
+        if skip is not None:
+            reason, _, detail = skip.partition(": ")
+            limit = float(config.page_seconds)
+            yield page, Cleaned("", "", Verdict(reason, limit, limit, detail))
+        elif (known := page.get("outcome")) is not None:
+            yield page, known
+        elif job.phase == "judge":
+            yield page, Cleaned.from_dict(json.loads(page["cleaned"]))
+        elif page["content"] is None:
+            yield page, Cleaned(page["title"] or "", "", Verdict("unreadable_record", 1.0, 0.0))
+        else:
+            with _time_limit(config):
+                cleaned = clean_page(page["content"], page["mime"], page["charset"], page["title"], config, page["url"])
+            yield page, cleaned
 
 
 @contextlib.contextmanager

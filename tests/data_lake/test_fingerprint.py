@@ -6,6 +6,7 @@ import enum
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,12 @@ def test_a_package_is_all_its_files_and_an_unknown_module_is_an_error() -> None:
     assert {"data_lake.store", "data_lake.fingerprint"} <= found.keys()
     with pytest.raises(FileNotFoundError, match="no_such_module"):
         code_fingerprint(("tasks.no_such_module",))
+
+
+def test_threads_that_parse_at_once_do_not_confuse_each_other() -> None:
+    source = "x = " + "(1, " * 60 + "2" + ")" * 60 + "\n"
+    sources = [source * (5 + i) for i in range(8)]
+    expected = [source_ast_sha256(source) for source in sources]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(10):
+            assert list(pool.map(source_ast_sha256, sources)) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -66,6 +67,19 @@ def test_a_sensor_that_fails_costs_its_own_number(driver: SimpleNamespace, sampl
     driver.broken = True
     eventually(lambda: samples and "system/gpu_0_power_usage_watts" not in samples[-1], 60, "power is not sampled")
     assert samples[-1]["system/gpu_0_utilization_percentage"] == 93
+
+
+def test_a_full_disk_does_not_end_the_sampling(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
+    asked: list[int] = []
+
+    def report(sample: dict[str, float], step: int) -> None:
+        asked.append(step)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    system = SystemMetrics(report)
+    eventually(lambda: len(asked) >= 2, 60, "it goes on after the first error")
+    system.stop()
 
 
 def test_without_a_gpu_no_gpu_is_reported(monkeypatch: pytest.MonkeyPatch, samples: Samples) -> None:
