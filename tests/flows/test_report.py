@@ -1,4 +1,4 @@
-"""The report of a run: its account is a table in Prefect and one funnel in MLflow, whatever was cached."""
+"""The report of a run: its account is a table in Prefect, and one funnel in MLflow where something was built."""
 
 from __future__ import annotations
 
