@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from data_lake.documents import ShardWriter, doc_id, write_parquet
+from data_lake.files import write_whole
 from data_lake.ledger import Tally
 from tasks.clean import boilerplate
 from tasks.clean.config import CleanConfig
@@ -80,9 +81,7 @@ def run(job: Job) -> None:
         result: dict[str, Any] = {}
     else:
         result = _judge_shard(job, config)
-    part = job.done.with_suffix(".part")
-    part.write_text(json.dumps(result))
-    os.replace(part, job.done)
+    write_whole(job.done, json.dumps(result))
 
 
 def _extract_shard(job: Job, config: CleanConfig) -> None:
