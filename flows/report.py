@@ -96,7 +96,7 @@ class Report:
         self._run.metrics(metrics)
         self._run.tags(tags)
         account = account_of([line.artifact for line in self.lines.values() if line.artifact is not None])
-        # the picture of a run that found everything in the lake is its predecessor's, and took half a second of its five
+        # the picture of a run that found everything in the lake is its predecessor's, and took .5 s of its 5
         if (ledgers := account.ledgers()) and any(line.status != "cached" for line in self.lines.values()):
             from tasks.figures import funnel
 
