@@ -29,3 +29,15 @@ def write_whole(path: Path, text: str) -> None:
     """Write a UTF-8 text as a whole file."""
     with whole_file(path, "w", encoding="utf-8") as file:
         file.write(text)
+
+
+def write_atomically(path: Path, text: str, *, durable: bool = False) -> None:
+    """Write `text` to `path` so that nobody ever sees half of it; many processes may do so at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+    temporary.replace(path)

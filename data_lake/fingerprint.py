@@ -6,7 +6,6 @@ import ast
 import contextlib
 import datetime
 import enum
-import functools
 import hashlib
 import json
 import math
@@ -15,6 +14,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from data_lake.ast_hashes import AstHashes
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 _PARSE_TRIES = 100
@@ -79,6 +80,7 @@ def code_fingerprint(modules: tuple[str, ...]) -> dict[str, str]:
     key (marin-community/marin#5034); hashing raw text instead would retrain after a reworded comment.
     """
     found: dict[str, str] = {}
+    known = AstHashes.of_home()
     for module in modules:
         base = REPOSITORY.joinpath(*module.split("."))
         if base.is_dir():
@@ -89,13 +91,9 @@ def code_fingerprint(modules: tuple[str, ...]) -> dict[str, str]:
             raise FileNotFoundError(f"The stage declares the code {module!r}, but no such module lies in textmill.")
         for path in paths:
             name = ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
-            found[name] = _file_ast_sha256(path, path.stat().st_mtime_ns)
+            found[name] = known.get(path.read_bytes(), source_ast_sha256)
+    known.save()
     return found
-
-
-@functools.lru_cache(maxsize=1024)
-def _file_ast_sha256(path: Path, _modified: int) -> str:
-    return source_ast_sha256(path.read_text("utf-8"))
 
 
 def source_ast_sha256(source: str) -> str:

@@ -58,6 +58,11 @@ class Home:
         return self.root / "run"
 
     @property
+    def code_hashes(self) -> Path:
+        """AST hashes of the sources that stages are made of; a cache, safe to delete."""
+        return self.run / "code.json"
+
+    @property
     def logs(self) -> Path:
         """Logs of the servers, one file each."""
         return self.root / "logs"

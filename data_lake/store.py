@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from data_lake.files import write_atomically
 from data_lake.fingerprint import file_sha256, sha256_of
 from data_lake.locks import locked
 from data_lake.manifest import MANIFEST_NAME, FileEntry, Manifest, ManifestError, read_manifest, sealed
@@ -230,18 +231,6 @@ class Lake:
 def content_of(files: dict[str, FileEntry]) -> str:
     """The default content fingerprint: sha256 over every relative path and its sha256."""
     return sha256_of({name: entry.sha256 for name, entry in files.items()})
-
-
-def write_atomically(path: Path, text: str, *, durable: bool = False) -> None:
-    """Write `text` to `path` so that nobody ever sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        if durable:
-            file.flush()
-            os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def _aside(staging: Path) -> Path:

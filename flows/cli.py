@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import Annotated
@@ -57,6 +58,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    # Prefect, MLflow and pydantic make a million objects that stay; looking through them for garbage again and again
+    # is a tenth of a cached run (4.6 → 4.0 s of processor time).
+    gc.set_threshold(100_000, 50, 100)
     app()
 
 

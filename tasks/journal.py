@@ -18,8 +18,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from data_lake.files import write_atomically
 from data_lake.locks import try_lock
-from data_lake.store import write_atomically
 from tasks.mlflow_client import Refused, Sender
 
 # Each flush is a transaction of its own: at two a second they cost a training 1 to 2 % of its processor time.

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data_lake.files import write_atomically
 from data_lake.home import Home
-from data_lake.store import KEY_LENGTH, WORK, Artifact, write_atomically
+from data_lake.store import KEY_LENGTH, WORK, Artifact
 from tasks.config import execution, flatten, identity
 from tasks.journal import Drainer, Journal, numbers, run_id_of
 from tasks.mlflow_client import Sender, tracking_uri

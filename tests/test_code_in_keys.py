@@ -19,6 +19,7 @@ MODULES = {
 PLUMBING = {
     "data_lake",
     "data_lake.account",
+    "data_lake.ast_hashes",
     "data_lake.compiled",
     "data_lake.files",
     "data_lake.fingerprint",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_lake.documents import ShardWriter, write_parquet
-from data_lake.store import write_atomically
+from data_lake.files import write_atomically
 from tasks.crawl.config import CrawlConfig
 from tasks.crawl.files import read_file
 from tasks.crawl.remote import FetchError, fetched

@@ -1,0 +1,77 @@
+"""AST hashes of sources seen before: parsing all stages' code is half a second of every plan and every cached run."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from data_lake.files import write_atomically
+from data_lake.home import Home
+
+_MOST = 4096
+"""Sources that the file remembers; one that has more is begun anew."""
+
+
+class AstHashes:
+    """{sha256 of a source: its AST hash}, kept in one file of the home.
+
+    The source's bytes, the Python that parses them and the code that hashes trees are all in the name, so an entry is
+    never stale. A file that is damaged (it carries a checksum) is one that is not there; one that cannot be written is
+    not written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._known = _read(path)
+        self._new = False
+
+    @staticmethod
+    @functools.lru_cache(maxsize=8)
+    def _at(path: Path) -> AstHashes:
+        return AstHashes(path)
+
+    @classmethod
+    def of_home(cls) -> AstHashes:
+        """The file of this process's home, read once."""
+        return cls._at(Home.from_env().code_hashes)
+
+    def get(self, source: bytes, compute: Callable[[str], str]) -> str:
+        """Return the AST hash of a source, computed only if these bytes were never seen."""
+        name = hashlib.sha256(_salt() + source).hexdigest()
+        if name not in self._known:
+            self._known[name] = compute(source.decode("utf-8"))
+            self._new = True
+        return self._known[name]
+
+    def save(self) -> None:
+        """Write what is new, if there is a home to write it to."""
+        if not self._new or not self.path.parent.is_dir():
+            return
+        entries = dict(list(self._known.items())[-_MOST:])
+        with contextlib.suppress(OSError):
+            write_atomically(self.path, json.dumps({"sha256": _checksum(entries), "hashes": entries}))
+            self._new = False
+
+
+@functools.cache
+def _salt() -> bytes:
+    hasher = Path(__file__).with_name("fingerprint.py").read_bytes()
+    return hashlib.sha256(repr(sys.version_info).encode() + hasher).digest()
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        stored = json.loads(path.read_bytes())
+        entries = {str(name): str(value) for name, value in stored["hashes"].items()}
+        return entries if stored["sha256"] == _checksum(entries) else {}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}
+
+
+def _checksum(entries: dict[str, str]) -> str:
+    return hashlib.sha256(json.dumps(entries, sort_keys=True).encode()).hexdigest()
