@@ -73,6 +73,7 @@ def document_index_schema() -> Any:
         pa.field("n_bytes", pa.int64(), nullable=False),
         pa.field("url", pa.string()),
         pa.field("source", pa.string(), nullable=False),
+        pa.field("text_digest", pa.binary(16)),  # XXH3 of the text in UTF-8: tells a later run that it did not change
     ]
     return pa.schema(fields)
 

@@ -43,8 +43,6 @@ PLUMBING = {
 NOT_USED = {
     # it reads WARC files, and visits nothing
     "clean": {"tasks.crawl.config", "tasks.crawl.fetch", "tasks.crawl.network"},
-    # it reads tokens for counting windows, after they are written
-    "tokenize": {"data_lake.loader"},
     # it loads trained models, and trains none; what it looks for in texts is its own field `contamination`
     "evaluate": {
         "model.batches",

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_lake.documents import shards
-from data_lake.store import Artifact, Lake, Miss
+from data_lake.store import Artifact, Lake
 from tasks.dedup.config import DedupConfig
 from tasks.dedup.sign import scheme, signed_rows
+from tasks.named import named_artifact
 from tasks.stage import PermanentError
 
 GONE = "gone.bits"  # which documents of signatures/ are not in documents/: one bit each, in order
@@ -29,7 +30,7 @@ def earlier_artifacts(config: DedupConfig, lake: Lake) -> list[Artifact]:
     """Return the artifacts that `against` names. Raises PermanentError where one cannot be compared with."""
     found = []
     for name in config.against:
-        artifact = _find(lake, name)
+        artifact = named_artifact(lake, name, field="against", stage="dedup")
         _check(config, artifact)
         found.append(artifact)
     return found
@@ -45,21 +46,6 @@ def signed_shards(artifacts: Sequence[Artifact]) -> list[SignedShard]:
             found.append(SignedShard(path, shingles, artifact.path / GONE, offset))
             offset += signed_rows(path)
     return found
-
-
-def _find(lake: Lake, name: str) -> Artifact:
-    there = lake.find(name)
-    if len(there) != 1:
-        known = ", ".join(artifact.name for artifact in lake.artifacts("dedup")[:5]) or "none"
-        raise PermanentError(
-            f"against names {name}, but the lake has {len(there)} such artifacts. The newest of this stage: {known}."
-        )
-    artifact = lake.lookup(there[0].stage, there[0].key)
-    if isinstance(artifact, Miss):
-        raise PermanentError(
-            f"against names {name}, which is damaged: {artifact.reason}. Build it again, or leave it out."
-        )
-    return artifact
 
 
 def _check(config: DedupConfig, artifact: Artifact) -> None:

@@ -57,6 +57,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
     code=[
         "tasks.dedup",
         "tasks.crawl.urls",
+        "tasks.named",
         "data_lake.text_units",
         "data_lake.text_kernels",
         "data_lake.text_tables",

@@ -5,18 +5,19 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from data_lake.documents import shard_path, split_of, write_parquet
+from data_lake.files import write_whole
 from data_lake.tokens import TokenShardWriter, check_shard, document_index_schema
 from model.tokenizer import Tokenizer
+from tasks.tokenize.reuse import Earlier, text_digests
 
 SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
 class EncodeJob:
-    """Which shard to encode with which tokenizer, and where the results go."""
+    """Which shard to encode with which tokenizer, where the results go, and an artifact that may have some of them."""
 
     documents: Path
     tokenizer: Path
@@ -26,6 +27,12 @@ class EncodeJob:
     seq_len: int
     val: float
     test: float
+    earlier: Path | None = None
+
+    @property
+    def account(self) -> Path:
+        """The file that says how many documents were taken from the earlier artifact."""
+        return shard_path(self.index, self.number).with_suffix(".reused")
 
 
 def encode_shard(job: EncodeJob) -> int:
@@ -39,25 +46,30 @@ def encode_shard(job: EncodeJob) -> int:
 
     tokenizer = Tokenizer.load(job.tokenizer)
     schema = document_index_schema()
-    names = ["doc_id", "url", "source", "n_bytes", "text"]
+    names = ["doc_id", "url", "source", "n_bytes"]
     pieces = [schema.empty_table()]
-    written = dict.fromkeys(SPLITS, 0)
+    written, reused = dict.fromkeys(SPLITS, 0), 0
     paths = {split: shard_path(job.folder / split, job.number) for split in SPLITS}
     with ExitStack() as stack:
         writers = {split: stack.enter_context(_writer(path, split, job, tokenizer)) for split, path in paths.items()}
         file = stack.enter_context(pq.ParquetFile(shard_path(job.documents, job.number)))
-        for batch in file.iter_batches(batch_size=256, columns=names):
-            rows: list[dict[str, Any]] = []
-            for row in batch.to_pylist():
+        ids_in_shard = file.read(["doc_id"])["doc_id"].to_pylist() if job.earlier is not None else []
+        earlier = Earlier(job.earlier, tokenizer.sha256, ids_in_shard)
+        for batch in file.iter_batches(batch_size=256, columns=[*names, "text"]):
+            rows, texts = batch.select(names).to_pylist(), batch["text"]
+            for row, text, told in zip(rows, texts, text_digests(texts), strict=True):
                 split = split_of(row["doc_id"], job.val, job.test)
-                ids = [tokenizer.bos, *tokenizer.encode(row.pop("text"))]
+                found = earlier.tokens(row["doc_id"], told)
+                ids = [tokenizer.bos, *tokenizer.encode(text.as_py())] if found is None else found
+                reused += found is not None
                 writers[split].append(ids)
-                rows.append({**row, "split": split, "first_token": written[split], "n_tokens": len(ids)})
+                row |= {"split": split, "first_token": written[split], "n_tokens": len(ids), "text_digest": told}
                 written[split] += len(ids)
             pieces.append(pa.Table.from_pylist(rows, schema=schema))
     for path in paths.values():
         check_shard(path)
     table = pa.concat_tables(pieces)
+    write_whole(job.account, str(reused))
     write_parquet(shard_path(job.index, job.number), table)
     return int(table.num_rows)
 

@@ -63,24 +63,34 @@ def contract(artifact: Artifact) -> Iterator[str]:
 
 @stage(
     version=1,
-    code=["tasks.tokenize", "tasks.splits", "model.tokenizer", "data_lake.documents", "data_lake.tokens"],
+    code=[
+        "tasks.tokenize",
+        "tasks.splits",
+        "model.tokenizer",
+        "data_lake.documents",
+        "data_lake.loader",
+        "data_lake.tokens",
+    ],
     contract=contract,
+    reuses=True,
 )
 def tokenize(config: TokenizeConfig, out: Output, decontaminate: Artifact, tokenizer: Artifact) -> None:
     """Write train/, val/ and test/ token shards and documents.parquet, the index of where each document lies."""
     split = read_split(decontaminate.path)
     documents, pieces = decontaminate.path / "documents", out.work / "index"
     count = len(shards(documents))
-    jobs = [
-        EncodeJob(documents, tokenizer.path, out.dir, pieces, number, config.seq_len, split.val, split.test)
+    earlier = out.sibling.path if out.sibling is not None else None
+    every = [
+        EncodeJob(documents, tokenizer.path, out.dir, pieces, number, config.seq_len, split.val, split.test, earlier)
         for number in range(count)
-        if not shard_path(pieces, number).exists()
     ]
+    jobs = [job for job in every if not shard_path(pieces, job.number).exists()]
     done, began = count - len(jobs), time.perf_counter()
     for _ in map_shards(encode_shard, jobs, workers=workers_for(shards(documents), config.workers)):
         done += 1
         out.progress(done, count, "shards", "encoded")
     seconds = time.perf_counter() - began
+    out.metric(documents_reused=sum(int(job.account.read_text()) for job in every))
 
     index = _merge_index(out.dir, pieces)
     write_parquet(out.dir / "documents.parquet", index)

@@ -10,8 +10,10 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from data_lake.documents import read_documents, split_of
+from data_lake.store import Lake
 from model.tokenizer import PATTERNS, SPECIALS, Tokenizer, specials_after
 from tasks import figures
+from tasks.named import named_artifact
 from tasks.splits import SplitConfig, read_split
 from tasks.stage import Artifact, Output, PermanentError, StageConfig, stage
 
@@ -47,6 +49,12 @@ class TokenizerConfig(StageConfig):
         2_000_000_000,
         ge=1,
         description="Bytes of training text to learn from; of a larger corpus a sample of whole documents is taken",
+    )
+    keep: str = Field(
+        "",
+        description="An artifact of this stage, as `tokenizer/<key>` (`textmill artifacts` names them), that is kept "
+        "instead of learning anew: ids mean the same when the corpus grows, and documents that did not change are not "
+        "encoded again. The other fields then say nothing",
     )
 
     @field_validator("specials")
@@ -85,14 +93,45 @@ def contract(artifact: Artifact) -> Iterator[str]:
         yield f"The tokenizer has no {', '.join(missing)}."
 
 
-@stage(version=1, code=["tasks.tokenizer", "tasks.splits", "model.tokenizer", "data_lake.documents"], contract=contract)
+@stage(
+    version=1,
+    code=["tasks.tokenizer", "tasks.named", "tasks.splits", "model.tokenizer", "data_lake.documents"],
+    contract=contract,
+)
 def tokenizer(config: TokenizerConfig, out: Output, decontaminate: Artifact) -> None:
-    """Learn a vocabulary of `vocab_size` tokens from the training documents."""
+    """Learn a vocabulary of `vocab_size` tokens from the training documents, or keep one."""
+    split = read_split(decontaminate.path)
+    learned, sampled = _kept(config, decontaminate) if config.keep else _learned(config, out, decontaminate, split)
+    learned.save(out.dir)
+
+    merges = len(learned.ranks) - 256
+    out.count(vocab_size=learned.vocab_size, merges=merges, specials=len(learned.specials), trained_on_bytes=sampled)
+    out.metric(bytes_per_token=_bytes_per_token(split, learned, decontaminate.path))
+    lengths = [len(token) for token in learned.ranks]
+    out.figure("token_lengths", figures.histogram(lengths, "Lengths of tokens", "bytes", log=False))
+    longest = sorted(learned.ranks, key=lambda token: (-len(token), learned.ranks[token]))[:50]
+    out.table(
+        "longest_tokens",
+        [{"id": learned.ranks[t], "bytes": len(t), "token": t.decode(errors="replace")} for t in longest],
+    )
+
+
+def _kept(config: TokenizerConfig, decontaminate: Artifact) -> tuple[Tokenizer, int]:
+    """Return the tokenizer that `keep` names, and the bytes that it was learned from."""
+    lake = Lake(decontaminate.path.parents[1])
+    artifact = named_artifact(lake, config.keep, field="tokenizer.keep", stage="tokenizer")
+    with lake.reading(artifact):
+        return Tokenizer.load(artifact.path), artifact.counts["trained_on_bytes"]
+
+
+def _learned(
+    config: TokenizerConfig, out: Output, decontaminate: Artifact, split: SplitConfig
+) -> tuple[Tokenizer, int]:
+    """Learn a tokenizer; return it, and the bytes that it was learned from."""
     import rustbpe
 
     pattern = PATTERNS.get(config.pattern, config.pattern)
     specials = [*SPECIALS, *config.specials]
-    split = read_split(decontaminate.path)
     total, sampled = _training_bytes(split, decontaminate.path), 0
     share = min(1.0, config.max_bytes / max(1, total))
 
@@ -120,18 +159,7 @@ def tokenizer(config: TokenizerConfig, out: Output, decontaminate: Artifact) -> 
             f"The {sampled:,} bytes of training text have pairs for {learned.vocab_size:,} ids only, not for the "
             f"{config.vocab_size:,} that vocab_size asks for."
         )
-    learned.save(out.dir)
-
-    out.count(
-        vocab_size=learned.vocab_size, merges=len(ranks) - 256, specials=len(learned.specials), trained_on_bytes=sampled
-    )
-    out.metric(bytes_per_token=_bytes_per_token(split, learned, decontaminate.path))
-    lengths = [len(token) for token in ranks]
-    out.figure("token_lengths", figures.histogram(lengths, "Lengths of tokens", "bytes", log=False))
-    longest = sorted(ranks, key=lambda token: (-len(token), ranks[token]))[:50]
-    out.table(
-        "longest_tokens", [{"id": ranks[t], "bytes": len(t), "token": t.decode(errors="replace")} for t in longest]
-    )
+    return learned, sampled
 
 
 def _training_bytes(split: SplitConfig, documents: Path) -> int:

@@ -15,9 +15,10 @@ from tasks.stage import Output, StageConfig, stage
 
 
 class GivenConfig(StageConfig):
-    """Texts that become documents `doc-0`, `doc-1`, ... in order, spread over shards."""
+    """Texts that become documents `doc-0`, `doc-1`, ... (or as `numbers` says) in order, spread over shards."""
 
     texts: tuple[str, ...] = ()
+    numbers: tuple[int, ...] = ()
     shards: int = 1
     split: SplitConfig = SplitConfig()
 
@@ -31,7 +32,7 @@ def given(config: GivenConfig, out: Output) -> None:
 
     tally = Tally()
     rows = []
-    for number, text in enumerate(config.texts):
+    for number, text in zip(config.numbers or range(len(config.texts)), config.texts, strict=True):
         url = f"http://example.org/{number}"
         size = len(text.encode())
         tally.keep(size)
@@ -59,3 +60,10 @@ def given_documents(lake: Lake) -> Callable[..., Artifact]:
         return given.build(lake, GivenConfig(texts=tuple(texts), shards=shards, split=split), {}).artifact
 
     return build
+
+
+def numbered(lake: Lake, texts: Sequence[tuple[int, str]], shards: int, split: SplitConfig) -> Artifact:
+    """Return an artifact with these documents, each with a number of its own that its URL ends in."""
+    numbers, written = tuple(number for number, _ in texts), tuple(text for _, text in texts)
+    config = GivenConfig(texts=written, numbers=numbers, shards=shards, split=split)
+    return given.build(lake, config, {}).artifact
