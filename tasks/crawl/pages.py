@@ -18,7 +18,7 @@ KEPT = ("fetched", "unchanged", "unreachable_kept", "read")
 """The reasons in pages.parquet that stand for a page or record that the artifact holds."""
 
 PAGES_FILE = "pages.parquet"
-BATCH_ROWS = 16_384
+BATCH_ROWS = 4096
 
 
 def write_pages(folder: Path, tables: Iterable[pa.Table]) -> tuple[Counter[str], Ledger]:
@@ -42,17 +42,28 @@ def write_pages(folder: Path, tables: Iterable[pa.Table]) -> tuple[Counter[str],
     return reasons, tally.ledger()
 
 
+def read_pages(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a table of pages a batch at a time.
+
+    By this thread alone: each of Arrow's threads keeps memory of its own, so the peak grew with the table and with
+    chance (from 10,000 to 100,000 pages by 24 to 37 MB of 250), and narrow columns are read no sooner by many.
+    """
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        wanted = None if columns is None else list(columns)
+        yield from file.iter_batches(batch_size=BATCH_ROWS, columns=wanted, use_threads=False)
+
+
 def kept_pages(folder: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
     """Yield the rows of pages.parquet that have a page behind them, in order, a batch at a time."""
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
     wanted = None if columns is None else list(dict.fromkeys([*columns, "file"]))
-    with pq.ParquetFile(folder / PAGES_FILE) as file:
-        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=wanted):
-            kept = batch.filter(pc.is_valid(batch.column("file")))
-            if kept.num_rows:
-                yield kept
+    for batch in read_pages(folder / PAGES_FILE, wanted):
+        kept = batch.filter(pc.is_valid(batch.column("file")))
+        if kept.num_rows:
+            yield kept
 
 
 def kept_rows(folder: Path, first: int, last: int) -> Iterator[dict[str, Any]]:
@@ -104,7 +115,7 @@ def problems_of_pages(folder: Path, counts: dict[str, int]) -> Iterator[str]:
         pages += batch.num_rows
         table = pa.Table.from_batches([batch])
         table = table.append_column("end", pc.add(table["offset"], table["length"]))
-        for row in table.group_by("file").aggregate([("end", "max"), ("offset", "max")]).to_pylist():
+        for row in table.group_by("file", use_threads=False).aggregate([("end", "max"), ("offset", "max")]).to_pylist():
             end, offset = ends.get(row["file"], (None, 0))
             known = [number for number in (end, row["end_max"]) if number is not None]
             ends[row["file"]] = (max(known) if known else None, max(offset, row["offset_max"]))

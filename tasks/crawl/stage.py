@@ -124,9 +124,9 @@ def _visit_sites(config: CrawlConfig, out: Output) -> int:
 
 def _previous_pages(previous: Artifact) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the pages of the crawl that is refreshed, with their URLs."""
-    import pyarrow.parquet as pq
+    from tasks.crawl.pages import PAGES_FILE, read_pages
 
-    for batch in pq.ParquetFile(previous.path / "pages.parquet").iter_batches():
+    for batch in read_pages(previous.path / PAGES_FILE):
         for row in batch.to_pylist():
             if (row["file"] or "").startswith("warc/"):
                 yield row["url"], row
@@ -135,17 +135,16 @@ def _previous_pages(previous: Artifact) -> Iterator[tuple[str, dict[str, Any]]]:
 def _tables(out: Output) -> Iterator[pa.Table]:
     """Yield what the frontier and the files' tables say of every URL and record."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     from data_lake.schemas import PAGES
     from tasks.crawl.frontier import Frontier
+    from tasks.crawl.pages import BATCH_ROWS, read_pages
 
     if (out.work / "frontier.sqlite").exists():
         with contextlib.closing(Frontier(out.work / "frontier.sqlite", out.dir / "warc")) as frontier:
             pages = frontier.pages()
-            while rows := list(itertools.islice(pages, 16_384)):
+            while rows := list(itertools.islice(pages, BATCH_ROWS)):
                 yield pa.Table.from_pylist(rows, schema=PAGES)
     for path in sorted(out.work.glob("pages-*.parquet")):
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=16_384):
-                yield pa.Table.from_batches([batch])
+        for batch in read_pages(path):
+            yield pa.Table.from_batches([batch])
