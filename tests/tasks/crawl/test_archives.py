@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import bz2
 import gzip
+import hashlib
 import lzma
 from collections import Counter
 from pathlib import Path
@@ -96,6 +98,76 @@ def test_one_bad_record_costs_itself_only(tmp_path, damaged, expected):
     problems = [item for item in found if isinstance(item, str)]
     assert len(problems) == expected
     assert set(problems) <= {"broken_record", "broken_encoding", "truncated_record"}
+
+
+@settings(max_examples=120, derandomize=True, deadline=None)
+@given(
+    kind=st.sampled_from(["request", "metadata", "warcinfo", "response", "resource"]),
+    more=st.one_of(st.integers(5, 900), st.sampled_from([10**5, 10**9]), st.none()),
+    packed=st.booleans(),
+)
+def test_a_record_that_says_it_is_longer_than_it_is_swallows_no_neighbour(tmp_path_factory, kind, more, packed):
+    """Also where its end by its own word is the end of a neighbour (None) or of the file, so nothing else tells."""
+    path = tmp_path_factory.mktemp("lie") / ("a.warc.gz" if packed else "a.warc")
+    pack = gzip.compress if packed else bytes
+    block = page("the liar") if kind == "response" else b"the liar"
+    others = [warc_record(page(f"page {number}")) for number in range(4)]
+    lie = len(block) + (len(others[1]) if more is None else more)
+    path.write_bytes(b"".join(map(pack, [others[0], warc_record(block, kind, length=lie), *others[1:]])))
+    found = contents(path)
+    assert [item for item in found if item in [f"page {number}".encode() for number in range(4)]] == [
+        f"page {number}".encode() for number in range(4)
+    ]
+    problems = {"truncated_record", "broken_record"} & set(found)
+    assert problems, "the liar has no row"
+    assert not any(b"page" in item and b"liar" in item for item in found if isinstance(item, bytes))
+
+
+def test_the_row_of_a_record_that_is_too_short_says_where_it_is(tmp_path):
+    path = tmp_path / "a.warc"
+    first, neighbour = warc_record(page("first")), warc_record(page("second"))
+    lie = warc_record(b"GET / HTTP/1.1\r\n\r\n", "request", length=18 + len(neighbour) + 4)
+    path.write_bytes(first + lie + neighbour)
+    row = read(path)[1]
+    assert (row.problem, row.url) == ("truncated_record", "http://example.org/")
+    assert row.detail == f"the request record at byte {len(first)} says {22 + len(neighbour)} bytes and has 18"
+    assert contents(path)[2] == b"second"
+
+
+def test_an_answer_that_is_whole_is_kept_though_its_record_says_more(tmp_path):
+    path = tmp_path / "a.warc"
+    whole = page("whole", "Content-Length: 5\r\n")
+    path.write_bytes(warc_record(whole, length=len(whole) + 200) + warc_record(page("second")))
+    assert contents(path) == [b"whole", b"second"]
+
+
+def test_a_page_may_hold_a_record(tmp_path):
+    """Such as one about archives, or an archive that was downloaded: its digest or its own length says so."""
+    path = tmp_path / "a.warc"
+    inner = b"see:\r\n\r\n" + warc_record(page("not a page of its own")) + b"</pre>"
+    digest = "sha1:" + base64.b32encode(hashlib.sha1(page(inner)).digest()).decode()
+    path.write_bytes(
+        warc_record(page(inner), WARC_Block_Digest=digest)
+        + warc_record(page(inner, f"Content-Length: {len(inner)}\r\n"))
+        + warc_record(page("last"))
+    )
+    assert contents(path) == [inner, inner, b"last"]
+
+
+def test_a_lie_longer_than_any_page_is_seen(tmp_path):
+    path = tmp_path / "a.warc"
+    lie = warc_record(page("x" * 3_000_000), length=9_000_000)
+    path.write_bytes(lie + warc_record(page("second")) + warc_record(page("third")))
+    assert contents(path, max_page_megabytes=0.1) == ["too_large", b"second", b"third"]
+
+
+def test_what_cannot_be_read_for_itself_is_a_row(tmp_path):
+    """Records in one gzip member, which no archive should have: there is no place to go on from."""
+    path = tmp_path / "a.warc.gz"
+    neighbour = warc_record(page("second"))
+    lie = warc_record(b"{}", "metadata", length=2 + 4 + len(neighbour))
+    path.write_bytes(gzip.compress(warc_record(page("first")) + lie + neighbour))
+    assert contents(path) == [b"first", "truncated_record", "broken_record"]
 
 
 def test_a_record_that_the_files_end_cuts_is_not_passed_for_a_whole_one(tmp_path):
