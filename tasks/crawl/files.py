@@ -26,7 +26,9 @@ _HTML_START = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]{0,200}>\s*)?<(?:
 
 def kind_of_name(name: str) -> str:
     """Return the suffix that says how to read a file of this name, lower case, without .gz and the like."""
-    return os.path.splitext(_unpacked_name(name))[1].lower()
+    stem, suffix = os.path.splitext(name)
+    suffix = suffix.lower()
+    return os.path.splitext(stem)[1].lower() if suffix in PACKED else suffix
 
 
 def _unpacked_name(name: str) -> str:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from data_lake.home import Home
 from tasks.crawl.sources import SourceFile, find_local
 
 _SETTLED = 2.0  # seconds; a file changed more recently may change again within the same tick of its clock
 _PIECE = 1 << 20
+_GROUP_BYTES, _GROUP_FILES = 8 << 20, 256  # what one thread hashes at a time
 _SCHEMA = "CREATE TABLE IF NOT EXISTS digests (place TEXT PRIMARY KEY, version TEXT, digest TEXT) WITHOUT ROWID"
 
 
@@ -42,7 +43,9 @@ def _digests(files: list[SourceFile], home: Home) -> list[str]:
     with _cache(home) as cache, ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         known = _known(cache)
         missing = [n for n, place in enumerate(places) if known.get(place, ("",))[0] != versions[n]]
-        found = dict(zip(missing, pool.map(_hash, (Path(places[n]) for n in missing)), strict=True))
+        sizes = [files[n].size or 0 for n in missing]
+        hashed = itertools.chain.from_iterable(pool.map(_hashes, _groups([places[n] for n in missing], sizes)))
+        found = dict(zip(missing, hashed, strict=True))
         settled = [n for n in missing if now - (files[n].version or (0,))[-1] / 1e9 > _SETTLED]
         if cache is not None and settled:
             with contextlib.suppress(sqlite3.Error), cache:  # one transaction
@@ -77,12 +80,34 @@ def _cache(home: Home) -> Iterator[sqlite3.Connection | None]:
         cache.close()
 
 
-def _hash(path: Path) -> str:
-    """XXH3 with 128 bits: 14 times as fast as sha256 here, and nobody gains from forging their own sources."""
+def _groups(places: list[str], sizes: list[int]) -> Iterator[list[tuple[str, int]]]:
+    """The files and their sizes, some at a time: to ask a thread for a small file takes five times as long as to hash
+    it (100,000 files of 2 kB: 4.9 s of processor time one by one, 0.9 s in groups)."""
+    group: list[tuple[str, int]] = []
+    size = 0
+    for file in zip(places, sizes, strict=True):
+        group.append(file)
+        size += file[1]
+        if size >= _GROUP_BYTES or len(group) >= _GROUP_FILES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _hashes(files: list[tuple[str, int]]) -> list[str]:
+    """XXH3 with 128 bits of each file: 14 times as fast as sha256 here, and nobody gains from forging their own
+    sources. The size only says how much to ask for at once; a file that has grown is read to its end."""
     import xxhash
 
-    digest = xxhash.xxh3_128()
-    with open(path, "rb", buffering=0) as file:
-        while piece := file.read(_PIECE):
-            digest.update(piece)
-    return digest.hexdigest()
+    digests = []
+    for place, size in files:
+        digest, most = xxhash.xxh3_128(), min(size + 1, _PIECE)
+        descriptor = os.open(place, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        try:
+            while piece := os.read(descriptor, most):
+                digest.update(piece)
+        finally:
+            os.close(descriptor)
+        digests.append(digest.hexdigest())
+    return digests

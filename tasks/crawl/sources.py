@@ -193,7 +193,7 @@ def _file(path: str, root: str, *, sweeping: bool) -> SourceFile:
 def _relative(path: str, root: str) -> str:
     name = path[len(root) :].lstrip(os.sep).replace(os.sep, "/") if root and path.startswith(root) else path
     # names of files may be no UTF-8 on Linux; Python holds such bytes as half surrogates, which no table takes
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return name if name.isascii() else name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _name_of_url(url: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,13 @@ from tasks.crawl.stage import source_fingerprint
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files whose bytes were read; files count as settled at once."""
     names: list[str] = []
-    real = fingerprints._hash
+    real = fingerprints._hashes
 
-    def note(path: Path) -> Any:
-        names.append(path.name)
-        return real(path)
+    def note(files: list[tuple[str, int]]) -> Any:
+        names.extend(Path(place).name for place, _ in files)
+        return real(files)
 
-    monkeypatch.setattr(fingerprints, "_hash", note)
+    monkeypatch.setattr(fingerprints, "_hashes", note)
     monkeypatch.setattr(fingerprints, "_SETTLED", -1.0)
     return names
 
@@ -56,6 +57,29 @@ def test_a_second_plan_reads_nothing_and_a_changed_file_is_found(tmp_path, hashe
     os.utime(tmp_path / "a.txt", ns=(stat.st_atime_ns, stat.st_mtime_ns))  # ... and same date
     assert fingerprint_files(paths) != first
     assert hashed == ["a.txt"]
+
+
+def test_each_file_has_its_own_hash_however_they_are_grouped(tmp_path, hashed, monkeypatch):
+    """Small and large, empty ones and those that stand for more than a group."""
+    sizes = [0, 1, 10, 0, 5_000, 3, 100_000, 1, 1, 70_000]
+    for number, size in enumerate(sizes):
+        (tmp_path / f"{number}.txt").write_bytes(random.Random(number).randbytes(size))
+    found = set()
+    for files, size, piece in ((256, 8 << 20, 1 << 20), (1, 1, 7), (3, 4_000, 4096), (100, 100_000, 1)):
+        monkeypatch.setattr(fingerprints, "_GROUP_FILES", files)
+        monkeypatch.setattr(fingerprints, "_GROUP_BYTES", size)
+        monkeypatch.setattr(fingerprints, "_PIECE", piece)
+        found.add(fingerprint_files((str(tmp_path),), Home(tmp_path / f".home-{files}")))
+    assert len(found) == 1
+    assert len(hashed) == 4 * len(sizes)
+    (tmp_path / "8.txt").write_bytes(b"?")
+    assert fingerprint_files((str(tmp_path),)) not in found
+
+
+def test_a_file_that_grows_while_it_is_read_is_read_to_its_end(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"x" * 5_000)
+    assert fingerprints._hashes([(str(path), 10)]) == fingerprints._hashes([(str(path), 5_000)])
 
 
 def test_a_file_written_a_moment_ago_is_not_trusted(tmp_path, hashed, monkeypatch):
