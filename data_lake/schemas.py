@@ -25,7 +25,7 @@ PAGES = pa.schema(
         pa.field("mime", pa.string()),
         pa.field("payload_digest", pa.string()),  # sha256 hex of the body as `digest_ignore` leaves it
         _required("n_bytes", pa.int64()),  # decoded body
-        pa.field("fetched_at", TIMESTAMP),  # first time this payload was seen; null for files
+        pa.field("fetched_at", TIMESTAMP),  # when this payload was first seen; of a record in a file, the date it bears
         pa.field("file", pa.string()),  # WARC or record file inside the artifact
         pa.field("offset", pa.int64()),  # of the response record in `file`, or the row
         pa.field("length", pa.int64()),  # bytes of that record; null for rows

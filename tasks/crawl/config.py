@@ -94,14 +94,20 @@ class CrawlConfig(StageConfig):
     cut_repeats: bool = Field(
         True,
         description="stop visiting URLs that differ only in numbers and parameter values when 24 of 40 such pages in a "
-        "row bring no new word",
+        "row bring no new word; in a row as their answers come, so a few pages more or fewer are cut the next time "
+        "unless one host is asked, one URL at a time (per_host)",
     )
     breadth_first: bool = Field(
         True,
         description="begin a depth when the one above it is done on all hosts, so that the pages within max_pages are "
         "the same each time; false = never wait for a slow host",
     )
-    max_megabytes: int = Field(10_000, ge=1, description="bodies to keep in all, in MB of 10^6 bytes")
+    max_megabytes: int = Field(
+        10_000,
+        ge=1,
+        description="bodies to keep in all, in MB of 10^6 bytes; unlike max_pages it takes the pages of the last depth "
+        "as their answers come, so with several hosts or per_host > 1 they are not the same each time",
+    )
     mime: tuple[str, ...] = Field(
         ("text/html", "application/xhtml+xml", "text/plain", "text/markdown"), description="MIME types that are kept"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_lake import schemas
+from data_lake.catalog import Catalog
 from data_lake.ledger import Amount
+from data_lake.store import Lake
 from tasks.crawl import CrawlConfig, crawl, pages
 from tasks.crawl.pages import kept_pages, kept_rows, kept_sizes, pages_fingerprint, problems_of_pages, write_pages
 from tasks.stage import local_output
 from tests.tasks.crawl.conftest import Site
+from tests.tasks.crawl.test_archives import page as http
+from tests.tasks.crawl.test_archives import warc_record
 
 ROWS = st.lists(
     st.tuples(st.sampled_from(["read", "fetched", "robots", "http_404"]), st.integers(0, 99), st.text(max_size=8)),
@@ -72,6 +77,22 @@ def test_rows_are_found_across_batches(tmp_path: Path, monkeypatch: pytest.Monke
     write_pages(tmp_path, [table([("read" if n % 3 else "robots", n, f"u{n}") for n in range(60)])])
     assert [row["n_bytes"] for row in kept_rows(tmp_path, 10, 25)] == [n for n in range(60) if n % 3][10:25]
     assert max(batch.num_rows for batch in kept_pages(tmp_path)) <= 7
+
+
+def test_the_view_says_when_each_page_was_fetched_and_the_content_does_not(tmp_path: Path) -> None:
+    contents = []
+    for day in (1, 2):
+        date = f"2020-01-0{day}T00:00:00Z"
+        (tmp_path / "a.warc").write_bytes(warc_record(http("page"), WARC_Date=date))
+        (tmp_path / "b.jsonl").write_text(json.dumps({"text": "row", "fetched_at": date}))
+        (tmp_path / "c.txt").write_text("no date")
+        lake = Lake(tmp_path / f"lake{day}")
+        artifact = crawl.build(lake, CrawlConfig(paths=(str(tmp_path / "[abc].*"),)), {}).artifact
+        with Catalog(lake) as catalog:
+            rows = dict(catalog.query("SELECT source, strftime(fetched_at, '%x %X') FROM pages").rows)
+        assert rows == {"a.warc": f"2020-01-0{day} 00:00:00", "b.jsonl": f"2020-01-0{day} 00:00:00", "c.txt": None}
+        contents.append(artifact.manifest.content)
+    assert contents[0] == contents[1]
 
 
 def test_what_is_wrong_is_said(tmp_path: Path) -> None:
