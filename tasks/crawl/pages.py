@@ -24,6 +24,8 @@ BATCH_ROWS = 4096
 def write_pages(folder: Path, tables: Iterable[pa.Table]) -> tuple[Counter[str], Ledger]:
     """Write the tables one after the other as pages.parquet; return how often each reason stands there, and the
     ledger."""
+    import pyarrow as pa
+
     from data_lake.schemas import PAGES
 
     reasons: Counter[str] = Counter()
@@ -39,6 +41,7 @@ def write_pages(folder: Path, tables: Iterable[pa.Table]) -> tuple[Counter[str],
             yield table
 
     write_tables(folder / PAGES_FILE, PAGES, counted())
+    pa.default_memory_pool().release_unused()  # up to 40 MB, which the figure and the fingerprint would come on top of
     return reasons, tally.ledger()
 
 
