@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tasks.clean.config import CleanConfig
 from tasks.clean.html.metadata import Declared, Metadata, declared, metadata
+
+if TYPE_CHECKING:
+    from tasks.clean.html.source import Source
 
 # A letter marks the level of the text behind it while text is extracted. It must be a letter, as resiliparse drops
 # lone characters that are none; these are of Linear A, an undeciphered script, so that no text misses them.
@@ -14,9 +18,6 @@ _LEVEL_0, _MAX_LEVEL = 0x10600, 8  # deeper definitions are not set in further
 _MARK = re.compile(f"[{chr(_LEVEL_0)}-{chr(_LEVEL_0 + _MAX_LEVEL)}]")
 _LEADING_MARKS = re.compile(f"[{chr(_LEVEL_0)}-{chr(_LEVEL_0 + _MAX_LEVEL)} ]*")
 _DEFINITION_TAG = re.compile(r"<(/?)(d[ltd])(\s[^<>]*)?>", re.I)
-_UNSEEN = re.compile(r"<!--|<(script|style|template)(?=[\s>/])", re.I)
-_UNSEEN_END = {name: re.compile(rf"</{name}[^<>]*>", re.I) for name in ("script", "style", "template")}
-_UNSEEN_END[""] = re.compile("-->")
 _EMPTY_CELL = re.compile(r"<t([dh])(?:\s[^<>]*)?>(?:\s|&nbsp;|&#160;|</?span(?:\s[^<>]*)?>|<br\s*/?>)*+</t\1>", re.I)
 MOST_ATTRIBUTES = 5_000  # of one tag: resiliparse compares each with all others, and needs 27 s for 100,000
 
@@ -46,24 +47,25 @@ def html_to_text(html: str, config: CleanConfig, url: str | None = None) -> Extr
     """
     from tasks.clean.html.blocks import canonical
     from tasks.clean.html.limits import extremes
+    from tasks.clean.html.source import seen_of
 
-    seen = _without_unseen(html)  # half of a page of today is scripts: what follows takes half the time without
-    depth, attributes = extremes(seen)
+    page = seen_of(html)
+    depth, attributes = extremes(page.seen)
     if depth > config.max_nesting:
         raise NotExtractable("nested_too_deep", depth, config.max_nesting)
     if attributes > MOST_ATTRIBUTES:
         raise NotExtractable("huge_tag", attributes, MOST_ATTRIBUTES)
     if config.extraction in ("fast", "all_text"):
-        return _by_resiliparse(seen, html, config, url)
+        return _by_resiliparse(page, config, url)
     from resiliparse.parse.html import HTMLTree
 
-    tree = HTMLTree.parse(seen)
+    tree = HTMLTree.parse(page.text)
     for selector in config.skip_elements:
         for element in tree.document.query_selector_all(selector) if tree.document else ():
             element.decompose()
     source = canonical(tree)
-    page = declared(source, html)
-    return Extracted(" ".join((tree.title or "").split()), _main_text(source, page, config), metadata(page, url))
+    about = declared(source, page.linked)
+    return Extracted(" ".join((tree.title or "").split()), _main_text(source, about, config), metadata(about, url))
 
 
 def _main_text(source: bytes, page: Declared, config: CleanConfig) -> str:
@@ -84,7 +86,7 @@ def _main_text(source: bytes, page: Declared, config: CleanConfig) -> str:
     return render(blocks, judgement.keep, config.definition_indent)
 
 
-def _by_resiliparse(html: str, raw: str, config: CleanConfig, url: str | None) -> Extracted:
+def _by_resiliparse(page: Source, config: CleanConfig, url: str | None) -> Extracted:
     """Extract with resiliparse, and add two things, since text for training is read line by line.
 
     Descriptions of definition lists are set in under their term, and empty cells of layout tables leave nothing behind.
@@ -94,7 +96,7 @@ def _by_resiliparse(html: str, raw: str, config: CleanConfig, url: str | None) -
 
     from tasks.clean.html.blocks import canonical
 
-    html = _EMPTY_CELL.sub("", _MARK.sub("", html))
+    html = _EMPTY_CELL.sub("", _MARK.sub("", page.text))
     if config.definition_indent:
         html = _mark_definitions(html)
     # the marks go into the source: to visit nodes from Python is quadratic in resiliparse 2.0 (22 s for 200 pages)
@@ -107,22 +109,7 @@ def _by_resiliparse(html: str, raw: str, config: CleanConfig, url: str | None) -
         comments=False,
         skip_elements=list(config.skip_elements) or None,
     )
-    return Extracted(title, _set_in(text, config.definition_indent), metadata(declared(canonical(tree), raw), url))
-
-
-def _without_unseen(html: str) -> str:
-    """Return the source without comments, scripts, styles and templates, which may hold tags that are none."""
-    out: list[str] = []
-    position = 0
-    endless: set[str] = set()  # what is opened but never closed stays, and is not searched for again and again
-    while opened := _UNSEEN.search(html, position):
-        kind = (opened[1] or "").lower()
-        closed = None if kind in endless else _UNSEEN_END[kind].search(html, opened.end())
-        if closed is None:
-            endless.add(kind)
-        out.append(html[position : opened.start() if closed else opened.end()])
-        position = closed.end() if closed else opened.end()
-    return "".join([*out, html[position:]])
+    return Extracted(title, _set_in(text, config.definition_indent), metadata(declared(canonical(tree), page.linked), url))
 
 
 def _mark_definitions(html: str) -> str:

@@ -139,6 +139,7 @@ def scan(html, kinds, tag_keys, tag_values, hint_keys, hint_values):  # type: ig
                 while i < n and html[i] != 60:
                     i += 1
                 continue
+            units, words, commas, ends, digits, upper, marks = 0, 0.0, 0, 0, 0, 0, 0  # of this text, all of one block
             while i < n and html[i] != 60:
                 byte = html[i]
                 size = 1
@@ -179,20 +180,18 @@ def scan(html, kinds, tag_keys, tag_values, hint_keys, hint_values):  # type: ig
                     if byte == 32 or 9 <= byte <= 13:
                         blank = True
                         continue
-                    counts[current, 0] += 1
-                    if links:
-                        counts[current, 2] += 1
-                    if bold:
-                        counts[current, 10] += 1
+                    units += 1
                     if blank:
-                        counts[current, 1] += 1
+                        words += 1
                         blank = False
-                    if 48 <= byte <= 57:
-                        counts[current, 6] += 1
-                    elif 65 <= byte <= 90:
-                        counts[current, 7] += 1
+                    if byte >= 97:
+                        marks += byte == 124
+                    elif byte >= 65:
+                        upper += byte <= 90
+                    elif 48 <= byte <= 57:
+                        digits += 1
                     elif byte == 44:
-                        counts[current, 4] += 1
+                        commas += 1
                     elif byte == 46 or byte == 33 or byte == 63:
                         if (
                             i >= n
@@ -202,36 +201,42 @@ def scan(html, kinds, tag_keys, tag_values, hint_keys, hint_values):  # type: ig
                             or html[i] == 34
                             or html[i] >= 0x80
                         ):
-                            counts[current, 5] += 1
-                    elif byte == 124 or byte == 47 or byte == 62 or byte == 58:
-                        counts[current, 9] += 1
+                            ends += 1
+                    elif byte == 47 or byte == 62 or byte == 58:
+                        marks += 1
                     continue
                 for k in range(size):
                     text[out + k] = html[i + k]
                 wide = size == 3 and 0xE3 <= byte <= 0xE9
-                units = 3 if wide else 1
-                counts[current, 0] += units
-                if links:
-                    counts[current, 2] += units
-                if bold:
-                    counts[current, 10] += units
+                units += 3 if wide else 1
                 if size == 3:
                     second, third = html[i + 1], html[i + 2]
                     if (byte == 0xE3 and second == 0x80 and third == 0x82) or (
                         byte == 0xEF and second == 0xBC and (third == 0x81 or third == 0x9F)
                     ):
-                        counts[current, 5] += 1
+                        ends += 1
                     elif (byte == 0xE3 and second == 0x80 and third == 0x81) or (
                         byte == 0xEF and second == 0xBC and third == 0x8C
                     ):
-                        counts[current, 4] += 1
+                        commas += 1
                 if wide:
-                    counts[current, 1] += 0.5
+                    words += 0.5
                 elif blank:
-                    counts[current, 1] += 1
+                    words += 1
                 blank = False
                 out += size
                 i += size
+            if current >= 0:
+                row = counts[current]
+                row[0] += units
+                row[1] += words
+                row[2] += units if links else 0
+                row[4] += commas
+                row[5] += ends
+                row[6] += digits
+                row[7] += upper
+                row[9] += marks
+                row[10] += units if bold else 0
             continue
         if i + 1 < n and html[i + 1] == 33:  # comment or doctype
             if i + 3 < n and html[i + 2] == 45 and html[i + 3] == 45:

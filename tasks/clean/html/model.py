@@ -34,7 +34,7 @@ _PAGE = (
     "blocks page_units page_links page_para page_li articles top_share core_share named_share best_article_share "
     "says_article says_product says_forum says_list says_dated says_site"
 )
-PAGE_COLUMNS = [NAMES.index(name) for name in _PAGE.split()]
+PAGE_COLUMNS = np.array([NAMES.index(name) for name in _PAGE.split()])
 _UNITS, _DENSITY, _HEADING, _GROUP_SHARE, _COMMENT = (
     NAMES.index(name) for name in ("units", "link_density", "is_heading", "group_share", "far_comment")
 )
@@ -106,14 +106,7 @@ def judge(blocks: Blocks, page: Declared, model: Model | None = None) -> Judgeme
 
 def page_features(values: np.ndarray) -> np.ndarray:
     """Return what tells articles, float32[1, len(PAGE_COLUMNS) + 4], from the features of a page's blocks."""
-    paragraphs = (values[:, _UNITS] > 4) & (values[:, _DENSITY] < 0.3)
-    more = [
-        (values[:, _HEADING] > 0).mean(),
-        paragraphs.mean(),
-        values[:, _GROUP_SHARE].max(),
-        values[:, _COMMENT].mean(),
-    ]
-    return np.concatenate([values[0, PAGE_COLUMNS], np.array(more, dtype=np.float32)])[None]
+    return _page_features(values, PAGE_COLUMNS)  # type: ignore[no-any-return]
 
 
 def choose(blocks: Blocks, scores: np.ndarray) -> tuple[np.ndarray, float]:
@@ -147,6 +140,21 @@ def _scores(values, feature, threshold, leaf):  # type: ignore[no-untyped-def]
                 node = 2 * node + (1 if values[i, feature[tree, node]] <= threshold[tree, node] else 2)
             total += leaf[tree, node - splits]
         out[i] = 1 / (1 + np.exp(-total))
+    return out
+
+
+@compiled
+def _page_features(values, columns):  # type: ignore[no-untyped-def]
+    n, same = len(values), len(columns)
+    out = np.empty((1, same + 4), np.float32)
+    out[0, :same] = values[0][columns]
+    headings, paragraphs, comments, most = 0, 0, 0, values[0, _GROUP_SHARE]
+    for i in range(n):
+        headings += values[i, _HEADING] > 0
+        paragraphs += values[i, _UNITS] > 4 and values[i, _DENSITY] < np.float32(0.3)
+        comments += values[i, _COMMENT] > 0
+        most = max(most, values[i, _GROUP_SHARE])
+    out[0, same:] = np.array([headings / n, paragraphs / n, most, comments / n])
     return out
 
 

@@ -2,140 +2,129 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import numpy as np
 
+from data_lake.compiled import compiled
 from tasks.clean.html.blocks import Blocks
-from tasks.clean.html.vocabulary import TAG
+from tasks.clean.html.vocabulary import TAG, TAGS
 
-_LI, _OL, _UL, _DD, _DL, _TR, _TD, _TH, _PRE = (
-    TAG[name] for name in ("li", "ol", "ul", "dd", "dl", "tr", "td", "th", "pre")
-)
-_LISTS = frozenset([_OL, _UL, TAG["menu"], TAG["dir"]])
+_LI, _OL, _DD, _DL, _TR, _TD, _TH, _PRE = (TAG[name] for name in ("li", "ol", "dd", "dl", "tr", "td", "th", "pre"))
+
+
+def _set_of(names: str) -> np.ndarray:
+    found = np.zeros(len(TAGS) + 1, dtype=np.bool_)
+    found[[TAG[name] for name in names.split()]] = True
+    return found
+
+
+_LISTS = _set_of("ol ul menu dir")
 # What stands apart from its neighbours by a blank line, unless both are parts of the same item or table.
-_APART = frozenset(TAG[name] for name in ("p", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "blockquote", "figcaption"))
+_APART = _set_of("p h1 h2 h3 h4 h5 h6 pre blockquote figcaption")
 
+# What a line needs to know of the elements around it, as columns of int32[elements, 10]; numbers are elements, 0 = none.
+_ITEM, _DEPTH, _GROUP, _ROW, _CELL, _DEFINITIONS, _DESCRIBED, _CODE, _ALONE, _NUMBER = range(10)
+# item; depth of lists; outermost list or table, whose lines stand together; row; cell; whether in a definition list;
+# open descriptions (dd); whether in <pre>; whether it stands apart; the item's own number in an ordered list
 
-@dataclass(frozen=True)
-class _Place:
-    """What a line needs to know of the elements around it; numbers are elements, 0 = none."""
-
-    item: int = 0
-    depth: int = 0  # of lists
-    group: int = 0  # the outermost list or table: its lines stand together
-    row: int = 0
-    cell: int = 0
-    definitions: bool = False  # in a definition list
-    described: int = 0  # open descriptions (dd)
-    pre: bool = False
-    apart: bool = False
+_BETWEEN = ("", "\t", "\n", "\n\n")
 
 
 def render(blocks: Blocks, keep: np.ndarray, definition_indent: int) -> str:
     """Return the text of the blocks that `keep` (bool[blocks]) names; descriptions (dd) are set in by some blanks."""
     text = blocks.text.tobytes()
-    starts, ends, owners = blocks.start.tolist(), blocks.end.tolist(), blocks.element.tolist()
-    tree = _Tree(blocks)
-    lines: list[str] = []
-    before: _Place | None = None
-    for i in np.flatnonzero(keep).tolist():
-        place = tree.place(owners[i])
-        piece = text[starts[i] : ends[i]].decode("utf-8", "replace")
-        piece = piece.strip("\n").rstrip() if place.pre else piece.strip()
-        if not piece.strip():
-            continue
-        if before is not None:
-            lines.append(_between(before, place, tree))
-        if before is None or lines[-1] != "\t":
-            piece = _set_in(piece, place, before, tree, definition_indent)
-        lines.append(piece)
-        before = place
+    places = _places(blocks.tag, blocks.parent, _LISTS, _APART)
+    kept = np.flatnonzero(keep)
+    within = blocks.element[kept]
+    columns = (blocks.start[kept], blocks.end[kept], within, places[within, _CODE])
+    pieces, elements = [], []
+    for start, end, element, code in zip(*(column.tolist() for column in columns), strict=True):
+        piece = text[start:end].decode("utf-8", "replace")
+        piece = piece.strip("\n").rstrip() if code else piece.strip()
+        if piece:
+            pieces.append(piece)
+            elements.append(element)
+    layout = _layout(
+        np.array(elements, dtype=np.int32), places, blocks.parent, blocks.first, blocks.last, definition_indent
+    )
+    lines = []
+    for piece, (between, indent, mark) in zip(pieces, layout.tolist(), strict=True):
+        lines += (_BETWEEN[between], _set_in(piece, indent, mark) if indent or mark else piece)
     return "".join(lines)
 
 
-def _between(before: _Place, place: _Place, tree: _Tree) -> str:
-    """Return what stands between two pieces: a tab between cells of a row, a line feed, or a blank line."""
-    if place.row and place.row == before.row and place.cell != before.cell and tree.is_data(place, before):
-        return "\t"
-    if place.row and before.row and tree.is_data(place, before):
-        return "\n"
-    if place.group and place.group == before.group:
-        return "\n\n" if place.pre or before.pre else "\n"
-    together = not (place.apart or before.apart or place.group or before.group)
-    return "\n" if together else "\n\n"
-
-
-def _set_in(piece: str, place: _Place, before: _Place | None, tree: _Tree, definition_indent: int) -> str:
-    """Return the piece with its dash or number and its indentation."""
-    indent, mark = definition_indent * place.described, ""
-    if place.item:
-        if before is None or (before.item != place.item and not tree.is_inside(before.item, place.item)):
-            mark = tree.mark(place.item)
-        indent += 2 * (place.depth if not mark else place.depth - 1)
-    if not indent and not mark:
-        return piece
+def _set_in(piece: str, indent: int, mark: int) -> str:
+    """Return the piece with its indentation and its number (-1 = a dash, 0 = neither)."""
+    sign = "" if mark == 0 else ("- " if mark < 0 else f"{mark}. ")
     lines = piece.split("\n")
-    further = " " * (indent + len(mark))
-    return "\n".join([" " * indent + mark + lines[0], *(further + line if line else line for line in lines[1:])])
+    further = " " * (indent + len(sign))
+    return "\n".join([" " * indent + sign + lines[0], *(further + line if line else line for line in lines[1:])])
 
 
-class _Tree:
-    """The elements of a page, asked for what lies around a block; answers are kept, as neighbours ask the same."""
-
-    def __init__(self, blocks: Blocks) -> None:
-        self._tags: list[int] = blocks.tag.tolist()
-        self._parents: list[int] = blocks.parent.tolist()
-        self._first, self._last = blocks.first.tolist(), blocks.last.tolist()
-        self._places: dict[int, _Place] = {0: _Place()}
-        self._numbers: dict[int, int] | None = None
-
-    def place(self, element: int) -> _Place:
-        """Return what lies around the blocks of an element."""
-        path = []
-        while element not in self._places:
-            path.append(element)
-            element = self._parents[element]
-        place = self._places[element]
-        for inner in reversed(path):
-            place = self._places[inner] = self._enter(replace(place, apart=False), inner)
-        return place
-
-    def _enter(self, place: _Place, element: int) -> _Place:
-        tag = self._tags[element]
+@compiled
+def _places(tags, parents, lists, apart):  # type: ignore[no-untyped-def]
+    """Return what lies around the blocks of each element."""
+    out = np.zeros((len(tags), 10), np.int32)
+    items = np.zeros(len(tags), np.int32)
+    for element in range(1, len(tags)):  # document order: the parent comes first
+        tag, place = tags[element], out[element]
+        place[:] = out[parents[element]]
+        place[_ALONE] = 0
         if tag == _LI:
-            return replace(place, item=element, depth=max(1, place.depth))
-        if tag in _LISTS:
-            return replace(place, depth=place.depth + 1, group=place.group or element)
-        if tag == _TR:
-            return replace(place, row=element, cell=0)
-        if tag in (_TD, _TH):
-            return replace(place, cell=element)
-        if tag == _DD and place.definitions:
-            return replace(place, described=place.described + 1)
-        if tag == _DL:
-            return replace(place, group=place.group or element, definitions=True)
-        return replace(place, pre=place.pre or tag == _PRE, apart=tag in _APART)
+            parent = parents[element]
+            items[parent] += 1
+            place[_ITEM], place[_DEPTH] = element, max(1, place[_DEPTH])
+            place[_NUMBER] = items[parent] if tags[parent] == _OL else -1
+        elif lists[tag]:
+            place[_DEPTH] += 1
+        elif tag == _TR:
+            place[_ROW], place[_CELL] = element, 0
+        elif tag == _TD or tag == _TH:
+            place[_CELL] = element
+        elif tag == _DD and place[_DEFINITIONS]:
+            place[_DESCRIBED] += 1
+        elif tag == _DL:
+            place[_DEFINITIONS] = 1
+        else:
+            place[_CODE] |= tag == _PRE
+            place[_ALONE] = apart[tag]
+        if (lists[tag] or tag == _DL) and place[_GROUP] == 0:
+            place[_GROUP] = element
+    return out
 
-    def is_data(self, place: _Place, before: _Place) -> bool:
-        """Whether two cells hold one piece of text each: a table of data, not one of layout."""
-        return all(self._last[cell] - self._first[cell] == 1 for cell in (place.cell, before.cell) if cell)
 
-    def is_inside(self, inner: int, outer: int) -> bool:
-        """Whether an element lies in another."""
-        while inner > outer:  # elements are numbered in document order
-            inner = self._parents[inner]
-        return inner == outer
+@compiled
+def _is_data(place, before, first, last):  # type: ignore[no-untyped-def]
+    """Whether two cells hold one piece of text each: a table of data, not one of layout."""
+    one, other = place[_CELL], before[_CELL]
+    return (one == 0 or last[one] - first[one] == 1) and (other == 0 or last[other] - first[other] == 1)
 
-    def mark(self, item: int) -> str:
-        """Return the dash or number of a list's item."""
-        parent = self._parents[item]
-        if self._tags[parent] != _OL:
-            return "- "
-        if self._numbers is None:
-            self._numbers, counts = {}, dict[int, int]()
-            for element, tag in enumerate(self._tags):
-                if tag == _LI:
-                    number = counts[self._parents[element]] = counts.get(self._parents[element], 0) + 1
-                    self._numbers[element] = number
-        return f"{self._numbers[item]}. "
+
+@compiled
+def _layout(elements, places, parents, first, last, definition_indent):  # type: ignore[no-untyped-def]
+    """Return what comes before each piece: index into _BETWEEN, blanks, number of the item (-1 = a dash, 0 = none)."""
+    out = np.zeros((len(elements), 3), np.int32)
+    for i in range(len(elements)):
+        place, before = places[elements[i]], places[elements[max(0, i - 1)]]
+        if i > 0:
+            data = _is_data(place, before, first, last)
+            if place[_ROW] and place[_ROW] == before[_ROW] and place[_CELL] != before[_CELL] and data:
+                out[i, 0] = 1  # a cell beside another: nothing is set in here
+                continue
+            if place[_ROW] and before[_ROW] and data:
+                out[i, 0] = 2
+            elif place[_GROUP] and place[_GROUP] == before[_GROUP]:
+                out[i, 0] = 3 if place[_CODE] or before[_CODE] else 2
+            else:
+                together = not (place[_ALONE] or before[_ALONE] or place[_GROUP] or before[_GROUP])
+                out[i, 0] = 2 if together else 3
+        indent = definition_indent * place[_DESCRIBED]
+        item = place[_ITEM]
+        if item:
+            inner = before[_ITEM]  # is the piece before of the same item, or of one in it?
+            while inner > item:  # elements are numbered in document order
+                inner = parents[inner]
+            if i == 0 or inner != item:
+                out[i, 2] = place[_NUMBER]
+            indent += 2 * (place[_DEPTH] - (1 if out[i, 2] else 0))
+        out[i, 1] = indent
+    return out
