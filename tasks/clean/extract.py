@@ -59,7 +59,7 @@ def html_to_text(html: str, config: CleanConfig, url: str | None = None) -> Extr
         return _by_resiliparse(page, config, url)
     from resiliparse.parse.html import HTMLTree
 
-    tree = HTMLTree.parse(page.text)
+    tree = HTMLTree.parse(page.seen)
     for selector in config.skip_elements:
         for element in tree.document.query_selector_all(selector) if tree.document else ():
             element.decompose()
@@ -96,7 +96,7 @@ def _by_resiliparse(page: Source, config: CleanConfig, url: str | None) -> Extra
 
     from tasks.clean.html.blocks import canonical
 
-    html = _EMPTY_CELL.sub("", _MARK.sub("", page.text))
+    html = _EMPTY_CELL.sub("", _MARK.sub("", page.seen))
     if config.definition_indent:
         html = _mark_definitions(html)
     # the marks go into the source: to visit nodes from Python is quadratic in resiliparse 2.0 (22 s for 200 pages)

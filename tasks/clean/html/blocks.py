@@ -101,8 +101,10 @@ def _hints_in(html, at, stop, keys, values):  # type: ignore[no-untyped-def]
                 elif not (97 <= letter <= 122 or letter == 45):
                     break
                 value = np.uint32((value ^ np.uint32(letter)) * np.uint32(16777619))
-                if k > at:
-                    name |= _find(keys, values, value, np.int32(0))
+                hint = _find(keys, values, value, np.int32(-1))
+                if hint < 0:
+                    break
+                name |= hint
             found |= name
         before = byte
         at += 1

@@ -12,9 +12,9 @@ _FLAT = "area base br col embed hr img input link meta param source track wbr p 
 _FLAT_KEYS = hash_table(dict.fromkeys(_FLAT.split(), 1), 6)[0]
 
 
-def extremes(html: np.ndarray) -> tuple[int, int]:
-    """Return the depth of the deepest tag and the number of attributes of the longest, both roughly, of uint8[n]."""
-    deepest, most = _extremes(html, _FLAT_KEYS)
+def extremes(html: str) -> tuple[int, int]:
+    """Return the depth of the deepest tag and the number of attributes of the longest, both roughly."""
+    deepest, most = _extremes(np.frombuffer(html.encode("utf-8", "replace"), dtype=np.uint8), _FLAT_KEYS)
     return int(deepest), int(most)
 
 

@@ -31,6 +31,9 @@ _DATE_NAMES = (
 _AUTHOR_NAMES = "author citation_author dc.creator dcterms.creator parsely-author sailthru.author article:author"
 _DATES, _AUTHORS = _DATE_NAMES.split(), _AUTHOR_NAMES.split()
 _LICENCES = ("dcterms.license", "dc.rights.license", "license")
+_KINDS = ("og:type", "type")
+_NAMED = frozenset([*_DATES, *_AUTHORS, *_LICENCES, *_KINDS])  # of the 30 meta tags of a page, what is asked for
+_RELATIONS = ("canonical", "license")
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,10 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Declared:
-    """The declarations of a page: meta tags by name, links by relation, items of linked data, and dates of its text."""
+    """The declarations of a page: meta tags by name, links by relation, items of linked data, and dates of its text.
+
+    Of names and relations only those are here that metadata and model ask for.
+    """
 
     language: str | None
     named: dict[str, list[str]]
@@ -57,34 +63,35 @@ class Declared:
     @property
     def kinds(self) -> set[str]:
         """What the page says that it is, in lower case: types of Open Graph and of schema.org."""
-        kinds = {kind.lower() for name in ("og:type", "type") for kind in self.named.get(name, ())}
+        kinds = {kind.lower() for name in _KINDS for kind in self.named.get(name, ())}
         return kinds | {kind.lower() for item in self.linked for kind in _texts(item.get("@type"))}
 
 
-def declared(source: bytes, raw: str) -> Declared:
-    """Read what a page declares from the parser's canonical source and, for its scripts, from the page as it came."""
+def declared(source: bytes, scripts: str) -> Declared:
+    """Read what a page declares from the parser's canonical source and from its scripts as they came."""
     named: dict[str, list[str]] = {}
     head = source[: source.find(b"<body")]
     for tag in _tags(head, b"<meta "):
         attributes = dict(_ATTRIBUTE.findall(tag))
-        name = attributes.get("property") or attributes.get("name") or attributes.get("itemprop")
-        if name and attributes.get("content"):
-            named.setdefault(name.lower(), []).append(html.unescape(attributes["content"]).strip())
+        name = (attributes.get("property") or attributes.get("name") or attributes.get("itemprop") or "").lower()
+        if name in _NAMED and attributes.get("content"):
+            named.setdefault(name, []).append(html.unescape(attributes["content"]).strip())
     links: dict[str, str] = {}
-    tags = [tag for tag in _tags(head, b"<link ") if 'rel="' in tag]
-    if b'license"' in source or b"license " in source:
-        tags += [tag for tag in _tags(source, b"<a ") if "license" in tag]
-    for link in tags:
+    said = [tag for tag in _tags(head, b"<link ") if any(name in tag.lower() for name in _RELATIONS)]
+    if b"license" in source:
+        said += [tag for tag in _tags(source, b"<a ") if "license" in tag]
+    for link in said:
         attributes = dict(_ATTRIBUTE.findall(link))
         for relation in attributes.get("rel", "").lower().split():
-            links.setdefault(relation, html.unescape(attributes.get("href", "")).strip())
+            if relation in _RELATIONS:
+                links.setdefault(relation, html.unescape(attributes.get("href", "")).strip())
     times = []
     for tag in _tags(source, b"<time "):
         if "pubdate" in tag or "publish" in tag.lower():
             times += [value for name, value in _ATTRIBUTE.findall(tag) if name == "datetime"]
     language = _LANGUAGE.search(source, 0, 20_000)
     return Declared(
-        language[1].decode().replace("_", "-") if language else None, named, links, list(_linked_data(raw)), times
+        language[1].decode().replace("_", "-") if language else None, named, links, list(_linked_data(scripts)), times
     )
 
 

@@ -85,7 +85,9 @@ def _hint_values() -> dict[str, int]:
 
 
 TAG_KEYS, TAG_VALUES = hash_table(TAG, 9)
-HINT_KEYS, HINT_VALUES = hash_table(_hint_values(), 10)
+# with what words begin with, whose value is 0: a word in the markup is read only as far as it may still become a hint
+_HINTS = _hint_values()
+HINT_KEYS, HINT_VALUES = hash_table({word[:n]: 0 for word in _HINTS for n in range(1, len(word))} | _HINTS, 11)
 
 _VOID = "area base br col embed hr img input link meta param source track wbr basefont bgsound frame keygen"
 VOID_KEYS = hash_table(dict.fromkeys(_VOID.split(), 1), 6)[0]
