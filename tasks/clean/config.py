@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, field_validator
 
@@ -48,9 +48,21 @@ class CleanConfig(StageConfig):
         64.0, gt=0, description="stored pages that go into one shard of documents, in MB: the unit of parallel work"
     )
     page_seconds: int = Execution(
-        20, ge=1, description="seconds for one page; a page that takes longer is removed as too_slow"
+        20,
+        ge=1,
+        description="seconds for one page; one that takes longer is extracted again without trafilatura, and if that "
+        "takes as long too, removed as too_slow",
     )
     workers: int = Execution(0, ge=0, description="shards worked on at once; 0 = one per core")
+
+    @property
+    def asks_trafilatura(self) -> bool:
+        """Whether any page's text may be trafilatura's."""
+        return self.extraction == "quality" or (self.extraction == "auto" and self.ask_below > 0)
+
+    def without_trafilatura(self) -> Self:
+        """Return the same config, but that the block model alone finds the text."""
+        return self.model_copy(update={"extraction": "auto", "ask_below": 0.0})
 
     @field_validator("replace")
     @classmethod

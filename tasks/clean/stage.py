@@ -88,6 +88,7 @@ def clean(config: CleanConfig, out: Output, crawl: Artifact) -> None:
     out.ledger(ledger)
     documents, removed = count_rows(out.dir / "documents"), count_rows(out.dir / "removed")
     out.count(pages=len(sizes), documents=documents, removed=removed, bytes=ledger.kept.bytes)
+    changed["without_trafilatura"] = _without_trafilatura(out)
     out.count(**{name: number for name, number in sorted(changed.items()) if number})
     out.metric(
         documents=documents,
@@ -144,7 +145,7 @@ def _plan(config: CleanConfig, out: Output, crawl: Artifact, sizes: list[int], p
             job = Job(
                 len(jobs), first, number, str(crawl.path), str(out.dir), str(out.work), values, {}, phase, earlier
             )
-            jobs.append(replace(job, skip=json.loads(job.bad.read_text())) if job.bad.exists() else job)
+            jobs.append(replace(job, **json.loads(job.bad.read_text())) if job.bad.exists() else job)
             first, size = number, 0
     return jobs
 
@@ -191,7 +192,10 @@ def _start(job: Job) -> subprocess.Popen[bytes]:
 
 
 def _without_bad_page(process: subprocess.Popen[bytes], job: Job, out: Output) -> Job:
-    """Return the job without the page that ended its process; raises OSError where no page is to blame."""
+    """Return the job without the page that ended its process, or with trafilatura kept from it.
+
+    Raises OSError where no page is to blame.
+    """
     from dataclasses import replace
 
     code = process.returncode
@@ -203,10 +207,21 @@ def _without_bad_page(process: subprocess.Popen[bytes], job: Job, out: Output) -
         raise OSError(f"The process that cleans shard {job.number} was ended by {signal.Signals(-code).name}.")
     name = signal.Signals(-code).name
     reason = f"too_slow: longer than {job.config['page_seconds']} s" if code == -signal.SIGALRM else f"crash: {name}"
-    out.warning(f"Page {page} of shard {job.number} is left out ({reason}).")
-    job = replace(job, skip=job.skip | {page: reason})
-    write_whole(job.bad, json.dumps(job.skip))
+    config = CleanConfig.model_validate(job.config)
+    if config.asks_trafilatura and job.phase != "judge" and page not in job.plain:
+        out.warning(f"Page {page} of shard {job.number} is extracted again without trafilatura ({reason}).")
+        job = replace(job, plain=[*job.plain, page])
+    else:
+        out.warning(f"Page {page} of shard {job.number} is left out ({reason}).")
+        job = replace(job, skip=job.skip | {page: reason})
+    write_whole(job.bad, json.dumps({"skip": job.skip, "plain": job.plain}))
     return job
+
+
+def _without_trafilatura(out: Output) -> int:
+    """Return how many pages have a text only because trafilatura was kept from them."""
+    bad = [json.loads(path.read_text()) for path in sorted(out.work.glob("*.bad.json"))]
+    return sum(len(set(pages["plain"]) - set(pages["skip"])) for pages in bad)
 
 
 def _show(out: Output, ledger: Any) -> None:

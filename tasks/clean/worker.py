@@ -4,8 +4,8 @@ It does both halves of the work at once, or one of them: extraction up to repair
 are apart where lines that a site repeats are taken off, as all pages must have been read before the first is judged.
 
 A page is parsed by C code, which can hang, crash or be killed for its memory. So each shard has a process of its own;
-it notes the page it is at, and a kernel timer ends it when a page takes too long. The stage then starts it again
-without that page.
+it notes the page it is at, and a kernel timer ends it when a page takes too long. The stage then starts it again: with
+the block model alone for that page where trafilatura may have been at it, and without that page if it fails once more.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,6 +39,7 @@ Phase = Literal["all", "extract", "judge"]
 class Job:
     """One shard's work. `first` and `last` count the kept rows of pages.parquet; `skip` maps bad pages to a reason.
 
+    plain: pages that ended a process once, and are tried again without trafilatura.
     earlier: an artifact whose outcomes are taken for pages that it knows; "" = none.
     """
 
@@ -52,6 +53,7 @@ class Job:
     skip: dict[str, str]
     phase: Phase = "all"
     earlier: str = ""
+    plain: list[str] = field(default_factory=list)
 
     @property
     def _name(self) -> str:
@@ -64,7 +66,7 @@ class Job:
 
     @property
     def bad(self) -> Path:
-        """The file that says which pages ended a process, and how."""
+        """The file that says which pages ended a process, and how: the values of `skip` and `plain`."""
         return Path(self.work) / f"{self._name}.bad.json"
 
     @property
@@ -120,7 +122,9 @@ def _judge_shard(job: Job, config: CleanConfig) -> dict[str, Any]:
                 outcome = _judge(page, found, refiner, config)
             place.leave()
             counts.update(outcome.counts)
-            index.add(page_key(page) if job.phase == "all" else None, outcome)
+            # that a page ended a process may pass, so a later run tries it anew
+            key = page_key(page) if job.phase == "all" and not page.get("ended") else None
+            index.add(key, outcome)
             if outcome.kept:
                 tally.keep(page["n_bytes"], written=outcome.row["n_bytes"])
                 documents.write(outcome.row)
@@ -202,9 +206,13 @@ def _cleaned(job: Job, config: CleanConfig, place: Place) -> Iterator[tuple[dict
         elif page["content"] is None:
             yield page, Cleaned(page["title"] or "", "", Verdict("unreadable_record", 1.0, 0.0))
         else:
+            ended = str(number) in job.plain
+            settings = config.without_trafilatura() if ended else config
             with _time_limit(config):
-                cleaned = clean_page(page["content"], page["mime"], page["charset"], page["title"], config, page["url"])
-            yield page, cleaned
+                cleaned = clean_page(
+                    page["content"], page["mime"], page["charset"], page["title"], settings, page["url"]
+                )
+            yield page | {"ended": ended}, cleaned
 
 
 @contextlib.contextmanager

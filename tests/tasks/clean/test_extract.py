@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import random
 import time
 
@@ -134,6 +135,25 @@ def test_hostile_pages_take_little_time(html):
     started = time.perf_counter()
     clean_page(html.encode(), "text/html", None, None, CONFIG)
     assert time.perf_counter() - started < 10
+
+
+@MODES
+@pytest.mark.parametrize("span", ["colspan", "rowspan", "COLSPAN"])
+def test_a_cell_that_claims_a_million_places_is_one_cell(mode, span):
+    rows = "".join(f"<tr><td {span}='100000000'>Cell {n} of it</td><td {span}=1000000>x</td></tr>" for n in range(9))
+    text = article(f"<table>{rows}</table>", mode)
+    assert len(text) < 10_000
+    assert "what there is to know about point 3" in text
+
+
+@MODES
+def test_compressed_bytes_as_a_page_are_extracted_or_refused(mode):
+    packed = gzip.compress(random.Random(1).randbytes(200_000)) + gzip.compress(article("").encode() * 2000)
+    for data in (packed, packed[: len(packed) // 2], b"<html><body><p>" + packed):
+        for charset in (None, "utf-8", "gzip"):
+            cleaned = clean_page(data, "text/html", charset, None, CleanConfig(extraction=mode))
+            assert len(cleaned.text) <= 4 * len(data)
+            cleaned.text.encode()  # it is text: no lone surrogates
 
 
 @pytest.mark.parametrize(

@@ -132,9 +132,39 @@ def test_a_page_that_hangs_in_c_code_costs_only_itself(crawled, tmp_path):
     assert len(rows(tmp_path / "out", "documents")) + len(removed) == 17
 
 
+def test_a_page_over_which_trafilatura_hangs_keeps_the_text_of_the_block_model(crawled, tmp_path, monkeypatch):
+    fake = tmp_path / "fake" / "trafilatura"
+    fake.mkdir(parents=True)
+    (fake / "meta.py").write_text("def reset_caches():\n    pass\n")
+    (fake / "__init__.py").write_text(
+        "import re\n\n\ndef extract(source, **_):\n"
+        "    if 'Number 7' in source:\n        re.match('(?:[a-z ]+)+!', 'a' * 99)\n"
+        "    return 'Trafilatura found: ' + re.sub('<[^<>]*>', '', source)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(fake.parent))
+    out = run(crawled, tmp_path / "out", page_seconds=4, extraction="quality")
+    documents = {row["source"]: row["text"] for row in rows(tmp_path / "out", "documents")}
+    assert "Number 7." in documents["07.html"]
+    assert "Trafilatura" not in documents["07.html"]
+    assert documents["06.html"].startswith("Trafilatura found")
+    assert out.counts["without_trafilatura"] == 1
+
+
+def test_a_page_that_crashes_its_process_twice_is_left_out(tmp_path):
+    out = local_output(tmp_path)
+    job = Job(0, 0, 9, "", str(tmp_path), str(out.work), {}, {})
+    job.at.write_text("                   5")
+    once = _without_bad_page(SimpleNamespace(returncode=-signal.SIGSEGV), job, out)
+    assert (once.plain, once.skip) == (["5"], {})
+    twice = _without_bad_page(SimpleNamespace(returncode=-signal.SIGSEGV), once, out)
+    assert twice.skip == {"5": "crash: SIGSEGV"}
+    assert json.loads(job.bad.read_text()) == {"skip": twice.skip, "plain": twice.plain}
+
+
 def test_a_page_that_crashes_its_process_is_left_out(tmp_path):
     out = local_output(tmp_path)
-    job = Job(0, 0, 9, "", str(tmp_path), str(out.work), {"page_seconds": 1}, {"3": "crash: SIGSEGV"})
+    settings = {"page_seconds": 1, "extraction": "fast"}
+    job = Job(0, 0, 9, "", str(tmp_path), str(out.work), settings, {"3": "crash: SIGSEGV"})
     job.at.write_text("                   5")
     again = _without_bad_page(SimpleNamespace(returncode=-signal.SIGSEGV), job, out)
     assert again.skip == {"3": "crash: SIGSEGV", "5": "crash: SIGSEGV"}
