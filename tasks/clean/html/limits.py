@@ -48,22 +48,20 @@ def _extremes(html, flat):  # type: ignore[no-untyped-def]
             depth = max(0, depth - 1) if closing else depth + 1
             deepest = max(deepest, depth)
         attributes = 0
-        quote = np.uint8(0)
         before = np.uint8(0)
-        while i < n:
+        open_quote = False
+        while i < n and html[i] != 62:
             byte = html[i]
-            if quote:
-                if byte == quote:
-                    quote = np.uint8(0)
-            elif byte == 62:
-                break
-            elif (byte == 34 or byte == 39) and before == 61:
-                quote = byte
+            if (byte == 34 or byte == 39) and before == 61:
+                i += 1
+                while i < n and html[i] != byte:
+                    i += 1
+                open_quote = i >= n
             elif byte == 32 or 9 <= byte <= 13 or byte == 47:
                 attributes += 1
             before = byte
             i += 1
-        if quote:  # the quote is never closed: what follows is looked at as tags again
+        if open_quote:  # the quote is never closed: what follows is looked at as tags again
             i = begin
         most = max(most, attributes)
     return deepest, most

@@ -58,7 +58,13 @@ class Declared:
     named: dict[str, list[str]]
     links: dict[str, str]
     linked: list[dict[str, Any]]
-    times: list[str]
+    source: bytes
+
+    @property
+    def times(self) -> list[str]:
+        """The dates of publication that stand in the text, searched for when they are asked for: most need them not."""
+        tags = [tag for tag in _tags(self.source, b"<time ") if "pubdate" in tag or "publish" in tag.lower()]
+        return [value for tag in tags for name, value in _ATTRIBUTE.findall(tag) if name == "datetime"]
 
     @property
     def kinds(self) -> set[str]:
@@ -85,13 +91,9 @@ def declared(source: bytes, scripts: str) -> Declared:
         for relation in attributes.get("rel", "").lower().split():
             if relation in _RELATIONS:
                 links.setdefault(relation, html.unescape(attributes.get("href", "")).strip())
-    times = []
-    for tag in _tags(source, b"<time "):
-        if "pubdate" in tag or "publish" in tag.lower():
-            times += [value for name, value in _ATTRIBUTE.findall(tag) if name == "datetime"]
     language = _LANGUAGE.search(source, 0, 20_000)
     return Declared(
-        language[1].decode().replace("_", "-") if language else None, named, links, list(_linked_data(scripts)), times
+        language[1].decode().replace("_", "-") if language else None, named, links, list(_linked_data(scripts)), source
     )
 
 
@@ -135,7 +137,11 @@ def _date(page: Declared) -> str | None:
     said = [text for name in _DATES[:3] for text in page.named.get(name, ())]
     said += [text for item in page.linked for text in _texts(item.get("datePublished"))]
     said += [text for name in _DATES[3:] for text in page.named.get(name, ())]
-    return next((date for text in said + page.times if (date := iso_date(text))), None)
+    return _first_date(said) or _first_date(page.times)
+
+
+def _first_date(texts: list[str]) -> str | None:
+    return next((date for text in texts if (date := iso_date(text))), None)
 
 
 def _author(named: dict[str, list[str]], linked: list[dict[str, Any]]) -> str | None:
