@@ -19,7 +19,7 @@ class CleanConfig(StageConfig):
     extraction: Literal["auto", "fast", "quality", "all_text"] = Field(
         "auto",
         description="how main text is found: `auto` = block model, and trafilatura where that is unsure; `fast` = "
-        "resiliparse; `quality` = trafilatura; `all_text` keeps all",
+        "resiliparse, which leaves out bulleted lists; `quality` = trafilatura; `all_text` keeps all",
     )
     ask_below: float = Field(
         0.9, ge=0, le=1, description="`auto` asks trafilatura about articles whose expected F1 is lower; 0 = never"

@@ -109,7 +109,8 @@ def _by_resiliparse(page: Source, config: CleanConfig, url: str | None) -> Extra
         comments=False,
         skip_elements=list(config.skip_elements) or None,
     )
-    return Extracted(title, _set_in(text, config.definition_indent), metadata(declared(canonical(tree), page.linked), url))
+    about = metadata(declared(canonical(tree), page.linked), url)
+    return Extracted(title, _set_in(text, config.definition_indent), about)
 
 
 def _mark_definitions(html: str) -> str:

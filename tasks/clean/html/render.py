@@ -21,7 +21,7 @@ _LISTS = _set_of("ol ul menu dir")
 # What stands apart from its neighbours by a blank line, unless both are parts of the same item or table.
 _APART = _set_of("p h1 h2 h3 h4 h5 h6 pre blockquote figcaption")
 
-# What a line needs to know of the elements around it, as columns of int32[elements, 10]; numbers are elements, 0 = none.
+# What a line needs to know of the elements around it: columns of int32[elements, 10]; numbers are elements, 0 = none.
 _ITEM, _DEPTH, _GROUP, _ROW, _CELL, _DEFINITIONS, _DESCRIBED, _CODE, _ALONE, _NUMBER = range(10)
 # item; depth of lists; outermost list or table, whose lines stand together; row; cell; whether in a definition list;
 # open descriptions (dd); whether in <pre>; whether it stands apart; the item's own number in an ordered list
@@ -46,7 +46,7 @@ def render(blocks: Blocks, keep: np.ndarray, definition_indent: int) -> str:
     layout = _layout(
         np.array(elements, dtype=np.int32), places, blocks.parent, blocks.first, blocks.last, definition_indent
     )
-    lines = []
+    lines: list[str] = []
     for piece, (between, indent, mark) in zip(pieces, layout.tolist(), strict=True):
         lines += (_BETWEEN[between], _set_in(piece, indent, mark) if indent or mark else piece)
     return "".join(lines)
@@ -78,7 +78,7 @@ def _places(tags, parents, lists, apart):  # type: ignore[no-untyped-def]
             place[_DEPTH] += 1
         elif tag == _TR:
             place[_ROW], place[_CELL] = element, 0
-        elif tag == _TD or tag == _TH:
+        elif tag in (_TD, _TH):
             place[_CELL] = element
         elif tag == _DD and place[_DEFINITIONS]:
             place[_DESCRIBED] += 1

@@ -63,8 +63,7 @@ def test_the_text_of_an_article_stays(mode):
         assert "Terms" not in text
 
 
-# resiliparse leaves out short lists
-@pytest.mark.parametrize("mode", ["auto", "quality"])
+@pytest.mark.parametrize("mode", ["auto", "fast", "quality"])
 def test_code_lists_tables_and_headings_survive(mode):
     text = article(
         "<h2>How it is written</h2><pre><code>def f(x):\n    if x &lt; 1:\n        return 2</code></pre>"
@@ -75,10 +74,10 @@ def test_code_lists_tables_and_headings_survive(mode):
     lines = [line.strip() for line in text.split("\n")]
     assert "def f(x):\n    if x < 1:\n        return 2" in text
     assert "How it is written" in lines
-    assert [line.lstrip("-• ") for line in lines if "thing to remember" in line] == [
-        "The first thing to remember.",
-        "The second thing to remember.",
-    ]
+    items = ["The first thing to remember.", "The second thing to remember."]
+    if mode == "fast":  # resiliparse 2.0 leaves out every <ul>; README and the mode's description say so
+        items = []
+    assert [line.lstrip("-• ") for line in lines if "thing to remember" in line] == items
     assert any("Cologne" in line and "1,085,664" in line for line in lines)
 
 
