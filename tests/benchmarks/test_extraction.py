@@ -91,7 +91,8 @@ def test_articles(shared_data: Path, capsys: pytest.CaptureFixture[str]) -> None
     cases = articles(shared_data)
     points: dict[str, tuple[float, float]] = {}
     for name, extract in extractors().items():
-        extract(cases[0][0])  # compiles, imports
+        for html, _ in cases[:20]:  # compiles, imports: not every page takes every way
+            extract(html)
         started = time.process_time()
         found = [extract(html) for html, _ in cases]
         speed = len(cases) / (time.process_time() - started)
