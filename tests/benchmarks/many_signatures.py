@@ -8,12 +8,13 @@ processor seconds and what it found as JSON; it runs in a process of its own, as
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
+
+from tests.memory import peak_megabytes
 
 SHARD = 100_000
 SHINGLES = 24
@@ -82,7 +83,7 @@ def decide(folder: Path) -> dict[str, float]:
         "went": len(Runs(decided.near, 4)),
         "compared": len(Runs(decided.compared, 4)),
         "seconds": time.process_time(),
-        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "megabytes": peak_megabytes(),
     }
 
 

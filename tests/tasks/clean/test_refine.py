@@ -92,16 +92,17 @@ def test_no_bytes_stop_a_shard(body):
 
 
 LONG_LINE = """
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
 from tasks.clean import CleanConfig
 from tasks.clean.page import clean_page
 from tasks.clean.refine import Refiner
+from tests.memory import peak_megabytes
 unit, size, config = sys.argv[1].encode(), int(sys.argv[2]), CleanConfig(**json.loads(sys.argv[3]))
 body = unit * (size // len(unit))
 started = time.process_time()
 refined = Refiner(config, Path("nowhere")).refine(clean_page(body, "text/plain", None, None, config), None)
-print(time.process_time() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+print(time.process_time() - started, peak_megabytes())
 print(refined.verdict.reason if refined.verdict else "kept")
 """
 UNITS = {"words": "lorem dolor 12 é ", "letters": "a", "han": "中", "digits": "1 ", "mojibake": "Ã©"}
