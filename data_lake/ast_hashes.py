@@ -14,7 +14,7 @@ from data_lake.files import write_atomically
 from data_lake.home import Home
 
 _MOST = 4096
-"""Sources that the file remembers; one that has more is begun anew."""
+"""Sources that the file remembers: those that were new last."""
 
 
 class AstHashes:
