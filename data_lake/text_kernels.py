@@ -17,21 +17,24 @@ import numpy as np
 import pyarrow as pa
 
 from data_lake import text_units
+from data_lake.arrow_columns import text_bytes
 from data_lake.compiled import compiled
 from data_lake.text_tables import ASK, ASK_RAW, KIND, MARK, POINT, SPACE, folding, spacing
 from data_lake.text_units import EXTEND, JOIN, LETTER, MID_BOTH, MID_LETTER, MID_NUM, NUMERIC, OTHER, SINGLE
 
 _BASE = np.uint64(text_units._BASE)
+_BASES = text_units._BASE, text_units._BASE_INVERSE
 _SHINGLE_BASE = np.uint64(text_units._SHINGLE_BASE)
 
 
 def word_hashes_of(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """Return `text_units.word_hashes([fold(text) for text in texts])` of an Arrow column of text without nulls."""
-    data, begins = _buffers(texts)
+    data, begins = text_bytes(texts)
     fold, combining = folding()
     hashes = np.empty(len(data) // 2 + len(begins), dtype=np.uint64)
     counts = np.empty(len(texts), dtype=np.int64)
-    found = _hash_words(data, begins, fold, combining, text_units._LONGEST, hashes, counts)
+    powers, inverses = (text_units._powers(base, text_units._LONGEST) for base in _BASES)
+    found = _hash_words(data, begins, fold, combining, powers, inverses, hashes, counts)
     hashes = hashes[:found]
     asked = np.flatnonzero(counts < 0)
     offsets = np.zeros(len(texts) + 1, dtype=np.int64)
@@ -65,7 +68,7 @@ def spaced(texts: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     uint8[…] of all texts' UTF-8, int64[n + 1] of where each begins, and which texts (bool[n]) are left out because
     they are broken UTF-8 or may not be composed (NFC).
     """
-    data, begins = _buffers(texts)
+    data, begins = text_bytes(texts)
     table, combining = spacing()
     out = np.empty(len(data), dtype=np.uint8)
     offsets = np.empty(len(begins), dtype=np.int64)
@@ -77,17 +80,6 @@ def spaced(texts: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def text_at(data: np.ndarray, begins: np.ndarray, i: int) -> str:
     """Return text `i` as a string, U+FFFD where its bytes are no UTF-8."""
     return data[begins[i] : begins[i + 1]].tobytes().decode("utf-8", "replace")
-
-
-def _buffers(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Return the bytes of a column (uint8) and where each text begins in them (int64[n + 1]), without copying."""
-    if not len(texts):
-        return np.empty(0, np.uint8), np.zeros(1, np.int64)
-    _, offsets, data = texts.buffers()
-    width = np.int64 if pa.types.is_large_string(texts.type) else np.int32
-    begins = np.frombuffer(offsets, dtype=width)[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
-    whole = np.frombuffer(data, dtype=np.uint8) if data is not None else np.empty(0, np.uint8)
-    return whole[begins[0] : begins[-1]], begins - begins[0]
 
 
 @compiled
@@ -121,48 +113,72 @@ def _mix64(x):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _is_ascii(data, place, end):  # type: ignore[no-untyped-def]
+def _is_ascii(text):  # type: ignore[no-untyped-def]
     every = np.uint8(0)
-    for k in range(place, end):  # no way out: so it goes 32 bytes at a time
-        every |= data[k]
+    for k in range(len(text)):  # no way out: so it goes 32 bytes at a time
+        every |= text[k]
     return every < 128
 
 
 @compiled
-def _hash_ascii_words(data, place, end, kinds, values, rules, out, found):  # type: ignore[no-untyped-def]
-    """Write the hashes of the words of an ASCII text from out[found]; return how many there are.
+def _among(byte, first, last):  # type: ignore[no-untyped-def]
+    """Return 1 for a byte of this range, else 0; on bytes without widening them, or it does not go 32 at a time."""
+    return np.uint8(np.uint8(byte - np.uint8(first)) <= np.uint8(last - first))
 
-    Without a branch: where a word ends is a coin to the processor, and a wrong guess costs as much as five letters.
-    """
-    first, text = found, data[place:end]
-    total, power, content = np.uint64(0), np.uint64(1), np.uint32(0)
-    one, before, kind = np.uint32(1), np.uint32(OTHER), np.uint32(kinds[text[0]]) if len(text) else np.uint32(OTHER)
-    for k in range(len(text)):
-        after = np.uint32(kinds[text[k + 1]]) if k + 1 < len(text) else np.uint32(OTHER)
-        inside = np.uint32(rules[(before << np.uint32(8)) | (kind << np.uint32(4)) | after])  # 1 within a word, else 0
-        mask = np.uint64(0) - np.uint64(inside)
-        out[found] = total
-        found += np.int64(content & (one - inside))
-        total = (total + values[text[k]] * power) & mask
-        power = ((power * _BASE - np.uint64(1)) & mask) + np.uint64(1)
-        content = (content | np.uint32(kind != np.uint32(JOIN))) & inside  # underscores alone are no word
-        before, kind = kind, after
-    out[found] = total
-    found += np.int64(content)
-    for k in range(first, found):
-        out[k] = _mix64(out[k])
-    return found - first
+
+_WORD_LETTER, _WORD_DIGIT, _WORD_JOIN, _IF_LETTERS, _IF_DIGITS = (np.uint8(1 << bit) for bit in range(5))
 
 
 @compiled
-def _rules():  # type: ignore[no-untyped-def]
-    """Return whether a character is inside a word, by the classes before, of and after it: uint8[16 * 16 * 16]."""
-    rules = np.zeros(4096, np.uint8)
-    for before in range(16):
-        for kind in range(16):
-            for after in range(16):
-                rules[(before << 8) | (kind << 4) | after] = _inside(before, kind, after)
-    return rules
+def _ascii_classes(text, classes, inside):  # type: ignore[no-untyped-def]
+    """Write the class of each byte to classes[1:], and whether it is inside a word (WB6, WB7, WB11, WB12)."""
+    n = len(text)
+    before, here, after = classes[:n], classes[1 : n + 1], classes[2 : n + 2]
+    for k in range(n):
+        byte = text[k]
+        colon = _among(byte, 58, 58)
+        quote_or_stop = _among(byte, 39, 39) | _among(byte, 46, 46)
+        comma_or_semicolon = _among(byte, 44, 44) | _among(byte, 59, 59)
+        here[k] = (
+            _WORD_LETTER * _among(byte | np.uint8(32), 97, 122)
+            | _WORD_DIGIT * _among(byte, 48, 57)
+            | _WORD_JOIN * _among(byte, 95, 95)
+            | _IF_LETTERS * (quote_or_stop | colon)
+            | _IF_DIGITS * (quote_or_stop | comma_or_semicolon)
+        )
+    classes[0] = classes[n + 1] = 0
+    for k in range(n):
+        kind, both = here[k], before[k] & after[k]
+        always = kind & (_WORD_LETTER | _WORD_DIGIT | _WORD_JOIN)
+        between = (kind >> np.uint8(3)) & both & (_WORD_LETTER | _WORD_DIGIT)
+        inside[k] = np.uint8((always | between) != 0)
+
+
+@compiled
+def _hash_ascii_words(text, values, powers, inverses, classes, inside, edges, sums, out, found):  # type: ignore[no-untyped-def]
+    """Write the hashes of the words of an ASCII text from out[found]; return how many there are.
+
+    Without a branch for each byte: where a word ends is a coin to the processor, and a wrong guess costs as much as
+    five letters. So one sum runs through the text, and a word is the difference between its two edges.
+    """
+    n, first = len(text), found
+    _ascii_classes(text, classes, inside)
+    total, met, before = np.uint64(0), np.int64(0), np.uint8(0)
+    for k in range(n):
+        here = inside[k]
+        edges[met], sums[met] = k, total
+        met += np.int64(here ^ before)
+        before = here
+        total += values[text[k]] * powers[k]
+    edges[met], sums[met] = n, total
+    met += np.int64(before)
+    for edge in range(0, met, 2):
+        place, end = edges[edge], edges[edge + 1]
+        out[found] = _mix64((sums[edge + 1] - sums[edge]) * inverses[place])
+        while place < end and classes[place + 1] == _WORD_JOIN:  # underscores alone are no word
+            place += 1
+        found += np.int64(place < end)
+    return found - first
 
 
 @compiled
@@ -175,24 +191,25 @@ def _inside(before, kind, after):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _hash_words(data, begins, table, combining, longest, out, counts):  # type: ignore[no-untyped-def]
+def _hash_words(data, begins, table, combining, powers, inverses, out, counts):  # type: ignore[no-untyped-def]
     """Write the hashes of all words one after another, and each text's number of them; -1 for one to ask about."""
-    size = 1
+    longest, size = len(powers), 1
     for i in range(len(counts)):
         size = max(size, min(longest, begins[i + 1] - begins[i]))
-    points, kinds = np.empty(size, np.uint32), np.empty(size + 1, np.uint8)
-    values, small, rules = np.empty(128, np.uint64), np.empty(128, np.uint8), _rules()
+    points, kinds = np.empty(size, np.uint32), np.empty(size + 2, np.uint8)
+    inside, edges, sums = np.empty(size, np.uint8), np.empty(size + 1, np.int64), np.empty(size + 1, np.uint64)
+    values = np.empty(128, np.uint64)
     for k in range(128):
         values[k] = np.uint64(table[k] & POINT) + np.uint64(1)
-        small[k] = (table[k] >> KIND) & np.uint32(15)
     found = 0
     for i in range(len(counts)):
         place, end = begins[i], begins[i + 1]
         counts[i] = -1
         if end - place >= longest:
             continue
-        if _is_ascii(data, place, end):
-            counts[i] = _hash_ascii_words(data, place, end, small, values, rules, out, found)
+        if _is_ascii(data[place:end]):
+            text = data[place:end]
+            counts[i] = _hash_ascii_words(text, values, powers, inverses, kinds, inside, edges, sums, out, found)
             found += counts[i]
             continue
         n, order, asked = 0, np.uint8(0), False
@@ -258,30 +275,50 @@ def _hash_words(data, begins, table, combining, longest, out, counts):  # type: 
 @compiled
 def _hash_shingles(hashes, offsets, begins, n, out):  # type: ignore[no-untyped-def]
     for i in range(len(offsets) - 1):
-        for k in range(begins[i + 1] - begins[i]):
-            total = np.uint64(0)
-            for j in range(offsets[i] + k, offsets[i] + k + n):
-                word = hashes[j] if j < offsets[i + 1] else np.uint64(0)
-                total = total * _SHINGLE_BASE + word
-            out[begins[i] + k] = _mix64(total)
+        words, shingles = hashes[offsets[i] : offsets[i + 1]], out[begins[i] : begins[i + 1]]
+        shingles[:] = words[: len(shingles)]
+        for apart in range(1, n):  # all shingles' next word at a time: in vectors
+            there = words[min(apart, len(words)) :][: len(shingles)]
+            for k in range(len(there)):
+                shingles[k] = shingles[k] * _SHINGLE_BASE + there[k]
+            for k in range(len(there), len(shingles)):  # of a text of fewer words than n
+                shingles[k] *= _SHINGLE_BASE
+        for k in range(len(shingles)):
+            shingles[k] = _mix64(shingles[k])
+
+
+@compiled
+def _is_ascii_space(byte):  # type: ignore[no-untyped-def]
+    return _among(byte, 9, 13) | _among(byte, 28, 32)
+
+
+@compiled
+def _space_ascii(text, spaces, out):  # type: ignore[no-untyped-def]
+    """Write an ASCII text with single spaces; return its length. Without a branch, as `_hash_ascii_words`."""
+    spaces[0] = 1
+    for k in range(len(text)):
+        spaces[k + 1] = _is_ascii_space(text[k])
+    n = np.int64(0)
+    for k in range(len(text)):
+        out[n] = text[k]
+        n += np.int64(np.uint8(1) - (spaces[k + 1] & spaces[k]))
+    for k in range(n):
+        out[k] = np.uint8(32) if _is_ascii_space(out[k]) else out[k]
+    return n - np.int64(n > 0 and out[n - 1] == 32)
 
 
 @compiled
 def _space(data, begins, table, combining, out, offsets, asked):  # type: ignore[no-untyped-def]
-    n = 0
+    n, size = 0, 1
+    for i in range(len(begins) - 1):
+        size = max(size, begins[i + 1] - begins[i])
+    spaces = np.empty(size + 1, np.uint8)
     offsets[0] = 0
     for i in range(len(begins) - 1):
         place, end, first = begins[i], begins[i + 1], n
         asked[i] = False
-        if _is_ascii(data, place, end):
-            space = True
-            for k in range(place, end):  # without a branch: where words end is a coin to the processor
-                byte = data[k]
-                here = (table[byte] & SPACE) != 0
-                out[n] = np.uint8(32) if here else byte
-                n += not (here and space)
-                space = here
-            n -= n > first and space
+        if _is_ascii(data[place:end]):
+            n += _space_ascii(data[place:end], spaces, out[n:])
             offsets[i + 1] = n
             continue
         order, gap = np.uint8(0), False

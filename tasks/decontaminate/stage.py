@@ -67,6 +67,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
         "tasks.decontaminate",
         "tasks.benchmark_formats",
         "tasks.splits",
+        "data_lake.arrow_columns",
         "data_lake.text_kernels",
         "data_lake.text_tables",
         "data_lake.text_units",

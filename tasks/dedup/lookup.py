@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from data_lake.arrow_columns import fixed_values
 from data_lake.documents import shards
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ def minhashes(artifact: Path) -> Iterator[tuple[str, datasketch.MinHash]]:
 
     from tasks.dedup.against import GONE
     from tasks.dedup.corpus import Gone
-    from tasks.dedup.sign import signature_values
 
     gone, first = Gone(0, artifact / GONE), 0
     seed, _ = _scheme(artifact)
@@ -44,7 +44,7 @@ def minhashes(artifact: Path) -> Iterator[tuple[str, datasketch.MinHash]]:
             for batch in file.iter_batches(columns=["doc_id", "signature"]):
                 went = gone[np.arange(first, first + batch.num_rows, dtype=np.uint64)]
                 first += batch.num_rows
-                rows = zip(batch["doc_id"].to_pylist(), signature_values(batch["signature"]), went, strict=True)
+                rows = zip(batch["doc_id"].to_pylist(), fixed_values(batch["signature"], "<u4"), went, strict=True)
                 for doc_id, values, is_gone in rows:
                     if not is_gone:
                         hashes = values.copy()

@@ -6,7 +6,6 @@ artifact); `index_shard` turns a signed shard, of this run or of an earlier arti
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from data_lake.arrow_columns import fixed_column, fixed_values, text_bytes
 from data_lake.documents import write_parquet
 from data_lake.files import whole_file
 from tasks.dedup import signatures
@@ -114,7 +114,7 @@ def sign_shard(job: SignJob) -> None:
                 *(batch.column(name) for name in schema.names[:5]),
                 pa.array(digests(text, compiled=job.compiled), pa.binary(16)),
                 pa.array(np.diff(begins)),
-                signature_column(signed.astype("<u4")),
+                fixed_column(signed.astype("<u4")),
             ]
             tables.append(pa.table(columns, schema=schema))
     write_parquet(job.signatures, pa.concat_tables(tables))
@@ -122,6 +122,8 @@ def sign_shard(job: SignJob) -> None:
 
 def index_shard(job: IndexJob) -> None:
     """Write the shard's facts and names, and its runs: (band key, document), (digest, document), (URL, document)."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     part, facts, names = job.part, [np.empty(0, FACTS)], 0
@@ -133,28 +135,30 @@ def index_shard(job: IndexJob) -> None:
             numbers = np.arange(first, first + batch.num_rows, dtype=np.uint64)
             stays = np.ones(len(numbers), dtype=np.bool_) if gone is None else ~gone[numbers - np.uint64(first_of(job))]
             sizes = batch.column("n_shingles").to_numpy().astype(np.uint64)
-            signed = signature_values(batch.column("signature"))
-            doc_ids, urls = batch.column("doc_id").to_pylist(), batch.column("url").to_pylist()
-            named = [f"{doc_id}\0{url or ''}".encode() for doc_id, url in zip(doc_ids, urls, strict=True)]
+            signed = fixed_values(batch.column("signature"), "<u4")
+            doc_ids, urls = (batch.column(name).cast(pa.large_string()) for name in ("doc_id", "url"))
+            urls = urls.fill_null("")
+            named = pc.binary_join_element_wise(doc_ids, urls, pa.scalar("\0", pa.large_string()))
+            text, ends = text_bytes(named)
             found = np.zeros(len(numbers), dtype=FACTS)
-            found["id"] = [_id(doc_id) for doc_id in doc_ids]
+            found["id"] = _ids(doc_ids)
             found["rank"] = _ranks(batch, found["id"], job.keep if gone is None else None)
             found["fetched"] = _int64(batch.column("fetched_at"), missing=np.iinfo(np.int64).min)
             found["size"] = sizes
             found["begin"] = begin + np.cumsum(sizes) - sizes
-            found["name_size"] = [len(name) for name in named]
-            found["name"] = names + np.cumsum(found["name_size"].astype(np.uint64)) - found["name_size"]
+            found["name_size"] = np.diff(ends)
+            found["name"] = names + ends[:-1]
             every = max(1, signed.shape[1] // REFINE)
             refine = signed[:, ::every][:, :REFINE].astype(np.uint8)
             found["refine"][:, : refine.shape[1]] = refine
-            file.write(b"".join(named))
+            text.tofile(file)
             facts.append(found)
-            begin, names, first = begin + int(sizes.sum()), names + sum(map(len, named)), first + len(numbers)
+            begin, names, first = begin + int(sizes.sum()), names + len(text), first + len(numbers)
 
             with_words = stays & (sizes > 0)
             bands = signatures.band_keys(signed[with_words], job.bands, job.rows)
             keys["bands"].append(np.stack([bands.ravel(), np.tile(numbers[with_words], job.bands)]))
-            digest = np.frombuffer(b"".join(batch.column("digest").to_pylist()), dtype="<u8").reshape(-1, 2)
+            digest = fixed_values(batch.column("digest"), "<u8")
             keys["exact"].append(np.stack([*digest[stays].T, numbers[stays]]))
             if gone is None:
                 keys["urls"].append(_url_keys(urls, numbers))
@@ -190,20 +194,6 @@ def band_runs(work: Path, kind: str) -> list[Path]:
     return sorted((work / kind).glob("part-*.run"))
 
 
-def canonical_url(url: str) -> str:
-    """Return the name that pages under several spellings of one URL share.
-
-    The page's own word for its canonical URL is not asked: many a site declares its front page on every page.
-    """
-    from tasks.crawl.urls import canonical
-
-    return url if _PLAIN.fullmatch(url) and "/." not in url and "//" not in url[8:] else canonical(url) or url
-
-
-# nothing in it that `canonical` would change, which takes 25 times as long
-_PLAIN = re.compile(r"https?://(?:[a-z0-9-]+\.)*[a-z][a-z0-9-]*/[A-Za-z0-9._~/-]*")
-
-
 def _ranks(batch: pa.RecordBatch, ids: np.ndarray, keep: str | None) -> np.ndarray:
     """Return each document's rank: 28 bits of what `keep` asks, 28 bits of its length, and 8 of its id.
 
@@ -229,43 +219,57 @@ def _ranks(batch: pa.RecordBatch, ids: np.ndarray, keep: str | None) -> np.ndarr
     return asked << np.uint64(36) | length.astype(np.uint64) << np.uint64(8) | ids >> np.uint64(56)
 
 
-def _id(doc_id: str) -> int:
-    """Return a doc_id as a number in the same order: textmill's are 16 hex digits; of others the hash decides."""
+def _ids(doc_ids: pa.Array) -> np.ndarray:
+    """Return doc_ids as numbers in the same order: textmill's are 16 hex digits; of others the hash decides."""
     import xxhash
 
-    try:
-        return int(doc_id, 16) if len(doc_id) == 16 else xxhash.xxh3_64_intdigest(doc_id.encode())
-    except ValueError:
-        return xxhash.xxh3_64_intdigest(doc_id.encode())
+    data, begins = text_bytes(doc_ids)
+    ids = np.zeros(len(doc_ids), dtype=np.uint64)
+    ours = np.diff(begins) == 16
+    digits = _HEX[data[begins[:-1][ours, None] + np.arange(16)]]
+    for place in range(16):
+        ids[ours] = ids[ours] << np.uint64(4) | digits[:, place]
+    ours[ours] = (digits < 16).all(axis=1)
+    for i in np.flatnonzero(~ours).tolist():
+        ids[i] = xxhash.xxh3_64_intdigest(data[begins[i] : begins[i + 1]].tobytes())
+    return ids
 
 
-def _url_keys(urls: list[str | None], numbers: np.ndarray) -> np.ndarray:
-    """Return (128 bits of the canonical URL, document) for those that have one: uint64[3, n]."""
+_HEX = np.full(256, 16, dtype=np.uint64)
+_HEX[list(b"0123456789abcdef")] = np.arange(16)
+
+
+def _url_keys(urls: pa.Array, numbers: np.ndarray) -> np.ndarray:
+    """Return (128 bits of the canonical URL, document) for those that have one: uint64[3, n].
+
+    The page's own word for its canonical URL is not asked: many a site declares its front page on every page.
+    """
     import xxhash
 
-    there = [i for i, url in enumerate(urls) if url]
-    hashed = b"".join(xxhash.xxh3_128_digest(canonical_url(urls[i] or "").encode()) for i in there)
-    return np.stack([*np.frombuffer(hashed, dtype="<u8").reshape(-1, 2).T, numbers[there]])
+    from tasks.crawl.urls import canonical
+
+    data, begins = text_bytes(urls)
+    there = np.flatnonzero(np.diff(begins))
+    plain = are_canonical(urls)
+    hashed = []
+    for i in there.tolist():
+        url = data[begins[i] : begins[i + 1]].tobytes()
+        if not plain[i]:
+            url = (canonical(url.decode("utf-8", "replace")) or "").encode() or url
+        hashed.append(xxhash.xxh3_128_digest(url))
+    return np.stack([*np.frombuffer(b"".join(hashed), dtype="<u8").reshape(-1, 2).T, numbers[there]])
+
+
+def are_canonical(urls: pa.Array) -> np.ndarray:
+    """Return which URLs have nothing in them that `canonical` would change, which takes 25 times as long: bool[n]."""
+    import pyarrow.compute as pc
+
+    name = "[A-Za-z0-9_~-][A-Za-z0-9._~-]*"
+    plain = rf"\Ahttps?://(?:[a-z0-9-]+\.)*[a-z][a-z0-9-]*/(?:{name}/)*(?:{name})?\z"
+    return np.asarray(pc.match_substring_regex(urls, plain).to_numpy(zero_copy_only=False))
 
 
 def _int64(column: pa.Array, *, missing: int) -> np.ndarray:
     import pyarrow as pa
 
     return np.asarray(column.cast(pa.int64()).fill_null(missing).to_numpy(zero_copy_only=False), dtype=np.int64)
-
-
-def signature_column(rows: np.ndarray) -> pa.Array:
-    """Return the rows of a matrix as a column of fixed size, without a Python object per row."""
-    import pyarrow as pa
-
-    kind = pa.binary(rows.shape[1] * rows.itemsize)
-    return pa.FixedSizeBinaryArray.from_buffers(kind, len(rows), [None, pa.py_buffer(np.ascontiguousarray(rows))])
-
-
-def signature_values(column: pa.Array) -> np.ndarray:
-    """Return a column of signatures as uint32[n, width], without a Python object per row."""
-    width = column.type.byte_width // 4
-    if not len(column):
-        return np.zeros((0, width), dtype="<u4")
-    values = np.frombuffer(column.buffers()[1], dtype="<u4").reshape(-1, width)
-    return values[column.offset : column.offset + len(column)]

@@ -59,6 +59,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
         "tasks.crawl.urls",
         "tasks.named",
         "data_lake.text_units",
+        "data_lake.arrow_columns",
         "data_lake.text_kernels",
         "data_lake.text_tables",
         "data_lake.documents",

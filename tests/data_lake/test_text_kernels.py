@@ -50,6 +50,11 @@ def test_words_of_ascii(texts: list[str]) -> None:
     assert_same(texts)
 
 
+def test_every_ascii_character_between_every_two_classes() -> None:
+    classes = ["a", "Z", "7", "_", ":", ",", "'", ".", " ", "\x00", "\x1f", ""]
+    assert_same([before + chr(point) + after for point in range(128) for before in classes for after in classes])
+
+
 def test_every_character_alone_and_between_letters() -> None:
     characters = [chr(point) for point in range(sys.maxunicode + 1) if not 0xD800 <= point < 0xE000]
     blocks = ["\n".join(characters[i : i + 512]) for i in range(0, len(characters), 512)]
