@@ -74,13 +74,14 @@ def _main_text(source: bytes, page: Declared, config: CleanConfig) -> str:
     if config.extraction == "quality" and (text := quality.extract(source.decode())) is not None:
         return text
     from tasks.clean.html.blocks import blocks_of
+    from tasks.clean.html.likely import likely_part
     from tasks.clean.html.model import judge
     from tasks.clean.html.render import render
 
     blocks = blocks_of(source)
     judgement = judge(blocks, page)
     if config.extraction == "auto" and judgement.article and judgement.confidence < config.ask_below:
-        text = quality.extract(source.decode())
+        text = quality.extract(likely_part(source, blocks, judgement.scores).decode())
         if text is not None:
             return text
     return render(blocks, judgement.keep, config.definition_indent)

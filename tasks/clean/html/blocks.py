@@ -12,15 +12,13 @@ import numpy as np
 from resiliparse.parse.html import HTMLTree
 
 from data_lake.compiled import compiled
+from tasks.clean.html.hints import find, hints_in
 from tasks.clean.html.vocabulary import (
-    BODY_BIT,
-    BODY_PARTS,
     CUSTOM,
     HIDDEN,
     HINT_KEYS,
     HINT_VALUES,
     KIND,
-    LONGEST_HINT,
     TAG,
     TAG_KEYS,
     TAG_VALUES,
@@ -47,6 +45,8 @@ class Blocks:
     path: np.ndarray  # uint32[elements]: hash of tag and classes of an element and its parent: equal in repeated parts
     first: np.ndarray  # int32[elements]: its blocks are first <= i < last
     last: np.ndarray
+    opens: np.ndarray  # int32[elements]: where its source begins; the root's is 0
+    closes: np.ndarray  # and where it ends
 
     def __len__(self) -> int:
         return len(self.start)
@@ -69,51 +69,6 @@ _A, _BR, _PRE, _B, _STRONG, _SCRIPT, _STYLE, _IFRAME, _NOEMBED, _NOFRAMES = (
 
 
 @compiled
-def _find(keys, values, value, missing):  # type: ignore[no-untyped-def]
-    place = value & np.uint32(len(keys) - 1)
-    while keys[place] != 0:
-        if keys[place] == value:
-            return values[place]
-        place = (place + np.uint32(1)) & np.uint32(len(keys) - 1)
-    return missing
-
-
-@compiled
-def _hints_in(html, at, stop, keys, values):  # type: ignore[no-untyped-def]
-    """Return the hints of the words that begin in html[at:stop]."""
-    found, name = np.int32(0), np.int32(0)  # in all names of the attribute, and in the present one
-    before = np.uint8(32)
-    while at < stop:
-        byte = html[at]
-        if byte == 32:
-            if name & BODY_PARTS == BODY_PARTS:
-                found |= BODY_BIT
-            name = np.int32(0)
-        lower = 97 <= byte <= 122
-        upper = 65 <= byte <= 90
-        inside = 65 <= before <= 90 or (97 <= before <= 122 and not upper)
-        if (lower or upper) and not inside:
-            value = np.uint32(2166136261)
-            for k in range(at, min(stop, at + LONGEST_HINT)):
-                letter = html[k]
-                if 65 <= letter <= 90:
-                    letter += np.uint8(32)
-                elif not (97 <= letter <= 122 or letter == 45):
-                    break
-                value = np.uint32((value ^ np.uint32(letter)) * np.uint32(16777619))
-                hint = _find(keys, values, value, np.int32(-1))
-                if hint < 0:
-                    break
-                name |= hint
-            found |= name
-        before = byte
-        at += 1
-    if name & BODY_PARTS == BODY_PARTS:
-        found |= BODY_BIT
-    return found
-
-
-@compiled
 def scan(html, kinds, tag_keys, tag_values, hint_keys, hint_values):  # type: ignore[no-untyped-def]
     """Return the fields of Blocks for canonical HTML, uint8[n]."""
     n = len(html)
@@ -127,6 +82,7 @@ def scan(html, kinds, tag_keys, tag_values, hint_keys, hint_values):  # type: ig
     tags, parents = np.zeros(room, np.int16), np.zeros(room, np.int32)
     hints, paths = np.zeros(room, np.uint32), np.zeros(room, np.uint32)
     first, last = np.zeros(room, np.int32), np.zeros(room, np.int32)
+    opens, closes = np.zeros(room, np.int32), np.full(room, n, np.int32)
     stack = np.zeros(room, np.int32)
     names = np.zeros(room, np.uint32)  # hashes of the names of open elements
     depth, elements, blocks, out = 0, 1, 0, 0
@@ -250,7 +206,7 @@ def scan(html, kinds, tag_keys, tag_values, hint_keys, hint_values):  # type: ig
                     i += 1
             i += 1
             continue
-        closing = i + 1 < n and html[i + 1] == 47
+        at, closing = i, i + 1 < n and html[i + 1] == 47
         i += 2 if closing else 1
         name = np.uint32(2166136261)
         name_at = i
@@ -288,9 +244,10 @@ def scan(html, kinds, tag_keys, tag_values, hint_keys, hint_values):  # type: ig
                 elif tags[element] == _B or tags[element] == _STRONG:
                     bold -= 1
                 last[element] = blocks
+                closes[element] = i if depth == level else at
                 depth -= 1
             continue
-        tag = _find(tag_keys, tag_values, name, np.int32(0))
+        tag = find(tag_keys, tag_values, name, np.int32(0))
         if tag == 0 and hyphen:
             tag = np.int32(CUSTOM)
         mask = np.uint32(0)
@@ -316,7 +273,7 @@ def scan(html, kinds, tag_keys, tag_values, hint_keys, hint_values):  # type: ig
                     or (length == 8 and initial == 105 and html[begin + 4] == 112)  # itemprop
                 ):
                     stop = min(i, value + 300)
-                    mask |= np.uint32(_hints_in(html, value, stop, hint_keys, hint_values))
+                    mask |= np.uint32(hints_in(html, value, stop, hint_keys, hint_values))
                     if length == 5:
                         for k in range(value, stop):
                             if html[k] > 57 or html[k] < 48:  # "post-123" and "post-124" are alike
@@ -347,7 +304,7 @@ def scan(html, kinds, tag_keys, tag_values, hint_keys, hint_values):  # type: ig
         if kind == 1 and current >= 0:
             end[current] = out
             current = -1
-        if _find(VOID_KEYS, VOID_KEYS, name, np.uint32(0)) != 0:
+        if find(VOID_KEYS, VOID_KEYS, name, np.uint32(0)) != 0:
             continue
         element = elements
         elements += 1
@@ -356,7 +313,7 @@ def scan(html, kinds, tag_keys, tag_values, hint_keys, hint_values):  # type: ig
         stack[depth], names[depth] = element, name
         tags[element], parents[element], hints[element] = tag, parent, mask
         paths[element] = np.uint32(path * np.uint32(31)) ^ (paths[parent] >> np.uint32(7))
-        first[element] = blocks
+        first[element], opens[element] = blocks, at
         if kind == 2:
             unseen += 1
             if tag in (_SCRIPT, _STYLE, _IFRAME, _NOEMBED, _NOFRAMES):
@@ -396,4 +353,6 @@ def scan(html, kinds, tag_keys, tag_values, hint_keys, hint_values):  # type: ig
         paths[:elements],
         first[:elements],
         last[:elements],
+        opens[:elements],
+        closes[:elements],
     )

@@ -88,20 +88,21 @@ class Judgement:
     keep: np.ndarray  # bool[blocks]
     confidence: float
     article: bool
+    scores: np.ndarray  # float32[blocks]: the probability of each to be text
 
 
 def judge(blocks: Blocks, page: Declared, model: Model | None = None) -> Judgement:
     """Judge the blocks of a page that declares itself so."""
     n = len(blocks)
     if n < FEW_BLOCKS or not blocks.counts[:, LINKS].any():  # a page without any link has no navigation to drop
-        return Judgement(np.ones(n, dtype=bool), 1.0, False)
+        return Judgement(np.ones(n, dtype=bool), 1.0, False, np.ones(n, dtype=np.float32))
     model = model or trained()
     values = features(blocks, says(page))
     article = bool(model.gate.scores(page_features(values))[0] > ARTICLE)
     first, second = model.article if article else model.any_page
     scores = second.scores(more_features(blocks, values, first.scores(values)))
     keep, confidence = choose(blocks, scores)
-    return Judgement(keep, confidence, article)
+    return Judgement(keep, confidence, article, scores)
 
 
 def page_features(values: np.ndarray) -> np.ndarray:
@@ -133,11 +134,11 @@ def _scores(values, feature, threshold, leaf):  # type: ignore[no-untyped-def]
     rows, (trees, splits) = len(values), feature.shape
     out = np.empty(rows, np.float32)
     for i in range(rows):
-        total = 0.0
+        row, total = values[i], 0.0
         for tree in range(trees):
-            node = 0
-            while node < splits:
-                node = 2 * node + (1 if values[i, feature[tree, node]] <= threshold[tree, node] else 2)
+            node = np.int64(0)
+            while node < splits:  # by arithmetic: which side a value is on is a coin to the processor
+                node = 2 * node + 2 - np.int64(row[feature[tree, node]] <= threshold[tree, node])
             total += leaf[tree, node - splits]
         out[i] = 1 / (1 + np.exp(-total))
     return out
