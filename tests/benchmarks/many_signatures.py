@@ -26,8 +26,9 @@ def make(folder: Path, count: int) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from data_lake.arrow_columns import fixed_column
     from tasks.dedup import signatures
-    from tasks.dedup.sign import scheme, signature_column
+    from tasks.dedup.sign import scheme
 
     params = signatures.permutations(120, 1)
     for name in ("signatures", "shingles"):
@@ -48,7 +49,7 @@ def make(folder: Path, count: int) -> None:
                     pa.binary(16), len(sets), [None, pa.py_buffer(rng.bytes(16 * len(sets)))]
                 ),
                 "n_shingles": np.full(len(sets), SHINGLES),
-                "signature": signature_column(signed.astype("<u4")),
+                "signature": fixed_column(signed.astype("<u4")),
             }
         ).replace_schema_metadata(scheme(5, 120, 1))
         path = folder / "signatures" / f"part-{number:05d}.parquet"
