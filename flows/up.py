@@ -30,6 +30,7 @@ from flows.servers import (
 )
 from flows.state import read_state, write_state
 from flows.supervisor import Service, stop
+from tasks.journal import is_abandoned, unsent
 
 PREFECT_PORT = 4200
 MLFLOW_PORT = 5000
@@ -130,7 +131,10 @@ def _run(home: Home, recipe: str, serve: list[str], ports: _Ports, stopping: thr
 
 
 class _Corrections:
-    """Tells Prefect about runs whose processes are gone. It never holds up the supervision, which heals the server."""
+    """Tells Prefect and MLflow about runs whose processes are gone.
+
+    It never holds up the supervision, which heals the servers.
+    """
 
     def __init__(self, home: Home, api_url: str, environment: dict[str, str], *, own_server: bool) -> None:
         self._home, self._health, self._own_server = home, f"{api_url}/health", own_server
@@ -154,6 +158,10 @@ class _Corrections:
             if self._own_server:  # on a shared one, limits are its owners' matter
                 ensure_slots(client, "gpu")
             reconcile(client, self._home, own_server=self._own_server, why=why)
+        if any(map(is_abandoned, unsent(self._home.spool))):
+            from tasks.tracking import flush_spool
+
+            flush_spool(self._home)
 
 
 def _server(kind: Literal["prefect", "mlflow"], home: Home, ports: _Ports, echo: Echo) -> tuple[str, Service]:

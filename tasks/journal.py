@@ -2,7 +2,7 @@
 
 Training must not wait for a tracking server, must not die with it, and must lose nothing when it comes back. So a run
 appends lines to a file (microseconds), and one background thread sends them in batches. What a killed or offline
-process left behind is sent by the next one.
+process left behind is sent by the next one, and a run without an end whose process is gone is ended as KILLED.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from tasks.mlflow_client import Refused, Sender
 
 # Each flush is a transaction of its own: at two a second they cost a training 1 to 2 % of its processor time.
 FLUSH_SECONDS = 5.0
+WRITER = "writer"  # the file that a journal's process has locked as long as it lives
 RETRY_SECONDS = 2.0
 
 
@@ -35,6 +36,7 @@ class Journal:
         self.id = uuid.uuid4().hex
         self.folder = spool / self.id
         (self.folder / "files").mkdir(parents=True, exist_ok=True)
+        self._writing = try_lock(self.folder / WRITER)  # before there is a journal to be found
         self._lock = threading.Lock()
         self._file = (self.folder / "journal.jsonl").open("a", encoding="utf-8")
 
@@ -59,6 +61,9 @@ class Journal:
     def close(self) -> None:
         """Close the file; the entries stay until they are sent."""
         self._file.close()
+        if self._writing is not None:
+            os.close(self._writing)
+            self._writing = None
 
 
 class Drainer:
@@ -99,13 +104,21 @@ class Drainer:
 
 
 def unsent(spool: Path) -> list[Path]:
-    """Folders of journals that hold something not sent yet, oldest first."""
+    """Folders of journals that hold something not sent yet, be it that their process is gone; oldest first."""
     found = []
     for path in spool.glob("*/journal.jsonl"):
         with contextlib.suppress(OSError):
-            if path.stat().st_size > _state(path.parent)["offset"]:
+            if path.stat().st_size > _state(path.parent)["offset"] or is_abandoned(path.parent):
                 found.append((path.stat().st_mtime_ns, path.parent))
     return [folder for _, folder in sorted(found)]
+
+
+def is_abandoned(folder: Path) -> bool:
+    """Return whether the process that wrote a journal is gone."""
+    lock = try_lock(folder / WRITER)
+    if lock is not None:
+        os.close(lock)
+    return lock is not None
 
 
 def drain(spool: Path, folder: Path, sender: Sender) -> None:
@@ -114,20 +127,28 @@ def drain(spool: Path, folder: Path, sender: Sender) -> None:
     The position is saved after each batch. A kill between sending and saving sends one batch twice, which MLflow
     stores once (the primary key of a metric is its whole row).
     """
-    lock = try_lock(folder / "lock")
+    try:
+        lock = try_lock(folder / "lock")
+    except FileNotFoundError:
+        return  # another process has sent all of it
     if lock is None:
         return  # another process is sending this one
     try:
+        if not (folder / "journal.jsonl").exists():
+            return
         state = _state(folder)
+        abandoned = is_abandoned(folder)  # asked before the last entry is read: the process may end in between
         for entries, offset in _batches(folder / "journal.jsonl", state["offset"]):
             if not state["run_id"] and not _resolve(entries[0], state, spool):
                 return  # the run it continues is not known yet; its journal goes first
             state["finished"] = _send(entries, state, folder, sender)
-            state["offset"] = offset
+            state["offset"], state["time"] = offset, entries[-1]["t"]
             write_atomically(folder / "state.json", json.dumps(state))
             if state["run_id"]:
                 write_atomically(_sent(spool, folder.name), state["run_id"])
-        if state.get("finished") and state["offset"] == (folder / "journal.jsonl").stat().st_size:
+        if abandoned and state["run_id"] and not state.get("finished"):
+            _send([{"op": "finish", "status": "KILLED", "t": state.get("time")}], state, folder, sender)
+        if abandoned or (state.get("finished") and state["offset"] == (folder / "journal.jsonl").stat().st_size):
             shutil.rmtree(folder, ignore_errors=True)
     finally:
         os.close(lock)
@@ -139,7 +160,7 @@ def _resolve(entry: Mapping[str, Any], state: dict[str, Any], spool: Path) -> bo
     if not earlier:
         return True
     state["run_id"] = run_id_of(spool, earlier)
-    return state["run_id"] is not None or not (spool / earlier).exists()
+    return not (spool / earlier / "journal.jsonl").exists()  # it is sent first, to its end: that would end this one too
 
 
 def run_id_of(spool: Path, journal_id: str) -> str | None:

@@ -110,6 +110,8 @@ def test_what_a_killed_process_logged_is_sent_by_the_next_one(textmill: Home) ->
         "journal = Journal(home.spool)\n"
         "journal.write('start', experiment='textmill/killed', name='k', tags={}, continues=None)\n"
         "[journal.write('metrics', values={'loss': s}, step=s) for s in range(50)]\n"
+        'journal._file.write(\'{"op": "metrics", "val\')\n'
+        "journal._file.flush()\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     result = subprocess.run([sys.executable, "-c", code], env=os.environ, check=False)
@@ -117,6 +119,41 @@ def test_what_a_killed_process_logged_is_sent_by_the_next_one(textmill: Home) ->
     assert flush_spool(textmill) is None
     run = only_run(textmill, "textmill/killed")
     assert len(client(textmill).get_metric_history(run.info.run_id, "loss")) == 50
+    assert run.info.status == "KILLED"
+    assert unsent(textmill.spool) == [], "the line that the kill cut off is not waited for"
+
+
+def wait_until_sent(home: Home) -> None:
+    deadline = time.monotonic() + 60
+    while unsent(home.spool):
+        assert time.monotonic() < deadline, "the journals are not sent"
+        time.sleep(0.1)
+
+
+def test_a_run_is_not_ended_as_long_as_its_process_lives(textmill: Home) -> None:
+    tracker = Tracker(textmill)
+    run = tracker.start_run("textmill/alive", "a", {}, {})
+    run.metrics({"loss": 1.0}, 1)
+    wait_until_sent(textmill)
+    assert only_run(textmill, "textmill/alive").info.status == "RUNNING"
+    run.finish("FINISHED")
+    assert tracker.close() is None
+    assert only_run(textmill, "textmill/alive").info.status == "FINISHED"
+
+
+def test_a_killed_run_that_is_taken_up_again_runs_again(textmill: Home) -> None:
+    tracker = Tracker(textmill)
+    first = tracker.start_run("textmill/up-again", "a", {}, {})
+    first.metrics({"loss": 2.0}, 1)
+    first.journal.close()  # as a kill leaves it: without an end, and with nobody who holds its lock
+    second = tracker.start_run("textmill/up-again", "a", {}, {}, continues=first.journal.id)
+    second.metrics({"loss": 1.0}, 2)
+    wait_until_sent(textmill)
+    run = only_run(textmill, "textmill/up-again")
+    assert run.info.status == "RUNNING"
+    assert len(client(textmill).get_metric_history(run.info.run_id, "loss")) == 2
+    second.finish("FINISHED")
+    assert tracker.close() is None
 
 
 def test_a_stage_taken_up_again_goes_on_in_its_run(textmill: Home) -> None:
