@@ -232,15 +232,16 @@ def _table(columns: dict[str, pa.DataType], rows: list[tuple[Any, ...]]) -> pa.T
     return pa.table(arrays, names=list(columns))
 
 
-def _accounts(ledger: dict[str, Any] | None) -> Iterable[tuple[str, str | None, int, int, int]]:
-    """(entry, reason, documents, bytes, tokens) of each account of a stored ledger."""
+def _accounts(ledger: dict[str, Any] | None) -> Iterable[tuple[str, str | None, int, int, int | None]]:
+    """(entry, reason, documents, bytes, tokens) of each account of a stored ledger; tokens None where not counted."""
     if ledger is None:
         return
+    counts_tokens = any(ledger.get(entry, {}).get("tokens") for entry in ("incoming", "kept"))
     named = [(entry, None, ledger.get(entry)) for entry in ("incoming", "kept", "rewritten")]
     named += [("removed", reason, amount) for reason, amount in ledger.get("removed", {}).items()]
     for entry, reason, amount in named:
         if amount is not None:
-            yield entry, reason, amount["documents"], amount["bytes"], amount["tokens"]
+            yield entry, reason, amount["documents"], amount["bytes"], amount["tokens"] if counts_tokens else None
 
 
 def _git_commit(provenance: dict[str, Any]) -> str | None:

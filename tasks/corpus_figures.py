@@ -14,24 +14,28 @@ if TYPE_CHECKING:
 
 MOST = 25  # bars of a figure; all others share one
 BATCH_ROWS = 16_384
+HOST = r"^[A-Za-z][A-Za-z0-9+.-]*://(?P<host>\[[^\]]+\]|[^/:?#]+)"  # of a canonical URL, which holds no credentials
 
 
 def show_corpus(out: Output) -> None:
     """Show `out.dir/documents` as figures; one whose column nobody filled is left out.
 
-    Memory: 16 bytes for each document, and one count for each source.
+    A document counts for the host of its URL, whatever file it was read from; for that file where it has no URL.
+    Memory: 16 bytes for each document, and one count for each host or file.
     """
     import numpy as np
+    import pyarrow.compute as pc
 
     lengths, qualities = [np.empty(0)], [np.empty(0)]
     languages: Counter[str] = Counter()
     sources: Counter[str] = Counter()
-    columns = ["n_bytes", "quality", "language", "source"]
+    columns = ["n_bytes", "quality", "language", "source", "url"]
     for batch in read_documents(out.dir, columns, batch_rows=BATCH_ROWS):
         lengths.append(batch.column("n_bytes").to_numpy(zero_copy_only=False))
         qualities.append(batch.column("quality").drop_null().to_numpy(zero_copy_only=False))
         languages.update(_counts(batch.column("language")))
-        sources.update(_counts(batch.column("source")))
+        hosts = pc.struct_field(pc.extract_regex(batch.column("url"), HOST), "host")
+        sources.update(_counts(pc.coalesce(hosts, batch.column("source"))))
     out.figure("text_lengths", figures.histogram(np.concatenate(lengths), "Length of documents", "bytes of text"))
     scores = np.concatenate(qualities)
     if scores.size:

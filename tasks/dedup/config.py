@@ -28,6 +28,16 @@ class RepeatsConfig(StageConfig):
     min_words: int = Field(8, ge=1, description="Words that a piece must have to be cut; shorter ones always stay")
 
 
+class LinesConfig(RepeatsConfig):
+    """Lines that stand in several documents: a menu's stay in a few, and are no reason to cut in every other text."""
+
+    copies: int = Field(
+        3,
+        ge=0,
+        description="Documents that keep a repeated piece, the preferred ones first; 0 cuts it from all of them",
+    )
+
+
 class DedupConfig(StageConfig):
     """Which copies are looked for, how alike two documents must be for one of them to go, and which one stays."""
 
@@ -37,8 +47,8 @@ class DedupConfig(StageConfig):
     paragraphs: RepeatsConfig = Field(
         RepeatsConfig(), description="Cut paragraphs (between blank lines) that preferred documents have too"
     )
-    lines: RepeatsConfig = Field(
-        RepeatsConfig(copies=3), description="Cut lines that preferred documents have too; menus and boilerplate"
+    lines: LinesConfig = Field(
+        LinesConfig(), description="Cut lines that preferred documents have too; menus and boilerplate"
     )
     min_left_words: int = Field(
         20, ge=0, description="Words that must be left of a document from which pieces were cut, else it goes"

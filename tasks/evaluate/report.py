@@ -50,7 +50,7 @@ def comparison(results: dict[str, Any]) -> str:
         "Held-out text, bits per byte (less is better):",
         f"  pretrained {text['pretrain']['bits_per_byte']:.3f}   fine-tuned {text['sft']['bits_per_byte']:.3f}   "
         f"xz -9e {xz['xz']:.3f}   xz -9e that has seen the training text {primed}",
-        "Multiple choice on held-out pages, share right (± standard error):",
+        "Multiple choice, share right (± standard error):",
     ]
     for name, title in (("hellaswag", "HellaSwag format"), ("mmlu", "MMLU format")):
         lines += [f"  {title}:"] + [f"    {_mark(model, marks[model][name])}" for model in ("pretrain", "sft")]

@@ -43,6 +43,7 @@ def test_manifest_views(lake: Lake) -> None:
         ("removed", "empty", 1),
         ("rewritten", None, 0),
     ]
+    assert ask(lake, "SELECT DISTINCT tokens FROM ledger") == [(None,)], "not counted yet is not none"
     assert ask(lake, "SELECT mlflow_run_id, git_commit FROM runs WHERE git_commit IS NOT NULL") == [("f" * 32, "abc")]
 
 

@@ -140,6 +140,24 @@ def test_gpt3s_table() -> None:
     assert sum(share.draws for share in found) == pytest.approx(draws)
 
 
+def test_gpt3s_recipe_tells_its_own_files_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows.recipe import load_recipe
+    from tasks.crawl.sources import find_sources
+
+    names = ["common-crawl/CC-MAIN-2025-08/1.warc.gz", "webtext2/1.jsonl.gz", "books1/1.txt", "books2/1.txt"]
+    names += ["wikipedia/en/1.jsonl.gz"]
+    for name in names:
+        (tmp_path / "data" / name).parent.mkdir(parents=True)
+        (tmp_path / "data" / name).touch()
+    monkeypatch.chdir(tmp_path)
+    recipe = load_recipe("gpt3-mix")
+    found = [file.name for file in find_sources(recipe.crawl, tmp_path / "work")]
+    index = pa.table({"source": found, "url": pa.nulls(len(found), pa.string())})
+    asked = recipe.pretrain.mix.asked()
+    drawn = [asked[number].name for number in assign(index, asked).tolist()]
+    assert dict(zip(found, drawn, strict=True)) == {name: name.split("/")[0] for name in names}
+
+
 def test_temperature_makes_sources_alike() -> None:
     tokens = [8000, 1000]
     plain, warm, hot = (

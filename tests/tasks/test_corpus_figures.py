@@ -67,5 +67,15 @@ def test_many_sources_share_a_bar_and_long_names_are_cut(show: Any) -> None:
     assert max(map(len, bars)) <= 48
 
 
+def test_a_page_out_of_a_file_counts_for_its_host(show: Any) -> None:
+    rows = [
+        {"source": "dump.warc.gz", "url": "https://a.example.org/1"},
+        {"source": "dump.warc.gz", "url": "https://a.example.org:8443/2?q=http://c.example.org/"},
+        {"source": "dump.warc.gz", "url": "http://[::1]:80/"},
+        {"source": "books/1.txt", "url": None},
+    ]
+    assert bars_of(show(*rows)["sources"]) == {"a.example.org": 2, "[::1]": 1, "books/1.txt": 1}
+
+
 def test_no_document_at_all(show: Any) -> None:
     assert set(show()) == {"text_lengths"}

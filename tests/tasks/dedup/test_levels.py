@@ -143,6 +143,11 @@ def test_profiles_fill_what_is_not_set() -> None:
     assert (light.shingle_words, light.threshold, light.bands, light.rows) == (2, 0.7, 10, 5)
 
 
+def test_lines_stay_in_three_documents_unless_told_otherwise() -> None:
+    assert DedupConfig(lines={"enabled": True}).lines == DedupConfig().lines.model_copy(update={"enabled": True})
+    assert DedupConfig(lines={"enabled": True}).lines.copies == 3
+
+
 def test_light_edits_are_found_by_their_profile(lake: Lake, given_rows: Given) -> None:
     generator = random.Random(3)
     rows = []
