@@ -122,6 +122,7 @@ def _ftfy_config() -> Any:
         uncurl_quotes=False,
         fix_latin_ligatures=False,
         fix_character_width=False,
+        fix_line_breaks=False,  # it would make two of \r\n, of which a line has the \r
         normalization=None,
         explain=False,
     )

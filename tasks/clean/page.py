@@ -13,7 +13,7 @@ from tasks.clean.filters.base import Verdict
 from tasks.clean.html.metadata import Metadata
 from tasks.clean.normalize import normalize
 
-_HTML = frozenset({"text/html", "application/xhtml+xml"})
+HTML = frozenset({"text/html", "application/xhtml+xml"})
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def clean_page(
     if len(body) > config.max_page_megabytes * 1e6:
         limit = config.max_page_megabytes
         return Cleaned(title or "", "", Verdict("too_large", len(body) / 1e6, limit))
-    html = mime in _HTML
+    html = mime in HTML
     text, _ = decode(body, charset, html=html)
     about = Metadata()
     if html:

@@ -7,6 +7,7 @@ import datetime
 import re
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -57,10 +58,10 @@ def _records(file: IO[bytes], mimes: frozenset[str], limit: int, record_limit: i
     start: int | None = 0
     while start is not None:
         file.seek(start)
-        position, record, nothing = start, None, True
+        position, length, record, nothing = start, 0, None, True
         try:
             for place, declared, block, overruns, found in _blocks(file, start, record_limit):
-                position, nothing = place, False
+                position, length, nothing = place, declared, False
                 if unexplained:
                     yield unexplained
                 left -= len(block)
@@ -75,6 +76,9 @@ def _records(file: IO[bytes], mimes: frozenset[str], limit: int, record_limit: i
                     raise _Overrun("the record says that it is longer than it is")
                 failures = 0
             start = None
+            if not nothing and (end := _unread(file, position, length)) is not None:
+                detail = f"behind byte {end:,}: the file ends in a header"
+                unexplained = Record(problem="broken_record", detail=detail)
         except BaseException as error:
             # fastwarc is written in Rust, whose panics come as a BaseException of their own
             if not isinstance(error, OSError | ValueError | RuntimeError) and type(error).__name__ != "PanicException":
@@ -95,6 +99,36 @@ def _records(file: IO[bytes], mimes: frozenset[str], limit: int, record_limit: i
                 return
     if unexplained:
         yield unexplained
+
+
+def _unread(file: IO[bytes], position: int, declared: int) -> int | None:
+    """Return where the file's last record ends if something follows, None where nothing does or it cannot be told.
+
+    fastwarc takes a header that the end of the file cuts for the end of the file.
+    """
+    file.seek(position)
+    packed = packing(file.read(6))
+    file.seek(position)
+    if packed == "gzip":
+        member = zlib.decompressobj(31)
+        while not member.eof:
+            piece = member.unconsumed_tail or file.read(1 << 16)
+            if not piece:
+                return None
+            try:
+                member.decompress(piece, 1 << 20)
+            except zlib.error:
+                return None
+        end = file.tell() - len(member.unused_data)
+    elif packed is None and (header := file.read(MAX_HEADER).find(b"\r\n\r\n")) >= 0:
+        end = position + header + 4 + declared
+    else:
+        return None
+    file.seek(end)
+    while piece := file.read(1 << 20):
+        if piece.strip(b"\0\r\n\t "):
+            return end
+    return None
 
 
 class _Overrun(ValueError):
@@ -156,6 +190,8 @@ def _warc_record(
     record: Any, place: int, declared: int, block: bytes, mimes: frozenset[str], record_limit: int
 ) -> Record | None:
     """The document of a record, or what is wrong with it; None where it is whole and of a kind that holds none."""
+    if not record.headers.get("Content-Length"):
+        return Record(problem="broken_record", detail=f"the header of the record at byte {place:,} has no length")
     kind = str(record.record_type)
     cut = len(block) < declared and len(block) <= record_limit + MAX_HEADER
     if kind not in _KINDS and not cut:

@@ -250,7 +250,7 @@ class Crawler:
         if host.robots_failures[origin] >= self.config.tries:
             host.origins_gone.add(origin)
             return self._give_up(task, "robots_unreachable")
-        pause = self._hosts.backoff(host.robots_failures[origin] - 1)
+        pause = self._hosts.backoff(host.robots_failures[origin] - 1, self._robots.retry_after.pop(origin, None))
         host.next_start = max(host.next_start, time.monotonic() + pause)
         self.frontier.postpone(task, time.time() + pause, count=False)
         return None

@@ -30,6 +30,7 @@ class Robots:
         self._rules: dict[str, Rules] = {}
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.asked: dict[str, float] = {}  # origin → when it was last asked for these files (monotonic clock)
+        self.retry_after: dict[str, float] = {}  # origin → the seconds that it asked us to wait with robots.txt
 
     async def rules(self, url: str) -> Rules:
         """Return the rules for a URL's origin; rules that are not `known` say: not now."""
@@ -66,7 +67,7 @@ class Robots:
         response = Response(url)
         for _ in range(MAX_REDIRECTS + 1):
             response = await self._fetcher.get(url, limit=MAX_ROBOTS_BYTES, truncate=True)
-            if response.problem == "private_address":
+            if response.problem == "private_address" and url == f"{origin}/robots.txt":
                 return 404, b""  # no rules; a host of the own network is refused again for the page, which then says so
             if response.redirect is None:
                 break
@@ -77,6 +78,8 @@ class Robots:
             return 404, b""  # RFC 9309 § 2.3.1.2: more than five redirects count as unavailable
         # § 2.3.1.4, and 429: it is a 4xx, which "may" allow all, but it says "not now" in so many words
         if response.problem or response.status is None or response.status >= 500 or response.status in (408, 425, 429):
+            if (seconds := response.retry_after()) is not None:
+                self.retry_after[origin] = seconds
             return _UNREACHABLE, b""
         return response.status, response.body
 

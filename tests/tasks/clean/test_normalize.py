@@ -92,6 +92,7 @@ def switched(text: str, **switches: object) -> str:
         ({"lowercase": True}, "ÉCOLE und STRASSE", "école und strasse"),
         ({"compose": False}, "e\u0301", "e\u0301"),
         ({"whitespace": False}, "a\r\n\n\n\nb \t", "a\r\n\n\n\nb \t"),
+        ({"whitespace": False}, "cafÃ©\r\n🙂🙂\r\n\u2028", "café\r\n🙂🙂\r\n\u2028"),
         ({"whitespace": False, "repair": False}, "lone \ud800 surrogate", "lone  surrogate"),
         ({"repair": False}, "schÃ¶n", "schÃ¶n"),
     ],

@@ -150,6 +150,19 @@ def test_a_page_over_which_trafilatura_hangs_keeps_the_text_of_the_block_model(c
     assert out.counts["without_trafilatura"] == 1
 
 
+def test_what_is_loaded_at_the_first_page_is_not_its_time(crawled, tmp_path, monkeypatch):
+    fake = tmp_path / "fake" / "trafilatura"
+    fake.mkdir(parents=True)
+    (fake / "meta.py").write_text("def reset_caches():\n    pass\n")
+    (fake / "__init__.py").write_text(
+        "import time\n\ntime.sleep(5)\n\n\ndef extract(source, **_):\n    return 'Trafilatura found: ' + source\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(fake.parent))
+    out = run(crawled, tmp_path / "out", page_seconds=4, extraction="quality")
+    assert "without_trafilatura" not in out.counts
+    assert all(row["reason"] != "too_slow" for row in rows(tmp_path / "out", "removed"))
+
+
 def test_a_page_that_crashes_its_process_twice_is_left_out(tmp_path):
     out = local_output(tmp_path)
     job = Job(0, 0, 9, "", str(tmp_path), str(out.work), {}, {})

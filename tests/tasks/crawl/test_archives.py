@@ -179,6 +179,18 @@ def test_a_record_that_the_files_end_cuts_is_not_passed_for_a_whole_one(tmp_path
     assert contents(path) == [b"first", "truncated_record"]
 
 
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_record_that_is_cut_anywhere_is_a_row(tmp_path, pack):
+    first, second = pack(warc_record(page("first"))), pack(warc_record(page("second"), WARC_Filename="last-header"))
+    path = tmp_path / "a.warc"
+    for kept in range(1, len(second) - 20, 3):
+        path.write_bytes(first + second[:kept])
+        found = contents(path)
+        assert found[0] == b"first", kept
+        assert len(found) == 2, kept
+        assert found[1] in ("broken_record", "truncated_record"), kept
+
+
 def test_chunks_and_compression_are_undone_and_bombs_are_not(tmp_path):
     path = tmp_path / "a.warc"
     chunked = page(b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", "Transfer-Encoding: chunked\r\n")

@@ -68,6 +68,23 @@ def test_robots_that_are_not_to_be_had_are_asked_for_a_few_times_only(site, tmp_
     assert site.paths() == ["/robots.txt"] * 3
 
 
+def test_robots_behind_a_redirect_that_is_not_followed_allow_nothing(site, tmp_path):
+    site.pages["/robots.txt"] = Answer(b"", 302, {"Location": "http://10.0.0.7/robots.txt"})
+    site.page("/")
+    with pytest.raises(PermanentError, match="1 robots_unreachable"):
+        run(site, tmp_path, tries=2)
+    assert site.paths() == ["/robots.txt"] * 2
+
+
+def test_robots_that_ask_for_patience_get_it(site, tmp_path):
+    answers = iter([Answer(b"", 503, {"Retry-After": "1"}), Answer(b"User-agent: *\nDisallow: /private")])
+    site.pages["/robots.txt"] = lambda headers: next(answers)
+    site.page("/", "/private")
+    assert reasons(run(site, tmp_path)) == {"/": "fetched", "/private": "robots"}
+    (first, _, _), (second, _, _) = (asked for asked in site.asked if asked[1] == "/robots.txt")
+    assert second - first >= 1
+
+
 # -- wishes of pages ---------------------------------------------------------------------------------------------------
 
 
