@@ -14,8 +14,8 @@ from tasks.crawl.urls import canonical
 
 MAX_ENTRIES = 10_000  # of one feed; those met in the wild have 10 to some hundred
 _FEED = re.compile(
-    rb"(?:<\?xml[^>]{0,200}>|<\?[\w-]+[^>]{0,500}>|<!DOCTYPE\s[^>\[]{0,300}(?:\[[^\]]{0,65536}\]\s*)?>"
-    rb"|<!--(?:[^-]|-(?!->)){0,10000}-->|\s)*<(?:[\w.-]{1,20}:)?(rss|feed|RDF)[\s>]"
+    rb"(?:<\?[\w-]+[^>]{0,500}>|<!DOCTYPE\s[^>\[]{0,300}(?:\[[^\]]{0,65536}\]\s*)?>"
+    rb"|<!--(?:[^-]|-(?!->)){0,10000}-->|\s)*+<(?:[\w.-]{1,20}:)?(rss|feed|RDF)[\s>]"
 )
 _PERMALINK = re.compile(r"https?://\S+\Z", re.I)
 _XML_BASE = "{http://www.w3.org/XML/1998/namespace}base"

@@ -222,9 +222,14 @@ def _names(value: Any) -> list[str]:
     """Return the names of one or many authors, given as texts or as items with a name."""
     values = value if isinstance(value, list) else [value]
     names = [entry.get("name") if isinstance(entry, dict) else entry for entry in values[:10]]
-    return [html.unescape(name).strip() for name in names if isinstance(name, str)]
+    return [html.unescape(_paired(name)).strip() for name in names if isinstance(name, str)]
 
 
 def _texts(value: Any) -> list[str]:
     values = value if isinstance(value, list) else [value]
-    return [text for text in values[:3] if isinstance(text, str)]
+    return [_paired(text) for text in values[:3] if isinstance(text, str)]
+
+
+def _paired(text: str) -> str:
+    """Return a text of JSON, whose escapes may name half of a surrogate pair, as text that UTF-8 can hold."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

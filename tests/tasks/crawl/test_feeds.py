@@ -29,6 +29,13 @@ def rss(*items: str) -> bytes:
     return f"<?xml version='1.0'?><rss version='2.0'><channel>{''.join(items)}</channel></rss>".encode()
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("piece", [b"<?xml a?>", b"<!DOCTYPE a>", b"<!---->", b"<!DOCTYPE a [", b"<!--", b" ", b"<?a"])
+def test_a_beginning_without_end_is_told_at_once(piece: bytes) -> None:
+    assert not is_feed(piece * (70_000 // len(piece)) + b"x")
+    assert is_feed(piece * 100 + b"<rss>") == (piece in {b"<?xml a?>", b"<!DOCTYPE a>", b"<!---->", b" "})
+
+
 def test_rss_items_with_every_kind_of_link_and_date():
     found = parse_feed(
         rss(

@@ -37,6 +37,12 @@ def test_linked_data():
     assert (found.author, found.date) == ("A; B", "2020-01-02")
 
 
+def test_half_a_pair_of_surrogates_in_linked_data_becomes_text():
+    data = {"@type": "Article", "author": "A \ud800 \U0001f600", "license": "https://example.org/\udfff"}
+    found = about(f"<script type='application/ld+json'>{json.dumps(data)}</script>")
+    assert (found.author, found.licence) == ("A \ufffd \U0001f600", "https://example.org/\ufffd")
+
+
 @pytest.mark.parametrize(
     ("href", "canonical"),
     [
