@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -164,7 +165,8 @@ class _Draft:
             self.problem(asked_by, (), "This is no file name.", repr(wanted))
             return None
         by_name = "/" not in wanted and not wanted.endswith((".yaml", ".yml"))
-        path = RECIPES / f"{wanted}.yaml" if by_name else folder / Path(wanted).expanduser()
+        # os.path, as the expanduser of a Path raises for an unknown user
+        path = RECIPES / f"{wanted}.yaml" if by_name else folder / os.path.expanduser(wanted)
         try:
             if path.is_file():
                 return path.resolve()

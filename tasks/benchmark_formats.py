@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -76,7 +76,7 @@ def read_hellaswag(path: Path) -> list[HellaSwagItem]:
                 split_type=str(row.get("split_type", "")),
                 source_id=str(row.get("source_id", "")),
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise PermanentError(f"{path}:{number} is no HellaSwag item ({type(error).__name__}: {error}).") from error
         if not 0 <= item.label < len(endings):
             raise PermanentError(f"{path}:{number} has label {item.label}, but {len(endings)} endings.")
@@ -110,14 +110,22 @@ def read_mmlu(folder: Path) -> tuple[list[MmluItem], dict[str, list[MmluItem]]]:
 
 def _read_subject(path: Path, subject: str) -> list[MmluItem]:
     items = []
-    for number, row in enumerate(csv.reader(_text(path).splitlines(keepends=True)), start=1):
-        if len(row) != 6 or row[5].strip() not in LETTERS or not row[5].strip():
+    for number, row in enumerate(_csv_rows(path), start=1):
+        if len(row) != 6 or row[5].strip() not in tuple(LETTERS):
             raise PermanentError(
                 f"{path}, row {number} is no MMLU item: it has {len(row)} columns "
                 f"{'and ends in ' + repr(row[-1]) if row else ''}; question, four choices and A, B, C or D are wanted."
             )
         items.append(MmluItem(subject, row[0], tuple(row[1:5]), LETTERS.index(row[5].strip())))
     return items
+
+
+def _csv_rows(path: Path) -> Iterator[list[str]]:
+    reader = csv.reader(_text(path).splitlines(keepends=True))
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise PermanentError(f"{path}, line {reader.line_num} is no CSV ({error}).") from error
 
 
 def _text(path: Path) -> str:

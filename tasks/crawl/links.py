@@ -116,6 +116,6 @@ def _charset(declaration: str) -> str | None:
         return None
     try:
         name = codecs.lookup(declared[1]).name
-        return name if b"<a>/".decode(name) == "<a>/" else None
+        return name if b"<a>/".decode(name, "replace") == "<a>/" else None  # idna has no `replace`
     except (LookupError, UnicodeError, ValueError):
         return None

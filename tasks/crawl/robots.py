@@ -121,7 +121,10 @@ class Rules:
         if self.parser is None:
             return 0.0
         rate = self.parser.request_rate(self.agent)
-        per_request = rate.seconds / rate.requests if rate is not None and rate.requests else 0.0
+        try:
+            per_request = rate.seconds / rate.requests if rate is not None and rate.requests else 0.0
+        except OverflowError:  # numbers of hundreds of digits
+            per_request = 1e9
         return max(float(self.parser.crawl_delay(self.agent) or 0.0), per_request)
 
     @property

@@ -304,12 +304,22 @@ def _rows(batch: Any) -> Iterator[Any]:
     """The rows of a batch as dicts; a value that is no UTF-8, which Arrow does not check, is a problem of its row."""
     try:
         yield from batch.to_pylist()
-    except UnicodeDecodeError:
+    except (ValueError, OverflowError):
         for number in range(batch.num_rows):
             try:
-                yield batch.slice(number, 1).to_pylist()[0]
-            except UnicodeDecodeError as error:
+                yield {name: _value(column[number]) for name, column in zip(batch.schema.names, batch, strict=True)}
+            except ValueError as error:
                 yield Record(problem="broken_record", detail=_why(error))
+
+
+def _value(scalar: Any) -> Any:
+    """The value of a cell; None for a moment before the year 1 or after the year 9999, which Python has no date for."""
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError:
+        raise
+    except (ValueError, OverflowError):
+        return None
 
 
 def _skip_line(stream: IO[bytes]) -> int:

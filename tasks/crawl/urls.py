@@ -52,12 +52,16 @@ def canonical(url: str, base: str | None = None, drop: re.Pattern[str] | None = 
         return None
     host, colon, port = netloc.rpartition(":") if not netloc.endswith("]") else (netloc, "", "")
     host = host if colon else netloc
+    if not host.strip("."):  # without its dots the path would be taken for the host
+        return None
     if host.endswith("."):  # example.org. is example.org; without the dot it may be an IPv4 address, or nothing
         return canonical(f"{scheme}://{host.rstrip('.')}{colon}{port if colon else ''}{slash}{rest}", None, drop)
     if (not host.startswith("[") and not (_HOST.match(host) and len(host) <= 253)) or (colon and port == "0"):
         return None
     path, mark, query = rest.partition("?")
-    path = _SESSION_PATH.sub("", slash + path)
+    path, session = _SESSION_PATH.subn("", slash + path)
+    if session:  # what is left may end in a dot segment
+        return canonical(f"{scheme}://{netloc}{path}{mark}{query}", None, drop)
     if mark:
         kept = [piece for piece in query.split("&") if piece and not _is_dropped(piece, drop)]
         path = f"{path}?{'&'.join(kept)}" if kept else path

@@ -225,6 +225,7 @@ def test_a_rule_across_fields_names_the_section(tmp_path: Path) -> None:
         ("#" * 300_000, "256 KB"),
         ("extends: [demo]", "name or path of a recipe"),
         ("extends: nowhere.yaml", "There is no file"),
+        ("extends: ~nobody-of-this-name/a.yaml", "There is no file"),
         ("extends: self.yaml", "in a circle"),
         ("schedule: {cron: '61 * * * *'}", "lies between 0 and 59"),
         ("schedule: {cron: '* * *'}", "has five fields"),

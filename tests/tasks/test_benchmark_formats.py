@@ -26,6 +26,11 @@ def test_round_trips(tmp_path: Path) -> None:
     [
         ("{}", r"items.jsonl:1 is no HellaSwag item \(KeyError"),
         ("nonsense", "items.jsonl:1 is no HellaSwag item"),
+        ('{"a":' * 3000, "items.jsonl:1 is no HellaSwag item"),
+        (
+            '{"activity_label": "", "ctx_a": "", "ctx_b": "", "endings": ["a"], "label": 1e999}',
+            r"items.jsonl:1 is no HellaSwag item \(OverflowError",
+        ),
         ('{"activity_label": "", "ctx_a": "", "ctx_b": "", "endings": ["a"], "label": 1}', "label 1, but 1 endings"),
     ],
 )
@@ -41,6 +46,12 @@ def test_broken_mmlu_is_named(tmp_path: Path) -> None:
     (tmp_path / "test").mkdir()
     (tmp_path / "test" / "x_test.csv").write_text("question,a,b,c,d,A\nquestion,a,b,c,d,E\n")
     with pytest.raises(PermanentError, match=r"x_test.csv, row 2 is no MMLU item"):
+        read_mmlu(tmp_path)
+    (tmp_path / "test" / "x_test.csv").write_text("question,a,b,c,d,AB\n")
+    with pytest.raises(PermanentError, match=r"x_test.csv, row 1 is no MMLU item"):
+        read_mmlu(tmp_path)
+    (tmp_path / "test" / "x_test.csv").write_text(f"question,a,b,c,{'d' * 200_000},A\n")
+    with pytest.raises(PermanentError, match=r"x_test.csv, line 1 is no CSV"):
         read_mmlu(tmp_path)
 
 

@@ -63,6 +63,7 @@ def test_what_is_a_link(html, found):
         ),
         (b"<a href='/stra&szlig;e'>", "text/html; charset=utf-16"),
         ("<meta charset=no-such-charset><a href='/straße'>".encode(), None),
+        ("<meta charset=idna><a href='/straße'>".encode(), None),
     ],
 )
 def test_links_in_the_encoding_of_the_page(html, content_type):

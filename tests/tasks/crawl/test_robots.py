@@ -100,6 +100,7 @@ def test_delay_and_sitemaps():
     assert found.delay == 2.5
     assert found.sitemaps == ["http://h/s.xml", "/t.xml"]
     assert rules("User-agent: *\nRequest-rate: 1/5\n").delay == 5
+    assert 1e6 < rules(f"User-agent: *\nRequest-rate: 1/{'9' * 400}\n").delay < float("inf")
     assert rules("User-agent: *\nCrawl-delay: 9\nUser-agent: textmill\nCrawl-delay: 1\n").delay == 1
     for value in ("soon", "-3", "inf", "nan", ""):
         assert rules(f"User-agent: *\nCrawl-delay: {value}\n").delay == 0

@@ -149,6 +149,12 @@ def test_a_parquet_file_with_a_damaged_row_group_keeps_the_others(tmp_path):
     assert len(found) == 30
 
 
+def test_a_parquet_moment_that_python_has_no_date_for_costs_nothing_but_itself(tmp_path):
+    moments = pa.array([2**60, 0], pa.timestamp("us"))
+    pq.write_table(pa.table({"text": ["one", "two"], "date": moments}), tmp_path / "a.parquet")
+    assert contents(tmp_path / "a.parquet") == [b"one", b"two"]
+
+
 def test_a_parquet_value_that_is_no_utf8_costs_its_row(tmp_path):
     values = pa.array([b"one", b"caf\xe9", b"three"]).view(pa.string())
     pq.write_table(pa.table({"text": values}), tmp_path / "a.parquet")

@@ -36,6 +36,7 @@ from tasks.crawl.urls import MAX_URL_LENGTH, canonical, host_of, origin_of
         (" http://exa\nmple.org/\t", "http://example.org/"),
         ("http:\\\\example.org\\a", "http://example.org/a"),
         ("http://[::1]:8080/", "http://[::1]:8080/"),
+        ("http://example.org/a/.;jsessionid=1", "http://example.org/a/"),
     ],
 )
 def test_known_spellings(url, expected):
@@ -56,6 +57,8 @@ def test_known_spellings(url, expected):
         "http://a:99999/",
         "http://exa mple.org/",
         "http://-a-.org/",
+        "http://./evil.example/",
+        "http://.../evil.example",
         "http://example.org/" + "a" * MAX_URL_LENGTH,
     ],
 )

@@ -1,0 +1,250 @@
+"""Every parser of untrusted input under mutated input: none raises what it does not name, none hangs.
+
+One case for each parser, for TEXTMILL_FUZZ_SECONDS (1) each; the inputs are the same in each run, and a longer hunt
+goes further: `TEXTMILL_FUZZ_SECONDS=60 .venv/bin/python -m pytest tests/test_fuzz.py`. A failure says its number:
+`TEXTMILL_FUZZ_FIRST=<number>` begins there, and anywhere else for inputs that no run has seen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import functools
+import gzip
+import io
+import itertools
+import json
+import math
+import os
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from flows.recipe import RECIPES, load_recipe
+from flows.recipe_errors import RecipeError
+from tasks.benchmark_formats import read_hellaswag, read_mmlu
+from tasks.clean import encoding
+from tasks.clean.config import CleanConfig
+from tasks.clean.extract import NotExtractable, html_to_text
+from tasks.crawl.decode import BrokenEncoding, TooLarge
+from tasks.crawl.feeds import is_feed, parse_feed
+from tasks.crawl.links import MAX_LINKS, links_of
+from tasks.crawl.robots import Rules
+from tasks.crawl.sitemaps import MAX_URLS, Entry, is_sitemap, parse_sitemap
+from tasks.crawl.urls import canonical, host_of
+from tasks.crawl.wishes import directives, is_reserved, parse_tdmrep
+from tasks.stage import PermanentError
+from tests.tasks.clean.html.test_metadata import about
+from tests.tasks.clean.test_extract import ARTICLE, FOOTER, NAVIGATION
+from tests.tasks.crawl.reading import read
+from tests.tasks.crawl.test_archives import ARC_START, arc_record, page, warc_record
+from tests.tasks.crawl.test_decode import CODECS, PACKED, decode
+from tests.tasks.crawl.test_feeds import rss
+from tests.tasks.crawl.test_sitemaps import MAP
+
+SECONDS = float(os.environ.get("TEXTMILL_FUZZ_SECONDS", "1"))
+FIRST = int(os.environ.get("TEXTMILL_FUZZ_FIRST", "0"))
+LONGEST, LARGEST = 10.0, 65_536  # seconds for one input, and its bytes
+URL = "http://example.org/folder/page.html"
+TOKENS = (
+    b"\0", b"\xed\xa0\x80", rb"\ud800", b"&#xD800;", b"\xff\xfe", b"\xef\xbb\xbf", b"\x85", b"\r\n\r\n", b"\n", b",",
+    b"'", b'"', b":", b"<", b">", b"</", b"<a href='", b"<!--", b"<![CDATA[", b"<!DOCTYPE x [", b"&a;", b"AB", b"null",
+    b"<script type=application/ld+json>", b"<div>" * 600, b"[" * 3000, b'{"a":' * 3000, b"charset=", b"=idna>", b"%",
+    b"%00", b"@", b"//", b"../", b".", b":0/", b"[::1]", b"xn--a", b"~nx/a.yaml", b"*" * 50, b"$", b"- &x", b"-1", b"0",
+    b"9" * 30, b"9" * 5000, b"1e999", b"NaN", b"Infinity", b"0001-01-01T00:00+14:00", b"9999-12-31T23:59-14:00",
+    b"\xff\xff\xff\x7f", b"\x80" * 8, b"\x1f\x8b\x08\0\0\0\0\0\0\xff", b"\x28\xb5\x2f\xfd", b"BZh9", b"\xfd7zXZ\0",
+    b"PAR1", b"WARC/1.0\r\n", b"Content-Length: -1\r\n", b"Transfer-Encoding: chunked\r\n", b"Content-Encoding: br\r\n",
+)  # fmt: skip
+Parser = Callable[[bytes, Path], object]  # tests one input, in a folder; returns whether it was understood
+
+
+def mutated(seeds: Sequence[bytes], number: int) -> bytes:
+    """Return input `number`: the seeds as they are, then with one to sixteen slices flipped, cut, repeated, spliced."""
+    if number < len(seeds):
+        return seeds[number]
+    chance = random.Random(number)
+    data, other = chance.choice(seeds), chance.choice(seeds)
+    for _ in range(chance.choice((1, 1, 2, 4, 16))):
+        at = chance.randrange(len(data) + 1)
+        size = chance.choice((0, 1, 1, 1, 4, 40, 1000, LARGEST))
+        old, token = data[at : at + size], chance.choice(TOKENS)
+        flipped = bytes(byte ^ 1 << chance.randrange(8) for byte in old[:4]) + old[4:]
+        new = chance.choice((flipped, b"", old * 2, old * 30, other[chance.randrange(len(other)) :], token, token))
+        data = (data[:at] + new + data[at + size :])[:LARGEST]
+    return data
+
+
+def robots(data: bytes, _: Path) -> object:
+    rules = Rules.parse(200, data, b"", "textmill")
+    assert rules.delay >= 0 and isinstance(rules.allows(URL + "?b=%20*$"), bool)  # noqa: PT018
+    return rules.parser and isinstance(rules.sitemaps, list)
+
+
+def listed(entries: tuple[Entry, ...]) -> object:
+    """Check what a sitemap or a feed names."""
+    assert len(entries) <= MAX_URLS
+    assert all(canonical(entry.url) == entry.url for entry in entries)
+    assert all(entry.lastmod is None or math.isfinite(entry.lastmod) for entry in entries)
+    return entries
+
+
+def wishes(data: bytes, _: Path) -> object:
+    found = links_of(URL, data, data[:50].decode("latin-1"), agent="textmill")
+    assert all(canonical(url) == url for url in found.urls[: MAX_LINKS + 1])
+    said, rules = directives([data.decode("latin-1"), *found.robots.get("robots", ())], "textmill"), parse_tdmrep(data)
+    assert is_reserved(found.tdm_reservation, None, rules, "/folder/" + "a" * 2000) in (True, False)
+    return found.urls or said or rules
+
+
+def address(data: bytes, _: Path) -> object:
+    text = data.decode("utf-8", "surrogateescape")
+    found = [url for base in (None, URL, "https://[::1]:8/?a") if (url := canonical(text, base))]
+    assert all(canonical(url) == url and canonical(url, URL) == url and host_of(url) for url in found)
+    return found
+
+
+def body(data: bytes, _: Path) -> object:
+    found = []
+    for name, truncate in itertools.product(("gzip", "deflate", "br", "zstd"), (False, True)):
+        with contextlib.suppress(TooLarge, BrokenEncoding):
+            found.append(len(decode(name, data, 1000, truncate=truncate)) <= 1000)
+    assert all(found)
+    return found
+
+
+def source(name: str) -> Parser:
+    """What reads source files of this name."""
+
+    def parse(data: bytes, folder: Path) -> object:
+        (folder / name).write_bytes(data)
+        found = read(folder / name, max_page_megabytes=0.02, max_file_megabytes=1)
+        assert found, "a file without a row"
+        for record in found:
+            assert not record.content if record.problem else record.n_bytes == len(record.content) <= 20_000, record
+        return any(record.content for record in found)
+
+    return parse
+
+
+def html(mode: str, data: bytes, _: Path) -> object:
+    try:
+        found = html_to_text(encoding.decode(data)[0], CleanConfig(extraction=mode), URL)
+    except NotExtractable as error:
+        return error.reason
+    return (found.title + found.text).encode()
+
+
+def metadata(data: bytes, _: Path) -> object:
+    found = asdict(about(encoding.decode(data)[0], URL)).values()
+    return [value.encode() for value in found if value is not None]
+
+
+def benchmarks(data: bytes, folder: Path) -> object:
+    (folder / "test").mkdir(exist_ok=True)
+    (folder / "items.jsonl").write_bytes(data)
+    (folder / "test" / "a_test.csv").write_bytes(data)
+    found = []
+    with contextlib.suppress(PermanentError):
+        found += [0 <= item.label < len(item.endings) for item in read_hellaswag(folder / "items.jsonl")]
+    with contextlib.suppress(PermanentError):
+        found += [0 <= item.answer < len(item.choices) == 4 for item in read_mmlu(folder)[0]]
+    assert all(found)
+    return found
+
+
+def recipe(data: bytes, folder: Path) -> object:
+    (folder / "mine.yaml").write_bytes(data)
+    with contextlib.suppress(RecipeError):
+        return load_recipe(folder / "mine.yaml")
+
+
+def parquet(rows: list[dict[str, object]], compression: str, **options: object) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), out, compression=compression, **options)
+    return out.getvalue()
+
+
+zipped = functools.partial(gzip.compress, mtime=0)  # without the time, so that the inputs are the same in each run
+ROWS: list[dict[str, object]] = [{"text": f"Text {n}.", "id": n, "url": f"{URL}?{n}", "title": None} for n in range(4)]
+DATED: list[dict[str, object]] = [{"text": "One.", "fetched_at": datetime.datetime(2020, 1, n)} for n in range(1, 5)]
+LINES = "".join(json.dumps(row) + "\n" for row in [*ROWS, {"text": "x", "fetched_at": "2020-01-01"}]).encode()
+WARC = warc_record(page("<p>one")) + warc_record(b"plain", "conversion") + warc_record(page("<p>two"))
+CODED = warc_record(page("4\r\n<p>x\r\n0\r\n\r\n", "Transfer-Encoding: chunked\r\n"))
+CODED += warc_record(page(zipped(b"<p>packed"), "Content-Encoding: gzip\r\n"))
+ARC = ARC_START + b"\n" + arc_record(URL, page("<p>one")) + arc_record(URL, b"<p>two")
+HEAD = (
+    "<!DOCTYPE html><html lang=en><head><meta charset=utf-8><title>T &amp; t</title><meta name=author content='Ä'>"
+    "<meta property='article:published_time' content='2019-10-24T08:00:00Z'><link rel=canonical href='/a'><script type="
+    '\'application/ld+json\'>{"@graph": [{"@type": "Article", "author": [{"name": "A"}], "datePublished": "2020-01"}]}'
+    "</script></head><body>"
+)
+DOCUMENT = f"{HEAD}{NAVIGATION}<article>{ARTICLE}<dl><dt>a<dd>b</dl><pre>x\n y</pre></article>{FOOTER}".encode()
+ITEM = b'{"ind": 1, "activity_label": "a", "ctx_a": "b", "ctx_b": "c", "ctx": "b", "endings": ["d", "e"], "label": 1}\n'
+TARGETS: dict[str, tuple[Parser, *tuple[bytes, ...]]] = {
+    "robots.txt": (robots, b"User-agent: *\nDisallow: /a*b$\nCrawl-delay: 2.5\nRequest-rate: 1/5s\nSitemap: http://h/\n"),
+    "sitemap": (
+        lambda data, _: listed(parse_sitemap(data).entries) or is_sitemap(data),
+        MAP.encode(), MAP.encode("utf-16"), zipped(MAP.encode()), b"http://h/a\nhttp://h/b\n",
+        b"<sitemapindex><sitemap><loc>http://h/s.xml</loc><lastmod>2020-01</lastmod></sitemap></sitemapindex>",
+    ),
+    "feed": (
+        lambda data, _: listed(parse_feed(data, URL)) or is_feed(data),
+        rss("<item><link>http://h/1</link><pubDate>Sat, 07 Sep 2002 00:00:01 GMT</pubDate></item>"),
+        b"<feed xmlns='http://www.w3.org/2005/Atom' xml:base='http://h/a/'><link rel='next' href='2'/><entry><link "
+        b"href='b'/><updated>2020-01-01T00:00:00Z</updated></entry></feed>",
+    ),
+    "links and wishes": (
+        wishes, b"<base href=/b/><meta charset=latin-1><a href=\xe4><meta name=robots content=noindex><a rel=nofollow "
+        b"href='x?a&amp;b'><iframe src=z></iframe><!-- <a href=no> --><script>1</script><link rel=next href=/n>",
+        b"googlebot: noindex, unavailable_after: 25 Jun 2010 15:00:00 PST, textmill: noai, nofollow",
+        b'[{"location": "/a/*.html$", "tdm-reservation": 1}, {"location": "/", "tdm-reservation": "0"}]',
+    ),
+    "URL": (
+        address, b"HTTP://Example.org.:080/a/../b%7e;jsessionid=1?utm_source=x&q=%e4#top", b"//0x7f.1/\xc3\xa4 b?c=d",
+        "http://bücher.example/straße".encode(), b"https://[2001:db8::1]:8443/", b"../x?y",
+    ),
+    "content encoding": (body, *(CODECS[name][1](b"again " * 99) for name in PACKED[2:]), zipped(b"again " * 99)),
+    "WARC": (source("a.warc"), WARC, zipped(WARC) + WARC[:300], CODECS["zstd"][1](WARC), CODED),
+    "ARC": (source("a.arc"), ARC, zipped(ARC)),
+    "JSON lines": (source("a.jsonl"), LINES, zipped(LINES), CODECS["zstd"][1](LINES)),
+    "JSON": (source("a.json"), json.dumps(ROWS).encode(), json.dumps(ROWS[0], indent=1).encode(), LINES),
+    "CSV": (source("a.csv"), b'text,id\n"one, ""two""\n",1\nthree,2\n', b"id,text\r\n1,\xe4\r\n"),
+    "Parquet": (
+        source("a.parquet"), parquet(ROWS, "zstd", row_group_size=2), parquet(ROWS, "none"),
+        parquet(DATED, "none", use_dictionary=False),
+    ),
+    "decoding": (
+        lambda data, _: encoding.decode(data)[0].encode(), HEAD.encode(), "<meta charset=sjis>日本".encode("cp932"),
+        "Grüße".encode("utf-16"), "An alle".encode("utf-32-le"), "日本語".encode("iso2022_jp"), b"\xcf\xf0\xe8\xe2\xe5",
+    ),
+    **{f"HTML {mode}": (functools.partial(html, mode), DOCUMENT) for mode in ("auto", "fast", "quality")},
+    "metadata": (metadata, b"<script type='application/ld+json'>{\"author\": \"Ann\"}</script>", HEAD.encode()),
+    "benchmarks": (benchmarks, ITEM, b'"a, ""b""",1,2,3,4,B\nc,1,2,3,4,A\n'),
+    "recipe": (recipe, (RECIPES / "demo.yaml").read_bytes(), b"extends: demo\ncrawl: {max_pages: 5}\nname: mine\n"),
+}  # fmt: skip
+
+
+@pytest.mark.timeout(SECONDS + 120)
+@pytest.mark.parametrize("name", TARGETS)
+def test_whatever_it_is_given_it_keeps_its_contract(name: str, tmp_path: Path) -> None:
+    parse, *seeds = TARGETS[name]
+    parse(seeds[0], tmp_path)  # loads and compiles what it needs
+    number, until = FIRST, time.monotonic() + SECONDS
+    while number == FIRST or time.monotonic() < until:
+        data, started = mutated(seeds, number), time.monotonic()
+        try:
+            understood = parse(data, tmp_path)
+            assert understood or number >= len(seeds), "a valid input is not understood"
+            assert time.monotonic() - started < LONGEST, f"{time.monotonic() - started:.0f} s for one input"
+        except BaseException as error:  # a panic in Rust and the end of the time are no Exception
+            (tmp_path / "input").write_bytes(data)
+            again = f"TEXTMILL_FUZZ_FIRST={number} .venv/bin/python -m pytest tests/test_fuzz.py -k '{name}'"
+            error.add_note(f"Input {number} of {name}, whole in {tmp_path}/input. Again: {again}\n{data[:400]!r}")
+            raise
+        number += 1
