@@ -167,6 +167,7 @@ def index_shard(job: IndexJob) -> None:
         write_run(job.run(kind), np.concatenate([np.empty((columns, 0), np.uint64), *made], axis=1))
     with whole_file(part.facts) as out:  # last: it says that the shard is indexed
         np.save(out, np.concatenate(facts))
+    pa.default_memory_pool().release_unused()  # it keeps 150 MB for a next shard, which what follows could use
 
 
 def first_of(job: IndexJob) -> int:
