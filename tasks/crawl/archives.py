@@ -110,13 +110,13 @@ def _unread(file: IO[bytes], position: int, declared: int) -> int | None:
     packed = packing(file.read(6))
     file.seek(position)
     if packed == "gzip":
-        member = zlib.decompressobj(31)
+        member, left = zlib.decompressobj(31), declared + MAX_HEADER
         while not member.eof:
             piece = member.unconsumed_tail or file.read(1 << 16)
-            if not piece:
+            if not piece or left < 0:  # it ends here, or holds more than this record: perhaps a bomb
                 return None
             try:
-                member.decompress(piece, 1 << 20)
+                left -= len(member.decompress(piece, 1 << 20))
             except zlib.error:
                 return None
         end = file.tell() - len(member.unused_data)
