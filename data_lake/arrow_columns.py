@@ -21,6 +21,13 @@ def text_bytes(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     return whole[begins[0] : begins[-1]], begins - begins[0]
 
 
+def text_digests(texts: pa.Array) -> list[bytes]:
+    """Return 128 bits of each text."""
+    import xxhash
+
+    return [xxhash.xxh3_128_digest(text.as_buffer()) for text in texts]
+
+
 def fixed_column(rows: np.ndarray) -> pa.Array:
     """Return the rows of a matrix as a column of binary of fixed size."""
     import pyarrow as pa

@@ -7,6 +7,7 @@ words is looked for as a whole; its first 1, 2, 4 or 8 words nominate, so that a
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -101,7 +102,7 @@ class NgramIndex:
         """Items of fewer than `shortest` words have no entries; they are in `too_short`."""
         self.items = items
         folded = [fold(item.text) for item in items]
-        self._words = [words(text) for text in folded]
+        self._folded = folded
         hashes, offsets = word_hashes(folded)
         sizes = np.diff(offsets)
         self.too_short = sizes < shortest
@@ -142,6 +143,10 @@ class NgramIndex:
         order = np.lexsort((entries, places))
         return self._confirmed(given, places[order] - given.offsets[owner[order]], entries[order], owner[order])
 
+    @functools.lru_cache(maxsize=1024)  # noqa: B019  an index lives as long as its process
+    def _words(self, item: int) -> list[str]:
+        return words(self._folded[item])  # of the few items that are found: splitting all takes as long as hashing them
+
     def _nominated(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return (first word, entry) of all runs whose hash is that of an entry."""
         found = [(np.empty(0, np.int64), np.empty(0, np.int64))]
@@ -175,7 +180,7 @@ class NgramIndex:
                 place, entry, length = int(places[k]), int(entries[k]), int(lengths[k])
                 case = (entry, text[begin[place] : end[place + length - 1]])
                 if case not in compared:
-                    wanted = self._words[self.item[entry]][self.start[entry] : self.start[entry] + length]
+                    wanted = self._words(int(self.item[entry]))[self.start[entry] : self.start[entry] + length]
                     spans = zip(
                         begin[place : place + length].tolist(), end[place : place + length].tolist(), strict=True
                     )

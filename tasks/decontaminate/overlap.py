@@ -21,8 +21,8 @@ class HeldOut:
     count: int
 
 
-def gather(work: Path, max_ngrams: int) -> HeldOut:
-    """Merge work/held_out/ into work/held_out.npy, the sorted distinct n-grams that training texts are scanned for.
+def gather(parts: Path, ngrams_file: Path, max_ngrams: int) -> HeldOut:
+    """Merge the shards' n-grams (parts/) into one file, the sorted distinct ones that training texts are scanned for.
 
     Of more than `max_ngrams` those up to a limit stay, which is halved whenever there are too many: hashes are evenly
     spread, so that is a fair sample of each document's n-grams, and the same for any number of shards. With 10^9 words
@@ -33,7 +33,7 @@ def gather(work: Path, max_ngrams: int) -> HeldOut:
 
     rows, ngrams = [np.empty(0, np.int64)], [np.empty(0, np.uint64)]
     largest = (1 << 64) - 1
-    for path in shards(work / "held_out"):
+    for path in shards(parts):
         table = pq.read_table(path)
         rows.append(table.column("row").to_numpy())
         ngrams.append(table.column("ngram").to_numpy())
@@ -47,18 +47,21 @@ def gather(work: Path, max_ngrams: int) -> HeldOut:
     shard = np.repeat(np.arange(len(rows) - 1), [len(part) for part in rows[1:]])
     row = np.concatenate(rows)
     keys, number = np.unique(np.concatenate(ngrams), return_inverse=True)
-    with whole_file(work / "held_out.npy") as file:
+    with whole_file(ngrams_file) as file:
         np.save(file, keys)
     return HeldOut(shard, row, number, len(keys))
 
 
-def shares(work: Path, held_out: HeldOut) -> dict[tuple[int, int], float]:
-    """Return (shard, row) of each held-out document that has an n-gram -> share of them that training texts have."""
+def shares(folder: Path, held_out: HeldOut) -> dict[tuple[int, int], float]:
+    """Return (shard, row) of each held-out document that has an n-gram -> share of them that training texts have.
+
+    folder: which n-grams the training texts of each shard have.
+    """
     import pyarrow.parquet as pq
 
     seen = np.zeros(held_out.count, dtype=bool)
-    for path in shards(work / "seen"):
-        seen[pq.read_table(path).column("ngram").to_numpy()] = True
+    for path in shards(folder):
+        seen[pq.read_table(path, columns=["ngram"]).column("ngram").to_numpy()] = True
     if not held_out.count:
         return {}
     place, number = np.unique(np.stack([held_out.shard, held_out.row]), axis=1, return_inverse=True)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data_lake.documents import count_rows, documents_fingerprint, shard_path, shards, split_of
+from data_lake.documents import count_rows, documents_fingerprint, shard_path, shards
+from data_lake.known_texts import write_known
 from tasks.decontaminate import overlap, report
 from tasks.decontaminate.config import DecontaminateConfig
 from tasks.decontaminate.items import benchmark_files, read_items
+from tasks.decontaminate.reuse import HELD_OUT, HITS, SCAN, write_since
 from tasks.decontaminate.rewrite import Evidence, RewriteJob, rewrite_shard
-from tasks.decontaminate.scan import ScanJob, held_out_ngrams, load_index, scan_shard, write_items
+from tasks.decontaminate.scan import ScanJob, load_index, read_shard, read_texts, scan_shard, write_items
 from tasks.decontaminate.verdict import Verdict, judge
 from tasks.shards import map_shards, workers_for
 from tasks.splits import SPLIT_FILE, write_split
@@ -71,12 +74,15 @@ def contract(artifact: Artifact) -> Iterator[str]:
         "data_lake.text_kernels",
         "data_lake.text_tables",
         "data_lake.text_units",
+        "data_lake.known_texts",
+        "data_lake.runs",
         "data_lake.documents",
         "data_lake.schemas",
     ],
     contract=contract,
     content=content,
     sources=sources,
+    reuses=True,
 )
 def decontaminate(config: DecontaminateConfig, out: Output, dedup: Artifact) -> None:
     """Find benchmark items in the documents and cut them out of training; decide what is held out, and what of it is
@@ -86,19 +92,24 @@ def decontaminate(config: DecontaminateConfig, out: Output, dedup: Artifact) -> 
     write_split(out.dir, config.split)
     index = load_index(out.work / "items.json", config.detection.words, config.detection.shortest)
 
-    documents = dedup.path / "documents"
+    documents, scan = dedup.path / "documents", out.dir / SCAN
     jobs = [
-        ScanJob(documents, number, out.work, out.work / "items.json", out.work / "held_out.npy", config.detection,
-                config.split)
+        ScanJob(documents, number, out.work, scan, config.detection, config.split)
         for number in range(len(shards(documents)))
-    ]  # fmt: skip
-    _each(config, out, "read", held_out_ngrams, jobs, out.work / "held_out", documents)
-    held_out = overlap.gather(out.work, config.overlap.max_ngrams)
-    _each(config, out, "scanned", scan_shard, jobs, out.work / "hits", documents)
+    ]
+    _each(config, out, "read", read_shard, jobs, out.work / "held_out", documents)
+    held_out = overlap.gather(out.work / "held_out", scan / HELD_OUT, config.overlap.max_ngrams)
+    if (earlier := out.sibling) is not None:
+        known, since = out.work / f"known-{earlier.key}", out.work / f"since-{earlier.key}.npy"
+        write_known(known, shards(earlier.path / SCAN / "texts"))
+        write_since(earlier.path, scan / HELD_OUT, since)
+        jobs = [replace(job, earlier=earlier.path, known=known, since=since) for job in jobs]
+    _each(config, out, "scanned", scan_shard, jobs, scan / "hits", documents)
+    out.metric(documents_reused=sum(int(job.reused.read_text()) for job in jobs))
 
-    shares = overlap.shares(out.work, held_out)
-    hits = _read_hits(out.work / "hits")
-    training = _training(config, documents)
+    shares = overlap.shares(scan / "seen", held_out)
+    hits = _read_hits(scan / "hits")
+    training = [read_texts(scan, job.number)[1] for job in jobs]
     shard, row = hits["shard"], hits["row"]
     first = np.concatenate([[0], np.cumsum([len(rows) for rows in training])])
     number = first[shard] + row
@@ -147,28 +158,12 @@ def _read_hits(folder: Path) -> dict[str, np.ndarray]:
     import pyarrow.parquet as pq
 
     tables = [pq.read_table(path) for path in shards(folder)]
-    columns = {name: [np.empty(0, np.int64)] for name in ("row", "entry", "place", "start", "end")}
+    columns = {name: [np.empty(0, np.int64)] for name in HITS}
     for table in tables:
         for name, parts in columns.items():
             parts.append(table.column(name).to_numpy())
     shard = np.repeat(np.arange(len(tables)), [table.num_rows for table in tables])
     return {"shard": shard, **{name: np.concatenate(parts) for name, parts in columns.items()}}
-
-
-def _training(config: DecontaminateConfig, documents: Path) -> list[np.ndarray]:
-    """Return for each shard which of its rows are training documents."""
-    import pyarrow.parquet as pq
-
-    return [
-        np.array(
-            [
-                split_of(name, config.split.val, config.split.test) == "train"
-                for name in pq.read_table(path, columns=["doc_id"]).column("doc_id").to_pylist()
-            ],
-            dtype=bool,
-        )
-        for path in shards(documents)
-    ]
 
 
 def _evidence(index: NgramIndex, verdict: Verdict, hits: dict[str, np.ndarray]) -> Evidence:

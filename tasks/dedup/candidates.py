@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from data_lake.runs import Runs, write_run
 from tasks.dedup.corpus import Corpus, Gone, preferred_first
-from tasks.dedup.runs import Runs, write_run
 
 PIVOTS = 4  # preferred documents of a bucket that is too large with which all others are compared before it is split
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from data_lake.runs import Runs, write_run
 from tasks.dedup.corpus import Corpus, Part
-from tasks.dedup.runs import Runs, write_run
 from tasks.dedup.shingles import common
 
 # Bytes of memory for each candidate pair beside the sets: two numbers several times, and the facts of both documents.

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from data_lake.runs import Runs
 from tasks.dedup.corpus import Corpus, Gone, preferred_first
-from tasks.dedup.runs import Runs
 
 
 def copies(corpus: Corpus, keys: Runs, gone: Gone, limit: int, *, newest: bool) -> Iterator[np.ndarray]:

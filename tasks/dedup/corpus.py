@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.dedup.runs import read_into
+from data_lake.runs import read_into
 
 FACTS = np.dtype(
     [

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from data_lake.runs import Runs
 from tasks.dedup.corpus import Gone
-from tasks.dedup.runs import Runs
 
 _EDGE_COLUMNS = 8
 

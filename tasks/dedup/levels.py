@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from data_lake.runs import Runs, write_run
 from tasks.dedup.candidates import NominateJob, nominate
 from tasks.dedup.comparison import CompareJob, compare
 from tasks.dedup.config import DedupConfig
@@ -17,7 +18,6 @@ from tasks.dedup.copies import copies
 from tasks.dedup.corpus import Corpus, Gone, Part
 from tasks.dedup.decisions import near_duplicates
 from tasks.dedup.repeats import CutJob, Kind, PiecesJob, decide_cuts, find_repeated, note_pieces
-from tasks.dedup.runs import Runs, write_run
 from tasks.dedup.write import Decided
 
 # Bytes that a row of a run takes while it is read, sorted and grouped: measured 90 at most for rows of two numbers.

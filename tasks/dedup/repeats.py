@@ -16,8 +16,8 @@ from typing import Literal
 import numpy as np
 
 from data_lake import text_units
+from data_lake.runs import Runs, write_run
 from tasks.dedup.corpus import Corpus, Gone, Part
-from tasks.dedup.runs import Runs, write_run
 from tasks.dedup.shingles import strings
 from tasks.dedup.sign import batches
 

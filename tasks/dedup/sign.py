@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data_lake.arrow_columns import fixed_column, fixed_values, text_bytes
+from data_lake.arrow_columns import fixed_column, fixed_values, text_bytes, text_digests
 from data_lake.documents import write_parquet
-from data_lake.files import whole_file
+from data_lake.files import whole_file, write_whole
+from data_lake.runs import write_run
 from tasks.dedup import signatures
 from tasks.dedup.corpus import FACTS, Gone, Part
-from tasks.dedup.runs import write_run
+from tasks.dedup.reuse import Earlier, Signed
 from tasks.dedup.shingles import digests, shingle_sets
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ class SignJob:
     permutations: int
     seed: int
     compiled: bool
+    reused: Path  # how many of its texts had been signed before, in digits
+    earlier: Path | None = None  # an artifact of the same config, whose texts need not be signed again ...
+    known: Path | None = None  # ... and their lookup
 
 
 @dataclass(frozen=True)
@@ -84,8 +88,9 @@ def scheme(shingle_words: int, permutations: int, seed: int) -> dict[str, str]:
 def sign_shard(job: SignJob) -> None:
     """Write the digests and signatures of a shard, and its shingle sets beside them.
 
-    The signature column holds the little-endian uint32 values that datasketch calls `hashvalues`. The sets lie one
-    after another in a file of little-endian uint32, sorted and distinct, `n_shingles` for each document.
+    Texts that an earlier artifact has are not signed again. The signature column holds the little-endian uint32 values
+    that datasketch calls `hashvalues`. The sets lie one after another in a file of little-endian uint32, sorted and
+    distinct, `n_shingles` for each document.
     """
     import pyarrow as pa
 
@@ -97,27 +102,41 @@ def sign_shard(job: SignJob) -> None:
             pa.field("fetched_at", pa.timestamp("us", tz="UTC")),
             pa.field("quality", pa.float64()),
             pa.field("n_bytes", pa.int64(), nullable=False),
+            pa.field("text_digest", pa.binary(16), nullable=False),
             pa.field("digest", pa.binary(16), nullable=False),
             pa.field("n_shingles", pa.int64(), nullable=False),
             pa.field("signature", pa.binary(4 * job.permutations), nullable=False),
         ],
         metadata=scheme(job.shingle_words, job.permutations, job.seed),
     )
-    tables = [schema.empty_table()]
+    tables, reused = [schema.empty_table()], 0
+    earlier = Earlier(job.earlier, job.known)
     with whole_file(job.shingles) as file:
         for batch in batches(job.documents, [*schema.names[:5], "text"]):
-            text = batch.column("text")
-            values, begins = shingle_sets(text, job.shingle_words, compiled=job.compiled)
-            signed = signatures.signatures(values, begins, params, compiled=job.compiled)
-            values.astype("<u4").tofile(file)
+            told = pa.array(text_digests(batch.column("text")), pa.binary(16))
+            shard, row = earlier.find(fixed_values(told, "<u8"))
+            new = np.flatnonzero(shard < 0)
+            texts = batch.column("text") if len(new) == len(told) else batch.column("text").take(pa.array(new))
+            signed = earlier.merge(_sign(texts, job, params), shard, row)
+            signed.shingles.astype("<u4").tofile(file)
             columns = [
                 *(batch.column(name) for name in schema.names[:5]),
-                pa.array(digests(text, compiled=job.compiled), pa.binary(16)),
-                pa.array(np.diff(begins)),
-                fixed_column(signed.astype("<u4")),
+                told,
+                fixed_column(signed.digests),
+                pa.array(np.diff(signed.begins)),
+                fixed_column(signed.signatures),
             ]
             tables.append(pa.table(columns, schema=schema))
+            reused += len(told) - len(new)
+    write_whole(job.reused, str(reused))
     write_parquet(job.signatures, pa.concat_tables(tables))
+
+
+def _sign(texts: pa.Array, job: SignJob, params: np.ndarray) -> Signed:
+    values, begins = shingle_sets(texts, job.shingle_words, compiled=job.compiled)
+    signed = signatures.signatures(values, begins, params, compiled=job.compiled)
+    told = b"".join(digests(texts, compiled=job.compiled))
+    return Signed(np.frombuffer(told, "<u8").reshape(-1, 2), signed.astype("<u4"), values, begins)
 
 
 def index_shard(job: IndexJob) -> None:

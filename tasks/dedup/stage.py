@@ -53,7 +53,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
 
 
 @stage(
-    version=2,
+    version=3,
     code=[
         "tasks.dedup",
         "tasks.crawl.urls",
@@ -62,11 +62,14 @@ def contract(artifact: Artifact) -> Iterator[str]:
         "data_lake.arrow_columns",
         "data_lake.text_kernels",
         "data_lake.text_tables",
+        "data_lake.known_texts",
+        "data_lake.runs",
         "data_lake.documents",
         "data_lake.schemas",
     ],
     contract=contract,
     content=documents_fingerprint,
+    reuses=True,
 )
 def dedup(config: DedupConfig, out: Output, clean: Artifact) -> None:
     """Of each group of duplicates keep the preferred document, cut what documents repeat, write down every decision."""
@@ -110,6 +113,7 @@ def decide(
 
 def _sign(config: DedupConfig, out: Output, documents: Sequence[Path], earlier: Sequence[Artifact]) -> Corpus:
     """Sign and index every shard that an earlier attempt has not, and return the corpus."""
+    from data_lake.known_texts import write_known
     from tasks.dedup.against import signed_shards
     from tasks.dedup.corpus import Corpus
     from tasks.dedup.shingles import worth_compiling
@@ -117,6 +121,10 @@ def _sign(config: DedupConfig, out: Output, documents: Sequence[Path], earlier: 
 
     shingles = (out.dir if config.store_shingles else out.work) / "shingles"
     compiled = worth_compiling(documents)
+    before, known = None, None
+    if out.sibling is not None and config.store_shingles:
+        before, known = out.sibling.path, out.work / f"known-{out.sibling.key}"
+        write_known(known, shards(before / "signatures"))
     jobs = [
         SignJob(
             path,
@@ -127,11 +135,15 @@ def _sign(config: DedupConfig, out: Output, documents: Sequence[Path], earlier: 
             config.bands * config.rows,
             config.seed,
             compiled,
+            out.work / "signed" / f"part-{number:05d}.reused",
+            before,
+            known,
         )
         for number, path in enumerate(documents)
     ]
     each = _runner(config, out, documents)
     each(sign_shard, [job for job in jobs if not (job.signatures.exists() and job.shingles.exists())], "signed")
+    out.metric(documents_reused=sum(int(job.reused.read_text()) for job in jobs))
     first, indexed = 0, []
     earlier_shards = signed_shards(earlier)
     signed: list[tuple[Path, Path, Path | None, int]] = []

@@ -13,11 +13,11 @@ import numpy as np
 from data_lake.documents import ShardWriter, shard_path
 from data_lake.files import write_whole
 from data_lake.ledger import Amount, Ledger
+from data_lake.runs import Runs
 from data_lake.text_units import count_words
 from tasks.dedup import repeats
 from tasks.dedup.corpus import Corpus, Part
 from tasks.dedup.repeats import Kind
-from tasks.dedup.runs import Runs
 from tasks.dedup.sign import batches
 
 if TYPE_CHECKING:

@@ -6,11 +6,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from data_lake.arrow_columns import text_digests
 from data_lake.documents import shard_path, split_of, write_parquet
 from data_lake.files import write_whole
 from data_lake.tokens import TokenShardWriter, check_shard, document_index_schema
 from model.tokenizer import Tokenizer
-from tasks.tokenize.reuse import Earlier, text_digests
+from tasks.tokenize.reuse import Earlier
 
 SPLITS = ("train", "val", "test")
 

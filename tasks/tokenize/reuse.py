@@ -10,14 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from data_lake.loader import TokenDataset
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 class Earlier:
@@ -54,10 +50,3 @@ class Earlier:
                 there = batch.filter(pc.is_in(batch["doc_id"], value_set=wanted))
                 rows = zip(*(there[name].to_pylist() for name in names), strict=True)
                 self._places |= {(doc_id, digest): place for doc_id, digest, *place in rows}  # type: ignore[misc]
-
-
-def text_digests(texts: pa.Array) -> list[bytes]:
-    """Return 128 bits of each text."""
-    import xxhash
-
-    return [xxhash.xxh3_128_digest(text.as_buffer()) for text in texts]

@@ -67,6 +67,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
         "tasks.tokenize",
         "tasks.splits",
         "model.tokenizer",
+        "data_lake.arrow_columns",
         "data_lake.documents",
         "data_lake.loader",
         "data_lake.tokens",

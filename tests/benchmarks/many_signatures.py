@@ -58,10 +58,10 @@ def make(folder: Path, count: int) -> None:
 
 def decide(folder: Path) -> dict[str, float]:
     """Run all levels over the signed documents with a budget of MEMORY_MEGABYTES."""
+    from data_lake.runs import Runs
     from tasks.dedup.config import DedupConfig
     from tasks.dedup.corpus import Corpus, Gone
     from tasks.dedup.levels import Levels
-    from tasks.dedup.runs import Runs
     from tasks.dedup.sign import IndexJob, index_shard, signed_rows
     from tasks.dedup.write import Decided
 

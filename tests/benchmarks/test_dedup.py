@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 from data_lake.documents import shards
+from data_lake.runs import Runs
 from tasks.dedup import DedupConfig
-from tasks.dedup.runs import Runs
 from tasks.dedup.stage import decide
 from tasks.stage import local_output
 from tests.benchmarks import edited_texts, many_signatures

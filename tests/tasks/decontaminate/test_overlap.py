@@ -29,18 +29,18 @@ def held_out(rows: list[list[int]], ngrams: list[list[int]]) -> list[dict[str, n
 
 def test_shares_are_counted_per_document(tmp_path: Path) -> None:
     write(tmp_path, "held_out", held_out([[0, 0, 3], [1]], [[50, 7, 7], [2**64 - 1]]))
-    found = gather(tmp_path, 100)
+    found = gather(tmp_path / "held_out", tmp_path / "held_out.npy", 100)
     assert found.count == 3
     assert np.load(tmp_path / "held_out.npy").tolist() == [7, 50, 2**64 - 1]
     write(tmp_path, "seen", [{"ngram": np.array([0])}, {"ngram": np.array([0, 2])}])
-    assert shares(tmp_path, found) == {(0, 0): 0.5, (0, 3): 1.0, (1, 1): 1.0}
+    assert shares(tmp_path / "seen", found) == {(0, 0): 0.5, (0, 3): 1.0, (1, 1): 1.0}
 
 
 def test_nothing_held_out(tmp_path: Path) -> None:
     write(tmp_path, "held_out", held_out([[], []], [[], []]))
-    found = gather(tmp_path, 100)
+    found = gather(tmp_path / "held_out", tmp_path / "held_out.npy", 100)
     write(tmp_path, "seen", [{"ngram": np.array([], np.int64)}])
-    assert (found.count, shares(tmp_path, found)) == (0, {})
+    assert (found.count, shares(tmp_path / "seen", found)) == (0, {})
 
 
 @settings(max_examples=40, deadline=None)
@@ -57,7 +57,7 @@ def test_a_sample_does_not_depend_on_the_shards(
     parts = [ngrams[a:b] for a, b in pairwise(bounds)]
     write(whole, "held_out", held_out([[0] * len(ngrams)], [ngrams]))
     write(parted, "held_out", held_out([[0] * len(part) for part in parts], parts))
-    kept = [gather(work, most) for work in (whole, parted)]
+    kept = [gather(work / "held_out", work / "held_out.npy", most) for work in (whole, parted)]
     keys = [np.load(work / "held_out.npy").tolist() for work in (whole, parted)]
     assert keys[0] == keys[1]
     assert len(kept[0].ngram) == len(kept[1].ngram) <= most

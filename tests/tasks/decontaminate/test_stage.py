@@ -199,9 +199,9 @@ def test_same_bytes_whatever_the_workers_and_done_shards_stay(
         decontaminate(config, out, dedup=source)
     assert contents(one) == contents(two)
 
-    scanned = two.work / "hits" / "part-00000.parquet"
+    scanned = two.dir / "scan" / "hits" / "part-00000.parquet"
     before = scanned.stat().st_mtime_ns
-    (two.work / "hits" / "part-00001.parquet").unlink()  # as if killed before shard 1 was scanned
+    (two.dir / "scan" / "hits" / "part-00001.parquet").unlink()  # as if killed before shard 1 was scanned
     for folder in ("documents", "removed"):
         (two.dir / folder / "part-00002.parquet").write_bytes(b"half a fi")
     (two.work / "contamination" / "part-00002.parquet").unlink()

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from data_lake.runs import Runs, write_run
 from tasks.dedup.corpus import Gone
 from tasks.dedup.decisions import near_duplicates
-from tasks.dedup.runs import Runs, write_run
 
 SETS = st.lists(st.sets(st.integers(0, 12), min_size=1), min_size=1, max_size=12)
 

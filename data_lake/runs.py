@@ -1,4 +1,4 @@
-"""Sorted runs on disk: how dedup groups and orders more rows than memory holds.
+"""Sorted runs on disk: how more rows than memory holds are grouped, ordered and found.
 
 A run is a file of rows of 64-bit numbers, stored by columns and sorted by the first, the key. Every shard writes its
 own; whoever needs all rows of a range of keys reads that slice of every run. So equal keys come together, in jobs that

@@ -1,0 +1,89 @@
+"""Texts of an earlier artifact, found by 128 bits of them: which of its rows were made of a text that is here again.
+
+What a stage makes of a text alone it need not make twice. Such a stage keeps the digests of its texts, row by row; its
+next build writes them once as a sorted file, which any number of jobs may then ask without reading all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from data_lake.arrow_columns import fixed_values
+from data_lake.files import whole_file
+from data_lake.runs import Runs, write_run
+
+_ROWS, _SHARDS = "rows.npy", "shards.npy"
+_AT_A_TIME = 1 << 20  # rows in memory: 24 MB
+# Opening a shard costs a sixth of what making it costs; a batch that wants next to nothing of it is made again instead,
+# or a corpus in another order would open all shards for each of its own.
+_ENOUGH_OF_BATCH, _ENOUGH_OF_SHARD = 1 / 4, 1 / 64
+
+
+def write_known(folder: Path, shards: Sequence[Path]) -> None:
+    """Write what `KnownTexts` reads, unless an earlier attempt has. Memory: one shard's digests, or 24 MB.
+
+    shards: Parquet files of an artifact, a row for each text with its `text_digest`, in order.
+    """
+    import pyarrow.parquet as pq
+
+    if (folder / _SHARDS).exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    first, runs = [0], []
+    for number, path in enumerate(shards):
+        digests = fixed_values(pq.read_table(path, columns=["text_digest"])["text_digest"].combine_chunks(), "<u8")
+        runs.append(folder / f"part-{number:05d}.run")
+        places = np.arange(first[-1], first[-1] + len(digests), dtype=np.uint64)
+        write_run(runs[-1], np.stack([*digests.T, places]))
+        first.append(first[-1] + len(digests))
+    rows = Runs(runs, 3)
+    with whole_file(folder / _ROWS) as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<u8", "fortran_order": False, "shape": (len(rows), 3)})
+        for low, high in rows.split(_AT_A_TIME):
+            np.ascontiguousarray(rows.read(low, high).T).tofile(file)
+    for run in runs:
+        run.unlink()
+    with whole_file(folder / _SHARDS) as file:  # last: it says that the other one is whole
+        np.save(file, np.array(first, dtype=np.int64))
+
+
+class KnownTexts:
+    """Asks for texts, a batch at a time, where an earlier artifact has them; without a folder it knows none."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._rows = np.empty((0, 3), np.uint64) if folder is None else np.load(folder / _ROWS, mmap_mode="r")
+        self._first = np.zeros(1, np.int64) if folder is None else np.load(folder / _SHARDS)
+        self._opened: set[int] = set()
+
+    def find(self, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return shard and row of each text in the earlier artifact, int64[n] both; -1 where it has none.
+
+        Also -1 where so few of the texts are in a shard that reading it would cost more than it saves.
+        wanted: the digests of texts, uint64[n, 2].
+        """
+        shard, row = np.full(len(wanted), -1, np.int64), np.full(len(wanted), -1, np.int64)
+        if not len(self._rows) or not len(wanted):
+            return shard, row
+        found = np.asarray(self._rows[np.minimum(self._search(wanted[:, 0]), len(self._rows) - 1)])
+        same = np.flatnonzero((found[:, :2] == wanted).all(axis=1))
+        place = found[same, 2].astype(np.int64)
+        shard[same] = np.searchsorted(self._first, place, side="right") - 1
+        row[same] = place - self._first[shard[same]]
+        few = np.isin(shard, [number for number in np.unique(shard[same]) if not self._opens(number, shard)])
+        shard[few] = row[few] = -1
+        return shard, row
+
+    def _search(self, keys: np.ndarray) -> np.ndarray:
+        """Return where each key would stand in the first column; of it only the pages on the way are read."""
+        return np.searchsorted(self._rows[:, 0], keys)
+
+    def _opens(self, number: int, shard: np.ndarray) -> bool:
+        """Return whether a shard is read for a batch's texts; it stays open for the next ones."""
+        count = int((shard == number).sum())
+        size = int(self._first[number + 1] - self._first[number])
+        if count >= _ENOUGH_OF_BATCH * len(shard) or count >= _ENOUGH_OF_SHARD * size:
+            self._opened.add(number)
+        return number in self._opened

@@ -1,0 +1,87 @@
+"""data_lake/known_texts.py: a text is found where it lies, another one never, no shard is opened for few."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data_lake.arrow_columns import fixed_column, text_digests
+from data_lake.documents import shard_path, write_parquet
+from data_lake.known_texts import KnownTexts, write_known
+
+TEXTS = st.lists(st.lists(st.text(max_size=8), max_size=12), max_size=5)
+
+
+def digests(texts: list[str]) -> np.ndarray:
+    return np.frombuffer(b"".join(text_digests(pa.array(texts, pa.large_string()))), "<u8").reshape(-1, 2)
+
+
+def lookup(folder: Path, shards: list[list[str]]) -> KnownTexts:
+    return known_digests(folder, [digests(texts) for texts in shards])
+
+
+def known_digests(folder: Path, shards: list[np.ndarray]) -> KnownTexts:
+    paths = [shard_path(folder.parent / "artifact", number) for number in range(len(shards))]
+    for path, told in zip(paths, shards, strict=True):
+        write_parquet(path, pa.table({"text_digest": fixed_column(told)}))
+    write_known(folder, paths)
+    return KnownTexts(folder)
+
+
+@settings(max_examples=60, deadline=None)
+@given(shards=TEXTS, asked=st.lists(st.text(max_size=8), max_size=20), seed=st.randoms(use_true_random=False))
+def test_each_text_is_found_where_it_lies(
+    tmp_path_factory: pytest.TempPathFactory, shards: list[list[str]], asked: list[str], seed: random.Random
+) -> None:
+    everything = [text for texts in shards for text in texts]
+    asked = [*asked, *everything]
+    seed.shuffle(asked)
+    known = lookup(tmp_path_factory.mktemp("lake") / "known", shards)
+    found = list(zip(*(column.tolist() for column in known.find(digests(asked))), strict=True))
+    assert [place == (-1, -1) for place in found] == [text not in everything for text in asked]
+    assert all(shards[shard][row] == text for text, (shard, row) in zip(asked, found, strict=True) if shard >= 0)
+
+
+def test_without_an_earlier_artifact_nothing_is_known() -> None:
+    shard, row = KnownTexts(None).find(digests(["a", "b"]))
+    assert shard.tolist() == row.tolist() == [-1, -1]
+
+
+def test_half_of_the_digest_is_not_enough(tmp_path: Path) -> None:
+    known = known_digests(tmp_path / "known", [np.array([[7, 1], [9, 2]], np.uint64)])
+    assert known.find(np.array([[7, 2], [9, 2]], np.uint64))[1].tolist() == [-1, 1]
+
+
+def test_a_shard_is_not_opened_for_next_to_none_of_its_texts(tmp_path: Path) -> None:
+    shards = [[f"{shard} {number}" for number in range(640)] for shard in range(5)]
+    known = lookup(tmp_path / "known", shards)
+    mixed = [texts[number] for texts in shards for number in range(9)]  # a fifth of the batch, of a shard 1/71
+    assert set(known.find(digests(mixed))[0].tolist()) == {-1}
+    one = shards[1][:300] + shards[2][:9]
+    assert known.find(digests(one))[0].tolist() == [1] * 300 + [-1] * 9
+    assert known.find(digests(mixed))[0].tolist() == [-1] * 9 + [1] * 9 + [-1] * 27, "what is open stays open"
+    assert (known.find(digests([texts[number] for texts in shards for number in range(10)]))[0] >= 0).all()
+
+
+def test_more_rows_than_are_held_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("data_lake.known_texts._AT_A_TIME", 50)
+    shards = [[f"{shard} {number}" for number in range(200)] for shard in range(3)]
+    known = lookup(tmp_path / "known", shards)
+    for number, texts in enumerate(shards):
+        shard, row = known.find(digests(texts))
+        assert shard.tolist() == [number] * 200
+        assert row.tolist() == list(range(200))
+    assert sorted(path.name for path in (tmp_path / "known").iterdir()) == ["rows.npy", "shards.npy"]
+
+
+def test_an_attempt_that_was_killed_is_done_again(tmp_path: Path) -> None:
+    lookup(tmp_path / "known", [["a", "b"], ["c"]])
+    (tmp_path / "known" / "shards.npy").unlink()
+    (tmp_path / "known" / "rows.npy").write_bytes(b"half")
+    assert lookup(tmp_path / "known", [["a", "b"], ["c"]]).find(digests(["c"]))[0].tolist() == [1]
