@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_lake.documents import documents_fingerprint
-from data_lake.files import write_whole
 from tasks.clean.config import CleanConfig
+from tasks.clean.processes import run_all
 from tasks.clean.user_files import source_fingerprint
 from tasks.shards import cores
 from tasks.stage import Artifact, Output, PermanentError, stage
@@ -72,12 +67,12 @@ def clean(config: CleanConfig, out: Output, crawl: Artifact) -> None:
     sizes = kept_sizes(crawl.path)
     _train(config, out)
     if config.filters.boilerplate.max_page_share < 1:
-        _run_all(_plan(config, out, crawl, sizes, "extract"), config, out)
+        run_all(_plan(config, out, crawl, sizes, "extract"), config.workers or cores(), out)
         _find_repeated(config, out)
         jobs = _plan(config, out, crawl, sizes, "judge")
     else:
         jobs = _plan(config, out, crawl, sizes, "all")
-    _run_all(jobs, config, out)
+    run_all(jobs, config.workers or cores(), out)
     tally, changed, reused = Tally(), Counter[str](), 0
     for job in jobs:
         result = json.loads(job.done.read_text())
@@ -148,74 +143,6 @@ def _plan(config: CleanConfig, out: Output, crawl: Artifact, sizes: list[int], p
             jobs.append(replace(job, **json.loads(job.bad.read_text())) if job.bad.exists() else job)
             first, size = number, 0
     return jobs
-
-
-def _run_all(jobs: list[Job], config: CleanConfig, out: Output) -> None:
-    """Run the jobs that are not done; one whose process is killed by a page is run again without that page."""
-    workers = config.workers or cores()
-    todo = [job for job in jobs if not job.done.exists()]
-    running: dict[subprocess.Popen[bytes], Job] = {}
-    try:
-        while todo or running:
-            while todo and len(running) < workers:
-                job = todo.pop(0)
-                running[_start(job)] = job
-            time.sleep(0.02)
-            for process in [process for process in running if process.poll() is not None]:
-                job = running.pop(process)
-                if not job.done.exists():
-                    todo.insert(0, _without_bad_page(process, job, out))
-            done = sum(job.done.exists() for job in jobs)
-            out.progress(done, len(jobs), "shards")
-    finally:
-        for process in running:
-            process.kill()
-            process.wait()
-
-
-def _start(job: Job) -> subprocess.Popen[bytes]:
-    from dataclasses import asdict
-
-    job.at.unlink(missing_ok=True)
-    path = job.done.with_suffix(".job")
-    path.write_text(json.dumps(asdict(job)))
-    root = str(Path(__file__).resolve().parents[2])
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
-    with open(job.done.with_suffix(".log"), "wb") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "tasks.clean.worker", str(path)],
-            stdin=subprocess.PIPE,  # never written to: its end tells the process that we are gone
-            stdout=log,
-            stderr=log,
-            env=environment,
-        )
-
-
-def _without_bad_page(process: subprocess.Popen[bytes], job: Job, out: Output) -> Job:
-    """Return the job without the page that ended its process, or with trafilatura kept from it.
-
-    Raises OSError where no page is to blame.
-    """
-    from dataclasses import replace
-
-    code = process.returncode
-    if code >= 0:  # it ended by itself: an exception, told in its log (a full disk, an artifact that is damaged)
-        said = job.done.with_suffix(".log").read_text("utf-8", "replace").strip().rpartition("\n")[2]
-        raise OSError(f"Cleaning shard {job.number} failed: {said or f'exit code {code}'}")
-    page = job.at.read_bytes().decode().strip() if job.at.exists() else ""
-    if not page or page in job.skip:
-        raise OSError(f"The process that cleans shard {job.number} was ended by {signal.Signals(-code).name}.")
-    name = signal.Signals(-code).name
-    reason = f"too_slow: longer than {job.config['page_seconds']} s" if code == -signal.SIGALRM else f"crash: {name}"
-    config = CleanConfig.model_validate(job.config)
-    if config.asks_trafilatura and job.phase != "judge" and page not in job.plain:
-        out.warning(f"Page {page} of shard {job.number} is extracted again without trafilatura ({reason}).")
-        job = replace(job, plain=[*job.plain, page])
-    else:
-        out.warning(f"Page {page} of shard {job.number} is left out ({reason}).")
-        job = replace(job, skip=job.skip | {page: reason})
-    write_whole(job.bad, json.dumps({"skip": job.skip, "plain": job.plain}))
-    return job
 
 
 def _without_trafilatura(out: Output) -> int:

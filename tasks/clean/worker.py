@@ -1,11 +1,12 @@
-"""The process that cleans one shard: `python -m tasks.clean.worker JOB.json`.
+"""The process that cleans shards: `python -m tasks.clean.worker`, with the path of a job on each line of its input.
 
 It does both halves of the work at once, or one of them: extraction up to repaired text, and the judging of texts. They
 are apart where lines that a site repeats are taken off, as all pages must have been read before the first is judged.
 
-A page is parsed by C code, which can hang, crash or be killed for its memory. So each shard has a process of its own;
-it notes the page it is at, and a kernel timer ends it when a page takes too long. The stage then starts it again: with
-the block model alone for that page where trafilatura may have been at it, and without that page if it fails once more.
+A page is parsed by C code, which can hang, crash or be killed for its memory, so the stage does not do it itself. The
+process notes the page it is at, and a kernel timer ends it when a page takes too long. Then another one does the shard:
+with the block model alone for that page where trafilatura may have been at it, and without it if it fails once more.
+A process that has grown large ends after a shard, for what parsers leak goes with it (trafilatura #216).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import queue
 import signal
 import sys
 import threading
@@ -21,6 +23,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+import psutil
 
 from data_lake.documents import ShardWriter, doc_id, write_parquet
 from data_lake.files import write_whole
@@ -292,8 +296,8 @@ class _Records:
         return self._table.slice(number - self._first, 1).to_pylist()[0]
 
 
-def _end_with_parent() -> None:
-    """End when the stage's process ends: its end of our standard input closes."""
+def _jobs() -> Iterator[Job]:
+    """Yield the jobs that the stage asks for; end when the stage's process ends, as its end of our input closes."""
     if sys.platform == "linux":
         try:
             import ctypes
@@ -301,15 +305,21 @@ def _end_with_parent() -> None:
             ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: at once, even inside C code
         except (ImportError, OSError, AttributeError):
             pass
+    paths: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        for line in sys.stdin:
+            paths.put(line.removesuffix("\n"))
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+    while True:
+        yield Job(**json.loads(Path(paths.get()).read_text()))
 
 
 if __name__ == "__main__":
-    _end_with_parent()
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    run(Job(**json.loads(Path(sys.argv[1]).read_text())))
+    for job in _jobs():
+        run(job)
+        if psutil.Process().memory_info().rss > job.config["recycle_megabytes"] << 20:
+            os._exit(0)  # with a thread that waits for input the interpreter could not end in peace

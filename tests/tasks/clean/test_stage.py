@@ -19,7 +19,8 @@ import pytest
 from data_lake.schemas import PAGES
 from data_lake.store import Artifact, Lake
 from tasks.clean import CleanConfig, clean
-from tasks.clean.stage import _without_bad_page, documents_fingerprint
+from tasks.clean.processes import after_end
+from tasks.clean.stage import documents_fingerprint
 from tasks.clean.worker import Job
 from tasks.crawl import CrawlConfig, crawl
 from tasks.stage import PermanentError, local_output
@@ -92,6 +93,18 @@ def test_the_same_input_makes_the_same_bytes_and_other_shards_the_same_documents
     run(crawled, tmp_path / "many", shard_megabytes=0.004, workers=2)
     assert len(list((tmp_path / "many" / "documents").iterdir())) >= 2
     assert documents_fingerprint(tmp_path / "a") == documents_fingerprint(tmp_path / "many")
+
+
+@pytest.mark.parametrize("recycle_megabytes", [1000, 0])
+def test_a_process_does_many_shards_until_it_is_too_large(crawled, tmp_path, recycle_megabytes):
+    out = run(crawled, tmp_path / "out", shard_megabytes=0.004, workers=1, recycle_megabytes=recycle_megabytes)
+    shards = len(list(out.work.glob("shard-*.json")))
+    processes = len(list(out.work.glob("worker-*.log")))
+    assert shards > 2
+    # one that ends a moment after its next job was given leaves that job to another
+    assert processes == 1 if recycle_megabytes else shards <= processes < 2 * shards
+    run(crawled, tmp_path / "whole")
+    assert rows(tmp_path / "out", "documents") == rows(tmp_path / "whole", "documents")
 
 
 def test_finished_shards_are_not_done_again(crawled, tmp_path):
@@ -167,9 +180,9 @@ def test_a_page_that_crashes_its_process_twice_is_left_out(tmp_path):
     out = local_output(tmp_path)
     job = Job(0, 0, 9, "", str(tmp_path), str(out.work), {}, {})
     job.at.write_text("                   5")
-    once = _without_bad_page(SimpleNamespace(returncode=-signal.SIGSEGV), job, out)
+    once = after_end(job, -signal.SIGSEGV, out.work / "log", out)
     assert (once.plain, once.skip) == (["5"], {})
-    twice = _without_bad_page(SimpleNamespace(returncode=-signal.SIGSEGV), once, out)
+    twice = after_end(once, -signal.SIGSEGV, out.work / "log", out)
     assert twice.skip == {"5": "crash: SIGSEGV"}
     assert json.loads(job.bad.read_text()) == {"skip": twice.skip, "plain": twice.plain}
 
@@ -179,13 +192,13 @@ def test_a_page_that_crashes_its_process_is_left_out(tmp_path):
     settings = {"page_seconds": 1, "extraction": "fast"}
     job = Job(0, 0, 9, "", str(tmp_path), str(out.work), settings, {"3": "crash: SIGSEGV"})
     job.at.write_text("                   5")
-    again = _without_bad_page(SimpleNamespace(returncode=-signal.SIGSEGV), job, out)
+    again = after_end(job, -signal.SIGSEGV, out.work / "log", out)
     assert again.skip == {"3": "crash: SIGSEGV", "5": "crash: SIGSEGV"}
     with pytest.raises(OSError, match="SIGKILL"):
-        _without_bad_page(SimpleNamespace(returncode=-signal.SIGKILL), again, out)
-    job.done.with_suffix(".log").write_text("Traceback\nOSError: [Errno 28] No space left on device\n")
+        after_end(again, -signal.SIGKILL, out.work / "log", out)
+    (out.work / "log").write_text("Traceback\nOSError: [Errno 28] No space left on device\n")
     with pytest.raises(OSError, match="No space left"):
-        _without_bad_page(SimpleNamespace(returncode=1), job, out)
+        after_end(job, 1, out.work / "log", out)
 
 
 def test_a_record_that_cannot_be_read_is_a_reason(tmp_path):
