@@ -23,7 +23,8 @@ PAGES = pa.schema(
         pa.field("detail", pa.string()),  # one sentence where the reason needs one (an exception, a redirect's target)
         pa.field("status", pa.int32()),  # HTTP status; null where no answer came
         pa.field("mime", pa.string()),
-        pa.field("payload_digest", pa.string()),  # sha256 hex of the body as `digest_ignore` leaves it
+        # sha256 hex of the body as `digest_ignore` leaves it; of a record also of its id, title and charset
+        pa.field("payload_digest", pa.string()),
         _required("n_bytes", pa.int64()),  # decoded body
         pa.field("fetched_at", TIMESTAMP),  # when this payload was first seen; of a record in a file, the date it bears
         pa.field("file", pa.string()),  # WARC or record file inside the artifact

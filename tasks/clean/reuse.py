@@ -29,11 +29,11 @@ class Outcome:
 
 
 def page_key(page: Mapping[str, Any]) -> bytes | None:
-    """Return what names a page and all it says, by its row of pages.parquet; None for a record of a file."""
+    """Return what names a page and all it says, by its row of pages.parquet; None where its digest is not known."""
     import xxhash
 
-    if page["payload_digest"] is None or page["file"].startswith("records/"):
-        return None  # a record has columns of its own that the digest does not know
+    if page["payload_digest"] is None:
+        return None
     named = (page["url"], page["source"], page["mime"], page["payload_digest"], page["n_bytes"])
     return xxhash.xxh3_128_digest("\0".join(map(str, named)).encode("utf-8", "surrogatepass"))
 

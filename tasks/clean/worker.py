@@ -133,7 +133,7 @@ def _judge_shard(job: Job, config: CleanConfig) -> dict[str, Any]:
             place.leave()
             counts.update(outcome.counts)
             # that a page ended a process may pass, so a later run tries it anew
-            key = page_key(page) if job.phase == "all" and not page.get("ended") else None
+            key = page["key"] if job.phase == "all" and not page.get("ended") else None
             index.add(key, outcome)
             if outcome.kept:
                 tally.keep(page["n_bytes"], written=outcome.row["n_bytes"])
@@ -254,10 +254,11 @@ def _pages(job: Job) -> Iterator[dict[str, Any]]:
 
     root = Path(job.crawl)
     shard: Any = None
-    rows = list(kept_rows(root, job.first, job.last))
-    earlier = Earlier(Path(job.earlier) if job.earlier else None, map(page_key, rows))
+    # a record's columns take the place of its row's, so what names it is noted before
+    rows = [row | {"key": page_key(row)} for row in kept_rows(root, job.first, job.last)]
+    earlier = Earlier(Path(job.earlier) if job.earlier else None, (row["key"] for row in rows))
     for row in rows:
-        if (known := earlier.get(page_key(row))) is not None:
+        if (known := earlier.get(row["key"])) is not None:
             yield row | {"record_id": "", "outcome": known}
         elif row["file"].startswith("records/"):
             if shard is None or shard.path != root / row["file"]:

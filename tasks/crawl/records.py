@@ -155,14 +155,18 @@ def _tables(batch: list[tuple[str, int, Record]], part: str, row: int) -> tuple[
         "mime": [record.mime for _, _, record in batch],
         "n_bytes": [record.n_bytes for _, _, record in batch],
         "fetched_at": [record.fetched_at for _, _, record in batch],
-        "payload_digest": [
-            hashlib.sha256(record.content).hexdigest() if keep else None
-            for keep, (_, _, record) in zip(kept, batch, strict=True)
-        ],
+        "payload_digest": [_digest(record) if keep else None for keep, (_, _, record) in zip(kept, batch, strict=True)],
         "file": [part if keep else None for keep in kept],
         "offset": [next(places) if keep else None for keep in kept],
     }
     return _table(records, sum(kept), RECORDS), _table(pages, len(batch), PAGES)
+
+
+def _digest(record: Record) -> str:
+    """Return the digest of all that a record says beside its address: another title alone makes another document."""
+    said = hashlib.sha256(record.content)
+    said.update(f"\0{record.record_id}\0{record.title}\0{record.charset}".encode("utf-8", "surrogatepass"))
+    return said.hexdigest()
 
 
 def _table(columns: dict[str, list[Any]], rows: int, schema: pa.Schema) -> pa.Table:

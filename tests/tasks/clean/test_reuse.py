@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from data_lake.store import Artifact, Lake
@@ -65,6 +67,32 @@ def test_only_what_changed_is_cleaned_again_and_the_bytes_are_the_same(
     assert files(alone) == files(second)
     assert alone.manifest.ledger == second.manifest.ledger
     assert alone.counts == second.counts
+
+
+def test_records_of_files_are_taken_over_but_for_those_that_changed(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    rows = [{"id": number, "title": f"No. {number}", "text": f"{TEXT} This is {number}."} for number in range(PAGES)]
+    name = tmp_path / "rows.jsonl"
+
+    def cleaned(into: Lake) -> Artifact:
+        name.write_text("\n".join(json.dumps(row) for row in rows))
+        crawled = crawl.build(into, CrawlConfig(seeds=(), paths=(str(name),)), {}).artifact
+        return clean.build(into, CleanConfig(), {"crawl": crawled}).artifact
+
+    assert cleaned(lake).metrics["pages_reused"] == 0
+    rows[3]["text"] = f"{TEXT} Another one."
+    rows[5]["title"] = "Another title"
+    rows.append({"id": PAGES, "title": "new", "text": f"{TEXT} A new one."})
+    second = cleaned(lake)
+    assert second.metrics["pages_reused"] == PAGES - 2
+    assert files(second) == files(cleaned(Lake(tmp_path / "other")))
+    titles = pq.read_table(second.path / "documents")["title"].to_pylist()
+    assert (titles[5], titles[6]) == ("Another title", "No. 6")
+
+    rows[7]["title"] = "A title is all that changed"
+    third = cleaned(lake)
+    assert third.metrics["pages_reused"] == PAGES
+    assert third.content != second.content
 
 
 def test_another_config_reuses_nothing_and_neither_does_a_forced_build(pages: Site, tmp_path: Path) -> None:
