@@ -44,7 +44,7 @@ _UNITS, _DENSITY, _HEADING, _GROUP_SHARE, _COMMENT = (
 class Trees:
     """Complete binary trees of one depth: float64[trees, 2**depth - 1] and [trees, 2**depth]; a sum in log odds."""
 
-    feature: np.ndarray  # int64
+    feature: np.ndarray  # uint32: an index that may be negative takes twice the time
     threshold: np.ndarray  # a value up to it goes left
     leaf: np.ndarray
 
@@ -57,7 +57,7 @@ class Trees:
             feature.append([int(split.partition(":")[0]) for split in splits])
             threshold.append([float(split.partition(":")[2]) for split in splits])
             leaf.append([int(value) / 1000 for value in leaves])
-        return cls(np.array(feature), np.array(threshold, dtype=np.float32), np.array(leaf))
+        return cls(np.array(feature, dtype=np.uint32), np.array(threshold, dtype=np.float32), np.array(leaf))
 
     def write(self) -> str:
         """Return the trees as text."""
@@ -133,13 +133,14 @@ def trained() -> Model:
 def _scores(values, feature, threshold, leaf):  # type: ignore[no-untyped-def]
     rows, (trees, splits) = len(values), feature.shape
     out = np.empty(rows, np.float32)
+    two, inner = np.uint32(2), np.uint32(splits)
     for i in range(rows):
         row, total = values[i], 0.0
         for tree in range(trees):
-            node = np.int64(0)
-            while node < splits:  # by arithmetic: which side a value is on is a coin to the processor
-                node = 2 * node + 2 - np.int64(row[feature[tree, node]] <= threshold[tree, node])
-            total += leaf[tree, node - splits]
+            splitting, limit, node = feature[tree], threshold[tree], np.uint32(0)
+            while node < inner:  # by arithmetic: which side a value is on is a coin to the processor
+                node = two * node + two - np.uint32(row[splitting[node]] <= limit[node])
+            total += leaf[tree, node - inner]
         out[i] = 1 / (1 + np.exp(-total))
     return out
 
