@@ -69,7 +69,7 @@ test-all: lint
 
 # One after the other, as they are timed. The table is printed also where a goal was missed, and make then fails.
 bench-data: $(BENCHABLE)
-	@status=0; $(BIN)/python -m pytest -m benchmark -q --timeout 900 $(BENCH_DATA) || status=$$?; \
+	@rm -f .bench/data.json; status=0; $(BIN)/python -m pytest -m benchmark -q --timeout 900 $(BENCH_DATA) || status=$$?; \
 	    $(BIN)/python -m tests.benchmarks.board data; exit $$status
 
 lint: $(TESTABLE)

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 # A letter marks the level of the text behind it while text is extracted. It must be a letter, as resiliparse drops
 # lone characters that are none; these are of Linear A, an undeciphered script, so that no text misses them.
 _LEVEL_0, _MAX_LEVEL = 0x10600, 8  # deeper definitions are not set in further
-_MARK = re.compile(f"[{chr(_LEVEL_0)}-{chr(_LEVEL_0 + _MAX_LEVEL)}]")
-_LEADING_MARKS = re.compile(f"[{chr(_LEVEL_0)}-{chr(_LEVEL_0 + _MAX_LEVEL)} ]*")
+_MARKS = [chr(_LEVEL_0 + level) for level in range(_MAX_LEVEL + 1)]
+_MARK = re.compile(f"[{_MARKS[0]}-{_MARKS[-1]}]")
+_LEADING_MARKS = re.compile(f"[{_MARKS[0]}-{_MARKS[-1]} ]*")
 _DEFINITION_TAG = re.compile(r"<(/?)(d[ltd])(\s[^<>]*)?>", re.I)
 _EMPTY_CELL = re.compile(r"<t([dh])(?:\s[^<>]*)?>(?:\s|&nbsp;|&#160;|</?span(?:\s[^<>]*)?>|<br\s*/?>)*+</t\1>", re.I)
 MOST_ATTRIBUTES = 5_000  # of one tag: resiliparse compares each with all others, and needs 27 s for 100,000
@@ -97,7 +98,10 @@ def _by_resiliparse(page: Source, config: CleanConfig, url: str | None) -> Extra
 
     from tasks.clean.html.blocks import canonical
 
-    html = _EMPTY_CELL.sub("", _MARK.sub("", page.seen))
+    html = page.seen
+    if any(mark in html for mark in _MARKS):  # the search for one character takes next to nothing, that for a range 8 %
+        html = _MARK.sub("", html)
+    html = _EMPTY_CELL.sub("", html)
     if config.definition_indent:
         html = _mark_definitions(html)
     # the marks go into the source: to visit nodes from Python is quadratic in resiliparse 2.0 (22 s for 200 pages)
