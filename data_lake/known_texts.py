@@ -18,7 +18,8 @@ from data_lake.runs import Runs, write_run
 _ROWS, _SHARDS = "rows.npy", "shards.npy"
 _AT_A_TIME = 1 << 20  # rows in memory: 24 MB
 # To open a shard of signatures costs a tenth of making it (20 and 180 ms for 10,000 texts). What wants next to nothing
-# of it is made again, or a corpus in another order would open all shards for each of its own.
+# of it is made again, or a corpus in another order would open all shards for each of its own. The neighbours of an open
+# shard are open too: where texts came or went, others have moved over its edges.
 _ENOUGH_OF_BATCH, _ENOUGH_OF_SHARD = 1 / 4, 1 / 64
 
 
@@ -72,7 +73,7 @@ class KnownTexts:
         place = found[same, 2].astype(np.int64)
         shard[same] = np.searchsorted(self._first, place, side="right") - 1
         row[same] = place - self._first[shard[same]]
-        few = np.isin(shard, [number for number in np.unique(shard[same]) if not self._opens(number, shard)])
+        few = np.isin(shard, self._not_worth(shard))
         shard[few] = row[few] = -1
         return shard, row
 
@@ -80,10 +81,10 @@ class KnownTexts:
         """Return where each key would stand in the first column; of it only the pages on the way are read."""
         return np.searchsorted(self._rows[:, 0], keys)
 
-    def _opens(self, number: int, shard: np.ndarray) -> bool:
-        """Return whether a shard is read for a batch's texts; it stays open for the next ones."""
-        count = int((shard == number).sum())
-        size = int(self._first[number + 1] - self._first[number])
-        if count >= _ENOUGH_OF_BATCH * len(shard) or count >= _ENOUGH_OF_SHARD * size:
-            self._opened.add(number)
-        return number in self._opened
+    def _not_worth(self, shard: np.ndarray) -> list[int]:
+        """Return the shards that are not opened for a batch of texts that lie in these; what is open stays open."""
+        numbers, counts = np.unique(shard[shard >= 0], return_counts=True)
+        sizes = np.diff(self._first)[numbers]
+        enough = counts >= np.minimum(_ENOUGH_OF_BATCH * len(shard), _ENOUGH_OF_SHARD * sizes)
+        self._opened.update(numbers[enough].tolist())
+        return [number for number in numbers.tolist() if self._opened.isdisjoint((number - 1, number, number + 1))]

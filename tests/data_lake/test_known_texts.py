@@ -59,13 +59,15 @@ def test_half_of_the_digest_is_not_enough(tmp_path: Path) -> None:
 
 
 def test_a_shard_is_not_opened_for_next_to_none_of_its_texts(tmp_path: Path) -> None:
-    shards = [[f"{shard} {number}" for number in range(640)] for shard in range(5)]
+    shards = [[f"{shard} {number}" for number in range(640)] for shard in range(6)]
     known = lookup(tmp_path / "known", shards)
-    mixed = [texts[number] for texts in shards for number in range(9)]  # a fifth of the batch, of a shard 1/71
+    mixed = [texts[number] for texts in shards for number in range(9)]  # a sixth of the batch, of a shard 1/71
     assert set(known.find(digests(mixed))[0].tolist()) == {-1}
-    one = shards[1][:300] + shards[2][:9]
-    assert known.find(digests(one))[0].tolist() == [1] * 300 + [-1] * 9
-    assert known.find(digests(mixed))[0].tolist() == [-1] * 9 + [1] * 9 + [-1] * 27, "what is open stays open"
+    one = shards[1][:300] + shards[2][:2] + shards[4][:9]
+    found = known.find(digests(one))[0].tolist()
+    assert found == [1] * 300 + [2] * 2 + [-1] * 9, "texts at the edge of a shard move to the next"
+    found = known.find(digests(mixed))[0].tolist()
+    assert found == [0] * 9 + [1] * 9 + [2] * 9 + [-1] * 27, "what is open stays open"
     assert (known.find(digests([texts[number] for texts in shards for number in range(10)]))[0] >= 0).all()
 
 
