@@ -35,7 +35,8 @@ class Earlier:
         shard, row = self._known.find(digests)
         for number in np.unique(shard[shard >= 0]).tolist():
             here = np.flatnonzero(shard == number)
-            other = here[self._column("texts", number, "train")[row[here]] != train[here]]
+            (trained,) = self._columns("texts", number, "train")
+            other = here[trained[row[here]] != train[here]]
             shard[other] = row[other] = -1
         return shard, row
 
@@ -56,7 +57,7 @@ class Earlier:
         parts: dict[str, list[np.ndarray]] = {name: [np.empty(0, np.int64)] for name in names}
         for number in np.unique(shard[shard >= 0]).tolist():
             here = np.flatnonzero(shard == number)
-            columns = {name: self._column(kind, number, name) for name in names}
+            columns = dict(zip(names, self._columns(kind, number, *names), strict=True))
             first, last = (np.searchsorted(columns["row"], row[here], side=side) for side in ("left", "right"))
             counts = last - first
             at = np.repeat(first - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
@@ -64,12 +65,12 @@ class Earlier:
                 parts[name].append(np.repeat(here, counts) if name == "row" else columns[name][at])
         return {name: np.concatenate(found) for name, found in parts.items()}
 
-    def _column(self, kind: str, number: int, name: str) -> np.ndarray:
+    def _columns(self, kind: str, number: int, *names: str) -> list[np.ndarray]:
         import pyarrow.parquet as pq
 
         assert self._scan is not None
-        column = pq.read_table(shard_path(self._scan / kind, number), columns=[name])[name]
-        return np.asarray(column.to_numpy(zero_copy_only=False))
+        table = pq.read_table(shard_path(self._scan / kind, number), columns=list(names))
+        return [np.asarray(table[name].to_numpy()) for name in names]
 
 
 def write_since(artifact: Path, held_out: Path, since: Path) -> None:

@@ -1,7 +1,7 @@
-"""The source of a page before it is parsed: scripts, styles, templates, drawings and comments are taken out, but for
-linked data.
+"""The source of a page before it is parsed, without its scripts, styles, templates, drawings and comments.
 
 Half of a page of today is scripts, and what follows takes half the time without. They may also hold tags that are none.
+Only the scripts that are linked data are kept, apart.
 """
 
 from __future__ import annotations
