@@ -11,6 +11,7 @@ import typer
 
 from flows.commands import lake, ledger, models, plan, run, sample, sql
 from flows.console import examples
+from flows.proxies import around_proxies
 
 app = typer.Typer(
     name="textmill",
@@ -54,6 +55,7 @@ def main() -> None:
     # Set before any library reads them, so that every process of ours agrees.
     os.environ.setdefault("DO_NOT_TRACK", "true")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.update(around_proxies(os.environ))
     # A page's text may hold what the terminal's encoding lacks; that must not end a command.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from data_lake.home import Home
 from flows.lifeline import end_with
+from flows.proxies import around_proxies
 from flows.reconcile import RUNNER_VARIABLE, skip_missed_runs
 from flows.state import write_state
 
@@ -163,6 +164,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("recipe", help="name or path of the recipe whose values the deployments have")
     parser.add_argument("--parent", type=int, help="end with this process")
     options = parser.parse_args(arguments)
+    os.environ.update(around_proxies(os.environ))
     if options.parent is not None:
         end_with(options.parent)
 

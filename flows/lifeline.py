@@ -1,9 +1,10 @@
-"""Ends a process soon after the one it works for is gone, also when that one was killed with kill -9."""
+"""Ends a process soon after what it works for is gone: its parent, also when killed with kill -9, or its home."""
 
 import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 _POLL_SECONDS = 0.5
 # Time for a server to close its database, or for a flow to report that it was ended, before it is killed.
@@ -19,9 +20,46 @@ def end_with(parent: int) -> None:
     threading.Thread(target=_watch, args=(parent,), name="lifeline", daemon=True).start()
 
 
+def end_with_folder(folder: Path) -> None:
+    """From now on, when `folder` is deleted, moved away or replaced by another one, sends SIGTERM to this process."""
+    threading.Thread(target=_watch_folder, args=(SameFolder(folder),), name="lifeline", daemon=True).start()
+
+
+class SameFolder:
+    """Tells whether a folder is still the one that it was: a new one at the same path belongs to somebody else."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._begun = _identity(folder)
+
+    def is_here(self) -> bool:
+        """False only where it is gone for certain; a file system that does not answer for a while proves nothing."""
+        try:
+            return _identity(self._folder) == self._begun
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
 def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_POLL_SECONDS)
+    _end_this_process()
+
+
+def _watch_folder(folder: SameFolder) -> None:
+    while folder.is_here():
+        time.sleep(_POLL_SECONDS)
+    _end_this_process()
+
+
+def _end_this_process() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE_SECONDS)
     os.kill(os.getpid(), signal.SIGKILL)

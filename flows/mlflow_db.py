@@ -8,6 +8,7 @@ from pathlib import Path
 
 from data_lake.home import Home
 from data_lake.locks import locked
+from flows.mlflow_moves import follow_home
 from flows.server_host import privacy
 from flows.state import ServerError, read_state, write_state
 
@@ -22,7 +23,7 @@ def init_mlflow(home: Home) -> None:
     ServerError, a sentence, when MLflow cannot do it.
     """
     done = home.run / "mlflow-db.json"
-    wanted = {"mlflow": version("mlflow-skinny")}
+    wanted = {"mlflow": version("mlflow-skinny"), "home": str(home.root)}
     with locked(home.run / "mlflow-db.lock"):
         exists = home.mlflow_db.exists()
         if exists and read_state(done) == wanted:
@@ -39,6 +40,7 @@ def init_mlflow(home: Home) -> None:
             )
         if not exists:
             database.replace(home.mlflow_db)
+        follow_home(home)
         write_state(done, wanted)
 
 

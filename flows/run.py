@@ -67,7 +67,9 @@ def _run(which: str, recipe: Recipe, **arguments: object) -> RunResult:
 
 
 def _disk_fault(home: Home) -> str | None:
-    """The sentence for a disk that is full or read-only, which Prefect's server only calls an internal error."""
+    """The sentence for a disk that is full or read-only, or a home that is gone; Prefect's server says neither."""
+    if not home.run.exists():
+        return f"The home {home.root} was deleted or moved away during the run."
     try:
         home.ensure()
         if shutil.disk_usage(home.root).free < ALMOST_NOTHING_BYTES:

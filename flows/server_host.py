@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from data_lake.home import Home
 from data_lake.locks import try_lock
-from flows.lifeline import end_with
+from flows.lifeline import end_with, end_with_folder
+from flows.proxies import LOOPBACK, around_proxies
 
 if TYPE_CHECKING:
     import uvicorn
@@ -27,7 +28,6 @@ IDLE_SECONDS = 5.0
 _IDLE_POLL_SECONDS = 0.5
 # Open browser pages hold websockets; they must not hold up the end of the server.
 _GRACEFUL_SECONDS = 2
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def privacy() -> dict[str, str]:
@@ -139,7 +139,10 @@ def stop_when_idle(clients: Path, stop: Callable[[], None], idle_seconds: float 
     idle_since: float | None = None
     while True:
         time.sleep(_IDLE_POLL_SECONDS)
-        held = try_lock(clients)
+        try:
+            held = try_lock(clients)
+        except OSError:  # the home is gone, for which this process ends, or its disk does not answer for a while
+            continue
         if held is None:
             idle_since = None
             continue
@@ -172,9 +175,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--parent", type=int, help="end with this process; without it, end when no client is left")
     options = parser.parse_args(arguments)
 
+    os.environ.update(around_proxies(os.environ))
     if options.parent is not None:
         end_with(options.parent)
     home = Home(options.home)
+    # `rm -rf $TEXTMILL_HOME` takes the lock file away by which a server without a parent learns that nobody needs it.
+    end_with_folder(home.run)
     listener = socket.socket(fileno=options.socket)
     host, port = listener.getsockname()[:2]
     embedded = options.parent is None

@@ -13,7 +13,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,7 +23,8 @@ from typing import Any, Literal
 from data_lake.home import Home
 from data_lake.locks import locked, try_lock
 from flows.mlflow_db import init_mlflow
-from flows.server_host import LOOPBACK, privacy
+from flows.proxies import LOOPBACK, around_proxies, opener_of
+from flows.server_host import privacy
 from flows.state import ServerError, living_state, read_state, write_state
 
 # A fresh database takes 9 s on two free cores; a loaded machine takes several times that.
@@ -48,6 +48,7 @@ class Connection:
 
     def apply(self) -> None:
         """Points this process to the servers. Call it before prefect and mlflow are imported."""
+        os.environ.update(around_proxies(os.environ, self.ui_url))
         os.environ.update(client_environment(self.home, self.api_url, self.tracking_uri))
         # Prefect's background senders warn at exit that they still send, which is what the exit waits for.
         for sender in ("EventsWorker", "APILogWorker"):
@@ -114,8 +115,9 @@ def connect(home: Home, environ: Mapping[str, str] | None = None) -> Connection:
 
 
 def client_environment(home: Home, api_url: str, tracking_uri: str) -> dict[str, str]:
-    """Settings of a process that runs flows: where the servers are, and no noise on the terminal."""
-    return privacy() | {
+    """Settings of a process that runs flows: where the servers are, how to reach them, no noise on the terminal."""
+    settings = privacy() | around_proxies(os.environ)
+    return settings | {
         "PREFECT_API_URL": api_url,
         "PREFECT_HOME": str(home.prefect),
         "MLFLOW_TRACKING_URI": tracking_uri,
@@ -141,7 +143,7 @@ def up_state(home: Home) -> dict[str, Any] | None:
 def is_up(url: str, timeout: float = 2.0) -> bool:
     """Whether a GET of `url` succeeds."""
     try:
-        with urllib.request.urlopen(url, timeout=timeout) as answer:
+        with opener_of(url).open(url, timeout=timeout) as answer:
             return bool(answer.status == 200)
     except (OSError, ValueError):  # refused, reset, no HTTP, HTTP errors (URLError is an OSError)
         return False

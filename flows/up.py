@@ -15,8 +15,9 @@ from typing import Literal
 
 from data_lake.home import Home
 from data_lake.locks import locked, try_lock
+from flows.lifeline import SameFolder
+from flows.proxies import LOOPBACK, around_proxies
 from flows.reconcile import ensure_slots, reconcile
-from flows.server_host import LOOPBACK
 from flows.servers import (
     START_SECONDS,
     client_environment,
@@ -69,12 +70,14 @@ def up(
     if lock is None:
         _tell_about_the_other(home, echo)
         return 0
+    folder = SameFolder(home.run)
     try:
         with _stop_signals() as stopping:
             ports = _Ports(host, prefect_port, mlflow_port, patience=10.0 if was_killed else 0.0)
-            return _run(home, recipe, serve, ports, stopping, echo)
+            return _run(home, folder, recipe, serve, ports, stopping, echo)
     finally:
-        (home.run / "up.json").unlink(missing_ok=True)
+        if folder.is_here():  # else another `up` may have written its own into a new home
+            (home.run / "up.json").unlink(missing_ok=True)
         os.close(lock)
 
 
@@ -88,10 +91,19 @@ class _Ports:
     patience: float
 
 
-def _run(home: Home, recipe: str, serve: list[str], ports: _Ports, stopping: threading.Event, echo: Echo) -> int:
+def _run(
+    home: Home,
+    folder: SameFolder,
+    recipe: str,
+    serve: list[str],
+    ports: _Ports,
+    stopping: threading.Event,
+    echo: Echo,
+) -> int:
     began = time.monotonic()
     if ports.host not in LOOPBACK:
         echo(f"Anybody who can reach {ports.host} can start runs here: neither server asks for a password.")
+    os.environ.update(around_proxies(os.environ, ports.host))
     services: list[Service] = []
     api_url, tracking_uri = os.environ.get("PREFECT_API_URL"), os.environ.get("MLFLOW_TRACKING_URI")
     prefect_url = mlflow_url = None
@@ -119,6 +131,9 @@ def _run(home: Home, recipe: str, serve: list[str], ports: _Ports, stopping: thr
         echo(f"Ready after {time.monotonic() - began:.0f} s. Deployments run recipe {recipe}. Ctrl-C ends everything.")
         threading.Thread(target=correct.every, args=(_RECONCILE_SECONDS, stopping), daemon=True).start()
         while not stopping.wait(_CHECK_SECONDS):
+            if not folder.is_here():
+                echo(f"The home {home.root} was deleted or moved away. Stopping.")
+                return 1
             for service in [*services, runner]:
                 if sentence := service.check():
                     echo(sentence)

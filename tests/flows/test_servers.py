@@ -1,6 +1,7 @@
 """Finding and starting servers: one embedded server for everybody, none left behind, sentences when it fails."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -146,3 +147,20 @@ def test_a_taken_port_gives_way() -> None:
         listen("192.0.2.1", 0)
     first.close()
     second.close()
+
+
+def test_a_server_ends_when_its_home_is_deleted(initialised: Home, tmp_path: Path) -> None:
+    home = copy_of(initialised, tmp_path / "home")
+    connection = connect(home, {})
+    connection.wait()
+    shutil.rmtree(home.root, ignore_errors=True)  # the server may write into it meanwhile
+    shutil.rmtree(home.root, ignore_errors=True)
+    home.ensure()  # somebody makes a new home at the same place, whose files are not this server's
+    eventually(lambda: not is_up(f"{connection.api_url}/health"), 20, "the server has ended with its home")
+    connection.close()
+    eventually(lambda: not processes_of(home), 20, "no process is left")
+
+
+def processes_of(home: Home) -> list[str]:
+    found = subprocess.run(["pgrep", "-f", f"server_host .* --home {home.root}"], capture_output=True, text=True)
+    return found.stdout.split()
