@@ -17,18 +17,21 @@ if TYPE_CHECKING:  # pyarrow is imported where it is used: `textmill plan` impor
 Split = Literal["train", "val", "test"]
 
 
-def doc_id(*, url: str | None = None, record_id: str | None = None, source: str = "", text: str = "") -> str:
-    """Return a document's id: 16 hex digits of sha256 over the first of these that it has.
+def doc_id(*, url: str | None = None, record_id: str | None = None, source: str = "", payload: str = "") -> str:
+    """Return a document's id: 16 hex digits of sha256 over its name.
 
-    Its canonical URL; its own id within its source; its text. So the id of a row stays when rows are added around it,
-    and two sources may both number their rows from 1.
+    The name is its canonical URL, or its own id within its source, with what it says (`payload`, a digest) where these
+    are not its own; without either it is what the document says. So the id of a row stays when rows are added around
+    it, and two sources may both number their rows from 1.
     """
     if url:
         name = f"url\0{url}"
     elif record_id:
         name = f"record\0{source}\0{record_id}"
     else:
-        name = f"text\0{text}"
+        name = "payload"
+    if payload:
+        name += f"\0{payload}"
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 

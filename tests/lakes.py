@@ -62,7 +62,7 @@ def documents(*texts: str, source: str = "example.org") -> pa.Table:
     """Rows of DOCUMENTS with these texts."""
     rows = [
         {
-            "doc_id": doc_id(text=text),
+            "doc_id": doc_id(payload=text),
             "url": f"http://{source}/{number}",
             "source": source,
             "fetched_at": NOON,

@@ -87,7 +87,7 @@ def texts_writer(work: Path, number: int) -> ShardWriter:
 
     from data_lake.schemas import TIMESTAMP
 
-    strings = [pa.field(name, pa.string()) for name in ("url", "source", "record_id")]
+    strings = [pa.field(name, pa.string()) for name in ("url", "source", "doc_id")]
     others = [("fetched_at", TIMESTAMP), ("n_bytes", pa.int64()), ("cleaned", pa.large_string())]
     schema = pa.schema([*strings, *(pa.field(name, kind) for name, kind in others)])
     return ShardWriter(work / _TEXTS, schema, shard_bytes=float("inf"), first=number)

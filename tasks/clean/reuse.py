@@ -29,12 +29,13 @@ class Outcome:
 
 
 def page_key(page: Mapping[str, Any]) -> bytes | None:
-    """Return what names a page and all it says, by its row of pages.parquet; None where its digest is not known."""
+    """Return what names a page and all it says, by its row of pages.parquet with its `repeats` (which are in its
+    document's id); None where its digest is not known."""
     import xxhash
 
     if page["payload_digest"] is None:
         return None
-    named = (page["url"], page["source"], page["mime"], page["payload_digest"], page["n_bytes"])
+    named = (page["url"], page["source"], page["mime"], page["payload_digest"], page["n_bytes"], *page["repeats"])
     return xxhash.xxh3_128_digest("\0".join(map(str, named)).encode("utf-8", "surrogatepass"))
 
 

@@ -61,10 +61,12 @@ def clean(config: CleanConfig, out: Output, crawl: Artifact) -> None:
     """Clean all pages of the crawl."""
     from data_lake.documents import count_rows
     from data_lake.ledger import Amount, Ledger, Tally
+    from tasks.clean.identity import count_repeats
     from tasks.crawl.pages import kept_sizes
 
     started = time.perf_counter()
     sizes = kept_sizes(crawl.path)
+    count_repeats(crawl.path, out.work)
     _train(config, out)
     if config.filters.boilerplate.max_page_share < 1:
         run_all(_plan(config, out, crawl, sizes, "extract"), config.workers or cores(), out)

@@ -26,12 +26,13 @@ from typing import Any, Literal
 
 import psutil
 
-from data_lake.documents import ShardWriter, doc_id, write_parquet
+from data_lake.documents import ShardWriter, write_parquet
 from data_lake.files import write_whole
 from data_lake.ledger import Tally
 from tasks.clean import boilerplate
 from tasks.clean.config import CleanConfig
 from tasks.clean.filters.base import Verdict
+from tasks.clean.identity import identity, read_repeats
 from tasks.clean.page import HTML, Cleaned, clean_page
 from tasks.clean.refine import Refined, Refiner
 from tasks.clean.reuse import Earlier, IndexWriter, Outcome, page_key
@@ -105,7 +106,7 @@ def _extract_shard(job: Job, config: CleanConfig) -> None:
             assert isinstance(cleaned, Cleaned)  # a first half is never taken from elsewhere
             if cleaned.verdict is None:
                 lines.add(page["url"], cleaned.text)
-            row = {name: page[name] for name in ("url", "source", "record_id", "fetched_at", "n_bytes")}
+            row = {name: page[name] for name in ("url", "source", "doc_id", "fetched_at", "n_bytes")}
             texts.write(row | {"cleaned": json.dumps(asdict(cleaned))})
     lines.write(Path(job.work), job.number)
 
@@ -150,9 +151,7 @@ def _judge(page: dict[str, Any], cleaned: Cleaned, refiner: Refiner, config: Cle
     """Return what becomes of a page's text."""
     with _time_limit(config):
         refined = refiner.refine(cleaned, page["url"])
-    # the id of a page without URL and number is that of its text as it was extracted
-    identity = doc_id(url=page["url"], record_id=page["record_id"], source=page["source"], text=cleaned.text)
-    about = {"doc_id": identity, "url": page["url"], "source": page["source"]}
+    about = {name: page[name] for name in ("doc_id", "url", "source")}
     if refined.verdict is None:
         row = about | _columns(page, cleaned, refined) | {"n_bytes": len(refined.text.encode())}
         return Outcome(True, row, refined.counts)
@@ -254,22 +253,28 @@ def _pages(job: Job) -> Iterator[dict[str, Any]]:
 
     root = Path(job.crawl)
     shard: Any = None
+    repeats = read_repeats(Path(job.work), job.first, job.last)
+    rows = [
+        row | {"repeats": numbers} for row, numbers in zip(kept_rows(root, job.first, job.last), repeats, strict=True)
+    ]
     # a record's columns take the place of its row's, so what names it is noted before
-    rows = [row | {"key": page_key(row)} for row in kept_rows(root, job.first, job.last)]
+    rows = [row | {"key": page_key(row)} for row in rows]
     earlier = Earlier(Path(job.earlier) if job.earlier else None, (row["key"] for row in rows))
     for row in rows:
         if (known := earlier.get(row["key"])) is not None:
-            yield row | {"record_id": "", "outcome": known}
+            yield row | {"outcome": known}
         elif row["file"].startswith("records/"):
             if shard is None or shard.path != root / row["file"]:
                 shard = _Records(root / row["file"])
             record = shard.row(row["offset"])
-            yield row | {name: record[name] for name in ("record_id", "url", "title", "mime", "charset", "content")}
+            about = {name: record[name] for name in ("url", "title", "mime", "charset", "content")}
+            yield row | about | {"doc_id": identity(row, record["url"], record["record_id"])}
         else:
             content_type, body = next(iter(read_responses(root, [(row["file"], row["offset"])])))
             charset = charset_of(content_type)
             content = body if content_type is not None or body else None
-            yield row | {"record_id": "", "title": None, "charset": charset, "content": content}
+            about = {"title": None, "charset": charset, "content": content}
+            yield row | about | {"doc_id": identity(row, row["url"], "")}
 
 
 class _Records:

@@ -340,7 +340,9 @@ def _undecoded(text: str) -> str | bytes:
 
 
 def _string(value: Any) -> str | None:
-    return None if value is None or value == "" else value if isinstance(value, str) else str(value)
+    if value is None or value == "" or value != value:  # NaN, which is no number
+        return None
+    return value if isinstance(value, str) else str(value)
 
 
 def _no_column(name: str, names: list[str]) -> Record:

@@ -17,16 +17,17 @@ def row(number: int, text: str = "text") -> dict[str, object]:
     return {"doc_id": doc_id(record_id=str(number)), "source": "test", "text": text, "n_bytes": len(text)}
 
 
-def test_an_id_is_of_the_url_then_of_the_record_then_of_the_text():
-    assert doc_id(url="http://a/", record_id="1", text="x") == doc_id(url="http://a/")
-    assert doc_id(record_id="1", source="a", text="x") == doc_id(record_id="1", source="a", text="y")
+def test_an_id_is_of_the_url_then_of_the_record_then_of_what_it_says():
+    assert doc_id(url="http://a/", record_id="1") == doc_id(url="http://a/")
     assert doc_id(record_id="1", source="a") != doc_id(record_id="1", source="b")
-    assert len({doc_id(text="x"), doc_id(text="y"), doc_id(url="x"), doc_id(record_id="x")}) == 4
-    assert len(doc_id(text="\ud800")) == 16
+    names = [{"url": "x"}, {"record_id": "x"}, {"payload": "x"}, {"payload": "y"}]
+    names += [{"url": "x", "payload": "x"}, {"record_id": "x", "payload": "x"}]
+    assert len({doc_id(**name) for name in names}) == len(names)
+    assert len(doc_id(record_id="\ud800")) == 16
 
 
 def test_splits_have_the_fractions_asked_for():
-    counts = Counter(split_of(doc_id(text=str(n)), 0.1, 0.2) for n in range(10_000))
+    counts = Counter(split_of(doc_id(payload=str(n)), 0.1, 0.2) for n in range(10_000))
     assert counts["val"] == pytest.approx(1000, abs=120)
     assert counts["test"] == pytest.approx(2000, abs=160)
 
