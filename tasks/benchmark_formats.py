@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -58,7 +59,7 @@ def write_hellaswag(path: Path, items: Iterable[HellaSwagItem]) -> None:
 def read_hellaswag(path: Path) -> list[HellaSwagItem]:
     """Read a file of JSON lines; PermanentError names the line that is no HellaSwag item."""
     items = []
-    for number, line in enumerate(_text(path).splitlines(), start=1):
+    for number, line in enumerate(_text(path).split("\n"), start=1):
         if not line.strip():
             continue
         try:
@@ -121,7 +122,7 @@ def _read_subject(path: Path, subject: str) -> list[MmluItem]:
 
 
 def _csv_rows(path: Path) -> Iterator[list[str]]:
-    reader = csv.reader(_text(path).splitlines(keepends=True))
+    reader = csv.reader(io.StringIO(_text(path), newline=""))
     try:
         yield from reader
     except csv.Error as error:
@@ -129,8 +130,9 @@ def _csv_rows(path: Path) -> Iterator[list[str]]:
 
 
 def _text(path: Path) -> str:
+    """The text with its line ends as they are. (str.splitlines knows eight more, which MMLU has inside of fields.)"""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise PermanentError(f"{path} cannot be read as UTF-8 text ({error}); correct its path.") from error
 

@@ -15,7 +15,7 @@ _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*[,.;:!?]?")
 
 def cut_lines(text: str) -> Iterator[tuple[str, str]]:
     """Yield (what comes before, how the line ends) for every line of prose of a text."""
-    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    lines = [line.rstrip() for line in text.split("\n") if line.strip()]
     for number, line in enumerate(lines):
         cut = cut_line(line)
         if cut:

@@ -58,7 +58,7 @@ def module_of(url: str | None, title: str | None) -> str | None:
 
 def entries(text: str, module: str) -> Iterator[Entry]:
     """Yield the entries of a page in order; inherited methods, which other pages document, are left out."""
-    lines = [line.replace("\xa0", " ").rstrip() for line in text.splitlines()]
+    lines = [line.replace("\xa0", " ").rstrip() for line in text.split("\n")]
     owner, skip = "", False
     number = 0
     while number < len(lines):

@@ -119,7 +119,7 @@ def _texts(path: Path, config: ClassifierConfig, labelled: bool) -> Iterator[tup
             )
         yield path.read_text("utf-8", "replace"), False
         return
-    with open(path, encoding="utf-8", errors="replace") as file:
+    with open(path, encoding="utf-8", errors="replace", newline="\n") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue

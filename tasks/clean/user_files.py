@@ -29,7 +29,7 @@ def lines(patterns: Iterable[str], field: str) -> Iterator[str]:
             text = path.read_text("utf-8-sig")
         except UnicodeDecodeError as error:
             raise PermanentError(f"{path}, which {field} names, is not UTF-8: {error}.") from error
-        for line in text.splitlines():
+        for line in text.split("\n"):  # read_text made one of \r\n and \r
             if (entry := line.strip()) and not entry.startswith("#"):
                 yield entry
 

@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from tasks.crawl.config import CrawlConfig
 from tasks.crawl.fetch import Fetcher, Response
@@ -20,6 +21,8 @@ MAX_REDIRECTS = 5  # RFC 9309 § 2.3.1.2
 _UNREACHABLE = 503
 _AGENT_LINE = re.compile(r"^([ \t]*user-?agent[ \t]*:[ \t]*)([^#\r\n]*)", re.I | re.M)
 _TOKEN = re.compile(r"[a-z_-]+", re.I)
+# What ends a line for str.splitlines, which Protego calls, and not for RFC 9309 § 2.2.
+_NO_LINE_END = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 
 
 class Robots:
@@ -108,6 +111,7 @@ class Rules:
             from protego import Protego
 
             text = body[:MAX_ROBOTS_BYTES].decode("utf-8-sig", "replace").replace("\0", "\ufffd")
+            text = _NO_LINE_END.sub(lambda found: " " if found[0] < " " else quote(found[0]), text)
             parser = Protego.parse(_AGENT_LINE.sub(lambda line: line[1] + _group(line[2], agent), text))
         return cls(True, parser, agent, parse_tdmrep(tdmrep) if tdmrep else [])
 

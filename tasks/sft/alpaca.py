@@ -35,7 +35,7 @@ def alpaca_files(patterns: Sequence[str]) -> list[Path]:
 
 def read_alpaca(path: Path) -> Iterator[Record]:
     """Yield every record of a .json list or a file of JSON lines."""
-    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    text = path.read_bytes().decode("utf-8-sig", errors="replace")
     if text.lstrip().startswith("["):
         try:
             items = json.loads(text)
@@ -44,7 +44,7 @@ def read_alpaca(path: Path) -> Iterator[Record]:
         for number, item in enumerate(items, start=1):
             yield check(f"{path.name}#{number}", item)
         return
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             place = f"{path.name}:{number}"
             try:

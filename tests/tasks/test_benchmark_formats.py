@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tasks.benchmark_formats import HellaSwagItem, MmluItem, read_hellaswag, read_mmlu, write_hellaswag, write_mmlu
 from tasks.stage import PermanentError
 
+NO_LINE_ENDS = "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"  # for str.splitlines they are
 SENTENCE = HellaSwagItem(3, "Roof", "A man is on a roof.", "he", "A man is on a roof. he", ("a", "b", "ü", "d"), 2)
 QUESTION = MmluItem("python_documentation", 'What, "exactly"?\nSay.', ("a,b", "c", "d", "e"), 1)
 
@@ -19,6 +21,17 @@ def test_round_trips(tmp_path: Path) -> None:
     for split in ("dev", "test"):
         write_mmlu(tmp_path / "mmlu" / split / f"python_documentation_{split}.csv", [QUESTION])
     assert read_mmlu(tmp_path / "mmlu") == ([QUESTION], {"python_documentation": [QUESTION]})
+
+
+def test_only_a_line_end_ends_a_line(tmp_path: Path) -> None:
+    odd = replace(SENTENCE, ctx_a=f"A man{NO_LINE_ENDS}is on a roof.", endings=("a", "b\x85", "\u2028c", "d"))
+    write_hellaswag(tmp_path / "val.jsonl", [odd, SENTENCE])
+    assert read_hellaswag(tmp_path / "val.jsonl") == [odd, SENTENCE]
+    question = MmluItem("x", f"What{NO_LINE_ENDS}is\r\nthis?", ("a\x85", "\u2028", "c", "d\n"), 1)
+    write_mmlu(tmp_path / "test" / "x_test.csv", [question, QUESTION])
+    assert read_mmlu(tmp_path)[0] == [question, replace(QUESTION, subject="x")]
+    (tmp_path / "test" / "x_test.csv").write_bytes("one\u2028more,a,b,c,d,A\rtwo,a,b\x85,c,d,B\r\n".encode())
+    assert [item.question for item in read_mmlu(tmp_path)[0]] == ["one\u2028more", "two"]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,11 @@ def test_lists(tmp_path):
         files(["nothing-here"], "clean.x")
 
 
+def test_only_a_line_end_ends_an_entry(tmp_path):
+    (tmp_path / "a.txt").write_bytes("one\x85word\r\ntwo\u2028words\rthree\x0bwords\n".encode())
+    assert list(lines([str(tmp_path / "a.txt")], "field")) == ["one\x85word", "two\u2028words", "three\x0bwords"]
+
+
 def test_an_edited_list_is_another_run(tmp_path):
     assert source_fingerprint(CleanConfig()) is None
     path = tmp_path / "words.txt"

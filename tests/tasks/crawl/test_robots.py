@@ -16,6 +16,16 @@ def rules(text: str | bytes, status: int = 200) -> Rules:
     return Rules.parse(status, text.encode() if isinstance(text, str) else text, b"", "textmill")
 
 
+def test_only_a_line_end_ends_a_line():
+    found = rules(
+        "User-agent: *\n# a note\u2028Disallow: /page\x85Disallow: /page\nDisallow: /a\u2028b\n\x0cDisallow: /c"
+    )
+    assert found.allows("http://h/page")
+    assert not found.allows("http://h/a%E2%80%A8b")
+    assert not found.allows("http://h/c")
+    assert not rules("User-agent: *\rDisallow: /page").allows("http://h/page")
+
+
 @pytest.mark.parametrize(
     ("status", "body", "known", "allowed"),
     [

@@ -25,6 +25,14 @@ def test_a_list_and_lines_give_the_same(tmp_path: Path) -> None:
         assert [record.pair for record in read_alpaca(tmp_path / name)] == expected
 
 
+def test_only_a_line_end_ends_a_line(tmp_path: Path) -> None:
+    answer = "One\x85two\u2028three\u2029four."
+    row = json.dumps({**GOOD, "output": answer}, ensure_ascii=False)
+    (tmp_path / "a.jsonl").write_bytes(f"{row}\r\n{row[:-1]}\r}}\n".encode())  # JSON has \r among its blanks
+    pairs = [record.pair for record in read_alpaca(tmp_path / "a.jsonl")]
+    assert pairs == [{"instruction": "Say hi.", "input": "", "output": answer}] * 2
+
+
 def test_broken_records_say_where_and_why(tmp_path: Path) -> None:
     lines = [
         json.dumps(GOOD),
