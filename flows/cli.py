@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands import lake, ledger, models, plan, run, sample, sql
+from flows.commands import lake, ledger, models, plan, recipe, run, sample, sql
 from flows.console import examples
 from flows.proxies import around_proxies
 
@@ -26,7 +26,7 @@ app = typer.Typer(
         "textmill up",
     ),
 )
-for verbs in (run, plan, lake, ledger, sample, sql, models):
+for verbs in (run, plan, recipe, lake, ledger, sample, sql, models):
     verbs.register(app)
 
 

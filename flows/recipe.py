@@ -9,24 +9,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import BaseModel, Field, ValidationError, create_model, model_validator
 
 from flows.graph import STAGES
 from flows.recipe_errors import Problem, RecipeError, nearest, show_value
 from flows.recipe_fields import explain_invalid
 from flows.recipe_yaml import FieldPath, parse_yaml
 from flows.schedule import Schedule
-from tasks.config import StageConfig, linked_to
+from tasks.config import StageConfig, linked_to, models_of, with_defaults
 from tasks.stage import Stage
 
 RECIPES = Path(__file__).resolve().parent.parent / "deployments" / "recipes"
 MAX_EXTENDS = 8
 
 
-class RecipeBase(BaseModel):
+class RecipeBase(StageConfig):
     """What every recipe has besides one section per stage."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     name: str = Field(
         "default",
@@ -36,6 +34,22 @@ class RecipeBase(BaseModel):
     )
     description: str = Field("", max_length=2000, description="what the recipe is for, in a sentence or two")
     schedule: Schedule | None = Field(None, description="when `textmill up` starts this recipe by itself; null = never")
+
+    @classmethod
+    def completed(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Give a partly given section that is linked to another one the rest of what that one says."""
+        filled = dict(given)
+        for name, field in cls.model_fields.items():
+            section = given.get(name)
+            if isinstance(section, Mapping) and (model := next(models_of(field.annotation), None)):
+                linked = {own: linked_to(info) for own, info in model.model_fields.items()}
+                rest = {
+                    own: _over(_plain_field(cls, given, source), section[own])
+                    for own, source in linked.items()
+                    if source and isinstance(section.get(own), Mapping)
+                }
+                filled[name] = {**section, **rest}
+        return filled
 
     @model_validator(mode="after")
     def _link(self) -> Self:
@@ -59,6 +73,27 @@ class RecipeBase(BaseModel):
     def configs(self) -> dict[str, StageConfig]:
         """Return stage name -> config, in the order of the pipeline."""
         return {name: getattr(self, name) for name in type(self).model_fields if name not in RecipeBase.model_fields}
+
+
+def _plain_field(model: type[RecipeBase], given: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Return as plain data the section at `path` (section.field) of a recipe of which this was given."""
+    outer, _, name = path.partition(".")
+    field = model.model_fields.get(outer)
+    section = given.get(outer, {})
+    if field is None or not isinstance(section, Mapping | BaseModel):
+        return {}
+    held = getattr(section if isinstance(section, BaseModel) else field.get_default(call_default_factory=True), name)
+    own = section.get(name, {}) if isinstance(section, Mapping) else {}
+    if isinstance(own, BaseModel):
+        return own.model_dump(mode="json")
+    return with_defaults(type(held), own, held) if isinstance(own, Mapping) else {}
+
+
+def _over(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `old` with the fields of `new` in place of its own, at every depth."""
+    both = {name: old.get(name) for name in new if isinstance(new[name], Mapping)}
+    nested = {name: _over(value, new[name]) for name, value in both.items() if isinstance(value, Mapping)}
+    return {**old, **new, **nested}
 
 
 def recipe_type(stages: Mapping[str, Stage]) -> type[RecipeBase]:
@@ -183,10 +218,12 @@ class _Draft:
     def _merge(self, old: dict[str, Any], new: dict[str, Any], path: FieldPath, places: dict[FieldPath, str]) -> None:
         for name, value in new.items():
             here = (*path, name)
-            if value is None and not path and name not in RecipeBase.model_fields:
-                value = {}  # `pretrain:` with all its fields commented out
-            if isinstance(value, dict) and isinstance(old.get(name), dict):
+            if value is None and isinstance(self._annotation(here), type) and self._is_section(here):
+                value = {}  # `training:` with all its fields commented out
+            if isinstance(value, dict) and (isinstance(old.get(name), dict) or self._is_section(here)):
                 self.places[here] = places[here]
+                if not isinstance(old.get(name), dict):
+                    old[name] = {}
                 self._merge(old[name], value, here, places)
                 continue
             for known in [p for p in self.places if p[: len(here)] == here]:
@@ -205,7 +242,7 @@ class _Draft:
             self.problem(place, (), "An override has the form section.field=value, as in tokenizer.vocab_size=4096.")
             return
         before = len(self.problems)
-        value, _lines = parse_yaml(text, lambda p, line, why, value: self.problem(place, (*path, *p), why, value))
+        value, lines = parse_yaml(text, lambda p, line, why, value: self.problem(place, (*path, *p), why, value))
         if len(self.problems) > before:
             return
         target: Any = self.data
@@ -214,7 +251,7 @@ class _Draft:
                 target = target[int(part)]
             elif isinstance(target, dict):
                 if not isinstance(target.get(part), dict | list):
-                    target[part] = {}
+                    target[part] = self._held(path[: depth + 1])
                     self._comes_from(path[: depth + 1], place)
                 target = target[part]
             else:
@@ -226,8 +263,33 @@ class _Draft:
                 self.problem(place, path, f"The list has {len(target)} entries, counted from 0.")
                 return
             last = int(last)
+        elif isinstance(value, dict) and isinstance(target.get(last), dict) and self._is_section(path):
+            self._merge(target[last], value, path, {(*path, *below): place for below in lines})
+            return
         target[last] = value
         self._comes_from(path, place)
+
+    def _annotation(self, path: FieldPath) -> Any:
+        """Return the type of a field, None where there is none of this path."""
+        model: type[BaseModel] | None = self.model
+        annotation: Any = None
+        for part in path:
+            field = model.model_fields.get(str(part)) if model is not None else None
+            if field is None:
+                return None
+            annotation = field.annotation
+            model = next(models_of(annotation), None)
+        return annotation
+
+    def _is_section(self, path: FieldPath) -> bool:
+        return next(models_of(self._annotation(path)), None) is not None
+
+    def _held(self, path: FieldPath) -> dict[str, Any] | list[Any]:
+        """Return what an override changes a part of, where the recipe says nothing: a default's entries, else {}."""
+        value: Any = self.model().model_dump(mode="json")
+        for part in path:
+            value = value.get(part) if isinstance(value, dict) else None
+        return value if isinstance(value, dict | list) and not self._is_section(path) else {}
 
     def _comes_from(self, path: tuple[str, ...], place: str) -> None:
         """Take down that an override at `place` brought the field and all below it."""

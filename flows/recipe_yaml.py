@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -134,3 +134,30 @@ def _scalar(text: str, tag: str, path: FieldPath, line: int, report: Report) -> 
         return 0
     # 1e6 steps are a whole number of steps; a field for fractions takes whole numbers as well
     return int(number) if number.is_integer() else number
+
+
+class _Dumper(yaml.SafeDumper):
+    """PyYAML's safe dumper that quotes what `_Loader` would not read as text."""
+
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+
+def to_yaml(data: Mapping[str, Any]) -> str:
+    """Return nested sections as YAML that `parse_yaml` reads as the same, one field a line."""
+    return "".join(_field_lines(data, ""))
+
+
+def _field_lines(section: Mapping[str, Any], indent: str) -> Iterator[str]:
+    for name, value in section.items():
+        if isinstance(value, Mapping) and value:
+            yield f"{indent}{_one_line(name)}:\n"
+            yield from _field_lines(value, f"{indent}  ")
+        else:
+            yield f"{indent}{_one_line(name)}: {_one_line(value)}\n"
+
+
+def _one_line(value: Any) -> str:
+    text = yaml.dump(
+        value, Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=math.inf, explicit_end=False
+    )
+    return text.removesuffix("\n").removesuffix("\n...")

@@ -22,7 +22,7 @@ def reference() -> str:
     for name, field in Recipe.model_fields.items():
         if name in RecipeBase.model_fields:
             continue
-        rows = "\n".join(_rows(_model(field.annotation)))
+        rows = "\n".join(_rows(field.get_default(call_default_factory=True)))
         head = "| field | default | meaning |\n|---|---|---|"
         sections.append(f"<details><summary><code>{name}</code></summary>\n\n{head}\n{rows}\n\n</details>")
     return "\n\n".join(sections)
@@ -37,19 +37,16 @@ def with_reference(readme: str) -> str:
     return f"{before}{BEGIN}\n\n{reference()}\n\n{END}{after}"
 
 
-def _rows(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    for name, field in model.model_fields.items():
-        if (nested := _model(field.annotation)) is not None:
-            yield from _rows(nested, f"{prefix}{name}.")
+def _rows(section: BaseModel, prefix: str = "") -> Iterator[str]:
+    """The rows of a section's fields, with what this very section holds: two of one class may differ."""
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            yield from _rows(value, f"{prefix}{name}.")
             continue
         mark = " ¹" if is_execution(field) else ""
-        default = field.get_default(call_default_factory=True)
         meaning = " ".join((field.description or "").split())
-        yield f"| `{prefix}{name}`{mark} | {_cell(_show(default))} | {_cell(meaning)} |"
-
-
-def _model(annotation: Any) -> Any:
-    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+        yield f"| `{prefix}{name}`{mark} | {_cell(_show(value))} | {_cell(meaning)} |"
 
 
 def _show(value: Any) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from flows.recipe_errors import nearest
+from tasks.config import StageConfig
 
 MONTHS = {
     "jan": 1,
@@ -33,10 +34,8 @@ CRON_FIELDS: tuple[tuple[str, int, int, dict[str, int]], ...] = (
 )
 
 
-class Schedule(BaseModel):
+class Schedule(StageConfig):
     """When a recipe runs by itself."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     cron: str = Field(
         "0 3 * * *", description="minute, hour, day of month, month, day of week; '0 3 * * *' = 03:00 daily"

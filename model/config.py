@@ -7,16 +7,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from model.settings import Settings
 
 
-class Frozen(BaseModel):
-    """Base of the settings here: immutable, and an unknown field is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
-
-class GPTShape(Frozen):
+class GPTShape(Settings):
     """The shape of a Llama (Touvron et al. 2023): pre-norm RMSNorm, SwiGLU, rotary positions, grouped queries.
 
     Nothing beyond Llama is in it on purpose: such weights load in transformers, llama.cpp and vLLM as they are.
@@ -54,7 +50,7 @@ class GPTConfig(GPTShape):
     vocab_size: int = Field(ge=2, description="token ids are 0 … vocab_size - 1; special tokens included")
 
 
-class Optimization(Frozen):
+class Optimization(Settings):
     """What the optimizer does at each step. All of it is identity: it changes the weights."""
 
     steps: int = Field(1000, ge=1, description="optimizer steps of the whole run")
@@ -82,7 +78,7 @@ class Optimization(Frozen):
         return self
 
 
-class Runtime(Frozen):
+class Runtime(Settings):
     """How the training runs: hardware, splits and intervals. None of it is identity."""
 
     device: str = Field("auto", description="auto = cuda where there is one, else cpu; or a torch device name")

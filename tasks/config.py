@@ -5,17 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
+
+from model.settings import Settings, models_of, with_defaults
+
+__all__ = [
+    "Execution",
+    "Linked",
+    "StageConfig",
+    "execution",
+    "flatten",
+    "identity",
+    "is_execution",
+    "linked_to",
+    "models_of",
+    "with_defaults",
+]
 
 
-class StageConfig(BaseModel):
+class StageConfig(Settings):
     """Base of every config in a recipe.
 
     A field is identity (it changes the result, so it is part of the artifact's key) unless it is declared with
     `Execution(...)` (device, workers, log intervals: they change how the result is computed, never what it is).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
 def Execution(default: Any, *, description: str, **constraints: Any) -> Any:

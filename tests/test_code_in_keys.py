@@ -29,6 +29,7 @@ PLUMBING = {
     "data_lake.manifest",
     "data_lake.store",
     "model.hardware",
+    "model.settings",
     "tasks",
     "tasks.config",
     "tasks.corpus_figures",

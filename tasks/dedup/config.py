@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from tasks.stage import Execution, StageConfig
 
@@ -102,8 +102,8 @@ class DedupConfig(StageConfig):
     memory_megabytes: int = Execution(1024, ge=16, description="Megabytes in which each worker sorts and compares")
     workers: int = Execution(0, ge=0, description="Processes that work on shards; 0 = by cores and size of the corpus")
 
-    @model_validator(mode="before")
     @classmethod
-    def _fill_from_profile(cls, values: Any) -> Any:
-        profile = PROFILES.get(values.get("profile", "web")) if isinstance(values, dict) else None
-        return {**profile, **values} if profile else values
+    def completed(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Return what was given together with the values of its profile."""
+        profile = given.get("profile", "web")
+        return {**(PROFILES.get(profile, {}) if isinstance(profile, str) else {}), **given}

@@ -16,6 +16,7 @@ from flows.recipe import load_recipe
 VERBS = [
     "run",
     "plan",
+    "recipe",
     "rerun",
     "up",
     "artifacts",

@@ -1,0 +1,27 @@
+"""`textmill recipe`: a recipe with everything that it extends, is overridden by and leaves out, as a recipe again."""
+
+from __future__ import annotations
+
+import typer
+
+from flows.commands.plan import Overrides, RecipeName, load
+from flows.console import examples, in_sentences
+
+
+@in_sentences
+def recipe(recipe: RecipeName = "demo", overrides: Overrides = None) -> None:
+    """Print the resolved recipe as YAML, one field a line: what a run with the same arguments would go by.
+
+    It is a recipe itself: saved to a file, it gives the same results, whatever defaults a later version has.
+    """
+    from flows.recipe_yaml import to_yaml
+
+    print(to_yaml(load(recipe, overrides).model_dump(mode="json")), end="")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verb of this file."""
+    app.command(
+        rich_help_panel="Running",
+        epilog=examples("textmill recipe demo", "textmill recipe my.yaml --set sft.training.steps=500 > resolved.yaml"),
+    )(recipe)
