@@ -16,24 +16,36 @@ from model.losses import IGNORE
 
 @dataclass(frozen=True)
 class Batch:
-    """Sequences of one step: `inputs` and `targets`, both int64 (B, T); a target IGNORE is no target."""
+    """Sequences of one step: `inputs` and `targets`, both int64 (B, T); a target IGNORE is no target.
+
+    `lengths`, int64 (B), are the tokens of each row before its padding; None = no row is padded.
+    """
 
     inputs: Tensor
     targets: Tensor
+    lengths: Tensor | None = None
 
     @property
     def n_valid(self) -> int:
         """Number of targets that count."""
         return int((self.targets != IGNORE).sum())
 
+    @property
+    def n_tokens(self) -> int:
+        """Number of input tokens that are no padding."""
+        return self.inputs.numel() if self.lengths is None else int(self.lengths.sum())
+
     def split(self, rows: int) -> Iterator[Batch]:
         """Yield micro-batches of at most `rows` sequences; 0 = all at once."""
-        for inputs, targets in zip(*(t.split(rows or len(t)) for t in (self.inputs, self.targets)), strict=True):
-            yield Batch(inputs, targets)
+        size = rows or len(self.inputs)
+        for start in range(0, len(self.inputs), size):
+            part = slice(start, start + size)
+            yield Batch(self.inputs[part], self.targets[part], None if self.lengths is None else self.lengths[part])
 
     def to(self, device: torch.device) -> Batch:
-        """Return the batch on `device`."""
-        return Batch(self.inputs.to(device, non_blocking=True), self.targets.to(device, non_blocking=True))
+        """Return the batch on `device`; the lengths stay where they are."""
+        inputs, targets = (tensor.to(device, non_blocking=True) for tensor in (self.inputs, self.targets))
+        return Batch(inputs, targets, self.lengths)
 
     @classmethod
     def of_windows(cls, windows: np.ndarray) -> Batch:

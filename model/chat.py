@@ -1,6 +1,6 @@
-"""The chat template: how an instruction and its answer become tokens.
+"""The chat template: how instructions and their answers become tokens.
 
-    <|bos|> [<|system|> text] <|user|> instruction [blank line, input] <|assistant|> answer <|eos|>
+    <|bos|> [<|system|> text] <|user|> instruction [blank line, input] <|assistant|> answer <|eos|> [<|user|> …]
 
 The roles are special tokens of their own and text is always encoded as ordinary letters, so no message can write a
 role. They are reserved when the tokenizer is trained; fine-tuning gives them their meaning.
@@ -20,25 +20,56 @@ from model.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class Example:
-    """A prompt with its answer: `ids[:n_prompt]` is the prompt with its roles, the rest the answer and its end."""
+    """A conversation as one sequence; `answers` are the spans [start, end) of `ids` that the model learns to write.
+
+    They are the assistant's turns, each with its <|eos|>, and without the role tokens before them.
+    """
 
     ids: tuple[int, ...]
-    n_prompt: int
+    answers: tuple[tuple[int, int], ...]
 
 
-def prompt_ids(tokenizer: Tokenizer, instruction: str, given: str = "", system: str = "") -> list[int]:
+Exchanges = Sequence[tuple[str, str]]
+"""Earlier turns of a conversation: what the user said and what the assistant answered, in their order."""
+
+
+def prompt_ids(
+    tokenizer: Tokenizer, instruction: str, given: str = "", system: str = "", history: Exchanges = ()
+) -> list[int]:
     """Return the tokens after which the assistant answers; `given` is Alpaca's input field."""
-    opening = [tokenizer.bos]
-    if system:
-        opening += [tokenizer.system, *tokenizer.encode(system)]
+    ids, _ = _opening(tokenizer, system, history)
     asked = f"{instruction}\n\n{given}" if given else instruction
-    return [*opening, tokenizer.user, *tokenizer.encode(asked), tokenizer.assistant]
+    return [*ids, tokenizer.user, *tokenizer.encode(asked), tokenizer.assistant]
 
 
-def example(tokenizer: Tokenizer, instruction: str, given: str, answer: str) -> Example:
-    """Return prompt and answer as one sequence that ends in <|eos|>."""
-    prompt = prompt_ids(tokenizer, instruction, given)
-    return Example((*prompt, *tokenizer.encode(answer), tokenizer.eos), len(prompt))
+def example(
+    tokenizer: Tokenizer, instruction: str, given: str, answer: str, system: str = "", history: Exchanges = ()
+) -> Example:
+    """Return a conversation as one sequence that ends in <|eos|>."""
+    _, earlier = _opening(tokenizer, system, history)
+    prompt = prompt_ids(tokenizer, instruction, given, system, history)
+    ids = (*prompt, *tokenizer.encode(answer), tokenizer.eos)
+    return Example(ids, (*earlier, (len(prompt), len(ids))))
+
+
+def fitted(tokenizer: Tokenizer, prompt: Sequence[int], room: int) -> tuple[list[int], int]:
+    """Return a prompt of at most `room` tokens and how many tokens of its text had to be left out for that.
+
+    The oldest text goes first and what was said last stays. <|bos|>, the roles and the system's text are kept as long
+    as there is other text to leave out. Raises ValueError where the special tokens alone need more room.
+    """
+    excess = len(prompt) - room
+    if excess <= 0:
+        return list(prompt), 0
+    special = set(tokenizer.specials.values())
+    text = [place for place, token in enumerate(prompt) if token not in special]
+    if excess > len(text):
+        roles = len(prompt) - len(text)
+        raise ValueError(f"A prompt needs {roles} tokens for its roles alone, but there is room for {room}.")
+    user = prompt.index(tokenizer.user) if tokenizer.user in prompt else 0
+    oldest_first = sorted(text, key=lambda place: (place < user, place))
+    left_out = set(oldest_first[:excess])
+    return [token for place, token in enumerate(prompt) if place not in left_out], excess
 
 
 def answer_batch(examples: Sequence[Example], pad: int) -> Batch:
@@ -47,11 +78,26 @@ def answer_batch(examples: Sequence[Example], pad: int) -> Batch:
     Padding is masked by length, never by its id: where pad and end token are the same id, a mask by id would also take
     away the end token, and the model would never learn to stop (huggingface/trl issue 1623).
     """
-    length = max(len(example.ids) for example in examples) - 1
-    inputs = torch.full((len(examples), length), pad, dtype=torch.int64)
-    targets = torch.full((len(examples), length), IGNORE, dtype=torch.int64)
+    lengths = torch.tensor([len(one.ids) - 1 for one in examples])
+    inputs = torch.full((len(examples), int(lengths.max())), pad, dtype=torch.int64)
+    targets = torch.full_like(inputs, IGNORE)
     for row, one in enumerate(examples):
         ids = torch.tensor(one.ids)
         inputs[row, : len(ids) - 1] = ids[:-1]
-        targets[row, one.n_prompt - 1 : len(ids) - 1] = ids[one.n_prompt :]
-    return Batch(inputs, targets)
+        for start, end in one.answers:
+            targets[row, start - 1 : end - 1] = ids[start:end]
+    return Batch(inputs, targets, lengths)
+
+
+def _opening(tokenizer: Tokenizer, system: str, history: Exchanges) -> tuple[list[int], list[tuple[int, int]]]:
+    """Return the tokens before the last instruction, and where the answers among them stand."""
+    ids = [tokenizer.bos]
+    if system:
+        ids += [tokenizer.system, *tokenizer.encode(system)]
+    answers: list[tuple[int, int]] = []
+    for asked, answer in history:
+        ids += [tokenizer.user, *tokenizer.encode(asked), tokenizer.assistant]
+        start = len(ids)
+        ids += [*tokenizer.encode(answer), tokenizer.eos]
+        answers.append((start, len(ids)))
+    return ids, answers

@@ -67,7 +67,7 @@ class Optimization(Settings):
     eps: float = Field(1e-8, gt=0, description="AdamW: added to the root of the squared gradient")
     weight_decay: float = Field(0.1, ge=0, description="AdamW: decoupled decay, on matrices only")
     grad_clip: float = Field(1.0, ge=0, description="largest gradient norm; 0 = no clipping")
-    seed: int = Field(0, ge=0, description="seed of the initial weights and of the order of the data")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of the initial weights and of the order of the data")
 
     @model_validator(mode="after")
     def _phases_fit(self) -> Optimization:

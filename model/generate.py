@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import math
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from model.gpt import GPT
 from model.layers import KVCache
+
+Finish = Literal["stop", "length", "context"]
+"""Why an answer ends: an end token came, it has as many tokens as were asked for, or the context is full."""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """New token ids without the end token, and why there are no more."""
+
+    ids: list[int]
+    finish: Finish
+
+    @property
+    def ended(self) -> bool:
+        """Whether the model itself ended its answer."""
+        return self.finish == "stop"
 
 
 @dataclass(frozen=True)
@@ -22,8 +40,11 @@ class Sampling:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.temperature < 0 or self.top_k < 0 or not 0 < self.top_p <= 1:
-            raise ValueError(f"{self} needs temperature ≥ 0, top_k ≥ 0 and 0 < top_p ≤ 1.")
+        # Written so that nan, for which every comparison is false, is refused too.
+        if not (0 <= self.temperature < math.inf and self.top_k >= 0 and 0 < self.top_p <= 1):
+            raise ValueError(f"{self} needs a finite temperature ≥ 0, top_k ≥ 0 and 0 < top_p ≤ 1.")
+        if not -(2**63) <= self.seed < 2**64:
+            raise ValueError(f"The seed {self.seed} does not fit 64 bits; give one from 0 to 2^64 - 1.")
 
 
 def filtered(logits: Tensor, sampling: Sampling) -> Tensor:
@@ -31,7 +52,9 @@ def filtered(logits: Tensor, sampling: Sampling) -> Tensor:
 
     top_p keeps the smallest set of most likely tokens whose probability reaches it; one token at least.
     """
-    logits = logits.float() / sampling.temperature
+    # The most likely token becomes 0 before the division, in float64: a temperature of 1e-40 makes the others -inf and
+    # it stays, where logits / temperature would be inf - inf = nan.
+    logits = ((logits - logits.amax(dim=-1, keepdim=True)).double() / sampling.temperature).float()
     if 0 < sampling.top_k < logits.shape[-1]:
         floor = logits.topk(sampling.top_k, dim=-1).values[..., -1:]
         logits = logits.masked_fill(logits < floor, -torch.inf)
@@ -47,23 +70,23 @@ def filtered(logits: Tensor, sampling: Sampling) -> Tensor:
 @torch.inference_mode()
 def stream(
     model: GPT, prompt: Sequence[int], max_new_tokens: int, sampling: Sampling | None = None, stop: Collection[int] = ()
-) -> Iterator[int]:
+) -> Generator[int, None, Finish]:
     """Yield new token ids after `prompt`, up to and without the first in `stop`, `max_new_tokens` at most.
 
-    The context is the model's `max_seq_len`: a prompt that leaves no room for the answer loses its left end, and the
-    answer ends where the context does.
+    Returns why it ended. Prompt and answer share the model's context of `max_seq_len` tokens: the prompt is always
+    read whole, and the answer ends where the context does. Raises ValueError where the prompt alone does not fit.
     """
     sampling = sampling or Sampling()
     context = model.config.max_seq_len
     if not prompt:
         raise ValueError("An empty prompt has nothing to go on from; begin it with the tokenizer's <|bos|>.")
-    if max_new_tokens < 1:
-        return
-    ids = list(prompt)[-max(1, context - max_new_tokens) :]
+    if len(prompt) > context:
+        raise ValueError(f"A prompt of {len(prompt):,} tokens does not fit the context of {context:,}; shorten it.")
     generator = torch.Generator(device=model.device).manual_seed(sampling.seed)
     cache = KVCache(model.config)
-    chunk = torch.tensor([ids], device=model.device)
-    for _ in range(min(max_new_tokens, context - len(ids) + 1)):
+    chunk = torch.tensor([list(prompt)], device=model.device)
+    room = context - len(prompt) + 1  # the last token is read by nobody, so it needs no place in the context
+    for _ in range(min(max_new_tokens, room)):
         hidden = model.hidden(chunk, cache)[:, -1]
         logits = torch.nn.functional.linear(hidden, model.output_weight)[0]
         if sampling.temperature == 0:
@@ -71,18 +94,24 @@ def stream(
         else:
             token = int(torch.multinomial(filtered(logits, sampling), 1, generator=generator))
         if token in stop:
-            return
+            return "stop"
         yield token
         chunk = torch.tensor([[token]], device=model.device)
+    return "length" if max_new_tokens <= room else "context"
 
 
 def generate(
     model: GPT, prompt: Sequence[int], max_new_tokens: int, sampling: Sampling | None = None, stop: Collection[int] = ()
-) -> list[int]:
-    """Return what `stream` yields as a list."""
+) -> Generation:
+    """Return what `stream` yields, and why it ended."""
     was_training = model.training
     model.eval()
+    ids: list[int] = []
+    tokens = stream(model, prompt, max_new_tokens, sampling, stop)
     try:
-        return list(stream(model, prompt, max_new_tokens, sampling, stop))
+        while True:
+            ids.append(next(tokens))
+    except StopIteration as end:
+        return Generation(ids, end.value)
     finally:
         model.train(was_training)

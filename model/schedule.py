@@ -12,7 +12,8 @@ def learning_rate(step: int, settings: Optimization) -> float:
 
     The first step of a warm-up is above 0 and the first step after it is at the peak. wsd: holds the peak, then falls
     linearly (Hu et al. 2024, MiniCPM; linear to 0: Bergsma et al. 2025). cosine: half a cosine from the peak down.
-    Both end one step after the last, at `final_learning_rate` times the peak, so that no step is spent at rate 0.
+    Both reach `final_learning_rate` times the peak at the last step; where that is 0 they would reach it one step
+    later, so that no step is spent at rate 0.
     """
     if not 0 <= step < settings.steps:
         raise ValueError(f"Step {step} is outside the run of {settings.steps} steps (0 … {settings.steps - 1}).")
@@ -25,6 +26,7 @@ def learning_rate(step: int, settings: Optimization) -> float:
     begin = warm if settings.schedule == "cosine" else settings.steps - round(settings.decay * settings.steps)
     if step < begin:
         return peak
-    done = (step - begin) / max(1, settings.steps - begin)
+    falling = settings.steps - begin - (floor > 0)  # steps until the floor is reached
+    done = min(1.0, (step - begin) / falling) if falling else 1.0
     share = 0.5 * (1 + math.cos(math.pi * done)) if settings.schedule == "cosine" else 1 - done
     return floor + (peak - floor) * share

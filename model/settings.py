@@ -21,7 +21,7 @@ class Settings(BaseModel):
     pydantic alone would build the section anew from what the class says, and turn it into 3e-3.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     @classmethod
     def completed(cls, given: dict[str, Any]) -> dict[str, Any]:

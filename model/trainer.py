@@ -44,7 +44,11 @@ def next_token_loss(model: GPT, batch: Batch, dtype: torch.dtype) -> Tensor:
 
 @dataclass(frozen=True)
 class StepReport:
-    """What the callback hears every `log_every` steps; loss, rates and shares are over those steps."""
+    """What the callback hears every `log_every` steps; loss, rates and shares are over those steps.
+
+    The loss also counts those of them that a killed process did before its checkpoint; the speeds are of this process,
+    in input tokens that are no padding.
+    """
 
     step: int
     loss: float
@@ -92,6 +96,7 @@ class Trainer:
         self.optimizer = build_optimizer(self.model, settings)
         self.checkpoints = Checkpoints(checkpoints, runtime.keep_checkpoints)
         self.history = History()
+        self.window: list[float] = []  # losses of the steps since the last report
         self.tokens_seen = 0
         self.dtype = choose_dtype(runtime.precision, self.device)
         self.threads = runtime.threads or min(8, usable_cores())
@@ -150,8 +155,7 @@ class Trainer:
         if not (math.isfinite(total) and math.isfinite(norm)):
             raise TrainingDiverged(
                 f"Training diverged at step {step}: the loss is {total / n_valid:.4g}, the gradient's norm {norm:.4g}. "
-                "The weights still are those of the step before. Lower learning_rate "
-                f"({self.settings.learning_rate:g}), lengthen warmup, or set precision=float32."
+                f"The weights still are those of the step before. {self._way_out()}"
             )
         rate = learning_rate(step, self.settings)
         for group in self.optimizer.param_groups:
@@ -159,6 +163,15 @@ class Trainer:
         self.optimizer.step()
         self.tokens_seen += n_valid
         return total / n_valid, norm
+
+    def _way_out(self) -> str:
+        settings = self.settings
+        advice = [f"lower learning_rate ({settings.learning_rate:g})", f"lengthen warmup ({settings.warmup:g})"]
+        if settings.grad_clip == 0:
+            advice.append("set grad_clip, which is off")
+        if self.dtype != torch.float32:
+            advice.append("set precision=float32")
+        return f"Try one of these: {', '.join(advice)}."
 
     def _validate(self, done: int, last: bool) -> None:
         if self.validate is None:
@@ -184,6 +197,7 @@ class Trainer:
             "dtype": str(self.dtype).removeprefix("torch."),
             "steps": self.history.steps,
             "validations": self.history.validations,
+            "window": self.window,
         }
         self.checkpoints.save(done, self.model.state_dict(), state)
 
@@ -202,6 +216,7 @@ class Trainer:
             torch.cuda.set_rng_state_all(state["cuda_rng"])
         self.tokens_seen = state["tokens_seen"]
         self.history = History(state["steps"], state["validations"])
+        self.window = state["window"]
         # sums of floats depend on how they are split among threads: what was left to choose stays as it was begun
         if self.runtime.threads == 0:
             self.threads = state["threads"]
@@ -233,13 +248,12 @@ class _Meter:
 
     def _reset(self, waited: float) -> None:
         self.began, self.pause, self.waited = time.perf_counter(), 0.0, waited
-        self.losses: list[float] = []
-        self.norm, self.positions, self.seq_len = 0.0, 0, 1
+        self.norm, self.tokens, self.seq_len = 0.0, 0, 1
 
     def add(self, loss: float, batch: Batch, norm: float) -> None:
-        self.losses.append(loss)
+        self.trainer.window.append(loss)
         self.norm = norm
-        self.positions += batch.inputs.numel()
+        self.tokens += batch.n_tokens
         self.seq_len = batch.inputs.shape[1]
 
     @contextlib.contextmanager
@@ -251,9 +265,10 @@ class _Meter:
     def emit(self, done: int, rate: float, waited: float) -> None:
         trainer = self.trainer
         seconds = max(time.perf_counter() - self.began - self.pause, 1e-9)
-        speed = self.positions / seconds
+        speed = self.tokens / seconds
         flops = trainer.model.flops_per_token(self.seq_len) * speed
-        loss = sum(self.losses) / len(self.losses)
+        loss = sum(trainer.window) / len(trainer.window)
+        trainer.window = []
         trainer.history.steps.append({"step": done, "loss": loss, "learning_rate": rate, "grad_norm": self.norm})
         trainer.report(
             StepReport(

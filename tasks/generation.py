@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tasks.stage import Artifact
 
@@ -21,13 +21,16 @@ def generate_text(
     top_p: float = 1.0,
     seed: int = 0,
     device: str = "auto",
+    say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[str]:
     """Yield the model's answer to `prompt` (sft), or what follows it (pretrain), as it comes.
 
+    Prompt and answer share the model's context. The prompt comes first: where both do not fit, the answer is shorter,
+    and only a prompt that leaves no room at all loses the beginning of its text. `say` hears a sentence about either.
     Raises ValueError where the device or a number of the sampling is none that can be, PermanentError where the model
     and its tokenizer do not belong together.
     """
-    from model.chat import prompt_ids
+    from model.chat import fitted, prompt_ids
     from model.generate import Sampling, stream
     from model.hardware import choose_device
     from tasks.training import load_trained
@@ -36,8 +39,30 @@ def generate_text(
     model, tokenizer = load_trained(artifact, str(choose_device(device)))
     is_chat = artifact.stage in CHAT_STAGES
     ids = prompt_ids(tokenizer, prompt) if is_chat else [tokenizer.bos, *tokenizer.encode(prompt)]
+    context = model.config.max_seq_len
+    # A prompt that has to be cut makes room for an answer of a quarter of the context.
+    room = context if len(ids) <= context else context - min(max_tokens, context // 4)
+    ids, left_out = fitted(tokenizer, ids, room)
+    if left_out:
+        say(
+            f"The prompt has {left_out + len(ids):,} tokens, but the model's context only {context:,}: the first "
+            f"{left_out:,} tokens of its text were left out."
+        )
     # A character may be spread over tokens: the decoder holds its bytes back until it is whole.
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    for token in stream(model, ids, max_tokens, sampling, stop=(tokenizer.eos, tokenizer.bos)):
+    tokens = stream(model, ids, max_tokens, sampling, stop=(tokenizer.eos, tokenizer.bos))
+    count = 0
+    while True:
+        try:
+            token = next(tokens)
+        except StopIteration as end:
+            finish = end.value
+            break
+        count += 1
         yield decoder.decode(tokenizer.decode_bytes([token]))
     yield decoder.decode(b"", final=True)
+    if finish == "context":
+        say(
+            f"The answer ends after {count:,} of {max_tokens:,} tokens: with the prompt's {len(ids):,} it fills the "
+            f"model's context of {context:,}."
+        )

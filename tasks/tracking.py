@@ -113,18 +113,47 @@ class TrackedRun:
         self.journal.close()
 
 
+class LoggedSteps:
+    """The last step that each metric was logged at, kept beside the checkpoints of a stage that is being built.
+
+    A killed training goes on from its checkpoint and does the steps since then again. They would stand in MLflow
+    twice, as it keeps every point that it is told.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._last: dict[str, int] = {}
+        with contextlib.suppress(OSError, ValueError):
+            self._last = dict(json.loads(path.read_text()))
+
+    def new(self, metrics: Mapping[str, float], step: int) -> dict[str, float]:
+        """Return the metrics that were not logged at this step or a later one."""
+        return {name: value for name, value in metrics.items() if step > self._last.get(name, -1)}
+
+    def note(self, metrics: Mapping[str, float], step: int) -> None:
+        """Remember that they were logged; not before they were, as a point is better there twice than not at all."""
+        self._last |= {name: max(step, self._last.get(name, -1)) for name in metrics}
+        write_atomically(self._path, json.dumps(self._last))
+
+
 class StageReporter(Reporter):
     """Sends what a stage reports to MLflow, Prefect and the terminal. Losing one of them never stops a stage."""
 
     def __init__(
-        self, run: TrackedRun, progress: StageProgress, logger: logging.Logger | logging.LoggerAdapter
+        self,
+        run: TrackedRun,
+        progress: StageProgress,
+        logger: logging.Logger | logging.LoggerAdapter,
+        logged: LoggedSteps,
     ) -> None:
         self.run = run
         self._progress = progress
         self._logger = logger
+        self._logged = logged
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
-        self.run.metrics(metrics, step)
+        self.run.metrics(self._logged.new(metrics, step), step)
+        self._logged.note(metrics, step)
 
     def metric(self, values: Mapping[str, float]) -> None:
         self.run.metrics(values)
@@ -200,7 +229,7 @@ class TrackingWatch(Watch):
             return {**{k: v for k, v in known.items() if v}, **{k: str(v) for k, v in self._tags.items()}}
 
         try:
-            yield StageReporter(run, progress, self._logger), runs
+            yield StageReporter(run, progress, self._logger, LoggedSteps(note.with_name("logged.json"))), runs
             status = "FINISHED"
         except KeyboardInterrupt:
             status = "KILLED"

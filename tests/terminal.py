@@ -17,6 +17,13 @@ def textmill(*arguments: str, code: int = 0, stdin: str | None = None) -> str:
     return done.stderr if code else done.stdout
 
 
+def notes(*arguments: str) -> str:
+    """What a command that succeeds says beside its output."""
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    return done.stderr
+
+
 def data(*arguments: str) -> Any:
     """What a command prints with --json."""
     return json.loads(textmill(*arguments, "--json"))

@@ -54,8 +54,17 @@ def generate(
         raise UserError(f"{found.name} cannot be used: {checked.reason}. `textmill run` builds it again.")
     from tasks.generation import generate_text
 
+    said: list[str] = []
     pieces = generate_text(
-        found, text, max_tokens=max_tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed, device=device
+        found,
+        text,
+        max_tokens=max_tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+        device=device,
+        say=said.append,
     )
     try:
         for piece in pieces:
@@ -63,6 +72,8 @@ def generate(
     except ValueError as error:
         raise UserError(str(error)) from error
     print()
+    for sentence in said:
+        note(sentence)
 
 
 @in_sentences

@@ -29,7 +29,7 @@ class SamplesConfig(StageConfig):
     temperature: float = Field(0.8, ge=0, description="0 = always the most likely token; 1 = as the model says")
     top_k: int = Field(50, ge=0, description="draw from the k most likely tokens; 0 = from all")
     top_p: float = Field(1.0, gt=0, le=1, description="draw from the likeliest tokens that together reach this")
-    seed: int = Field(0, ge=0, description="seed of the drawing")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of the drawing")
 
 
 class PretrainConfig(StageConfig):
@@ -56,6 +56,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
         "data_lake.mix",
         "data_lake.mix_order",
         "data_lake.tokens",
+        "model.chat",
         *TRAINING_CODE,
     ],
     contract=contract,
@@ -136,6 +137,7 @@ def _validate(
 
 def _samples(config: SamplesConfig, model: GPT, held_out: TokenDataset, words: Tokenizer) -> Iterator[dict[str, Any]]:
     """Yield prompt and continuation, each with a seed of its own."""
+    from model.chat import fitted
     from model.generate import Sampling, generate
 
     if config.prompts:
@@ -146,5 +148,6 @@ def _samples(config: SamplesConfig, model: GPT, held_out: TokenDataset, words: T
         prompts = [held_out.window(i)[: config.prompt_tokens].tolist() for i in windows]
     for number, prompt in enumerate(prompts):
         sampling = Sampling(config.temperature, config.top_k, config.top_p, config.seed + number)
-        ids = generate(model, prompt, config.new_tokens, sampling, stop={words.bos, words.eos})
-        yield {"prompt": words.decode(prompt), "continuation": words.decode(ids)}
+        prompt, _ = fitted(words, prompt, model.config.max_seq_len)
+        made = generate(model, prompt, config.new_tokens, sampling, stop={words.bos, words.eos})
+        yield {"prompt": words.decode(prompt), "continuation": words.decode(made.ids), "finish": made.finish}

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
 
-from data_lake.documents import split_of
-from data_lake.ledger import Tally
 from data_lake.loader import permuted
 from model.config import Optimization, Runtime
-from tasks.sft.alpaca import alpaca_files, read_alpaca
-from tasks.sft.pairs import Pair, completions_of, pairs_of
-from tasks.splits import documents_of
+from tasks.sft.formats import Conversation
+from tasks.sft.gather import gather
+from tasks.sft.instructions import instruction_files
 from tasks.stage import Artifact, Execution, Output, PermanentError, StageConfig, stage
-from tasks.training import TRAINING_CODE, load_trained, loss_curve, model_contract, train, write_jsonl, write_model
+from tasks.training import TRAINING_CODE, load_trained, loss_curve, model_contract, train, write_model
 
 if TYPE_CHECKING:
     from model.chat import Example
@@ -29,7 +28,7 @@ class SftConfig(StageConfig):
     """Which instructions, and how the model learns them."""
 
     data: tuple[str, ...] = Field(
-        (), description="Alpaca files (json or jsonl, globs too); none = pairs made of the corpus"
+        (), description="instruction files (json or jsonl, packed or not, globs too); none = pairs made of the corpus"
     )
     validation: float = Field(0.05, ge=0, lt=1, description="share of the records in `data` held out, by hash")
     max_pairs: int = Field(20_000, ge=1, description="training pairs at most; which ones is decided by hash")
@@ -49,7 +48,7 @@ def sources(config: SftConfig) -> str | None:
     if not config.data:
         return None
     digest = hashlib.sha256()
-    for path in alpaca_files(config.data):
+    for path in instruction_files(config.data):
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
@@ -58,6 +57,10 @@ def sources(config: SftConfig) -> str | None:
     version=1,
     code=[
         "tasks.sft",
+        "tasks.crawl.streams",
+        "data_lake.text_kernels",
+        "data_lake.text_tables",
+        "data_lake.text_units",
         "tasks.prose",
         "tasks.pydoc_entries",
         "tasks.splits",
@@ -79,9 +82,9 @@ def sft(
 
     model, words = load_trained(pretrain)
     _check_tokenizer(tokenizer, words)
-    pairs, held_out = _gather(config, out, decontaminate, tokenize, words, model.config.max_seq_len)
+    kept, held_out = gather(config, out, decontaminate, tokenize, words, model.config.max_seq_len)
     settings = config.training
-    examples = [example for _, example in pairs]
+    examples = [lesson.example for lesson in kept]
 
     def batch_of(step: int) -> Any:
         chosen = _order(step, settings.batch_size, len(examples), settings.seed)
@@ -95,9 +98,9 @@ def sft(
         settings,
         config.runtime,
         batch_of,
-        lambda model, last: _validate(config, model, [example for _, example in held_out], words, last),
+        lambda model, last: _validate(config, model, [lesson.example for lesson in held_out], words, last),
     )
-    samples = list(_answers(config, model, [pair for pair, _ in held_out], words))
+    samples = list(_answers(config, model, [lesson.conversation for lesson in held_out], words))
     ended = sum(sample["ended"] for sample in samples) / len(samples) if samples else None
     out.metric(epochs=epochs, samples_ended=ended)
     out.figure("loss", loss_curve(history, "fine-tuning on answers"))
@@ -113,77 +116,6 @@ def _check_tokenizer(tokenizer: Artifact, words: Tokenizer) -> None:
             f"The pretrained model speaks tokenizer {words.sha256[:16]}, but this run's is {current.sha256[:16]}; "
             "run the pretrain stage again."
         )
-
-
-def _gather(
-    config: SftConfig, out: Output, decontaminate: Artifact, tokenize: Artifact, words: Tokenizer, context: int
-) -> tuple[list[tuple[Pair, Example]], list[tuple[Pair, Example]]]:
-    """Return training and held-out pairs that fit the context, write them out, and account for the others."""
-    from model.chat import example
-
-    tally = Tally("instruction pairs")
-    rejected: list[dict[str, str]] = []
-    kept: dict[str, list[tuple[Pair, Example]]] = {"train": [], "val": []}
-    found = (
-        _pairs_of_files(config, tally, rejected)
-        if config.data
-        else _pairs_of_documents(config, decontaminate, tokenize)
-    )
-    for split, pair in sorted(found, key=lambda item: _draw(item[1])):
-        one = example(words, pair["instruction"], pair["input"], pair["output"])
-        size = sum(len(text.encode()) for text in pair.values())
-        if len(one.ids) > context + 1:
-            tally.remove("longer than the context", size)
-            rejected.append({**pair, "reason": f"{len(one.ids)} tokens, but the context has {context}"})
-        elif len(kept[split]) >= config.max_pairs:
-            tally.remove("beyond max_pairs", size)
-        else:
-            tally.keep(size)
-            kept[split].append((pair, one))
-    if not kept["train"]:
-        raise PermanentError(
-            "There is no instruction pair to train on. "
-            + (f"Of {', '.join(config.data)} no record is usable; see the reasons in the log. " if config.data else "")
-            + "The pages have no line of prose that could be one; set sft.data to Alpaca files."
-        )
-    if not kept["val"]:  # a handful of pairs may leave none to the hash; one is then held out so that there is a number
-        kept["val"].append(kept["train"].pop() if len(kept["train"]) > 1 else kept["train"][0])
-    if rejected:
-        out.warning(f"{len(rejected):,} records were put aside, the first because: {rejected[0]['reason']}.")
-        write_jsonl(out.dir / "rejected.jsonl", rejected)
-    write_jsonl(out.dir / "alpaca.jsonl", [pair for pair, _ in kept["train"]])
-    write_jsonl(out.dir / "alpaca_validation.jsonl", [pair for pair, _ in kept["val"]])
-    out.ledger(tally.ledger())
-    out.count(pairs=len(kept["train"]), validation_pairs=len(kept["val"]), rejected=len(rejected))
-    return kept["train"], kept["val"]
-
-
-def _pairs_of_documents(config: SftConfig, decontaminate: Artifact, tokenize: Artifact) -> Iterator[tuple[str, Pair]]:
-    """Yield (split, pair) of the pages that are not held out for the evaluation; some pairs need Python's pages."""
-    from tasks.pydoc_entries import entries, module_of
-
-    for document in documents_of(decontaminate.path, tokenize.path, {"train", "val"}):
-        module = module_of(document.url, document.title)
-        if module:
-            for pair in pairs_of(entries(document.text, module), config.answer_characters):
-                yield document.split, pair
-        for pair in completions_of(document.text, config.lines_per_page):
-            yield document.split, pair
-
-
-def _pairs_of_files(config: SftConfig, tally: Tally, rejected: list[dict[str, str]]) -> Iterator[tuple[str, Pair]]:
-    """Yield (split, pair) of the user's files; broken records go to `rejected`, each with its place and reason."""
-    for path in alpaca_files(config.data):
-        for record in read_alpaca(path):
-            if record.pair is None:
-                tally.remove("broken record", len(record.raw.encode()))
-                rejected.append({"place": record.place, "reason": record.reason, "record": record.raw[:2000]})
-            else:
-                yield split_of(f"{_draw(record.pair):x}", config.validation, 0.0), record.pair
-
-
-def _draw(pair: Pair) -> int:
-    return int.from_bytes(hashlib.sha256(f"{pair['instruction']}\0{pair['input']}".encode()).digest()[:8], "big")
 
 
 def _order(step: int, batch: int, n: int, seed: int) -> list[int]:
@@ -208,16 +140,18 @@ def _validate(
     return validation_loss(model, batches, words.token_bytes())
 
 
-def _answers(config: SftConfig, model: GPT, pairs: Sequence[Pair], words: Tokenizer) -> Iterator[dict[str, Any]]:
+def _answers(
+    config: SftConfig, model: GPT, held_out: Iterable[Conversation], words: Tokenizer
+) -> Iterator[dict[str, Any]]:
     """Yield held-out instructions with the expected and the model's own answer, the most likely token each time."""
     from model.chat import prompt_ids
     from model.generate import generate
 
-    for pair in pairs[: config.samples]:
-        prompt = prompt_ids(words, pair["instruction"], pair["input"])
-        ids = generate(model, prompt, config.sample_tokens + 1, stop={words.eos})
+    for one in itertools.islice(held_out, config.samples):
+        prompt = prompt_ids(words, one.instruction, one.input, one.system, one.history)
+        made = generate(model, prompt, config.sample_tokens + 1, stop={words.eos})
         yield {
-            **pair,
-            "answer": words.decode(ids[: config.sample_tokens]),
-            "ended": len(ids) <= config.sample_tokens,
+            **one.row(),
+            "answer": words.decode(made.ids[: config.sample_tokens]),
+            "ended": made.ended,
         }

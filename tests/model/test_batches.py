@@ -36,3 +36,11 @@ def test_the_prefetcher_keeps_order_and_passes_errors_on() -> None:
         assert [int(batches.take(step).inputs) for step in (1, 2)] == [1, 2]
         with pytest.raises(OSError, match="the disk is gone"):
             batches.take(3)
+
+
+def test_padding_is_no_token() -> None:
+    batch = Batch(torch.zeros(3, 5), torch.zeros(3, 5), torch.tensor([5, 2, 1]))
+    assert batch.n_tokens == 8
+    assert [part.n_tokens for part in batch.split(2)] == [7, 1]
+    assert batch.to(torch.device("cpu")).n_tokens == 8
+    assert Batch(torch.zeros(3, 5), torch.zeros(3, 5)).n_tokens == 15

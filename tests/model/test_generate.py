@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -29,19 +31,26 @@ def naive(prompt: list[int], count: int) -> list[int]:
 
 
 def test_greedy_equals_running_everything_again() -> None:
-    assert generate(MODEL, [1, 2, 3], 12) == naive([1, 2, 3], 12)
+    assert generate(MODEL, [1, 2, 3], 12).ids == naive([1, 2, 3], 12)
 
 
 def test_it_stops_before_the_end_token() -> None:
     whole = naive([1, 2, 3], 12)
     end = whole[4]
-    assert generate(MODEL, [1, 2, 3], 12, stop={end}) == whole[: whole.index(end)]
+    made = generate(MODEL, [1, 2, 3], 12, stop={end})
+    assert (made.ids, made.finish, made.ended) == (whole[: whole.index(end)], "stop", True)
+    assert generate(MODEL, [1, 2, 3], 3, stop={end} - set(whole[:3])).finish == "length"
 
 
-def test_it_ends_with_the_context_and_cuts_a_long_prompt_from_the_left() -> None:
-    assert len(generate(MODEL, [1] * 10, 6)) == 6
-    assert len(generate(MODEL, [1, 2], 99)) == 16  # room was made for the answer: one token of the prompt is left
-    assert generate(MODEL, [7] * 30 + [1, 2, 3], 13) == generate(MODEL, [1, 2, 3], 13)
+def test_the_answer_ends_with_the_context_and_the_prompt_is_read_whole() -> None:
+    made = generate(MODEL, [1] * 10, 7)
+    assert (len(made.ids), made.finish) == (7, "length")  # the last token is read by nobody: 10 + 6 fill the context
+    for prompt in ([1, 2, 3], [3, 2, 1], [9] * 15, [9] * 16):
+        made = generate(MODEL, prompt, 99)
+        assert made.ids == naive(prompt, 17 - len(prompt))
+        assert (made.finish, made.ended) == ("context", False)
+    with pytest.raises(ValueError, match="prompt of 17 tokens does not fit the context of 16"):
+        generate(MODEL, [1] * 17, 1)
 
 
 def test_the_seed_decides() -> None:
@@ -49,6 +58,12 @@ def test_the_seed_decides() -> None:
     torch.manual_seed(99)  # somebody else's generator has no part in it
     assert generate(MODEL, [1], 10, Sampling(temperature=1.5, seed=1)) == first
     assert generate(MODEL, [1], 10, Sampling(temperature=1.5, seed=2)) != first
+    assert len(generate(MODEL, [1], 10, Sampling(temperature=1.5, seed=2**64 - 1)).ids) == 10
+
+
+@pytest.mark.parametrize("temperature", [1e-40, 5e-324, 1e-8])
+def test_a_tiny_temperature_is_greedy(temperature: float) -> None:
+    assert generate(MODEL, [1, 2], 10, Sampling(temperature)).ids == naive([1, 2], 10)
 
 
 def test_top_k_and_top_p() -> None:
@@ -63,10 +78,27 @@ def test_top_k_and_top_p() -> None:
     assert filtered(logits, Sampling(temperature=0.01)).argmax() == 0
 
 
-@pytest.mark.parametrize("fields", [{"temperature": -1.0}, {"top_k": -1}, {"top_p": 0.0}, {"top_p": 1.1}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"temperature": -1.0},
+        {"temperature": math.inf},
+        {"temperature": math.nan},
+        {"top_k": -1},
+        {"top_p": 0.0},
+        {"top_p": 1.1},
+        {"top_p": math.nan},
+    ],
+)
 def test_impossible_sampling_is_refused(fields: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="needs temperature"):
+    with pytest.raises(ValueError, match="needs a finite temperature"):
         Sampling(**fields)
+
+
+@pytest.mark.parametrize("seed", [2**64, -(2**63) - 1])
+def test_a_seed_beyond_64_bits_is_refused(seed: int) -> None:
+    with pytest.raises(ValueError, match="does not fit 64 bits"):
+        Sampling(seed=seed)
 
 
 def test_an_empty_prompt_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""model/schedule.py: warm-up above zero, a plateau at the peak, an end one step beyond the last."""
+"""model/schedule.py: warm-up above zero, a plateau at the peak, an end at the final rate."""
 
 from __future__ import annotations
 
@@ -21,7 +21,17 @@ def test_wsd_rises_holds_and_falls_linearly() -> None:
 def test_the_final_rate_is_a_share_of_the_peak() -> None:
     got = rates(steps=10, schedule="wsd", warmup=0.0, decay=1.0, final_learning_rate=0.5)
     assert got[0] == 1.0
-    assert got[-1] == pytest.approx(0.5 + 0.5 / 10)
+    assert got[-1] == 0.5
+
+
+@pytest.mark.parametrize("steps", [2, 5, 8, 40])
+@pytest.mark.parametrize("schedule", ["wsd", "cosine"])
+def test_the_last_step_has_the_final_rate_however_short_the_run(schedule: str, steps: int) -> None:
+    got = rates(steps=steps, schedule=schedule, final_learning_rate=0.1)
+    assert got[-1] == pytest.approx(0.1)
+    assert max(got[:-1]) > 0.1
+    falling = got[got.index(max(got)) :]
+    assert falling == sorted(falling, reverse=True)
 
 
 def test_cosine_is_half_way_down_in_the_middle() -> None:

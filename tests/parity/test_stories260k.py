@@ -75,7 +75,7 @@ def test_the_story_is_the_published_one(shared_data: Path) -> None:
     vocabulary = read_vocabulary(folder / "DaveBben__esp32-llm" / "data" / "tok512.bin")
     document = (folder / "karpathy__llama2.c" / "doc" / "stories260K.md").read_text()
     story = document.split("-t 0.0\n", 1)[1].split("```", 1)[0].strip()
-    ids = generate(model, [BOS], 256)
+    ids = generate(model, [BOS], 256).ids
     written = b"".join(vocabulary[token] for token in ids).replace(b"<0x0A>", b"\n").decode().strip()
     assert story[:300] == written[:300]
     assert len(written) > 400

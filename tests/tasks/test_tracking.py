@@ -21,7 +21,7 @@ from data_lake.home import Home
 from data_lake.store import Lake
 from flows.servers import init_mlflow, is_up
 from tasks.journal import unsent
-from tasks.tracking import StageReporter, Tracker, TrackingWatch, flush_spool, mlflow_run_id, set_champion
+from tasks.tracking import LoggedSteps, StageReporter, Tracker, TrackingWatch, flush_spool, mlflow_run_id, set_champion
 from tests.toy import NumbersConfig, TotalConfig, numbers, squares, total
 
 
@@ -60,14 +60,14 @@ def watch(tracker: Tracker) -> TrackingWatch:
     return TrackingWatch(tracker, logger=Logger(), terminal=False, prefect=False, tags={"prefect.flow_run_id": "f"})  # type: ignore[arg-type]
 
 
-def test_a_run_arrives_whole(textmill: Home) -> None:
+def test_a_run_arrives_whole(textmill: Home, tmp_path: Path) -> None:
     tracker = Tracker(textmill)
     run = tracker.start_run("textmill/toy", "first", {"textmill.stage": "toy"}, {"lr": 0.1, "names": ["a", "b"]})
     for step in range(2500):
         run.metrics({"loss": 1.0 / (step + 1), "odd name!": step}, step)
     figure = Figure()
     figure.subplots().plot([1, 2])
-    reporter = StageReporter(run, progress=None, logger=Logger())  # type: ignore[arg-type]
+    reporter = StageReporter(run, progress=None, logger=Logger(), logged=LoggedSteps(tmp_path / "logged.json"))  # type: ignore[arg-type]
     reporter.figure("loss", figure)
     reporter.table("samples", [{"step": 1, "text": "once"}])
     run.finish("FINISHED")
@@ -168,6 +168,23 @@ def test_a_stage_taken_up_again_goes_on_in_its_run(textmill: Home) -> None:
     run = only_run(textmill, "textmill/again")
     assert run.info.status == "FINISHED"
     assert [m.value for m in client(textmill).get_metric_history(run.info.run_id, "loss")] == [3.0, 2.0]
+
+
+def test_steps_that_are_done_again_after_a_kill_stand_there_once(textmill: Home, tmp_path: Path) -> None:
+    tracker = Tracker(textmill)
+    first = tracker.start_run("textmill/once", "a", {}, {})
+    for process in range(2):
+        run = first if process == 0 else tracker.start_run("textmill/once", "a", {}, {}, continues=first.journal.id)
+        reporter = StageReporter(run, None, None, LoggedSteps(tmp_path / "logged.json"))  # type: ignore[arg-type]
+        for step in range(10 if process == 0 else 20, 61 if process == 1 else 41, 10):
+            reporter.log({"loss": 1 / step}, step)
+            reporter.log({"validation_loss": 2 / step}, step)
+        run.finish("FAILED" if process == 0 else "FINISHED")
+    assert tracker.close() is None
+    found = only_run(textmill, "textmill/once").info.run_id
+    for name in ("loss", "validation_loss"):
+        history = client(textmill).get_metric_history(found, name)
+        assert [point.step for point in history] == [10, 20, 30, 40, 50, 60]
 
 
 def test_a_changed_parameter_is_refused_noted_and_stops_nothing(textmill: Home) -> None:

@@ -14,7 +14,7 @@ from tasks import tracking
 from tasks.stage import Output, StageConfig, stage
 from tasks.training import write_model
 from tests.flows.test_compare import record
-from tests.terminal import data, textmill
+from tests.terminal import data, notes, textmill
 
 
 class NoConfig(StageConfig):
@@ -63,6 +63,19 @@ def test_the_same_seed_says_the_same(model: Artifact) -> None:
     assert textmill("generate", model.name, "-", "--max-tokens", "3", stdin="from stdin").endswith("\n")
 
 
+def test_the_prompt_is_kept_and_the_answer_shortened(model: Artifact) -> None:
+    answers = [textmill("generate", "pretrain", prompt, "--max-tokens", "1000") for prompt in ("a mill", "the sea")]
+    assert answers[0] != answers[1]
+    # <|bos|> and six letters leave 25 places, and the last token of an answer needs none
+    said = notes("generate", "pretrain", "a mill", "--max-tokens", "1000")
+    assert "ends after 26 of 1,000 tokens: with the prompt's 7 it fills the model's context of 32" in " ".join(
+        said.split()
+    )
+    long = " ".join(notes("generate", "pretrain", "x" * 100, "--max-tokens", "3").split())
+    assert "prompt has 101 tokens, but the model's context only 32: the first 72 tokens" in long
+    assert "ends after" not in long
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -70,6 +83,8 @@ def test_the_same_seed_says_the_same(model: Artifact) -> None:
         (["pretrain", "x", "--top-p", "0"], "--top-p 0 leaves no token to draw"),
         (["pretrain", "x", "--device", "abacus"], "abacus"),
         (["pretrain", "x", "--max-tokens", "0"], "--max-tokens"),
+        (["pretrain", "x", "--temperature", "inf"], "finite temperature"),
+        (["pretrain", "x", "--seed", str(2**64), "--temperature", "1"], "does not fit 64 bits"),
         (["sft", "x"], "The lake has no artifact 'sft': there are artifacts of pretrain"),
     ],
 )

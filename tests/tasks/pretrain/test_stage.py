@@ -42,7 +42,7 @@ def test_the_artifact_is_a_whole_model(corpus: tuple[Lake, dict[str, Artifact]])
     samples = [json.loads(line) for line in (artifact.path / "samples.jsonl").read_text().splitlines()]
     assert len(samples) == 2
     assert all(sample["prompt"] for sample in samples)
-    assert len(generate(model, [words.bos], 5)) == 5
+    assert len(generate(model, [words.bos], 5).ids) == 5
     assert make(pretrain, lake, CONFIG, built).status == "cached"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tasks.sft import SftConfig, sft
 from tasks.sft.stage import _order
 from tasks.splits import documents_of
 from tasks.stage import PermanentError, local_output
-from tests.tasks.pydoc_corpus import SFT, PagesConfig, build_corpus, build_models
+from tests.tasks.pydoc_corpus import PRETRAIN, SFT, PagesConfig, build_corpus, build_models
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +68,64 @@ def test_user_files_are_used_and_accounted_for(models: tuple[Lake, dict[str, Art
     assert list(out.accounts.problems()) == []
     assert out.counts["pairs"] + out.counts["validation_pairs"] == 40
     assert out.counts["validation_pairs"] > 0
-    assert {row["reason"].split(",")[0] for row in lines(out.dir / "rejected.jsonl")} >= {
-        "output is missing",
-        "is a str",
-    }
+    rejected = {row["place"]: row["reason"] for row in lines(out.dir / "rejected.jsonl")}
+    assert rejected.pop("mine.json#41").endswith(f"but the context has {PRETRAIN['model']['max_seq_len']}")
+    assert rejected == {"mine.json#42": "output is missing", "mine.json#43": "it is a text, not an object"}
     assert "3 records were put aside" in said[0]
+    assert "1 × output is missing (first: mine.json#42)" in said[0]
+
+
+def test_equal_prompts_are_never_on_both_sides_and_exact_duplicates_are_learned_once(
+    models: tuple[Lake, dict[str, Artifact]], tmp_path: Path
+) -> None:
+    rows = []
+    for n in range(60):
+        for prompt in (f"What is {n}?", f"what is  {n}", f"“What is {n}?”"):
+            rows.append({"instruction": prompt, "output": f"It is {n}."})
+    data = tmp_path / "dups.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in [*rows, *rows[:7]]))
+    out = local_output(tmp_path / "out")
+    sft(SftConfig(**{**SFT, "data": (str(data),), "validation": 0.4}), out, **given(models))
+    assert out.accounts is not None
+    assert out.accounts.removed["exact duplicate"].documents == 7
+    sides = [lines(out.dir / name) for name in ("alpaca.jsonl", "alpaca_validation.jsonl")]
+    numbers = [{re.sub(r"\D", "", row["instruction"]) for row in side} for side in sides]
+    assert [len(side) for side in sides] == [3 * len(found) for found in numbers]
+    assert not numbers[0] & numbers[1]
+    assert all(numbers)
+
+
+def test_conversations_are_learned_with_all_their_turns(
+    models: tuple[Lake, dict[str, Artifact]], tmp_path: Path
+) -> None:
+    chat = [
+        {
+            "messages": [
+                {"role": "system", "content": "Be short."},
+                {"role": "user", "content": f"Is {n} even?"},
+                {"role": "assistant", "content": "No."},
+                {"role": "user", "content": "Sure?"},
+                {"role": "assistant", "content": "Yes."},
+            ]
+        }
+        for n in range(1, 30, 2)
+    ]
+    data = tmp_path / "chat.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in chat))
+    out = local_output(tmp_path / "out")
+    sft(SftConfig(**{**SFT, "data": (str(data),), "validation": 0.3}), out, **given(models))
+    rows = lines(out.dir / "alpaca.jsonl") + lines(out.dir / "alpaca_validation.jsonl")
+    assert len(rows) == 15
+    assert {row["system"] for row in rows} == {"Be short."}
+    assert all(row["history"][0][1] == "No." and row["instruction"] == "Sure?" for row in rows)
+
+
+def test_files_without_a_usable_record_say_why(models: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
+    data = tmp_path / "qa.jsonl"
+    data.write_text('{"question": "x", "answer": "y"}\n' * 3 + "{half\n")
+    config = SftConfig(**{**SFT, "data": (str(data),)})
+    with pytest.raises(PermanentError, match=r"3 × it has the fields question, answer.*\(first: qa.jsonl:1\); 1 × not"):
+        sft(config, local_output(tmp_path / "out"), **given(models))
 
 
 def test_an_edited_file_is_another_training(tmp_path: Path) -> None:
