@@ -40,22 +40,21 @@ class Extracted:
     about: Metadata
 
 
-def html_to_text(html: str, config: CleanConfig, url: str | None = None) -> Extracted:
-    """Extract an HTML page that was fetched from `url`; raises NotExtractable.
+def html_to_text(html: str, config: CleanConfig, url: str | None = None, *, xml: bool = False) -> Extracted:
+    """Extract an HTML page that was fetched from `url`, as XHTML if it came as `xml`; raises NotExtractable.
 
     `fast` is resiliparse (Bevendorff et al. 2018), the extractor of DCLM (Li et al. 2024, arXiv:2406.11794); `quality`
     is trafilatura; `auto` judges the blocks of the page, and asks trafilatura where an article leaves it unsure.
     """
     from tasks.clean.html.blocks import canonical
-    from tasks.clean.html.limits import extremes
     from tasks.clean.html.source import seen_of
+    from tasks.clean.html.xhtml import as_html, is_declared
 
-    page = seen_of(html)
-    depth, attributes = extremes(page.seen)
-    if depth > config.max_nesting:
-        raise NotExtractable("nested_too_deep", depth, config.max_nesting)
-    if attributes > MOST_ATTRIBUTES:
-        raise NotExtractable("huge_tag", attributes, MOST_ATTRIBUTES)
+    page = seen_of(as_html(html) if xml or is_declared(html) else html)
+    if page.depth > config.max_nesting:
+        raise NotExtractable("nested_too_deep", page.depth, config.max_nesting)
+    if page.attributes > MOST_ATTRIBUTES:
+        raise NotExtractable("huge_tag", page.attributes, MOST_ATTRIBUTES)
     if config.extraction in ("fast", "all_text"):
         return _by_resiliparse(page, config, url)
     from resiliparse.parse.html import HTMLTree

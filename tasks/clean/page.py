@@ -13,7 +13,8 @@ from tasks.clean.filters.base import Verdict
 from tasks.clean.html.metadata import Metadata
 from tasks.clean.normalize import normalize
 
-HTML = frozenset({"text/html", "application/xhtml+xml"})
+XHTML = "application/xhtml+xml"
+HTML = frozenset({"text/html", XHTML})
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def clean_page(
     about = Metadata()
     if html:
         try:
-            found = html_to_text(text, config, url)
+            found = html_to_text(text, config, url, xml=mime == XHTML)
         except NotExtractable as error:
             return Cleaned(title or "", "", Verdict(error.reason, error.value, error.threshold))
         except Exception as error:  # the extractor met something its authors did not think of; the page is kept aside
