@@ -45,8 +45,8 @@ _NAMES: dict[int, str] = {
     # without an end tag, or whose end is implied by the next one: they do not nest
     _FLAT: "area base br col embed hr img input link meta param source track wbr p li option script style",
     # what ends drawings and formulas wherever it stands in them
-    _BREAKS_OUT: "b big blockquote body br center code dd div dl dt em embed h1 h2 h3 h4 h5 h6 head hr i img li listing "
-    "menu meta nobr ol p pre ruby s small span strong strike sub sup table tt u ul var",
+    _BREAKS_OUT: "b big blockquote body br center code dd div dl dt em embed h1 h2 h3 h4 h5 h6 head hr i img li "
+    "listing menu meta nobr ol p pre ruby s small span strong strike sub sup table tt u ul var",
     _FONT: "font",  # it does, if it has certain attributes
     # what stands in the body only: after it a drawing begins none
     _BODY: "body div p h1 h2 h3 h4 ul ol table br img span a section article main header nav",
