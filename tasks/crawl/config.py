@@ -30,6 +30,23 @@ class FieldNames(StageConfig):
     mime: str = Field("text/plain", description="MIME type of the text column: text/plain or text/html")
 
 
+class CsvFormat(StageConfig):
+    """How .csv and .tsv files are read. The first row names the columns."""
+
+    quoting: Literal["auto", "double", "backslash", "none"] = Field(
+        "auto",
+        description='quotation marks: `double` as RFC 4180 ("" for one within a value), `backslash` with \\" for one, '
+        '`none` = characters like others; `auto` = RFC 4180 for rows that hold to it, else \\" or as they stand; with '
+        "tabs as they stand where each line is a row",
+    )
+    delimiter: str = Field(
+        "",
+        max_length=1,
+        description="between two values; empty = comma in .csv and tab in .tsv, unless another one of , ; tab | makes "
+        "the text column one of the header",
+    )
+
+
 class PathLists(StageConfig):
     """How lists of paths (*.paths, *.paths.gz; one path on each line) are read, such as Common Crawl's."""
 
@@ -75,6 +92,7 @@ class CrawlConfig(StageConfig):
     path_lists: PathLists = Field(PathLists(), description="how lists of paths are read")
     s3: S3Access = Field(S3Access(), description="how s3:// sources are reached")
     fields: FieldNames = Field(FieldNames(), description="columns of the rows in jsonl, json, csv and parquet files")
+    csv: CsvFormat = Field(CsvFormat(), description="how csv and tsv files are read")
 
     hosts: tuple[str, ...] = Field(
         (), description="hosts that may be visited, `*.example.org` with all below it; empty = the hosts of the seeds"

@@ -100,7 +100,7 @@ def _read(path: Path, name: str, config: CrawlConfig) -> Iterator[Record]:
         elif kind == ".json":
             yield from rows.json(stream)
         elif kind in (".csv", ".tsv"):
-            yield from rows.csv(stream, "," if kind == ".csv" else "\t")
+            yield from rows.csv(stream, kind, config.csv)
         else:
             yield from _single(stream, PLAIN.get(kind) or HTML[kind], path, name, record_limit)
             return

@@ -38,3 +38,8 @@ def date_of(value: Any) -> datetime.datetime | None:
         except OverflowError:  # the first or the last day of the calendar
             return None
     return None
+
+
+def why(error: BaseException) -> str:
+    """An error in short, for the `detail` of a record."""
+    return f"{type(error).__name__}: {error}"[:200]

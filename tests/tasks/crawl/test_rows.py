@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -71,16 +72,31 @@ def test_rows_in_other_encodings_with_a_mark(tmp_path, codec):
 
 def test_lines_that_json_allows_and_strict_parsers_refuse(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"text": "half \\ud800", "n": NaN}\n{"text": "1", "n": ' + "9" * 400 + "}\n")
-    assert contents(tmp_path / "a.jsonl") == [b"half ?", b"1"]
+    assert contents(tmp_path / "a.jsonl") == ["half \ufffd".encode(), b"1"]
 
 
-def test_invalid_utf8_in_json_costs_its_line_and_in_csv_nothing(tmp_path):
+def test_invalid_utf8_is_left_to_cleaning(tmp_path):
     (tmp_path / "a.jsonl").write_bytes(b'{"text": "caf\xe9"}\n{"text": "ok"}\n')
-    assert contents(tmp_path / "a.jsonl") == ["broken_record", b"ok"]
     (tmp_path / "a.csv").write_bytes(b"text\ncaf\xe9\nok\n")
-    first, second = read(tmp_path / "a.csv")
-    assert (first.content, first.charset) == (b"caf\xe9", None)  # cleaning finds out that this is Latin-1
-    assert (second.content, second.charset) == (b"ok", "utf-8")
+    (tmp_path / "a.json").write_bytes(b'[{"text": "caf\xe9"}, {"text": "ok"}]')
+    for name in ("a.jsonl", "a.csv", "a.json"):
+        first, second = read(tmp_path / name)
+        assert (first.content, first.charset) == (b"caf\xe9", None)  # cleaning finds out that this is Latin-1
+        assert (second.content, second.charset) == (b"ok", "utf-8")
+
+
+def test_what_is_no_text_is_told(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": ["x"]}\n{"TEXT": "x", "id": 1}\n{"text": null}\n7\n')
+    assert [record.detail for record in read(tmp_path / "a.jsonl")] == [
+        "'text' is no string but a list (crawl.fields.text)",
+        "no field 'text' among TEXT, id (crawl.fields.text)",
+        "'text' is null (crawl.fields.text)",
+        "the row is no object but a number",
+    ]
+    rows = [{"text": "a", "url": ["http://a/"], "title": {"de": "x"}}, {"text": "b", "id": math.nan, "title": 7}]
+    (tmp_path / "b.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    first, second = read(tmp_path / "b.jsonl")
+    assert (first.url, first.title, second.record_id, second.title) == ("http://a/", None, "", "7")
 
 
 @pytest.mark.parametrize(
@@ -95,11 +111,54 @@ def test_invalid_utf8_in_json_costs_its_line_and_in_csv_nothing(tmp_path):
         ('{"text": "a"}', [b"a"]),
         ("\n\n  [1, 2.5]", ["no_text", "no_text"]),
         ("not json", ["broken_record"]),
+        ('[{"text": "a"}]\n[{"text": "b"}, {"text": "c"}', [b"a", b"b", b"c", "broken_record"]),
+        ('["a", "b"]', [b"a", b"b"]),
+        ('{"version": 1, "data": [{"text": "a"}, {"text": "b"}]}', [b"a", b"b"]),
+        ('{"text": {"0": "a", "1": "b"}, "id": {"0": 1, "1": 2}}', [b"a", b"b"]),
+        ('{"columns": ["id", "text"], "index": [0, 1], "data": [[1, "a"], [2, "b"]]}', [b"a", b"b"]),
+        ('{"x": {"text": "a"}, "y": {"text": "b"}}', [b"a", b"b"]),
+        ('  {\n    "text": "a"\n  }\n', [b"a"]),
     ],
 )
 def test_json_files_of_every_shape(tmp_path, text, expected):
     (tmp_path / "a.json").write_text(text)
     assert contents(tmp_path / "a.json") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('{"text": "a"}\n{"text": "b"}{"text": "c"}\n{"text": "d"}', "abcd"),
+        ('{"text": "a"}\r{"text": "b"}\r{"text": "c"}', "abc"),
+        ('\x1e{"text": "a"}\n\x1e{"text": "b"}\n', "ab"),
+        ('\ufeff{"text": "a"}\n\ufeff{"text": "b"}\n', "ab"),
+        ('[\n{"text": "a"},\n{"text": "b"}\n]\n', "ab"),
+        ('{"text": "a"},\n{"text": "b"},\n', "ab"),
+        ('{\n  "text": "a",\n  "n": {\n    "x": 1\n  }\n}\n{\n  "text": "b"\n}\n', "ab"),
+        ('{"text": "line\nline"}\n{"text": "tab\tbed"}\n{"text": "c"}', ["line\nline", "tab\tbed", "c"]),
+        ('{"text": "a"}\n{"text": "cut\n{"text": "c"}\n', ["a", "broken_record", "c"]),
+        ('{"text": "a"}\n{"text": "b"}{"text": "cut\n{"text": "c"}\n', ["a", "b", "broken_record", "c"]),
+        ('{"text": "cut\nplain\n{"text": "c"}\n', ["broken_record", "broken_record", "c"]),
+        ('{"text": "a",}\n{"text": "b"}\n', ["broken_record", "b"]),
+    ],
+)
+def test_rows_that_are_not_one_to_a_line(tmp_path, text, expected):
+    (tmp_path / "a.jsonl").write_bytes(text.encode())
+    found = contents(tmp_path / "a.jsonl")
+    assert [each.decode() if isinstance(each, bytes) else each for each in found] == list(expected)
+
+
+def test_packed_parts_that_were_joined_without_a_line_end(tmp_path):
+    parts = [b'{"text": "a"}\n{"text": "b"}', b'{"text": "c"}\n{"text": "d"}']
+    (tmp_path / "a.jsonl.gz").write_bytes(b"".join(map(gzip.compress, parts)))
+    assert contents(tmp_path / "a.jsonl.gz") == [b"a", b"b", b"c", b"d"]
+
+
+@pytest.mark.parametrize("line", ['{"a": "\n', '{\n"a": {\n}\n', "}\n", ' {"a\n', '{"text": "x"}', "[{\n"])
+def test_broken_lines_are_read_in_linear_time(tmp_path, line):
+    """Each line is gathered once at most: 10,000 of them would else be read 50 million times."""
+    (tmp_path / "a.jsonl").write_text(line * 10_000)
+    read(tmp_path / "a.jsonl", max_page_megabytes=0.1)
 
 
 def test_a_long_json_array_is_read_in_pieces(tmp_path):
@@ -122,6 +181,54 @@ def test_csv_and_tsv(tmp_path):
     assert contents(tmp_path / "d.csv", max_page_megabytes=0.1) == [b"one", "too_large", b"two", "too_large"]
     (tmp_path / "c.csv").write_text('text\n"' + "x" * 3_000 + '"\nok\n')
     assert contents(tmp_path / "c.csv", max_page_megabytes=0.001) == ["broken_record", b"ok"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        # a quotation mark that is never closed costs its own row and swallows no other
+        ("a.csv", 'id,text\n1,"one\n2,"two"\n3,"three"\n', ["broken_record", "two", "three"]),
+        ("a.csv", 'id,text\n1,"one\n2,two\n3,three\n', ["broken_record", "two", "three"]),
+        ("a.csv", 'id,text\n1,"one"" and\nmore"\n2,two\n', ['one" and\nmore', "two"]),
+        ("a.csv", 'id,text\n1,"yes" he said\n2,no "no"\n', ['"yes" he said', 'no "no"']),
+        ("a.csv", 'id,text\n1,"say \\"yes\\", now"\n2,"C:\\dir"\n', ['say "yes", now', "C:\\dir"]),
+        ("a.csv", 'id,text\n1,"size 12\\""\n2,"a \\\\ b \\"c\\"\nd"\n3,x\n', ['size 12"', 'a \\ b "c"\nd', "x"]),
+        ("a.csv", 'id, text\n1, "one, two"\n', ["one, two"]),
+        ("a.csv", 'id;text\n1;"one, two"\n', ["one, two"]),
+        ("a.csv", 'sep=;\nid;text\n1;"one; two"\n', ["one; two"]),
+        ("a.csv", "id,text\r1,one\r2,two\r", ["one", "two"]),
+        ("a.csv", "id,text\n1,one\nid,text\n2,two\n", ["one", "header_again", "two"]),
+        ("a.csv", "id,text\n1,a\x85b\u2028c\x0bd\x0ce\n", ["a\x85b\u2028c\x0bd\x0ce"]),
+        # with tabs a quotation mark is a character like others where each line is a row
+        ("a.tsv", 'id\ttext\n1\t"Come in," he said\n2\ttwo\n', ['"Come in," he said', "two"]),
+        ("a.tsv", 'id\ttext\n1\t"Come in\n2\ttwo\n3\ta 12" pipe\n4\tfour\n', ['"Come in', "two", 'a 12" pipe', "four"]),
+        ("a.tsv", 'id\ttext\n1\t"Come in\n2\ttwo\n3\tshe said"\n4\tfour\n', ['"Come in', "two", 'she said"', "four"]),
+        ("a.tsv", 'id\ttext\n1\t"Come in\n2\ttwo\n', ['"Come in', "two"]),
+        ("a.tsv", 'id\ttext\n1\t"one\nmore"\n2\t"a\tb ""c"""\n', ["one\nmore", 'a\tb "c"']),
+        ("a.tsv", 'id\ttext\n1\t"whole ""text"""\n', ['whole "text"']),
+        ("a.tsv", 'text\n"one\nmore"\ntwo\n', ["one\nmore", "two"]),
+    ],
+)
+def test_quotation_marks(tmp_path, name, text, expected):
+    (tmp_path / name).write_bytes(text.encode())
+    found = contents(tmp_path / name)
+    assert [each.decode() if isinstance(each, bytes) else each for each in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("quoting", "expected"),
+    [
+        ("none", ['"a', 'b"', "c\\x", '"d" e']),
+        ("double", ["a\n2,b", "c\\x", "broken_record"]),
+        ("backslash", ["a\n2,b", "cx", "broken_record"]),
+    ],
+)
+def test_how_values_are_quoted_can_be_said(tmp_path, quoting, expected):
+    (tmp_path / "a.csv").write_text('id,text\n1,"a\n2,b"\n3,c\\x\n4,"d" e\n')
+    found = contents(tmp_path / "a.csv", csv={"quoting": quoting})
+    assert [each.decode() if isinstance(each, bytes) else each for each in found] == expected
+    (tmp_path / "b.csv").write_text("id#text\n1#one, two\n")
+    assert contents(tmp_path / "b.csv", csv={"delimiter": "#"}) == [b"one, two"]
 
 
 def test_parquet(tmp_path):
