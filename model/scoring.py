@@ -18,10 +18,14 @@ Ids = list[int]
 
 @dataclass(frozen=True)
 class Score:
-    """Summed log-likelihood of a continuation in nats, and whether each of its tokens is the model's first choice."""
+    """Summed log-likelihood of a continuation in nats, and whether each of its tokens is the model's first choice.
+
+    `cut` tokens at the beginning of its context were left out, as the model's context has no room for them.
+    """
 
     log_likelihood: float
     is_greedy: bool
+    cut: int = 0
 
 
 class Scorer:
@@ -84,12 +88,16 @@ class Scorer:
         before = self.encode(stripped)
         return before or [self.prefix], self.encode(stripped + continuation)[len(before) :]
 
+    def fits(self, continuation: Ids) -> bool:
+        """Whether a continuation can be scored: it has tokens, and no more than the model's context."""
+        return 0 < len(continuation) <= self.max_length
+
     @torch.inference_mode()
     def score_ids(self, pairs: Sequence[tuple[Ids, Ids]]) -> list[Score]:
         """Return the score of each (context ids, continuation ids); too long a context is cut from the left."""
         inputs = []
         for context, continuation in pairs:
-            if not 0 < len(continuation) <= self.max_length:
+            if not self.fits(continuation):
                 raise ValueError(
                     f"A continuation of {len(continuation)} tokens cannot be scored: it must have 1 to "
                     f"{self.max_length}, the model's context."
@@ -103,15 +111,18 @@ class Scorer:
             hidden = self.model.hidden(_padded(rows, self.model.device))
             for row, states in zip(rows, hidden, strict=True):
                 for number in asking[row]:
-                    scores[number] = self._score(states[: len(row)], pairs[number][1])
+                    context, continuation = pairs[number]
+                    cut = len(context) + len(continuation) - 1 - len(row)
+                    scores[number] = self._score(states[: len(row)], continuation, cut)
         return [score for score in scores if score is not None]
 
-    def _score(self, states: torch.Tensor, continuation: Ids) -> Score:
+    def _score(self, states: torch.Tensor, continuation: Ids, cut: int) -> Score:
         """Score the continuation whose tokens are predicted by the last of `states` (T, C)."""
         wanted = torch.tensor(continuation, device=states.device)[:, None]
         logits = torch.nn.functional.linear(states[-len(continuation) :], self.model.output_weight).float()
         chosen = logits.log_softmax(dim=-1).gather(1, wanted)
-        return Score(chosen.sum().item(), bool((logits.argmax(dim=-1, keepdim=True) == wanted).all()))
+        is_greedy = bool((logits.argmax(dim=-1, keepdim=True) == wanted).all())
+        return Score(chosen.sum().item(), is_greedy, cut)
 
     def _batches(self, rows: list[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:
         """Yield rows of similar length, longest first, as many as `batch_tokens` with padding allow."""

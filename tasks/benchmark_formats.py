@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from data_lake.files import whole_file, write_whole
+from tasks.json_kinds import kind_of
 from tasks.stage import PermanentError
 
 LETTERS = "ABCD"
+_SHOWN = 5  # problems of a file that a message names
 
 
 @dataclass(frozen=True)
@@ -57,32 +59,69 @@ def write_hellaswag(path: Path, items: Iterable[HellaSwagItem]) -> None:
 
 
 def read_hellaswag(path: Path) -> list[HellaSwagItem]:
-    """Read a file of JSON lines; PermanentError names the line that is no HellaSwag item."""
-    items = []
+    """Read a file of JSON lines; PermanentError names the lines that are no HellaSwag items, and why."""
+    items, problems, unlabelled = [], [], 0
     for number, line in enumerate(_text(path).split("\n"), start=1):
         if not line.strip():
             continue
         try:
-            row: dict[str, Any] = json.loads(line)
-            endings = tuple(str(ending) for ending in row["endings"])
-            item = HellaSwagItem(
-                ind=int(row.get("ind", number - 1)),
-                activity_label=str(row["activity_label"]),
-                ctx_a=str(row["ctx_a"]),
-                ctx_b=str(row["ctx_b"]),
-                ctx=str(row.get("ctx", "")),
-                endings=endings,
-                label=int(row["label"]),
-                split=str(row.get("split", "val")),
-                split_type=str(row.get("split_type", "")),
-                source_id=str(row.get("source_id", "")),
-            )
-        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-            raise PermanentError(f"{path}:{number} is no HellaSwag item ({type(error).__name__}: {error}).") from error
-        if not 0 <= item.label < len(endings):
-            raise PermanentError(f"{path}:{number} has label {item.label}, but {len(endings)} endings.")
-        items.append(item)
+            row = json.loads(line)
+            items.append(_hellaswag_item(row, number))
+        except (ValueError, RecursionError) as error:
+            problems.append(f"line {number}: {error}")
+        except _Unlabelled:
+            unlabelled += 1
+    if unlabelled:
+        raise PermanentError(
+            f"{unlabelled:,} of {unlabelled + len(items) + len(problems):,} items of {path} have no label. HellaSwag's "
+            "test set is published without answers, so no accuracy can be measured; name hellaswag_val.jsonl instead."
+        )
+    if problems:
+        shown = "; ".join(problems[:_SHOWN]) + (
+            f"; and {len(problems) - _SHOWN:,} more" if len(problems) > _SHOWN else ""
+        )
+        raise PermanentError(f"{path} has {len(problems):,} lines that are no HellaSwag items ({shown}); correct them.")
     return items
+
+
+class _Unlabelled(Exception):
+    """An item whose answer is not told."""
+
+
+def _hellaswag_item(row: Any, number: int) -> HellaSwagItem:
+    """Return the item of a parsed line; ValueError says which field is not what it must be. Nothing is coerced."""
+    if not isinstance(row, dict):
+        raise ValueError(f"it is {kind_of(row)}, not an object")
+    texts = {name: row.get(name, "") for name in ("ctx", "split", "split_type", "source_id")}
+    for name in ("activity_label", "ctx_a", "ctx_b"):
+        if name not in row:
+            raise ValueError(f"{name} is missing")
+        texts[name] = row[name]
+    for name, value in texts.items():
+        if not isinstance(value, str):
+            raise ValueError(f"{name} is {kind_of(value)}, not a text")
+    endings = row.get("endings")
+    if not (isinstance(endings, list) and endings and all(isinstance(ending, str) for ending in endings)):
+        wrong = next((e for e in endings if not isinstance(e, str)), endings) if isinstance(endings, list) else endings
+        raise ValueError(
+            f"endings is no list of texts, but {'has ' if isinstance(endings, list) else ''}{kind_of(wrong)}"
+        )
+    if row.get("label") in (None, ""):
+        raise _Unlabelled
+    label = _whole_number(row["label"], "label")
+    if not 0 <= label < len(endings):
+        raise ValueError(f"label is {label}, but there are {len(endings)} endings")
+    ind = _whole_number(row.get("ind", number - 1), "ind")
+    return HellaSwagItem(ind=ind, endings=tuple(endings), label=label, **{**texts, "split": texts["split"] or "val"})
+
+
+def _whole_number(value: Any, name: str) -> int:
+    """Return a number, or the number that a text of digits is, as `datasets` writes labels; nothing else is one."""
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{name} is {kind_of(value)}, not a whole number")
+    return value
 
 
 def write_mmlu(path: Path, items: Iterable[MmluItem]) -> None:

@@ -69,6 +69,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
     code=[
         "tasks.decontaminate",
         "tasks.benchmark_formats",
+        "tasks.json_kinds",
         "tasks.splits",
         "data_lake.arrow_columns",
         "data_lake.text_kernels",

@@ -25,14 +25,20 @@ class Question:
 
 @dataclass
 class Accuracy:
-    """Results of one benchmark format: acc by summed log-likelihood, acc_norm by log-likelihood per character."""
+    """Results of one benchmark format: acc by summed log-likelihood, acc_norm by log-likelihood per character.
+
+    `n` items were asked, `n_truncated` of them with a prompt that lost its beginning, as the model's context has no
+    room for it. `n_too_long` more have a choice that is longer than the context alone; they are left out of `n`.
+    """
 
     n: int
-    chance: float
-    acc: float
+    chance: float | None
+    acc: float | None
     acc_stderr: float | None
-    acc_norm: float
+    acc_norm: float | None
     acc_norm_stderr: float | None
+    n_truncated: int = 0
+    n_too_long: int = 0
     items: list[dict[str, Any]] = field(default_factory=list, repr=False)
 
     def summary(self) -> dict[str, Any]:
@@ -77,28 +83,39 @@ def _asked(item: MmluItem) -> str:
 
 def answer(scorer: Scorer, questions: Sequence[Question]) -> Accuracy:
     """Ask a model all questions. The likeliest continuation is its answer, the first one where several are."""
-    requests = [(asked.context, continuation) for asked in questions for continuation in asked.continuations]
-    scores = iter(scorer.log_likelihoods(requests))
+    encoded = [[scorer.encode_pair(asked.context, text) for text in asked.continuations] for asked in questions]
+    answerable = [all(scorer.fits(continuation) for _, continuation in pairs) for pairs in encoded]
+    requests = [pair for pairs, can in zip(encoded, answerable, strict=True) if can for pair in pairs]
+    scores = iter(scorer.score_ids(requests))
     items: list[dict[str, Any]] = []
-    for asked in questions:
-        likelihoods = [next(scores).log_likelihood for _ in asked.continuations]
+    for number, (asked, can) in enumerate(zip(questions, answerable, strict=True)):
+        if not can:
+            continue
+        found = [next(scores) for _ in asked.continuations]
+        likelihoods = [score.log_likelihood for score in found]
         # characters without the delimiting space: what lm-eval's acc_norm divides by, though its papers say bytes
         normed = [value / max(1, len(text)) for value, text in zip(likelihoods, asked.texts, strict=True)]
         chosen, chosen_norm = likelihoods.index(max(likelihoods)), normed.index(max(normed))
         items.append(
             {
+                "item": number,
                 "context": asked.context,
                 "choices": list(asked.texts),
                 "gold": asked.gold,
                 "log_likelihoods": likelihoods,
                 "correct": chosen == asked.gold,
                 "correct_norm": chosen_norm == asked.gold,
+                "tokens_cut": max(score.cut for score in found),
             }
         )
+    truncated = sum(item["tokens_cut"] > 0 for item in items)
+    left_out = len(questions) - len(items)
+    if not items:
+        return Accuracy(0, None, None, None, None, None, truncated, left_out)
     acc, acc_stderr = mean_and_stderr([item["correct"] for item in items])
     acc_norm, acc_norm_stderr = mean_and_stderr([item["correct_norm"] for item in items])
-    chance = sum(1 / len(asked.continuations) for asked in questions) / len(questions)
-    return Accuracy(len(items), chance, acc, acc_stderr, acc_norm, acc_norm_stderr, items)
+    chance = sum(1 / len(item["choices"]) for item in items) / len(items)
+    return Accuracy(len(items), chance, acc, acc_stderr, acc_norm, acc_norm_stderr, truncated, left_out, items)
 
 
 def mean_and_stderr(values: Sequence[float]) -> tuple[float, float | None]:
@@ -110,11 +127,11 @@ def mean_and_stderr(values: Sequence[float]) -> tuple[float, float | None]:
     return mean, math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1) / n)
 
 
-def better_format(results: Mapping[str, Accuracy]) -> tuple[str, float, float | None]:
+def better_format(results: Mapping[str, Accuracy]) -> tuple[str, float | None, float | None]:
     """Return name, accuracy and standard error of the format that suits the model better.
 
     OLMES (Gu et al. 2024, § 3.3) reports the better of letters and cloze: small models cannot use letters yet, large
     ones are underrated by cloze. Letters count by acc, which for single letters is acc_norm too; cloze by acc_norm.
     """
-    best = max(results, key=lambda name: results[name].acc_norm)
+    best = max(results, key=lambda name: -1.0 if (share := results[name].acc_norm) is None else share)
     return best, results[best].acc_norm, results[best].acc_norm_stderr

@@ -19,7 +19,7 @@ def with_parts(accuracy: Accuracy, verdict: Verdict) -> dict[str, Any]:
     return {
         **accuracy.summary(),
         **{
-            name: _part([item for item, flag in zip(accuracy.items, flags, strict=True) if flag == wanted])
+            name: _part([item for item in accuracy.items if flags[item["item"]] == wanted])
             for name, wanted in parts.items()
         },
     }

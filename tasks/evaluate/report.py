@@ -14,10 +14,10 @@ from tasks.evaluate.clean import parts_in_words
 
 def rows_of(model: str, benchmark: str, accuracy: Accuracy, verdict: Verdict) -> Iterator[dict[str, Any]]:
     """Yield a row per item: what was asked, what each choice scored, whether it was right, what training has of it."""
-    flags = zip(verdict.contaminated.tolist(), verdict.fraction.tolist(), strict=True)
-    for number, (item, (contaminated, fraction)) in enumerate(zip(accuracy.items, flags, strict=True)):
-        found = {"contaminated": contaminated, "found_in_training": fraction}
-        yield {"model": model, "benchmark": benchmark, "item": number, **item, **found}
+    flags, fractions = verdict.contaminated.tolist(), verdict.fraction.tolist()
+    for item in accuracy.items:
+        found = {"contaminated": flags[item["item"]], "found_in_training": fractions[item["item"]]}
+        yield {"model": model, "benchmark": benchmark, **item, **found}
 
 
 def write_items(path: Path, rows: Sequence[dict[str, Any]]) -> None:
@@ -35,6 +35,7 @@ def write_items(path: Path, rows: Sequence[dict[str, Any]]) -> None:
             pa.field("log_likelihoods", pa.list_(pa.float64()), nullable=False),
             pa.field("correct", pa.bool_(), nullable=False),
             pa.field("correct_norm", pa.bool_(), nullable=False),
+            pa.field("tokens_cut", pa.int32(), nullable=False),  # from the beginning of the prompt
             pa.field("contaminated", pa.bool_(), nullable=False),  # training documents have n-grams of the item ...
             pa.field("found_in_training", pa.float64(), nullable=False),  # ... this share of them
         ]
@@ -55,7 +56,9 @@ def comparison(results: dict[str, Any]) -> str:
     for name, title in (("hellaswag", "HellaSwag format"), ("mmlu", "MMLU format")):
         lines += [f"  {title}:"] + [f"    {_mark(model, marks[model][name])}" for model in ("pretrain", "sft")]
     for name in ("mmlu_letters", "mmlu_cloze"):
-        shares = ", ".join(f"{model} {marks[model][name]['acc_norm']:.3f}" for model in ("pretrain", "sft"))
+        shares = ", ".join(
+            f"{model} {_share(marks[model][name])}{_caveats(marks[model][name])}" for model in ("pretrain", "sft")
+        )
         lines.append(f"  {name.replace('_', ' by ')}: {shares}")
     return "\n".join(lines)
 
@@ -65,11 +68,28 @@ def _mark(model: str, found: dict[str, Any]) -> str:
     share, stderr, chance = found["acc_norm"], found["acc_norm_stderr"], found["chance"]
     name = {"pretrain": "pretrained", "sft": "fine-tuned"}[model]
     how = f" [{found['format'].removeprefix('mmlu_')}]" if "format" in found else ""
+    if share is None:
+        return f"{name}{how} asked nothing{_caveats(found)}"
+    asked = f"{found['n']:,}" if found["n"] == found["available"] else f"{found['n']:,} of {found['available']:,}"
     if not stderr:
-        return f"{name}{how} {share:.3f} of {found['n']}, chance {chance:.3f}{parts_in_words(found)}"
+        return f"{name}{how} {share:.3f} of {asked}, chance {chance:.3f}{_caveats(found)}{parts_in_words(found)}"
     distance = (share - chance) / stderr
     verdict = "beats chance" if distance > 2 else "not distinguishable from chance" if distance > -2 else "below chance"
     return (
-        f"{name}{how} {share:.3f} ± {stderr:.3f} of {found['n']}, chance {chance:.3f}: {distance:+.1f} s.e., {verdict}"
-        f"{parts_in_words(found)}"
+        f"{name}{how} {share:.3f} ± {stderr:.3f} of {asked}, chance {chance:.3f}: {distance:+.1f} s.e., {verdict}"
+        f"{_caveats(found)}{parts_in_words(found)}"
     )
+
+
+def _share(found: dict[str, Any]) -> str:
+    return "–" if found["acc_norm"] is None else f"{found['acc_norm']:.3f}"
+
+
+def _caveats(found: dict[str, Any]) -> str:
+    """Return in how far the items were not asked as they are; empty where they were."""
+    said = []
+    if found["n_truncated"]:
+        said.append(f"{found['n_truncated']:,} of {found['n']:,} prompts cut to the context")
+    if found["n_too_long"]:
+        said.append(f"{found['n_too_long']:,} left out, as a choice is longer than the context")
+    return f" [{'; '.join(said)}]" if said else ""

@@ -14,24 +14,17 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from data_lake.files import write_whole
-from tasks.benchmark_formats import (
-    HellaSwagItem,
-    MmluItem,
-    read_hellaswag,
-    read_mmlu,
-    write_hellaswag,
-    write_mmlu,
-)
+from tasks.benchmark_formats import HellaSwagItem, MmluItem
 from tasks.config import Linked
 from tasks.decontaminate.config import DetectionConfig
 from tasks.decontaminate.items import hellaswag_texts, mmlu_texts
 from tasks.decontaminate.verdict import Verdict, verdicts_on
+from tasks.evaluate.asked import Asked, questions_of
 from tasks.evaluate.benchmarks import Accuracy, answer, better_format, hellaswag_question, mmlu_cloze, mmlu_letters
 from tasks.evaluate.clean import with_parts
 from tasks.evaluate.compression import primed_xz_bits_per_byte, xz_bits_per_byte
-from tasks.evaluate.items import SUBJECT, hellaswag_items, mmlu_items, passages, without_seen
 from tasks.evaluate.report import comparison, rows_of, write_items
-from tasks.splits import SplitDocument, documents_of
+from tasks.splits import documents_of
 from tasks.stage import Artifact, Execution, Output, PermanentError, StageConfig, stage
 from tasks.training import load_trained
 
@@ -46,7 +39,9 @@ class EvaluateConfig(StageConfig):
 
     hellaswag: str = Field("", description="your own HellaSwag jsonl file; empty = items made of held-out pages")
     mmlu: str = Field("", description="your own MMLU folder (dev/ and test/ csv); empty = items made of held-out pages")
-    max_items: int = Field(200, ge=1, description="items of each benchmark at most, the first ones")
+    max_items: int = Field(
+        200, ge=1, description="items of each benchmark at most: of each subject or source the first ones, evenly many"
+    )
     mmlu_shots: int = Field(0, ge=0, le=5, description="dev items shown before each question (lm-eval's num_fewshot)")
     chat_template: bool = Field(
         False, description="ask the fine-tuned model's multiple choice in its chat template (as --apply_chat_template)"
@@ -96,7 +91,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
         if not (math.isfinite(value) and value > 0):
             yield f"The bits per byte of {model} are {value}, no positive number."
         for name, found in results["benchmarks"][model].items():
-            if not 0 <= found["acc"] <= 1 or found["n"] < 1:
+            if found["n"] and not 0 <= found["acc"] <= 1:
                 yield f"The accuracy of {model} in {name} is {found['acc']} over {found['n']} items."
     for name in ("hellaswag_items", "mmlu_items", "text_bytes"):
         if not artifact.counts.get(name):
@@ -108,6 +103,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
     code=[
         "tasks.evaluate",
         "tasks.benchmark_formats",
+        "tasks.json_kinds",
         "tasks.decontaminate.index",
         "tasks.decontaminate.items",
         "tasks.decontaminate.verdict",
@@ -142,9 +138,8 @@ def evaluate(
     texts = _limited([document.text for document in test], config.text_bytes)
     if not texts:
         raise PermanentError("The test split is empty; hold out more documents with decontaminate.split.test.")
-    sentences, subjects, dev = _items(config, out, test, decontaminate, tokenize)
-
-    verdicts = _verdicts(config, out, sentences, subjects, decontaminate, tokenize)
+    asked = questions_of(config, out, test, decontaminate, tokenize)
+    verdicts = _verdicts(config, out, asked.sentences, asked.questions, decontaminate, tokenize)
 
     results: dict[str, Any] = {"text": {}, "benchmarks": {}}
     rows: list[dict[str, Any]] = []
@@ -152,8 +147,11 @@ def evaluate(
         out.progress(number, len(MODELS) + 1, "models", f"scoring {artifact.name}")
         with _scorer(config, artifact, chat=config.chat_template and name == "sft") as scorer:
             results["text"][name] = _text(scorer, texts, config.min_context)
-            accuracies = _benchmarks(scorer, sentences, subjects, dev, config.mmlu_shots)
-        found = {key: with_parts(accuracy, _of(verdicts, key)) for key, accuracy in accuracies.items()}
+            accuracies = _benchmarks(scorer, asked, config.mmlu_shots)
+        found = {
+            key: with_parts(accuracy, _of(verdicts, key)) | {"available": asked.available[_benchmark(key)]}
+            for key, accuracy in accuracies.items()
+        }
         rows += [
             row for key, accuracy in accuracies.items() for row in rows_of(name, key, accuracy, _of(verdicts, key))
         ]
@@ -167,9 +165,10 @@ def evaluate(
     out.count(
         text_bytes=sum(len(text.encode()) for text in texts),
         text_documents=len(texts),
-        hellaswag_items=len(sentences),
-        mmlu_items=len(subjects),
+        hellaswag_items=len(asked.sentences),
+        mmlu_items=len(asked.questions),
     )
+    _tell_about_prompts(out, results["benchmarks"])
     write_items(out.dir / "per_item.parquet", rows)
     _write_json(out.dir / "results.json", results)
     summary = comparison(results)
@@ -179,40 +178,6 @@ def evaluate(
 
 
 # -- what is asked -----------------------------------------------------------------------------------------------------
-
-
-def _items(
-    config: EvaluateConfig, out: Output, test: Sequence[SplitDocument], decontaminate: Artifact, tokenize: Artifact
-) -> tuple[list[HellaSwagItem], list[MmluItem], dict[str, list[MmluItem]]]:
-    """Return HellaSwag items, MMLU test items and MMLU dev items by subject, and write those made here."""
-    sentences: list[HellaSwagItem] = []
-    questions: list[MmluItem] = []
-    dev: dict[str, list[MmluItem]] = {}
-    if config.hellaswag:
-        sentences = read_hellaswag(Path(config.hellaswag))[: config.max_items]
-    if config.mmlu:
-        questions, dev = read_mmlu(Path(config.mmlu))
-        questions = questions[: config.max_items]
-    if not (config.hellaswag and config.mmlu):
-        found = [passage for document in test for passage in passages(document)]
-        training = (document.text for document in documents_of(decontaminate.path, tokenize.path, {"train"}))
-        pool, n_seen = without_seen(found, training)
-        out.count(passages=len(found), passages_in_training=n_seen)
-        if not config.hellaswag:
-            sentences = hellaswag_items(pool[0::2], config.max_items)
-            write_hellaswag(out.dir / "items" / "hellaswag_val.jsonl", sentences)
-        if not config.mmlu:  # made of other passages, so that the two benchmarks are two
-            made = mmlu_items(pool[1::2], config.max_items + 5)
-            dev, questions = {SUBJECT: made[:5]}, made[5:]
-            for split, part in (("dev", dev[SUBJECT]), ("test", questions)):
-                write_mmlu(out.dir / "items" / "mmlu" / split / f"{SUBJECT}_{split}.csv", part)
-    if not sentences or not questions:
-        raise PermanentError(
-            f"There are {len(sentences)} HellaSwag and {len(questions)} MMLU items to ask. Items are made of "
-            "pages in the test split; hold out more of them with decontaminate.split.test, or set "
-            "evaluate.hellaswag and evaluate.mmlu to your own files."
-        )
-    return sentences, questions, dev
 
 
 def _verdicts(
@@ -239,7 +204,11 @@ def _verdicts(
 
 def _of(verdicts: dict[str, Verdict], benchmark: str) -> Verdict:
     """Return the verdict on the items of a benchmark format: mmlu_cloze asks the items of mmlu."""
-    return verdicts[benchmark.partition("_")[0]]
+    return verdicts[_benchmark(benchmark)]
+
+
+def _benchmark(name: str) -> str:
+    return name.partition("_")[0]
 
 
 def _limited(texts: Sequence[str], n_bytes: int) -> list[str]:
@@ -290,19 +259,35 @@ def _text(scorer: Scorer, texts: Sequence[str], min_context: int) -> dict[str, f
     }
 
 
-def _benchmarks(
-    scorer: Scorer,
-    sentences: Sequence[HellaSwagItem],
-    questions: Sequence[MmluItem],
-    dev: dict[str, list[MmluItem]],
-    shots: int,
-) -> dict[str, Accuracy]:
+def _benchmarks(scorer: Scorer, asked: Asked, shots: int) -> dict[str, Accuracy]:
     """Return the accuracies of a model in each format."""
+
+    def dev(item: MmluItem) -> list[MmluItem]:
+        return asked.dev.get(item.subject, [])[:shots]
+
     return {
-        "hellaswag": answer(scorer, [hellaswag_question(item) for item in sentences]),
-        "mmlu_letters": answer(scorer, [mmlu_letters(item, dev.get(item.subject, [])[:shots]) for item in questions]),
-        "mmlu_cloze": answer(scorer, [mmlu_cloze(item, dev.get(item.subject, [])[:shots]) for item in questions]),
+        "hellaswag": answer(scorer, [hellaswag_question(item) for item in asked.sentences]),
+        "mmlu_letters": answer(scorer, [mmlu_letters(item, dev(item)) for item in asked.questions]),
+        "mmlu_cloze": answer(scorer, [mmlu_cloze(item, dev(item)) for item in asked.questions]),
     }
+
+
+def _tell_about_prompts(out: Output, benchmarks: dict[str, dict[str, Any]]) -> None:
+    """Count and say where the final model was not asked an item as it is."""
+    for name in ("hellaswag", "mmlu_letters", "mmlu_cloze"):
+        found = benchmarks["sft"][name]
+        out.count(**{f"{name}_truncated": found["n_truncated"], f"{name}_too_long": found["n_too_long"]})
+        if found["n_truncated"]:
+            out.warning(
+                f"{name}: {found['n_truncated']:,} of {found['n']:,} prompts are longer than the model's context and "
+                "lost their beginning; a model with a longer context (pretrain.model.max_seq_len) or fewer shots "
+                "(evaluate.mmlu_shots) would read them whole."
+            )
+        if found["n_too_long"]:
+            out.warning(
+                f"{name}: {found['n_too_long']:,} items were left out, as one of their choices alone is longer than "
+                "the model's context (pretrain.model.max_seq_len)."
+            )
 
 
 def _headline(out: Output, name: str, text: dict[str, float], benchmarks: dict[str, dict[str, Any]]) -> None:

@@ -7,9 +7,11 @@ the chat template does not have, refuses the record.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from tasks.json_kinds import kind_of
 
 
 class NoConversation(ValueError):
@@ -69,7 +71,7 @@ _ROLES = {
 def conversation(item: Any) -> Conversation:
     """Return the conversation of one parsed record; raises NoConversation with the reason where it holds none."""
     if not isinstance(item, Mapping):
-        raise NoConversation(f"it is {_kind(item)}, not an object")
+        raise NoConversation(f"it is {kind_of(item)}, not an object")
     found = _of_messages(item) if {"messages", "conversations"} & item.keys() else _of_fields(item)
     for text in found.texts:
         try:
@@ -119,7 +121,7 @@ def _of_messages(item: Mapping[str, Any]) -> Conversation:
     name = "messages" if "messages" in item else "conversations"
     said = item[name]
     if not isinstance(said, list):
-        raise NoConversation(f"{name} is {_kind(said)}, not a list of messages")
+        raise NoConversation(f"{name} is {kind_of(said)}, not a list of messages")
     if not said:
         raise NoConversation(f"{name} is empty")
     if tools := [field for field in ("tools", "functions") if item.get(field)]:
@@ -145,7 +147,7 @@ def _of_messages(item: Mapping[str, Any]) -> Conversation:
 
 def _message(message: Any, place: str) -> tuple[str, str]:
     if not isinstance(message, Mapping):
-        raise NoConversation(f"{place} is {_kind(message)}, not an object")
+        raise NoConversation(f"{place} is {kind_of(message)}, not an object")
     role = message.get("role", message.get("from"))
     if not isinstance(role, str) or role not in _ROLES:
         raise NoConversation(f"{place} has the role {role!r}; the chat template has system, user and assistant")
@@ -155,7 +157,7 @@ def _message(message: Any, place: str) -> tuple[str, str]:
     if isinstance(content, list) and all(isinstance(part, Mapping) and part.get("type") == "text" for part in content):
         content = "".join(str(part.get("text", "")) for part in content)
     if not isinstance(content, str) or not content.strip():
-        raise NoConversation(f"{place} is {_kind(content)} instead of a text")
+        raise NoConversation(f"{place} is {kind_of(content)} instead of a text")
     return _ROLES[role], content
 
 
@@ -166,22 +168,7 @@ def _text(item: Mapping[str, Any], name: str, *, needed: bool = False) -> str:
     if value is None and not needed:
         return ""
     if not isinstance(value, str):
-        raise NoConversation(f"{name} is {_kind(value)}, not a text")
+        raise NoConversation(f"{name} is {kind_of(value)}, not a text")
     if needed and not value.strip():
         raise NoConversation(f"{name} is empty")
     return value
-
-
-def _kind(value: Any) -> str:
-    """Name a JSON value as people do."""
-    if isinstance(value, bool):
-        return f"the value {str(value).lower()}"
-    if isinstance(value, int | float):
-        return f"the number {value}"
-    if isinstance(value, str):
-        return "an empty text" if not value.strip() else "a text"
-    if isinstance(value, Mapping):
-        return "an object"
-    if isinstance(value, Sequence):
-        return "a list"
-    return "null"

@@ -57,6 +57,7 @@ def sources(config: SftConfig) -> str | None:
     version=1,
     code=[
         "tasks.sft",
+        "tasks.json_kinds",
         "tasks.crawl.streams",
         "data_lake.text_kernels",
         "data_lake.text_tables",

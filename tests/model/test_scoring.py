@@ -81,6 +81,8 @@ def test_scores_equal_adding_up_by_hand(scorer: Scorer) -> None:
         total, greedy = by_hand(*scorer.encode_pair(context, continuation))
         assert score.log_likelihood == pytest.approx(total, rel=1e-5)
         assert score.is_greedy is greedy
+        tokens = sum(map(len, scorer.encode_pair(context, continuation)))
+        assert score.cut == max(0, tokens - 1 - 12)
 
 
 def test_greedy_is_recognised(scorer: Scorer) -> None:

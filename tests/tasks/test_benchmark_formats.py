@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,17 +35,50 @@ def test_only_a_line_end_ends_a_line(tmp_path: Path) -> None:
     assert [item.question for item in read_mmlu(tmp_path)[0]] == ["one\u2028more", "two"]
 
 
+def row(**fields: object) -> str:
+    """A line of HellaSwag with some fields of another kind."""
+    good = {"activity_label": "A", "ctx_a": "A person", "ctx_b": "", "endings": ["a", "b", "c", "d"], "label": 0}
+    return json.dumps({**good, **fields})
+
+
+def test_a_label_may_be_written_as_text_as_datasets_do(tmp_path: Path) -> None:
+    (tmp_path / "items.jsonl").write_text(row(label="3", ind="7"))
+    (item,) = read_hellaswag(tmp_path / "items.jsonl")
+    assert (item.label, item.ind, item.split) == (3, 7, "val")
+
+
+@pytest.mark.parametrize("label", ["", None])
+def test_a_test_set_without_labels_is_told(tmp_path: Path, label: str | None) -> None:
+    (tmp_path / "test.jsonl").write_text("\n".join([row(), row(label=label), row(label=label)]))
+    with pytest.raises(PermanentError, match=r"2 of 3 items of .*test.jsonl have no label.*hellaswag_val.jsonl"):
+        read_hellaswag(tmp_path / "test.jsonl")
+
+
+def test_all_wrong_lines_are_named_at_once(tmp_path: Path) -> None:
+    (tmp_path / "items.jsonl").write_text("\n".join([row(), *[row(label=9)] * 7]))
+    with pytest.raises(PermanentError, match=r"has 7 lines .*line 2: .*line 6: .*; and 2 more\)"):
+        read_hellaswag(tmp_path / "items.jsonl")
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{}", r"items.jsonl:1 is no HellaSwag item \(KeyError"),
-        ("nonsense", "items.jsonl:1 is no HellaSwag item"),
-        ('{"a":' * 3000, "items.jsonl:1 is no HellaSwag item"),
-        (
-            '{"activity_label": "", "ctx_a": "", "ctx_b": "", "endings": ["a"], "label": 1e999}',
-            r"items.jsonl:1 is no HellaSwag item \(OverflowError",
-        ),
-        ('{"activity_label": "", "ctx_a": "", "ctx_b": "", "endings": ["a"], "label": 1}', "label 1, but 1 endings"),
+        ("{}", "items.jsonl has 1 lines that are no HellaSwag items .line 1: activity_label is missing"),
+        ("nonsense", "line 1: Expecting value"),
+        ("[]", "line 1: it is a list, not an object"),
+        ('{"a":' * 3000, "line 1: maximum recursion depth"),
+        (row(label=1e999), "label is the number inf, not a whole number"),
+        (row(label=2.7), "label is the number 2.7, not a whole number"),
+        (row(label=True), "label is the value true, not a whole number"),
+        (row(label="C"), "label is a text, not a whole number"),
+        (row(label=4), "label is 4, but there are 4 endings"),
+        (row(label=-1), "label is -1, but"),
+        (row(ctx_b=None), "ctx_b is null, not a text"),
+        (row(ctx_a=3), "ctx_a is the number 3, not a text"),
+        (row(endings="abcd"), "endings is no list of texts, but a text"),
+        (row(endings=["a", None]), "endings is no list of texts, but has null"),
+        (row(endings=[]), "endings is no list of texts"),
+        (row(ind=False), "ind is the value false"),
     ],
 )
 def test_broken_hellaswag_is_named(tmp_path: Path, line: str, message: str) -> None:

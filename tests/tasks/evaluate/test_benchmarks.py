@@ -55,8 +55,14 @@ class Fixed:
     def __init__(self, scores: dict[str, float]) -> None:
         self.scores = scores
 
-    def log_likelihoods(self, pairs: list[tuple[str, str]]) -> list[SimpleNamespace]:
-        return [SimpleNamespace(log_likelihood=self.scores[continuation]) for _, continuation in pairs]
+    def encode_pair(self, context: str, continuation: str) -> tuple[str, str]:
+        return context, continuation
+
+    def fits(self, continuation: str) -> bool:
+        return continuation in self.scores
+
+    def score_ids(self, pairs: list[tuple[str, str]]) -> list[SimpleNamespace]:
+        return [SimpleNamespace(log_likelihood=self.scores[text], cut=len(context) // 10) for context, text in pairs]
 
 
 def test_acc_is_by_sum_and_acc_norm_by_character() -> None:
@@ -70,6 +76,19 @@ def test_acc_is_by_sum_and_acc_norm_by_character() -> None:
     assert found.acc_stderr == pytest.approx(0.5)
 
 
+def test_prompts_that_are_cut_are_counted_and_choices_that_are_too_long_leave_their_item_out() -> None:
+    questions = [
+        Question("q", (" no", " much too long"), ("no", "much too long"), 0),
+        Question("a long question", (" no", " yes"), ("no", "yes"), 1),
+        Question("q", (" no", " yes"), ("no", "yes"), 1),
+    ]
+    found = answer(Fixed({" no": -2.0, " yes": -1.0}), questions)  # type: ignore[arg-type]
+    assert (found.n, found.n_too_long, found.n_truncated, found.acc) == (2, 1, 1, 1.0)
+    assert [(item["item"], item["tokens_cut"]) for item in found.items] == [(1, 1), (2, 0)]
+    nothing = answer(Fixed({}), questions)  # type: ignore[arg-type]
+    assert (nothing.n, nothing.n_too_long, nothing.acc, nothing.chance) == (0, 3, None, None)
+
+
 def test_standard_error() -> None:
     assert mean_and_stderr([1, 0, 0, 1]) == (0.5, pytest.approx(math.sqrt(1 / 3 / 4)))
     assert mean_and_stderr([1]) == (1.0, None)
@@ -79,4 +98,6 @@ def test_the_better_format_is_reported() -> None:
     def accuracy(value: float) -> Accuracy:
         return Accuracy(10, 0.25, 0.0, 0.0, value, 0.1)
 
+    unasked = Accuracy(0, None, None, None, None, None)
+    assert better_format({"letters": accuracy(0.0), "cloze": unasked})[0] == "letters"
     assert better_format({"letters": accuracy(0.2), "cloze": accuracy(0.4)}) == ("cloze", 0.4, 0.1)

@@ -20,9 +20,9 @@ def verdict(flags: list[bool]) -> Verdict:
 
 
 def accuracy(right: list[bool]) -> Accuracy:
-    items = [{"correct": value, "correct_norm": not value} for value in right]
+    items = [{"item": n, "correct": value, "correct_norm": not value} for n, value in enumerate(right)]
     mean = sum(right) / len(right)
-    return Accuracy(len(right), 0.25, mean, None, 1 - mean, None, items)
+    return Accuracy(len(right), 0.25, mean, None, 1 - mean, None, items=items)
 
 
 def test_each_part_has_its_own_mean_and_error() -> None:

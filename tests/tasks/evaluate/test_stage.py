@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from data_lake.store import Artifact, Lake
 from tasks.benchmark_formats import read_hellaswag, read_mmlu
 from tasks.evaluate import EvaluateConfig, evaluate
+from tasks.evaluate.report import comparison
 from tasks.splits import documents_of
 from tasks.stage import PermanentError, local_output
 from tests.tasks.pydoc_corpus import PagesConfig, build_corpus, build_models, make
@@ -116,3 +118,70 @@ def test_a_corpus_without_items_asks_for_files(models: tuple[Lake, dict[str, Art
     mixed = {**models[1], "decontaminate": other["decontaminate"], "tokenize": other["tokenize"]}
     with pytest.raises(PermanentError, match=r"There are 0 HellaSwag and 0 MMLU items"):
         evaluate(CONFIG, local_output(tmp_path / "out"), **{name: mixed[name] for name in evaluate.upstream})
+
+
+def mmlu(folder: Path, rows: dict[str, list[list[str]]], split: str = "test") -> None:
+    (folder / split).mkdir(parents=True, exist_ok=True)
+    for subject, items in rows.items():
+        with (folder / split / f"{subject}_{split}.csv").open("w", newline="") as file:
+            csv.writer(file).writerows(items)
+
+
+def test_a_part_of_the_users_file_is_even_and_items_that_cannot_be_asked_are_counted(
+    models: tuple[Lake, dict[str, Artifact]], tmp_path: Path
+) -> None:
+    built = models[1]
+    context = json.loads((built["sft"].path / "model.json").read_text())["config"]["max_seq_len"]
+    rows = {s: [[f"What is {s} {n}?", "a", "b", "c", "d", "A"] for n in range(30)] for s in ("art", "law", "zoology")}
+    rows["art"][0][1] = " "
+    rows["law"][1][2] = "word " * 2 * context
+    rows["zoology"][0][0] = "Why? " * 2 * context
+    mmlu(tmp_path / "mmlu", rows)
+    lines = [
+        {"activity_label": "", "ctx_a": f"line {n}", "ctx_b": "", "endings": ["a", "" if n == 2 else "b"], "label": 0}
+        for n in range(5)
+    ]
+    (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    out = local_output(tmp_path / "out")
+    said: list[str] = []
+    out.warning = said.append  # type: ignore[method-assign]
+    own = {"mmlu": str(tmp_path / "mmlu"), "hellaswag": str(tmp_path / "mine.jsonl"), "max_items": 12}
+    evaluate(CONFIG.model_copy(update=own), out, **{name: built[name] for name in evaluate.upstream})
+
+    assert (out.counts["mmlu_items"], out.counts["mmlu_available"]) == (12, 90)
+    assert (out.counts["hellaswag_items"], out.counts["hellaswag_available"]) == (4, 5)
+    assert (out.counts["mmlu_empty_choice"], out.counts["hellaswag_empty_choice"]) == (1, 1)
+    table = pq.read_table(out.dir / "per_item.parquet").to_pylist()
+    asked = [row["context"] for row in table if row["model"] == "sft" and row["benchmark"] == "mmlu_letters"]
+    assert [sum(subject in text for text in asked) for subject in rows] == [4, 4, 4]
+    found = json.loads((out.dir / "results.json").read_text())["benchmarks"]["sft"]
+    assert (found["mmlu_cloze"]["n"], found["mmlu_cloze"]["n_too_long"]) == (11, 1)
+    assert (found["mmlu_letters"]["n"], found["mmlu_letters"]["n_too_long"]) == (12, 0)
+    assert found["mmlu_letters"]["n_truncated"] >= 2  # the long question, and the one with a long choice
+    assert found["mmlu_cloze"]["n_truncated"] >= 1
+    assert out.counts["mmlu_letters_truncated"] == found["mmlu_letters"]["n_truncated"]
+    text = comparison(json.loads((out.dir / "results.json").read_text()))
+    assert "of 12 of 90" in text or "of 11 of 90" in text
+    assert "prompts cut to the context" in text
+    assert "left out, as a choice is longer than the context" in text
+    assert any("1 of 90 items of" in sentence and "have an empty choice" in sentence for sentence in said)
+
+
+def test_five_shots_that_do_not_fit_are_said(models: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
+    built = models[1]
+    item = ["What stands on the shelf beside the window of the house?", "a lamp", "a book", "a cup", "a shoe", "B"]
+    for split in ("dev", "test"):
+        mmlu(tmp_path, {"houses": [item] * 5}, split)
+    out = local_output(tmp_path / "out")
+    own = {"mmlu": str(tmp_path), "mmlu_shots": 5}
+    evaluate(CONFIG.model_copy(update=own), out, **{name: built[name] for name in evaluate.upstream})
+    assert out.counts["mmlu_letters_truncated"] == 5
+    text = comparison(json.loads((out.dir / "results.json").read_text()))
+    assert "5 of 5 prompts cut to the context" in text
+
+
+def test_a_file_of_which_nothing_can_be_asked(models: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
+    mmlu(tmp_path, {"x": [["What?", "", "b", "c", "d", "A"]]})
+    config = CONFIG.model_copy(update={"mmlu": str(tmp_path)})
+    with pytest.raises(PermanentError, match=r"Every item of .* has an empty choice"):
+        evaluate(config, local_output(tmp_path / "out"), **{name: models[1][name] for name in evaluate.upstream})

@@ -1,0 +1,86 @@
+"""What the models are asked: the user's own benchmark files, or items made of held-out pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.benchmark_formats import HellaSwagItem, MmluItem, read_hellaswag, read_mmlu, write_hellaswag, write_mmlu
+from tasks.evaluate.items import SUBJECT, hellaswag_items, mmlu_items, passages, without_seen
+from tasks.evaluate.shares import evenly
+from tasks.splits import SplitDocument, documents_of
+from tasks.stage import Artifact, Output, PermanentError
+
+if TYPE_CHECKING:
+    from tasks.evaluate.stage import EvaluateConfig
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the models are asked, the shots by subject, and of how many items of each benchmark it was chosen."""
+
+    sentences: list[HellaSwagItem]
+    questions: list[MmluItem]
+    dev: dict[str, list[MmluItem]]
+    available: dict[str, int]
+
+
+def questions_of(
+    config: EvaluateConfig, out: Output, test: Sequence[SplitDocument], decontaminate: Artifact, tokenize: Artifact
+) -> Asked:
+    """Return HellaSwag items, MMLU test items and MMLU dev items by subject, and write those made here."""
+    sentences: list[HellaSwagItem] = []
+    questions: list[MmluItem] = []
+    dev: dict[str, list[MmluItem]] = {}
+    if config.hellaswag:
+        sentences = read_hellaswag(Path(config.hellaswag))
+    if config.mmlu:
+        questions, dev = read_mmlu(Path(config.mmlu))
+    available = {"hellaswag": len(sentences), "mmlu": len(questions)}
+    sentences, questions = _with_choices(config, out, sentences, questions)
+    sentences = evenly(sentences, config.max_items, lambda item: item.source_id.partition("~")[0])
+    questions = evenly(questions, config.max_items, lambda item: item.subject)
+    if not (config.hellaswag and config.mmlu):
+        found = [passage for document in test for passage in passages(document)]
+        training = (document.text for document in documents_of(decontaminate.path, tokenize.path, {"train"}))
+        pool, n_seen = without_seen(found, training)
+        out.count(passages=len(found), passages_in_training=n_seen)
+        if not config.hellaswag:
+            sentences = hellaswag_items(pool[0::2], config.max_items)
+            write_hellaswag(out.dir / "items" / "hellaswag_val.jsonl", sentences)
+        if not config.mmlu:  # made of other passages, so that the two benchmarks are two
+            made = mmlu_items(pool[1::2], config.max_items + 5)
+            dev, questions = {SUBJECT: made[:5]}, made[5:]
+            for split, part in (("dev", dev[SUBJECT]), ("test", questions)):
+                write_mmlu(out.dir / "items" / "mmlu" / split / f"{SUBJECT}_{split}.csv", part)
+    if not sentences or not questions:
+        raise PermanentError(
+            f"There are {len(sentences)} HellaSwag and {len(questions)} MMLU items to ask. Items are made of "
+            "pages in the test split; hold out more of them with decontaminate.split.test, or set "
+            "evaluate.hellaswag and evaluate.mmlu to your own files."
+        )
+    for name, asked in (("hellaswag", sentences), ("mmlu", questions)):
+        available[name] = available[name] or len(asked)
+        out.count(**{f"{name}_available": available[name]})
+    return Asked(sentences, questions, dev, available)
+
+
+def _with_choices(
+    config: EvaluateConfig, out: Output, sentences: Sequence[HellaSwagItem], questions: Sequence[MmluItem]
+) -> tuple[list[HellaSwagItem], list[MmluItem]]:
+    """Return the items of the user's files without those that have an empty choice, which no model can say."""
+    asked = [item for item in sentences if all(map(str.strip, item.endings))]
+    answerable = [item for item in questions if all(map(str.strip, item.choices))]
+    for name, path, given, left in (
+        ("hellaswag", config.hellaswag, sentences, asked),
+        ("mmlu", config.mmlu, questions, answerable),
+    ):
+        without = len(given) - len(left)
+        out.count(**{f"{name}_empty_choice": without})
+        if without:
+            out.warning(f"{without:,} of {len(given):,} items of {path} have an empty choice and are left out.")
+        if given and not left:
+            raise PermanentError(f"Every item of {path} has an empty choice; correct the file.")
+    return asked, answerable
