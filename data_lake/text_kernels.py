@@ -4,9 +4,9 @@
 Python string: folding, the rules of Unicode's word segmentation and the rolling hash in one walk over the bytes. It
 takes 10 µs for a document of 3 kB where the arrays of `text_units` take 40.
 
-Case folding is done here one character at a time and composition (NFC) not at all, which is right for a text whose
-characters fold to one character each and that Unicode's quick check (UAX #15, § 9) finds composed. Any other text is
-handed back to the definition, as is one longer than the longest word. Broken UTF-8 is U+FFFD, no part of a word.
+Folding (`text_folding`) is done here one character at a time and composition (NFC) not at all, which is right for a
+text that Unicode's quick check (UAX #15, § 9) finds composed once it is folded. Any other text is handed back to the
+definition, as is one longer than the longest word. Broken UTF-8 is U+FFFD, no part of a word.
 
 Importing this module imports numba (a third of a second).
 """
@@ -19,29 +19,31 @@ import pyarrow as pa
 from data_lake import text_units
 from data_lake.arrow_columns import text_bytes
 from data_lake.compiled import compiled
-from data_lake.text_tables import ASK, ASK_RAW, KIND, MARK, POINT, SPACE, folding, spacing
+from data_lake.text_folding import ASK, MARK, POINT, SEVERAL, fold
+from data_lake.text_tables import ASK_RAW, KIND, RAW_MARK, REPLACED, SPACE, folding, spacing
 from data_lake.text_units import EXTEND, JOIN, LETTER, MID_BOTH, MID_LETTER, MID_NUM, NUMERIC, OTHER, SINGLE
 
 _BASE = np.uint64(text_units._BASE)
 _BASES = text_units._BASE, text_units._BASE_INVERSE
 _SHINGLE_BASE = np.uint64(text_units._SHINGLE_BASE)
+UNUSUAL = ASK | MARK | SEVERAL
 
 
 def word_hashes_of(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """Return `text_units.word_hashes([fold(text) for text in texts])` of an Arrow column of text without nulls."""
     data, begins = text_bytes(texts)
-    fold, combining = folding()
-    hashes = np.empty(len(data) // 2 + len(begins), dtype=np.uint64)
+    table, order, several = folding()
+    hashes = np.empty(len(data) + 1, dtype=np.uint64)  # words are fewer, but for ½½½ and the like
     counts = np.empty(len(texts), dtype=np.int64)
     powers, inverses = (text_units._powers(base, text_units._LONGEST) for base in _BASES)
-    found = _hash_words(data, begins, fold, combining, powers, inverses, hashes, counts)
+    found = _hash_words(data, begins, table, order, several, powers, inverses, hashes, counts)
     hashes = hashes[:found]
     asked = np.flatnonzero(counts < 0)
     offsets = np.zeros(len(texts) + 1, dtype=np.int64)
     if not len(asked):
         np.cumsum(counts, out=offsets[1:])
         return hashes, offsets
-    slow, slow_offsets = text_units.word_hashes([text_units.fold(text_at(data, begins, i)) for i in asked.tolist()])
+    slow, slow_offsets = text_units.word_hashes([fold(text_at(data, begins, i)) for i in asked.tolist()])
     own = np.cumsum(np.concatenate([[0], np.maximum(counts, 0)]))
     pieces, last = [], 0
     for k, i in enumerate(asked.tolist()):
@@ -63,18 +65,18 @@ def shingle_hashes_of(hashes: np.ndarray, offsets: np.ndarray, n: int) -> tuple[
 
 
 def spaced(texts: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return each text with one space for every run of white space and none at its ends.
+    """Return each text folded but for its case, with one space for every run of white space and none at its ends.
 
     uint8[…] of all texts' UTF-8, int64[n + 1] of where each begins, and which texts (bool[n]) are left out because
     they are broken UTF-8 or may not be composed (NFC).
     """
     data, begins = text_bytes(texts)
-    table, combining = spacing()
-    out = np.empty(len(data), dtype=np.uint8)
+    tables = spacing()
+    out = np.empty(2 * len(data), dtype=np.uint8)
     offsets = np.empty(len(begins), dtype=np.int64)
     asked = np.empty(len(texts), dtype=np.bool_)
-    _space(data, begins, table, combining, out, offsets, asked)
-    return out, offsets, asked
+    _space(data, begins, *tables, out, offsets, asked)
+    return out[: offsets[-1]], offsets, asked
 
 
 def text_at(data: np.ndarray, begins: np.ndarray, i: int) -> str:
@@ -191,12 +193,12 @@ def _inside(before, kind, after):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _hash_words(data, begins, table, combining, powers, inverses, out, counts):  # type: ignore[no-untyped-def]
+def _hash_words(data, begins, table, order_of, several, powers, inverses, out, counts):  # type: ignore[no-untyped-def]
     """Write the hashes of all words one after another, and each text's number of them; -1 for one to ask about."""
     longest, size = len(powers), 1
     for i in range(len(counts)):
         size = max(size, min(longest, begins[i + 1] - begins[i]))
-    points, kinds = np.empty(size, np.uint32), np.empty(size + 2, np.uint8)
+    points, kinds = np.empty(2 * size, np.uint32), np.empty(2 * size + 2, np.uint8)
     inside, edges, sums = np.empty(size, np.uint8), np.empty(size + 1, np.int64), np.empty(size + 1, np.uint64)
     values = np.empty(128, np.uint64)
     for k in range(128):
@@ -222,16 +224,22 @@ def _hash_words(data, begins, table, combining, powers, inverses, out, counts): 
                 point, length = _decode(data, place, end)
                 place += length
                 entry = table[point]
-                if entry & ASK:
+                if entry & UNUSUAL == 0:
+                    order = np.uint8(0)
+                elif entry & ASK or (entry & MARK and order_of[point] < order):
                     asked = True
                     break
-                if entry & MARK:
-                    if combining[point] < order:
-                        asked = True
-                        break
-                    order = combining[point]
+                elif entry & MARK:
+                    order = order_of[point]
                 else:
-                    order = np.uint8(0)
+                    at = np.int64(entry & POINT)
+                    for k in range(at + 1, at + 1 + several[at]):
+                        points[n] = several[k] & POINT
+                        kinds[n] = (several[k] >> KIND) & np.uint32(15)
+                        n += 1
+                    if several[at]:
+                        order = order_of[point]
+                    continue
             points[n] = entry & POINT
             kinds[n] = (entry >> KIND) & np.uint32(15)
             n += 1
@@ -308,7 +316,7 @@ def _space_ascii(text, spaces, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _space(data, begins, table, combining, out, offsets, asked):  # type: ignore[no-untyped-def]
+def _space(data, begins, table, order_of, places, replacements, out, offsets, asked):  # type: ignore[no-untyped-def]
     n, size = 0, 1
     for i in range(len(begins) - 1):
         size = max(size, begins[i + 1] - begins[i])
@@ -333,17 +341,27 @@ def _space(data, begins, table, combining, out, offsets, asked):  # type: ignore
             if entry & SPACE:
                 gap, order = n > first, np.uint8(0)
             else:
-                if entry & ASK_RAW or (combining[point] and combining[point] < order):
+                if entry & ASK_RAW or (entry & RAW_MARK and order_of[point] < order):
                     asked[i] = True
                     break
-                order = combining[point]
+                if entry & REPLACED:
+                    at = places[point]
+                    if replacements[at] == 0:
+                        place += size
+                        continue
+                order = order_of[point]
                 if gap:
                     out[n] = 32
                     n += 1
                     gap = False
-                for k in range(size):
-                    out[n] = data[place + k]
-                    n += 1
+                if entry & REPLACED:
+                    for k in range(replacements[at]):
+                        out[n] = replacements[at + 1 + k]
+                        n += 1
+                else:
+                    for k in range(size):
+                        out[n] = data[place + k]
+                        n += 1
             place += size
         if asked[i]:
             n = first

@@ -7,6 +7,8 @@ a letter or digit is no word. Scripts written without spaces (Chinese, Japanese,
 such runs in the standard: each of their characters is a word of its own. Here that holds for Katakana, Yi, Javanese
 and Balinese too. (Left out: the Hebrew abbreviation mark between letters, WB7b, and an emoji joined to a letter, WB3c.)
 
+Which words are the same is said by `text_folding.fold`: fold a text first where case and typography must not matter.
+
 All of it works on arrays of code points, many documents at a time: some 90 million characters a second on one core.
 The property comes from the `regex` package, so words do not change with the version of Python.
 """
@@ -14,11 +16,12 @@ The property comes from the `regex` package, so words do not change with the ver
 from __future__ import annotations
 
 import functools
-import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from data_lake.text_folding import code_points
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,13 +73,6 @@ def character_classes() -> np.ndarray:
     return table
 
 
-def fold(text: str) -> str:
-    """Return `text` as comparisons see it: caseless, and composed (NFC), so that é is é however it was typed."""
-    if text.isascii():
-        return text.lower()
-    return unicodedata.normalize("NFC", text.casefold())
-
-
 def words(text: str) -> list[str]:
     """Return the words of a text, in order."""
     starts, ends = word_spans(text)
@@ -92,7 +88,7 @@ def word_spans(text: str) -> tuple[np.ndarray, np.ndarray]:
     """Return where the words of a text begin and end: two int64 arrays of character positions."""
     spans, first = [], 0
     for piece in _pieces(text):
-        starts, ends = _spans(_code_points(piece))
+        starts, ends = _spans(code_points(piece))
         spans.append((starts + first, ends + first))
         first += len(piece)
     starts, ends = zip(*spans, strict=True)
@@ -119,7 +115,7 @@ def word_table(text: str) -> WordTable:
     columns: list[tuple[np.ndarray, ...]] = []
     first = 0
     for piece in _pieces(text):
-        points = _code_points(piece)
+        points = code_points(piece)
         starts, ends = _spans(points)
         kinds = character_classes()[points]
         single = kinds == SINGLE
@@ -210,10 +206,6 @@ def mix64(x: np.ndarray) -> np.ndarray:
     return x ^ (x >> np.uint64(33))
 
 
-def _code_points(text: str) -> np.ndarray:
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-
-
 def _pieces(text: str) -> Iterator[str]:
     """Cut a text into pieces of about _CHUNK characters that no word crosses."""
     start = 0
@@ -230,7 +222,7 @@ def _pieces(text: str) -> Iterator[str]:
 def _chunk_hashes(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return the word hashes of a few texts, and how many words each has."""
     # a line feed is no part of a word and lets no mark through, so documents cannot touch
-    points = _code_points("\n".join(texts))
+    points = code_points("\n".join(texts))
     starts, ends = _spans(points)
     begins = np.zeros(len(texts) + 1, dtype=np.int64)
     np.cumsum([len(text) + 1 for text in texts], out=begins[1:])

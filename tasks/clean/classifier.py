@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from data_lake.text_units import fold, shingle_hashes, word_hashes
+from data_lake.text_folding import fold
+from data_lake.text_units import shingle_hashes, word_hashes
 from tasks.clean.filter_config import ClassifierConfig
 from tasks.clean.user_files import files
 from tasks.stage import PermanentError

@@ -50,6 +50,7 @@ def check(artifact: Artifact) -> Iterator[str]:
         "tasks.crawl.warc",
         "data_lake.schemas",
         "data_lake.documents",
+        "data_lake.text_folding",
         "data_lake.text_units",
     ],
     contract=check,

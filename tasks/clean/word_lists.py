@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from data_lake.text_units import fold, shingle_hashes, word_hashes, word_spans
+from data_lake.text_folding import fold, fold_with_places
+from data_lake.text_units import shingle_hashes, word_hashes, word_spans
 
 
 class WordList:
@@ -44,17 +45,11 @@ class WordList:
         """Return the text with each occurrence replaced, and how many were; of overlapping ones the first, longest."""
         if not self.find(text)[0]:
             return text, 0
-        starts, ends = word_spans(text)
-        folded = [fold(text[start:end]) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
-        parts, counts = word_hashes(folded)
-        # a word that folding takes apart matches nothing
-        one = np.diff(counts) == 1
-        hashes = np.zeros(len(folded), dtype=np.uint64)
-        hashes[one] = parts[counts[:-1][one]]
+        folded = fold_with_places(text)
+        begins, stops = word_spans(folded.text)
+        starts, ends = folded.starts[begins], folded.ends[stops - 1]
         spans = sorted(
-            (int(place), -n)
-            for n, (places, _) in self._runs(hashes, np.array([0, len(hashes)])).items()
-            for place in places
+            (int(place), -n) for n, (places, _) in self._runs(*word_hashes([folded.text])).items() for place in places
         )
         out: list[str] = []
         position = next_word = number = 0

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data_lake.text_units import fold, run_hashes, word_hashes, word_spans, words
+from data_lake.text_folding import fold, fold_with_places
+from data_lake.text_units import run_hashes, word_hashes, word_spans, words
 from tasks.decontaminate.items import Item
 
 if TYPE_CHECKING:
@@ -172,8 +173,8 @@ class NgramIndex:
         lengths = self.length[entries]
         for number in np.unique(owner).tolist():
             here = np.flatnonzero(owner == number)
-            original = given.text(number)
-            text = fold(original)
+            folded = fold_with_places(given.text(number))
+            text = folded.text
             begin, end = word_spans(text)
             compared: dict[tuple[int, str], bool] = {}  # a phrase that a page says a million times is compared once
             for k in here.tolist():
@@ -186,8 +187,8 @@ class NgramIndex:
                     )
                     compared[case] = all(text[a:b] == word for (a, b), word in zip(spans, wanted, strict=True))
                 good[k] = compared[case]
-            first, last = _original_spans(original, text, begin, end)
-            starts[here], ends[here] = first[places[here]], last[places[here] + lengths[here] - 1]
+            starts[here] = folded.starts[begin[places[here]]]
+            ends[here] = folded.ends[end[places[here] + lengths[here] - 1] - 1]
         return Hits(*(column[good] for column in (owner, entries, places, starts, ends)))
 
 
@@ -200,18 +201,3 @@ def _hash_runs(hashes: np.ndarray, places: np.ndarray, lengths: np.ndarray) -> n
         # laid end to end, every `length`-th run is one of the rows
         out[which] = run_hashes(rows.ravel(), length)[::length]
     return out
-
-
-def _original_spans(text: str, folded: str, begin: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return where the words of a folded text begin and end in the text as it was.
-
-    Folding changes lengths (ß becomes ss, e and an accent become é) but hardly ever the number of words; where it does,
-    places are scaled to the text's length, which is near enough to cut 200 characters around them.
-    """
-    if text.isascii():
-        return begin, end
-    first, last = word_spans(text)
-    if len(first) == len(begin):
-        return first, last
-    scale = len(text) / max(1, len(folded))
-    return (begin * scale).astype(np.int64), np.ceil(end * scale).astype(np.int64)

@@ -72,6 +72,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
         "tasks.json_kinds",
         "tasks.splits",
         "data_lake.arrow_columns",
+        "data_lake.text_folding",
         "data_lake.text_kernels",
         "data_lake.text_tables",
         "data_lake.text_units",

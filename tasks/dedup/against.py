@@ -62,5 +62,5 @@ def _check(config: DedupConfig, artifact: Artifact) -> None:
         if found != wanted:
             raise PermanentError(
                 f"against names {artifact.name}, whose signatures were made with {found}, but this run makes {wanted}: "
-                "use the same shingle_words, seed and bands times rows."
+                "use the same shingle_words, seed and bands times rows, and build anew what an older textmill has made."
             )

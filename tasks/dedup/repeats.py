@@ -17,6 +17,7 @@ import numpy as np
 
 from data_lake import text_units
 from data_lake.runs import Runs, write_run
+from data_lake.text_folding import fold
 from tasks.dedup.corpus import Corpus, Gone, Part
 from tasks.dedup.shingles import strings
 from tasks.dedup.sign import batches
@@ -71,7 +72,7 @@ def piece_hashes(found: Sequence[str], min_words: int, *, compiled: bool) -> np.
 
         hashes, offsets = word_hashes_of(pa.array(found, pa.large_string()))
     else:
-        hashes, offsets = text_units.word_hashes([text_units.fold(piece) for piece in found])
+        hashes, offsets = text_units.word_hashes([fold(piece) for piece in found])
     view, ends = memoryview(hashes.view(np.uint8)), (8 * offsets).tolist()  # type: ignore[arg-type]
     values = [
         xxhash.xxh3_64_intdigest(view[ends[i] : ends[i + 1]]) or 1 if ends[i + 1] - ends[i] >= 8 * min_words else 0

@@ -6,7 +6,6 @@ so the Jaccard similarity of two documents of 500 words is off by 10^-7, of two 
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data_lake import text_units
+from data_lake.text_folding import fold
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,7 +42,7 @@ def shingle_sets(texts: pa.Array, n: int, *, compiled: bool) -> tuple[np.ndarray
         values, sizes = np.empty(len(hashes), dtype=np.uint32), np.empty(len(texts), dtype=np.int64)
         values = values[: sets(hashes, begins, values, sizes)]
     else:
-        folded = [text_units.fold(text) for text in strings(texts)]
+        folded = [fold(text) for text in strings(texts)]
         hashes, begins = text_units.shingle_hashes(*text_units.word_hashes(folded), n)
         owners = np.repeat(np.arange(len(texts), dtype=np.uint64), np.diff(begins))
         pairs = np.unique(owners << np.uint64(32) | hashes & np.uint64(0xFFFFFFFF))
@@ -68,8 +68,8 @@ def digests(texts: pa.Array, *, compiled: bool) -> list[bytes]:
 
 
 def normal_form(text: str) -> bytes:
-    """Return what exact duplicates have in common: composed characters, runs of white space as one space."""
-    return " ".join(unicodedata.normalize("NFC", text).split()).encode("utf-8", "surrogatepass")
+    """Return what exact duplicates have in common: folded but for case, runs of white space as one space."""
+    return " ".join(fold(text, case=False).split()).encode("utf-8", "surrogatepass")
 
 
 def strings(texts: pa.Array) -> list[str]:

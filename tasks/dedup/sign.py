@@ -82,6 +82,7 @@ def scheme(shingle_words: int, permutations: int, seed: int) -> dict[str, str]:
         "seed": str(seed),
         "permutations": str(permutations),
         "shingle_words": str(shingle_words),
+        "folding": "nfkc_casefold, typography",  # data_lake.text_folding; what another folding signed has other words
     }
 
 

@@ -58,6 +58,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
         "tasks.dedup",
         "tasks.crawl.urls",
         "tasks.named",
+        "data_lake.text_folding",
         "data_lake.text_units",
         "data_lake.arrow_columns",
         "data_lake.text_kernels",

@@ -109,6 +109,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
         "tasks.decontaminate.verdict",
         "data_lake.documents",
         "data_lake.arrow_columns",
+        "data_lake.text_folding",
         "data_lake.text_kernels",
         "data_lake.text_tables",
         "data_lake.text_units",

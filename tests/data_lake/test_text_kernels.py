@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_lake import text_kernels, text_units
+from data_lake.text_folding import fold
 from tasks.dedup.shingles import normal_form
 
 # Neighbours that fold to several characters, compose, stand in the wrong order, join words or are no characters.
@@ -29,7 +30,7 @@ def column(texts: list[str]) -> pa.Array:
 
 def assert_same(texts: list[str]) -> None:
     hashes, offsets = text_kernels.word_hashes_of(column(texts))
-    expected, expected_offsets = text_units.word_hashes([text_units.fold(text) for text in texts])
+    expected, expected_offsets = text_units.word_hashes([fold(text) for text in texts])
     assert np.array_equal(offsets, expected_offsets)
     assert np.array_equal(hashes, expected)
     data, begins, asked = text_kernels.spaced(column(texts))
@@ -76,7 +77,7 @@ def test_bytes_that_are_no_utf8(raw: bytes, tail: bytes) -> None:
     offsets = np.cumsum([0, *map(len, pieces)]).astype(np.int64)
     lying = pa.LargeStringArray.from_buffers(3, pa.py_buffer(offsets), pa.py_buffer(b"".join(pieces)))
     hashes, begins = text_kernels.word_hashes_of(lying)
-    texts = [text_units.fold(piece.decode("utf-8", "replace")) for piece in pieces]
+    texts = [fold(piece.decode("utf-8", "replace")) for piece in pieces]
     expected, expected_begins = text_units.word_hashes(texts)
     assert np.array_equal(begins, expected_begins)
     assert np.array_equal(hashes, expected)
@@ -91,7 +92,7 @@ def test_slices_narrow_offsets_and_nothing() -> None:
     for kind in (pa.string(), pa.large_string()):
         part = pa.array(texts, kind).slice(1, 3)
         hashes, offsets = text_kernels.word_hashes_of(part)
-        assert np.array_equal(hashes, text_units.word_hashes([text_units.fold(text) for text in texts[1:]])[0])
+        assert np.array_equal(hashes, text_units.word_hashes([fold(text) for text in texts[1:]])[0])
         assert offsets.tolist() == [0, 2, 2, 5]
         assert text_kernels.spaced(part)[0].tobytes().decode().startswith("two words")
     assert text_kernels.word_hashes_of(column([]))[1].tolist() == [0]

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data_lake import text_units
-from data_lake.text_units import count_words, fold, shingle_hashes, word_hashes, word_spans, words
+from data_lake.text_units import count_words, shingle_hashes, word_hashes, word_spans, words
 
 ANY_TEXT = st.text(
     st.one_of(st.characters(), st.sampled_from("ab'’.:,;1_2 \n中ภค\u0301\u200d\u00adカ한а\U0001f600²é-ー")), max_size=60
@@ -142,14 +142,3 @@ def test_shingles_are_the_runs_of_n_words(lengths: list[int], n: int) -> None:
         for run, value in zip(expected, got, strict=True):
             assert seen.setdefault(run, value) == value
     assert len(set(seen.values())) == len(seen)
-
-
-def test_fold_makes_case_and_composition_equal() -> None:
-    assert fold("Cafe\u0301 STRASSE Straße ÉCOLE") == "café strasse strasse école"
-    assert fold("ASCII") == "ascii"
-
-
-@settings(max_examples=30)
-@given(ANY_TEXT)
-def test_fold_is_idempotent_on_words(text: str) -> None:
-    assert fold(fold(text)) == fold(text) or not text.isascii()

@@ -51,3 +51,10 @@ def test_what_is_found_is_replaced_and_the_rest_stays(pieces, entries):
     assert len(words(replaced)) <= len(words(text))
     if not count:
         assert replaced == text
+
+
+def test_a_word_is_found_and_replaced_however_it_was_typed() -> None:
+    found = WordList(["don't", "fine mill", "müller"])
+    text = "Mu\u0308ller, don’t! A ﬁne\u00a0mi\u00adll… isn’t"
+    assert found.find(text)[0] == 3
+    assert found.replace(text, "*") == ("*, *! A *… isn’t", 3)

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from data_lake.text_units import fold, run_hashes, shingle_hashes, word_hashes, words
+from data_lake.text_folding import fold
+from data_lake.text_units import run_hashes, shingle_hashes, word_hashes, words
 from tasks.benchmark_formats import read_mmlu
 from tasks.decontaminate.index import HashTable, NgramIndex, Words
 from tasks.decontaminate.items import Item, mmlu_texts

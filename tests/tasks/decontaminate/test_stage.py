@@ -73,6 +73,40 @@ def planted(count: int = 40) -> tuple[list[str], dict[str, list[int]]]:
     return documents, places
 
 
+@pytest.mark.parametrize(
+    ("item", "page"),
+    [
+        (
+            "Who's the miller that doesn't grind on Sunday, can't swim, won't sing and isn't married?",
+            "Who’s the miller that doesn’t grind on Sunday, can’t swim, won’t sing and isn’t married",
+        ),
+        (
+            "Müller mahlen täglich schöne Körner über dem Fluß, während Räder gegenüber der Brücke ächzen.",
+            "Mu\u0308ller mahlen ta\u0308glich SCHÖNE Ko\u0308rner u\u0308ber dem FLUSS, wa\u0308hrend "
+            "Ra\u0308der gegenu\u0308ber der Bru\u0308cke a\u0308chzen",
+        ),
+        (
+            "How many buckets of the wheel pass halfway when the fine flour flows and 12 turn?",
+            "How many buck\u00adets of the wheel pass half\u200bway when the ﬁne ﬂour ﬂows and １２ turn",
+        ),
+        ("กังหันน้ำหมุนอยู่ริมแม่น้ำมาสามร้อยปี", "กังหันน้\u0e4d\u0e32หมุนอยู่ริมแม่น้\u0e4d\u0e32มาสามร้อยปี"),
+        ("ガギグの水車が川のそばで三百年回った", "\uff76\uff9eギグの水車か\u3099川のそばで三百年回った"),
+    ],
+)  # fmt: skip
+def test_an_item_typed_in_another_way_is_found_and_exactly_that_is_cut(
+    lake: Lake, given_documents: Given, tmp_path: Path, item: str, page: str
+) -> None:
+    (tmp_path / "b.txt").write_text(item)
+    number = splits(5)["train"][0]
+    documents = [prose(n) for n in range(5)]
+    before, after = f"It’s ﬁne:  «{prose(90)[:300]}» … ", f" … isn’t it, Mu\u0308ller?  {prose(91)[:300]}"
+    documents[number] = f"{before}{page}{after}"
+    made = build(lake, given_documents(documents), benchmarks=(str(tmp_path / "b.txt"),), cut={"window": 0})
+    (row,) = table(made, "contamination")
+    assert row["text"] == page
+    assert texts(made)[row["doc_id"]] == f"{before}\n\n{after}"
+
+
 def test_planted_items_are_found_and_cut_as_gpt3_did(lake: Lake, given_documents: Given, benchmark: str) -> None:
     documents, places = planted()
     source = given_documents(documents, shards=3)

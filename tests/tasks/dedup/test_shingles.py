@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_lake import text_units
+from data_lake.text_folding import fold
 from tasks.dedup.shingles import common, digests, shingle_sets, strings
 
 TEXTS = st.lists(
@@ -25,7 +26,7 @@ def test_sets_are_the_distinct_shingles_in_order(texts: list[str], n: int) -> No
     for ours, theirs in zip(shingle_sets(column, n, compiled=True), (values, begins), strict=True):
         assert np.array_equal(ours, theirs)
     for i, text in enumerate(texts):
-        words = text_units.words(text_units.fold(text))
+        words = text_units.words(fold(text))
         mine = values[begins[i] : begins[i + 1]].tolist()
         assert mine == sorted(set(mine))
         assert len(mine) == len({tuple(words[k : k + n]) for k in range(max(1, len(words) - n + 1))} if words else ())

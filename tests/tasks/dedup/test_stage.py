@@ -69,6 +69,24 @@ def test_exact_copies_go_and_the_first_stays(lake: Lake, given_documents: Given)
     assert {row["partner_url"] for row in decided(made)} == {"http://example.org/3", "http://example.org/5"}
 
 
+TYPED = (
+    "It's the \"miller's\" wife - who doesn't like the river's noise... and she can't sleep; 12 houses, fine",
+    "It’s the “miller’s” wife – who doesn’t like the river’s noise… and she can’t sleep; 12 houses, ﬁne",
+    "Itʼs the „millerʼs“ wife — who doesn´t like the river‘s noise… and she can’t sleep; \uff11\uff12 houses, fine",
+    "It's the «miller's» wife \u2011 who doesn't like the ri\u00adver's noi\u200bse… and\u00a0she can't sleep;"
+    " 12 houses, fine",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("level", ["exact", "near"])
+def test_what_was_only_typed_in_another_way_is_the_same(lake: Lake, given_documents: Given, level: str) -> None:
+    other = "It's the miller who likes the noise of the river, and sleeps well when it is high in spring"
+    made = build(lake, given_documents([*TYPED, other]), url=False, exact=level == "exact", near=level == "near")
+    assert made.counts["documents"] == 2
+    assert {row["method"] for row in decided(made) if row["removed"]} == {"exact" if level == "exact" else "minhash"}
+    assert all(row["score"] == 1 for row in decided(made) if row["removed"])
+
+
 def test_near_duplicates_go_and_the_longest_stays(lake: Lake, given_documents: Given) -> None:
     words = sentence(2)
     longer = [*words, "with", "one", "more", "line"]
