@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.clean.config import CleanConfig
-from tasks.clean.encoding import decode
+from tasks.clean.encoding import UNKNOWN, decode
 from tasks.clean.extract import NotExtractable, html_to_text
 from tasks.clean.filters.base import Verdict
 from tasks.clean.html.metadata import Metadata
@@ -15,6 +15,7 @@ from tasks.clean.normalize import normalize
 
 XHTML = "application/xhtml+xml"
 HTML = frozenset({"text/html", XHTML})
+MOST_UNREAD = 0.01  # of the characters of a text whose encoding is unknown: of a long English one with an é or two
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,9 @@ def clean_page(
         limit = config.max_page_megabytes
         return Cleaned(title or "", "", Verdict("too_large", len(body) / 1e6, limit))
     html = mime in HTML
-    text, _ = decode(body, charset, html=html)
+    text, encoding = decode(body, charset, html=html)
+    if encoding == UNKNOWN and (unread := text.count("\ufffd") / len(text)) > MOST_UNREAD:
+        return Cleaned(title or "", text, Verdict("unknown_encoding", unread, MOST_UNREAD))
     about = Metadata()
     if html:
         try:

@@ -44,6 +44,7 @@ def check(artifact: Artifact) -> Iterator[str]:
     version=2,
     code=[
         "tasks.clean",
+        "tasks.charsets",
         "tasks.crawl.decode",
         "tasks.crawl.pages",
         "tasks.crawl.urls",

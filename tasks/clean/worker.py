@@ -247,7 +247,7 @@ def _time_limit(config: CleanConfig) -> Iterator[None]:
 
 def _pages(job: Job) -> Iterator[dict[str, Any]]:
     """Yield the job's pages with their content, from WARC files and record shards, in the order of pages.parquet."""
-    from tasks.clean.encoding import charset_of
+    from tasks.charsets.declared import charset_of
     from tasks.crawl.pages import kept_rows
     from tasks.crawl.warc import read_responses
 

@@ -53,6 +53,7 @@ def content(folder: Path) -> str:
     retries=3,
     code=[
         "tasks.crawl",
+        "tasks.charsets",
         "data_lake.schemas",
         "data_lake.documents",
     ],

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
 import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.clean.encoding import charset_of, decode
+from tasks.clean.config import CleanConfig
+from tasks.clean.encoding import UNKNOWN, decode
+from tasks.clean.page import clean_page
 
 GERMAN = "Grüße aus Köln, schöne Straße"
 
@@ -35,6 +38,19 @@ GERMAN = "Grüße aus Köln, schöne Straße"
         ("日本語のテキスト".encode("iso2022_jp"), None, "日本語のテキスト"),
         ("①～".encode("cp932"), "shift_jis", "①～"),
         ("Привет, как дела?".encode("mac-cyrillic"), "x-mac-cyrillic", "Привет, как дела?"),
+        ("Привет, как дела?".encode("cp855"), "cp855", "Привет, как дела?"),  # no label of the web
+        ("中文网页".encode("gbk"), "utf-8 gb2312", "中文网页"),  # a list is tried in its order
+        ("中文网页".encode(), "gb2312 gbk utf-8", "中文网页"),
+        (
+            "中文网页，水车在河边转动，一家人收获了粮食。".encode("gbk")[:-1],
+            "gb2312",
+            "中文网页，水车在河边转动，一家人收获了粮食\ufffd",
+        ),
+        ("Grüße".encode("utf-16-be"), "utf-16be", "Grüße"),
+        ("中文网页".encode("utf-16-le"), "utf-16", "中文网页"),
+        (GERMAN.encode(), "utf-16", GERMAN),
+        ("Müller für Bäcker".encode() + b", Gr\xfc\xdfe", "utf-8", "Müller für Bäcker, Gr\ufffd\ufffde"),
+        (b"\x80 5, \x81", "windows-1252", "€ 5, \x81"),
     ],
 )
 def test_known_cases(body, declared, text):
@@ -51,21 +67,41 @@ def test_one_broken_byte_does_not_turn_utf8_into_another_encoding():
 
 @pytest.mark.shared
 def test_texts_of_all_encodings_are_read_as_well_as_by_the_best_detector(shared_data):
-    """Files whose folder names their encoding. Of 213, chardet 7 reads 212, charset-normalizer 208, resiliparse 205."""
+    """Files whose folder names their encoding. Of 213, charset-normalizer reads 208, resiliparse (uchardet) 205."""
     folder = shared_data / "12_cleaning_extras" / "chardet__chardet" / "tests"
     right, wrong = 0, []
     for path in sorted(folder.glob("*/*")):
         languages = "hungarian|polish|slovak|slovene|bulgarian|arabic|romanian|russian"
         label = re.sub(rf"-(?:{languages})$", "", path.parent.name.lower())
-        # Shift JIS is windows-31j wherever the web says it (WHATWG Encoding); Python has no EUC-TW
-        codec = {"shift_jis": "cp932", "maccyrillic": "mac-cyrillic", "euc-tw": None}.get(label, label)
-        if codec is None:
+        if label == "euc-tw":  # nobody has a decoder
             continue
-        body = path.read_bytes()
-        same = decode(body, None, html=False)[0].lstrip("\ufeff") == body.decode(codec, "replace").lstrip("\ufeff")
+        body, name = path.read_bytes(), {"maccyrillic": "x-mac-cyrillic"}.get(label, label)
+        text = decode(body, name)[0]
+        same = decode(body, None, html=False)[0].lstrip("\ufeff") == text.lstrip("\ufeff")
         right += same
         wrong += [] if same else [f"{path.parent.name}/{path.name}"]
-    assert right >= 210, wrong
+    assert right >= 212, wrong
+
+
+def test_where_nothing_is_sure_no_encoding_is_named():
+    text, name = decode(b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(range(256)) * 8, "utf-8")
+    assert name == UNKNOWN
+    assert text.startswith("\ufffd" * 4)
+
+
+def test_a_page_that_no_encoding_explains_is_kept_aside_with_the_reason():
+    body = b"<p>" + random.Random(7).randbytes(2000)
+    page = clean_page(body, "text/html", "utf-8", None, CleanConfig())
+    assert page.verdict is not None
+    assert page.verdict.reason == "unknown_encoding"
+    assert page.verdict.value > 0.4
+
+
+def test_one_byte_that_nothing_explains_costs_no_page():
+    body = b"The mill is open on Sundays and closed on Mondays. " * 20 + b"caf\xe9\x00\x01\x02\xff"
+    page = clean_page(body, "text/plain", None, None, CleanConfig())
+    assert page.verdict is None
+    assert page.text.startswith("The mill is open")
 
 
 @given(st.binary(max_size=200), st.sampled_from([None, "utf-8", "utf-16", "shift_jis", "utf-7", "hex", "idna", "\0"]))
@@ -73,16 +109,3 @@ def test_any_bytes_become_text(body, declared):
     text, name = decode(body, declared)
     assert isinstance(text, str)
     assert name
-
-
-@pytest.mark.parametrize(
-    ("header", "charset"),
-    [
-        ("text/html; charset=UTF-8", "UTF-8"),
-        ('text/html;charset="latin-1"', "latin-1"),
-        ("text/html", None),
-        (None, None),
-    ],
-)
-def test_charset_of_a_header(header, charset):
-    assert charset_of(header) == charset
