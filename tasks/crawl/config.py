@@ -138,6 +138,11 @@ class CrawlConfig(StageConfig):
     digest_ignore: tuple[Regex, ...] = Field(
         (), description="regexes; what they match does not count when a page is compared with its older self"
     )
+    strict_http: bool = Field(
+        False,
+        description="refuse answers that break the rules of HTTP; false = read them as browsers do (two equal lengths, "
+        "an unknown Content-Encoding, more or less than was announced ...), the row's detail says what was odd",
+    )
     obey_robots: bool = Field(True, description="obey robots.txt (RFC 9309), its Crawl-delay and Request-rate")
     honour: tuple[Literal["noindex", "nofollow", "noarchive", "noai", "tdm-reservation"], ...] = Field(
         ("noindex", "nofollow", "noai", "tdm-reservation"),

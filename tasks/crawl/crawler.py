@@ -162,7 +162,12 @@ class Crawler:
         if asked is not None:
             await asyncio.sleep(max(0.0, before - time.monotonic()))
         self.requests += 1
-        self._answered(task, host, rules, old, await self._fetcher.get(task.url, _validators(old)))
+        is_list = task.kind == "list"
+        response = await self._fetcher.get(task.url, _validators(old), is_list=is_list, pause=host.delay)
+        if response.requests > 1:
+            self.requests += response.requests - 1
+            host.next_start = max(host.next_start, time.monotonic() + (host.delay or 0.0))
+        self._answered(task, host, rules, old, response)
         return None
 
     def _answered(self, task: Task, host: Host, rules: Rules, old: dict[str, Any] | None, response: Response) -> None:
@@ -208,7 +213,8 @@ class Crawler:
         if not self.config.sitemaps or origin in host.lists_found:
             return
         host.lists_found.add(origin)
-        self._add_sitemaps(host, rules.sitemaps or [f"{origin}/sitemap.xml"])
+        named = [url for line in rules.sitemaps if (url := canonical(line, f"{origin}/robots.txt")) is not None]
+        self._add_sitemaps(host, named or [f"{origin}/sitemap.xml"])
 
     def _add_sitemaps(self, host: Host, urls: list[str]) -> None:
         known = [url for name in urls if (url := canonical(name)) is not None and self.scope.has_host(host_of(url))]

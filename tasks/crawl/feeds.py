@@ -1,48 +1,66 @@
-"""RSS and Atom feeds: the pages that their items link to, and when those were changed, however broken the XML."""
+"""RSS, Atom and JSON feeds: the pages that their items link to, and when those were changed, however broken."""
 
 from __future__ import annotations
 
 import datetime
 import email.utils
 import io
+import json
 import re
 from collections.abc import Iterator
+from html.entities import html5
 from typing import Any
 
+from tasks.crawl.markup import XML_PROLOG
 from tasks.crawl.sitemaps import Entry
 from tasks.crawl.urls import canonical
 
 MAX_ENTRIES = 10_000  # of one feed; those met in the wild have 10 to some hundred
-_FEED = re.compile(
-    rb"(?:<\?[\w-]+[^>]{0,500}>|<!DOCTYPE\s[^>\[]{0,300}(?:\[[^\]]{0,65536}\]\s*)?>"
-    rb"|<!--(?:[^-]|-(?!->)){0,10000}-->|\s)*+<(?:[\w.-]{1,20}:)?(rss|feed|RDF)[\s>]"
+_ROOT = rb"<(?:[\w.-]{1,20}:)?(rss|feed|RDF)[\s>]"
+_FEED = re.compile(XML_PROLOG + _ROOT)
+_BEGINS = re.compile(rb"<\?xml\s|" + _ROOT)
+_JSON_FEED = re.compile(rb'\s*\{[^{}]{0,2000}"https?:\\?/\\?/jsonfeed\.org\\?/version\\?/')
+# `&` that begins no reference of XML: of HTML, or none at all; and what is no markup inside
+_STRAY = re.compile(
+    rb"<!\[CDATA\[(?:[^\]]++|\](?!\]>))*+(?:\]\]>|\Z)"
+    rb"|&(?!(?:amp|lt|gt|quot|apos|#\d{1,8}|#x[0-9a-fA-F]{1,6});)(?:([A-Za-z][A-Za-z0-9]{1,40};))?"
 )
 _PERMALINK = re.compile(r"https?://\S+\Z", re.I)
 _XML_BASE = "{http://www.w3.org/XML/1998/namespace}base"
 
 
-def is_feed(body: bytes) -> bool:
-    """Return whether a body begins as an RSS or Atom feed does, whatever MIME type it was sent with."""
-    return _FEED.match(_as_ascii(body[:70_000])) is not None
+def is_feed(body: bytes, *, page: bool = True) -> bool:
+    """Return whether a body begins as a feed does, whatever MIME type it was sent with.
+
+    `page`: it may be a web page, so nothing may stand before the feed, such as the warning of a script.
+    """
+    head = _as_ascii(body[:70_000])
+    if not page and (start := _BEGINS.search(head, 0, 4096)) is not None:
+        head = head[start.start() :]
+    return _FEED.match(head) is not None or _JSON_FEED.match(head) is not None
 
 
 def parse_feed(body: bytes, url: str) -> tuple[Entry, ...]:
     """Return the items of a feed as canonical URLs with the dates they give, in its order, each once; never raises.
 
-    RSS 0.9x and 2.0, RSS 1.0 (RDF), Atom (RFC 4287), and the next page of a paged feed (RFC 5005). Links are taken
-    relative to `xml:base` or `url`. What XML allows and a feed has no need of is not done: entities are not expanded,
-    nothing is loaded, nesting ends at 256 levels, the parser goes on behind errors.
+    RSS 0.9x and 2.0, RSS 1.0 (RDF), Atom (RFC 4287), JSON Feed, and the next page of a paged feed (RFC 5005). Links are
+    taken relative to `xml:base` or `url`. What XML allows and a feed has no need of is not done: entities are
+    not expanded, nothing is loaded, nesting ends at 256 levels, the parser goes on behind errors.
     """
     from lxml import etree
 
-    if not is_feed(body):
+    if not is_feed(body, page=False):
         return ()
+    if _JSON_FEED.match(_as_ascii(body[:4096])) is not None:
+        return _json_items(body, url)
+    body, charset = _well_formed(body)
     entries: dict[str, float | None] = {}
     base = url
     try:
         events = etree.iterparse(
             io.BytesIO(body),
             events=("start", "end"),
+            encoding=charset,
             recover=True,
             resolve_entities=False,
             load_dtd=False,
@@ -73,6 +91,43 @@ def parse_feed(body: bytes, url: str) -> tuple[Entry, ...]:
                 element.clear()
     except (etree.XMLSyntaxError, ValueError, LookupError):  # a document that even recovery gives up on
         pass
+    return tuple(Entry(link, when) for link, when in entries.items())
+
+
+def _well_formed(body: bytes) -> tuple[bytes, str | None]:
+    """Return a feed from its beginning on, each `&` in it a reference that XML knows; and its charset if it is sure."""
+    charset = None
+    if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        body, charset = body.decode("utf-16", "replace").encode("utf-8", "replace"), "utf-8"
+    if _FEED.match(_as_ascii(body[:70_000])) is None and (start := _BEGINS.search(body, 0, 4096)) is not None:
+        body = body[start.start() :]
+    return (_STRAY.sub(_reference, body) if b"&" in body else body), charset
+
+
+def _reference(stray: re.Match[bytes]) -> bytes:
+    if stray[0][:1] == b"<":
+        return stray[0]
+    known = html5.get((stray[1] or b"").decode("ascii"))
+    if known is not None:
+        return "".join(f"&#{ord(character)};" for character in known).encode()
+    return b"&amp;" + (stray[1] or b"")
+
+
+def _json_items(body: bytes, url: str) -> tuple[Entry, ...]:
+    """The items of a JSON Feed (jsonfeed.org/version/1.1), and its next page."""
+    try:
+        feed = json.loads(body)
+        items = feed.get("items")
+    except (ValueError, RecursionError, AttributeError):
+        return ()
+    entries: dict[str, float | None] = {}
+    for item in items[:MAX_ENTRIES] if isinstance(items, list) else ():
+        if isinstance(item, dict) and isinstance(link := item.get("url"), str):
+            when = item.get("date_modified") or item.get("date_published")
+            if (found := canonical(link, url)) is not None:
+                entries.setdefault(found, _date(when) if isinstance(when, str) else None)
+    if isinstance(more := feed.get("next_url"), str) and (following := canonical(more, url)) is not None:
+        entries.setdefault(following, None)
     return tuple(Entry(link, when) for link, when in entries.items())
 
 

@@ -13,7 +13,7 @@ from tasks.crawl.frontier import Task
 from tasks.crawl.links import PageLinks, links_of
 from tasks.crawl.robots import Rules
 from tasks.crawl.scope import Scope
-from tasks.crawl.sitemaps import Entry, is_sitemap, parse_sitemap
+from tasks.crawl.sitemaps import Entry, is_sitemap, is_url_list, parse_sitemap
 from tasks.crawl.wishes import NOAI, NOARCHIVE, NOFOLLOW, NOINDEX, TDM, directives, is_reserved
 
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
@@ -45,25 +45,22 @@ class Harvester:
         """Return what an answer that is final and no redirect is worth."""
         if response.problem is not None:
             return Harvest(response.problem, response.status, detail=response.detail)
-        if response.status != 200:
+        if not response.ok:
             return Harvest(f"http_{response.status}", response.status)
         mime = response.mime
-        # a seed may be a sitemap or a feed; further down a feed is what a page's rel=alternate leads to
-        if task.kind == "list" or (mime not in _HTML and is_sitemap(response.body)):
-            return self._list(response)
-        if mime not in _HTML and is_feed(response.body):
-            return Harvest("list", 200, mime, links=list(parse_feed(response.body, response.url)))
+        if (harvest := self._list(task, response)) is not None:
+            return harvest
         if not scope.keeps(mime):
-            return Harvest("mime", 200, mime)
-        page = self._links(task, mime, response.header("content-type"), response.body)
+            return Harvest("mime", response.status, mime)
+        page = self._links(task, mime, response.content_type, response.body, response.header("refresh"))
         wishes = self._wishes(page, response)
         links = self._entries(page, wishes)
         refused = next((wish for wish in (NOINDEX, NOARCHIVE, NOAI) if wish in wishes & self._honour), None)
         if refused is None and self._is_reserved(page, response, rules):
             refused = "tdm_reservation"
         if refused is not None:
-            return Harvest(refused, 200, mime, links=links)
-        return Harvest("fetched", 200, mime, digest=self.digest(response.body), links=links)
+            return Harvest(refused, response.status, mime, links=links)
+        return Harvest("fetched", response.status, mime, response.detail, self.digest(response.body), links)
 
     def refusal_of_headers(self, response: Response, rules: Rules) -> str | None:
         """Return why a page that has not changed (304) may no longer be kept, as far as headers say."""
@@ -84,17 +81,32 @@ class Harvester:
             body = pattern.sub(b"", body)
         return hashlib.sha256(body).hexdigest()
 
-    def _list(self, response: Response) -> Harvest:
-        found = parse_sitemap(response.body)
-        entries = list(found.entries)
-        if found.is_index:
-            return Harvest("list", 200, response.mime, sitemaps=entries)
-        return Harvest("list", 200, response.mime, links=entries)
+    def _list(self, task: Task, response: Response) -> Harvest | None:
+        """Return what a sitemap or a feed names, None where the answer is neither.
 
-    def _links(self, task: Task, mime: str, content_type: str | None, body: bytes) -> PageLinks:
+        A seed may be one, whatever MIME type it has; further down a feed is what a page's rel=alternate leads to.
+        """
+        body, mime, page = response.body, response.mime, response.mime in _HTML
+        if is_feed(body, page=page):
+            entries = parse_feed(body, response.url)
+            return Harvest("list", 200, mime, f"a feed of {_counted(len(entries), 'URL')}", links=list(entries))
+        plain = task.depth == 0 and mime == "text/plain" and is_url_list(body)
+        if not (task.kind == "list" or plain or is_sitemap(body, page=page)):
+            return None
+        found = parse_sitemap(body, base=response.url)
+        entries = found.entries
+        detail = f"a list of {_counted(len(entries), 'sitemap' if found.is_index else 'URL')}"
+        detail += f"; {found.cut}" if found.cut else ""
+        if found.is_index:
+            return Harvest("list", 200, mime, detail, sitemaps=list(entries))
+        return Harvest("list", 200, mime, detail, links=list(entries))
+
+    def _links(
+        self, task: Task, mime: str, content_type: str | None, body: bytes, refresh: str | None = None
+    ) -> PageLinks:
         if mime not in _HTML:
             return PageLinks()
-        return links_of(task.url, body, content_type, drop=self._drop, agent=self._agent)
+        return links_of(task.url, body, content_type, drop=self._drop, agent=self._agent, refresh=refresh)
 
     def _wishes(self, page: PageLinks, response: Response) -> set[str]:
         said = directives(response.header_values("x-robots-tag"), self._agent)
@@ -112,3 +124,7 @@ class Harvester:
             return False
         path = "/" + response.url.split("/", 3)[3]
         return is_reserved(page.tdm_reservation, response.header("tdm-reservation"), rules.tdm, path)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -97,6 +97,47 @@ def test_broken_feeds_give_what_they_have(body):
     assert Entry("http://a.test/1") in parse_feed(body, HERE)
 
 
+@pytest.mark.parametrize(
+    ("link", "url"),
+    [
+        ("?a=1&section=7&copy=2&b", "?a=1&section=7&copy=2&b"), ("?a=1&amp;section=7", "?a=1&section=7"),
+        ("?a=1&copy;&eacute;&none;", "?a=1%C2%A9%C3%A9&none;"), ("?a=1&&b&#38;c&#x26;d", "?a=1&b&c&d"),
+        ("<![CDATA[?a=1&section=7&amp;b]]>", "?a=1&section=7&amp;b"),
+    ],
+)  # fmt: skip
+def test_links_with_ampersands_stay_what_they_are(link, url):
+    for body in (
+        rss(f"<item><link>http://a.test/{link}</link></item>").decode(),
+        f"<feed><entry><id>http://a.test/{link}</id></entry></feed>",
+    ):
+        for form in (body.encode(), body.encode("utf-16")):
+            assert parse_feed(form, HERE) == (Entry(f"http://a.test/{url}"),)
+    if "<" not in link:
+        assert parse_feed(f"<feed><entry><link href='/{link}'/></entry></feed>".encode(), "http://a.test/f") == (
+            Entry(f"http://a.test/{url}"),
+        )
+
+
+def test_a_feed_behind_the_warning_of_a_script():
+    body = b"<br />\n<b>Warning</b>: line 3<br />\n" + rss("<item><link>http://a.test/1</link></item>")
+    assert parse_feed(body, HERE) == (Entry("http://a.test/1"),)
+    assert is_feed(body, page=False)
+    assert not is_feed(body)
+
+
+def test_a_json_feed():
+    body = b"""{"version": "https:\\/\\/jsonfeed.org\\/version\\/1.1", "title": "N", "next_url": "?page=2", "items": [
+        {"id": "1", "url": "/1", "date_published": "2024-05-01T10:00:00Z"}, {"id": 2}, 3, {"url": "http://b.test/"}]}"""
+    assert is_feed(body)
+    assert parse_feed(body, HERE) == (
+        Entry("http://a.test/1", at(2024, 5, 1, 10)),
+        Entry("http://b.test/"),
+        Entry("http://a.test/feed?page=2"),
+    )
+    assert not is_feed(b'{"version": "1.1", "items": []}')
+    assert parse_feed(body[:-9], HERE) == parse_feed(body[:60] + b"[" * 100_000, HERE) == ()
+
+
 def test_entities_are_never_expanded_or_loaded(tmp_path):
     (tmp_path / "secret").write_text("secret")
     laughs = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 12))

@@ -44,7 +44,27 @@ def test_links_base_quotes_and_entities():
         ("<a href=\" yes \n\">", ["yes"]),
         ("<base href='http://elsewhere/'><a href='no'>", ["http://elsewhere/no"]),
         ("<base href='javascript:0'><a href='yes'>", ["yes"]),
-        ("<base href='/a/'><base href='b/'><a href=x>", ["b/x"]),
+        ("<base href='/a/'><base href='b/'><a href=x>", ["a/x"]),
+        ("<a href=x><base target=_top><base href='/a/'>", ["a/x"]),
+        ("<base href='javascript:0'><base href='/a/'><a href=x>", ["x"]),
+        ("<!--><a href=yes><!-- <a href=no> --!><a href=1><!---><a href=2><!--!> <a href=no> -->", ["yes", "1", "2"]),
+        ("<![CDATA[ <a href=no> ]]><?php <a href=no> ?><!x <a href=no>></ <a href=no>><a href=yes>", ["yes"]),
+        ("<script><!-- <script>'<a href=no>'</script><a href=no> --></script><a href=yes>", ["yes"]),
+        ("<script><!-- '<a href=no>'</script><a href=yes>", ["yes"]),
+        ("<script>'</scripts><a href=no>'</script><a href=yes>", ["yes"]),
+        ("<template><template></template><a href=no></template><a href=yes>", ["yes"]),
+        ("<xmp><a href=no></xmp><noscript><a href=yes></noscript><iframe src=f><a href=no></iframe>", ["yes", "f"]),
+        ("<plaintext><a href=no>", []),
+        ("<svg><style/><a xlink:href=1></a><a href=2 xlink:href=no></a></svg><a xlink:href=no>", ["1", "2"]),
+        ("<a data-action='click->menu' href=1><a title=\"1 > 0\" href=2><a x='\"' y=\"'>\" href=3>", ["1", "2", "3"]),
+        ("<a class='" + "w " * 9000 + "' href=yes>", ["yes"]),
+        ("<a data-x='{\"a\": \"<a href=no>\"}' href=yes><p title='<a href=no>'>", ["yes"]),
+        ("<a title='set href=no here' href=yes><a data-href=no><a title=a href=yes2 href=no>", ["yes", "yes2"]),
+        ("<iframe srcdoc='<a href=no>'></iframe><a/href=1><a href=\"2\"class=b><a HREF = 3>", ["1", "2", "3"]),
+        ("<p it's><a href=yes title=it's></p it's><a href=a'b>", ["yes", "a'b"]),
+        ("<a href=/x?a=\"1\"&b=2>", ["x?a=%221%22&b=2"]),
+        ("a < b <a href=yes> 1<2 <> </> <", ["yes"]),
+        ("<a href=yes><a href=\"no>", ["yes"]),
     ],
 )  # fmt: skip
 def test_what_is_a_link(html, found):
@@ -68,6 +88,61 @@ def test_what_is_a_link(html, found):
 )
 def test_links_in_the_encoding_of_the_page(html, content_type):
     assert paths(html, content_type) == ["stra%C3%9Fe"]
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("?a=0&section=7", "?a=0&section=7"), ("?a&copy=1&para&lt=2", "?a&copy=1%C2%B6&lt=2"),
+        ("?a&current_page=1&notit;", "?a&current_page=1&notit;"), ("?a&amp2", "?a&amp2"), ("?a&amp", "?a"),
+        ("?a&copy;=1", "?a%C2%A9=1"), ("?a&copy/", "?a%C2%A9/"), ("?a&amp;copy=1", "?a&copy=1"),
+        ("?a&#38;b", "?a&b"), ("?a&#38b", "?a&b"), ("?a&#x26;b", "?a&b"), ("/a&#x2F;b&#0;", "a/b%EF%BF%BD"),
+        ("?a&#" + "9" * 5000 + ";", "?a%EF%BF%BD"), ("?a&none;&", "?a&none;"),
+    ],
+)  # fmt: skip
+def test_references_in_attributes(value, read):
+    assert paths(f"<a href='{value}'>") == [read]
+    assert links_of("http://h/", f"<meta name=robots content='{value}'>".encode()).robots["robots"]
+
+
+def test_xhtml_is_parsed_as_xml():
+    html = "<script src='x.js'/><title/><![CDATA[ <a href='no'/> ]]><a href='yes'/><script>'<a href='no'>'</script>"
+    assert paths(html, "application/xhtml+xml; charset=utf-8") == ["yes"]
+    assert paths(html, "text/html") == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig", "iso2022_jp"])
+def test_pages_in_which_ascii_is_not_ascii(encoding):
+    html = "<!doctype html><meta charset=iso-2022-jp><p>水車小屋の話。</p><a href='/日本?q=本'>本</a>"
+    assert paths(html.encode(encoding)) == ["%E6%97%A5%E6%9C%AC?q=%E6%9C%AC"]
+
+
+def test_a_query_is_in_the_encoding_of_the_page():
+    html = "<a href='/ü?q=ü&amp;r=&euro;#ü'>"
+    assert paths(html.encode("cp1252"), "text/html; charset=ISO-8859-1") == ["%C3%BC?q=%FC&r=%80"]
+    assert paths(html.encode("koi8-r", "xmlcharrefreplace"), "text/html; charset=koi8-r") == [
+        "%C3%BC?q=%26%23252%3B&r=%26%238364%3B"
+    ]
+    assert paths(html.encode(), "text/html") == ["%C3%BC?q=%C3%BC&r=%E2%82%AC"]
+    assert paths("<a href='/ü'>".encode("cp1252"), "text/html") == ["%C3%BC"]
+
+
+@pytest.mark.parametrize(
+    ("value", "target"),
+    [
+        ("0; url=docs/index.html", "docs/index.html"), ("0;URL='a b'", "a%20b"), ('5, url = "x" rest', "x"),
+        ("0; /docs", "docs"), ("0 url=x", "x"), (".5;url=x", "x"), ("0;url=x&section=y", "x&section=y"),
+        ("30", None), ("", None), ("url=x", None), ("0;url=", None), ("soon; url=x", None),
+        ("0;url=javascript:x", None),
+    ],
+)  # fmt: skip
+def test_where_a_refresh_leads(value, target):
+    urls = [] if target is None else [f"http://h/{target}"]
+    content = value.replace("&", "&amp;").replace('"', "&quot;")
+    html = f'<a href=a></a><meta http-equiv=Refresh content="{content}">'
+    for found in (links_of("http://h/", html.encode()), links_of("http://h/", b"<a href=a></a>", refresh=value)):
+        assert found.urls == [*urls, "http://h/a"]
+        assert found.refresh == (urls[0] if urls else None)
 
 
 def test_wishes_are_found():

@@ -1,0 +1,137 @@
+"""Tags, attributes and character references in the bytes of a page, as HTML's tokenizer sees them.
+
+Only what can bear a link or hide one is given to Python; all other tags are passed over inside one pattern. The
+patterns are possessive, and where a tag or a comment has no end there is nothing behind it to look at, so each byte is
+read a few times at most, whatever the page.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html import unescape
+from html.entities import html5
+
+_VALUE = rb"""(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+|(?=>))"""
+_INSIDE = rb"[^>=]*+(?:=\s*+" + _VALUE + rb"[^>=]*+)*+"  # of a tag: `>` in a quoted value does not end it
+_HIDING = rb"script|style|textarea|title|xmp|noembed|noframes|iframe"  # whose content is text
+_NAMES = rb"(?:a|area|link|base|meta|frame|plaintext|template|svg|math|" + _HIDING + rb")"
+_NEXT = re.compile(
+    rb"(?:[^<]++"
+    rb"|<(?!" + _NAMES + rb"[\s/>])[a-z]" + _INSIDE + rb">"
+    rb"|</(?!(?:template|svg|math)[\s/>])[a-z]" + _INSIDE + rb">"
+    rb"|</(?![a-z])[^>]*+>|<[!?](?!--|\[CDATA\[)[^>]*+>|<(?![a-z/!?])"
+    rb")*+<(?:(/?+" + _NAMES + rb")(?=[\s/>])(" + _INSIDE + rb")>|!(--|\[CDATA\[))",
+    re.I,
+)
+_ATTRIBUTE = re.compile(rb"""[\s/]*+([^\s/>][^\s/>=]*+)\s*+(?:=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s>"'][^\s>]*+))?)?""")
+_EMPTY_COMMENT, _COMMENT_END = re.compile(rb"-?>"), re.compile(rb"--!?>")
+_ENDS = {name: re.compile(rb"</" + name + rb"(?=[\s/>])", re.I) for name in _HIDING.split(b"|")}
+_SCRIPT = re.compile(rb"<script(?=[\s/>])", re.I)
+_FOREIGN = (b"svg", b"math")
+_PLAIN = frozenset(_ENDS) - {b"iframe"}  # bear no link
+XML_PROLOG = (  # what may stand before the root of an XML document
+    rb"(?:<\?[\w-]+[^>]{0,500}>|<!DOCTYPE\s[^>\[]{0,300}(?:\[[^\]]{0,65536}\]\s*)?>"
+    rb"|<!--(?:[^-]|-(?!->)){0,10000}-->|\s)*+"
+)
+_REFERENCE = re.compile(r"&(?:#(?:[xX]([0-9a-fA-F]+)|([0-9]+));?|([A-Za-z][A-Za-z0-9]{1,40})(;|(?![A-Za-z0-9=])))")
+_XML_REFERENCE = re.compile(r"&(?:#(?:[xX]([0-9a-fA-F]+)|([0-9]+));|([A-Za-z][A-Za-z0-9]{1,40})(;))")
+
+
+class Tag:
+    """A start tag: its name in lower case, what stands behind it, and whether it is part of a drawing or formula."""
+
+    __slots__ = ("foreign", "inside", "name")
+
+    def __init__(self, name: bytes, inside: bytes, foreign: bool) -> None:
+        self.name, self.inside, self.foreign = name, inside, foreign
+
+    def attributes(self) -> dict[bytes, bytes]:
+        """Return the attributes, names in lower case, values with their references; of equal names the first."""
+        found: dict[bytes, bytes] = {}
+        for name, double, single, bare in _ATTRIBUTE.findall(self.inside):
+            found.setdefault(name.lower(), double or single or bare)
+        return found
+
+
+def tags(body: bytes, *, xml: bool = False) -> Iterator[Tag]:
+    """Yield the start tags that may bear a link or a wish: a, area, link, base, meta, frame and iframe.
+
+    What stands in comments, scripts, styles, titles, text fields and templates is text or sleeps, and is passed over.
+    `xml`: as XHTML is parsed, where `<script/>` is closed and CDATA is text; so it is inside of svg and math, too.
+    """
+    position, foreign, templates = 0, False, 0
+    while (token := _NEXT.match(body, position)) is not None:
+        position = token.end()
+        if token[3] is not None:
+            position = _end_of_declaration(body, position, token[3], cdata=xml or foreign)
+            continue
+        name, inside = token[1].lower(), token[2]
+        closed = inside.endswith(b"/") and (xml or foreign or name in _FOREIGN)
+        if name in _FOREIGN:
+            foreign = not closed
+        elif name[:1] == b"/":
+            if name == b"/template":
+                templates = max(0, templates - 1)
+            elif name[1:] in _FOREIGN:
+                foreign = False
+        elif name == b"template":
+            templates += not closed
+        elif name == b"plaintext":
+            return
+        else:
+            if not templates and name not in _PLAIN:
+                yield Tag(name, inside, foreign)
+            if name in _ENDS and not closed:
+                position = _end_of_text(body, position, name)
+
+
+def _end_of_declaration(body: bytes, position: int, kind: bytes, *, cdata: bool) -> int:
+    """Return where a comment or a CDATA section ends that begins before `position`."""
+    if kind == b"--":
+        if (empty := _EMPTY_COMMENT.match(body, position)) is not None:
+            return empty.end()
+        end = _COMMENT_END.search(body, position)
+        return len(body) if end is None else end.end()
+    mark = b"]]>" if cdata else b">"  # in HTML it is a comment up to the next `>`
+    found = body.find(mark, position)
+    return len(body) if found < 0 else found + len(mark)
+
+
+def _end_of_text(body: bytes, position: int, name: bytes) -> int:
+    """Return where the content of an element ends that is text; without an end tag it goes on to the end of the page.
+
+    In a script, an end tag between `<!-- <script` and `-->` is that of the inner script (HTML § 13.2.5.17 and on).
+    """
+    start = position
+    while (end := _ENDS[name].search(body, position)) is not None:
+        if name == b"script" and (opened := body.find(b"<!--", start, end.start())) >= 0:
+            inner = _SCRIPT.search(body, opened, end.start())
+            if inner is not None and body.find(b"-->", opened + 2, inner.start()) < 0:
+                start = position = end.end()
+                continue
+        return end.start()
+    return len(body)
+
+
+def unescape_attribute(text: str) -> str:
+    """Replace the character references in an attribute's value.
+
+    A name without its semicolon is none before `=`, a letter or a digit, so `?id=0&section=7` stays what it is.
+    """
+    return _REFERENCE.sub(_character, text) if "&" in text else text
+
+
+def _character(reference: re.Match[str]) -> str:
+    if reference[3] is not None:
+        return html5.get(reference[3] + reference[4], reference[0])
+    hexadecimal, decimal = reference[1], reference[2]
+    digits = (hexadecimal or decimal).lstrip("0")
+    if len(digits) > 8:  # no character; and Python refuses to read thousands of digits
+        return "\ufffd"
+    return unescape(f"&#{'x' if hexadecimal else ''}{digits or '0'};")
+
+
+def unescape_xml(text: str) -> str:
+    """Replace the references in XML and in what pretends to be XML: numbers, and names that end in a semicolon."""
+    return _XML_REFERENCE.sub(_character, text) if "&" in text else text
