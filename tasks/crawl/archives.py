@@ -12,16 +12,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from tasks.crawl.decode import BrokenEncoding, TooLarge
+from tasks.crawl.http_answer import MAX_HEADER, WHOLE, body_of, charset_in, mime_of, parse_answer
 from tasks.crawl.source_record import Record
 from tasks.crawl.streams import UnpackedFile, open_unpacked, packing
+from tasks.crawl.warc_headers import reread
 
-MAX_HEADER = 65_536  # bytes; of one HTTP or ARC header
 GIVE_UP = 1000  # damaged places in a row, after which a file is no archive at all
 # Where a record may begin: a line, a gzip member (its flags and its system are small numbers), a zstd frame.
 _START = re.compile(
     rb"\nWARC/1\.\d\r?\n|\x1f\x8b\x08[\x00-\x1f][\x00-\xff]{4}[\x00-\x04][\x00-\x0d\xff]|\x28\xb5\x2f\xfd"
 )
 _KINDS = frozenset({"response", "resource", "conversion", "revisit"})
+_PASSED_OVER = frozenset({"request", "metadata", "warcinfo"})
 _SEAM = b"\r\n\r\nWARC/1."  # between two records
 _NEIGHBOUR = re.compile(rb"\r\n\r\nWARC/1\.\d\r\n(?:WARC-[A-Z]|Content-[LT])")
 # URL IP-address Archive-date Content-type [five more in version 2] Archive-length. A URL may hold blanks.
@@ -33,7 +36,8 @@ _ARC_LINE = re.compile(
 def read_warc(path: Path, mimes: frozenset[str], limit: int, record_limit: int) -> Iterator[Record]:
     """Yield the response, resource and conversion records of a WARC or WET file, and revisits as refused ones.
 
-    Requests, metadata (WAT) and warcinfo hold no document and are passed over, broken ones are counted. Behind a broken
+    Requests, metadata (WAT) and warcinfo hold no document and are passed over, broken ones are counted, and so is every
+    record of another type or of none. Behind a broken
     record the reading goes on at the next that can be read; so it does behind one that says it is longer than it is,
     with the record that it would have swallowed (in a packed file with the next member, as each record has its own).
     limit, record_limit: bytes of all records and of one, once unpacked.
@@ -66,8 +70,7 @@ def _records(file: IO[bytes], mimes: frozenset[str], limit: int, record_limit: i
                     yield unexplained
                 left -= len(block)
                 if left < 0:
-                    detail = f"more than {limit:,} bytes; the rest is not read (crawl.max_file_megabytes)"
-                    yield Record(problem="file_too_large", detail=detail)
+                    yield _too_large(limit)
                     return
                 unexplained, record = None, _warc_record(found, place, declared, block, mimes, record_limit)
                 if record is not None:
@@ -83,6 +86,19 @@ def _records(file: IO[bytes], mimes: frozenset[str], limit: int, record_limit: i
             # fastwarc is written in Rust, whose panics come as a BaseException of their own
             if not isinstance(error, OSError | ValueError | RuntimeError) and type(error).__name__ != "PanicException":
                 raise
+            if nothing and (again := reread(file, position, record_limit + MAX_HEADER + 1)) is not None:
+                left -= len(again.block)
+                if left < 0:
+                    yield _too_large(limit)
+                    return
+                over = _overrun(again.block, again.declared, again.record)
+                block = again.block if over is None else again.block[:over]
+                record = _warc_record(again.record, again.begin, again.declared, block, mimes, record_limit)
+                if record is not None:
+                    yield record
+                start = _next_line(file, again.end) if over is None else _next_start(file, again.begin + 1)
+                unexplained = None
+                continue
             broken = Record(problem="broken_record", detail=f"behind byte {position:,}: {error}"[:200])
             start = _next_start(file, position + 1)
             if nothing:  # not one record was read from here on
@@ -131,6 +147,20 @@ def _unread(file: IO[bytes], position: int, declared: int) -> int | None:
     return None
 
 
+def _too_large(limit: int) -> Record:
+    detail = f"more than {limit:,} bytes; the rest is not read (crawl.max_file_megabytes)"
+    return Record(problem="file_too_large", detail=detail)
+
+
+def _next_line(file: IO[bytes], place: int) -> int | None:
+    """Return where the file goes on behind the blank lines at a place; None where nothing follows them."""
+    file.seek(place)
+    while piece := file.read(4096):
+        if rest := piece.lstrip(b"\0\r\n\t "):
+            return file.tell() - len(rest)
+    return None
+
+
 class _Overrun(ValueError):
     """A record's declared length reaches into its neighbour, which has to be read for itself."""
 
@@ -145,6 +175,8 @@ def _blocks(file: IO[bytes], start: int, record_limit: int) -> Iterator[tuple[in
 
     for record in ArchiveIterator(file, parse_http=False):
         declared = record.content_length
+        if not declared and (record.headers.get("Content-Length") or "").strip() != "0":
+            raise ValueError("the header has no length")  # that fastwarc understands
         block = record.reader.read(record_limit + MAX_HEADER + 1)
         end = _overrun(block, declared, record)
         overruns = end is not None or (len(block) < declared and _overruns_later(block, record))
@@ -190,11 +222,11 @@ def _warc_record(
     record: Any, place: int, declared: int, block: bytes, mimes: frozenset[str], record_limit: int
 ) -> Record | None:
     """The document of a record, or what is wrong with it; None where it is whole and of a kind that holds none."""
-    if not record.headers.get("Content-Length"):
-        return Record(problem="broken_record", detail=f"the header of the record at byte {place:,} has no length")
     kind = str(record.record_type)
+    if kind not in _KINDS and kind not in _PASSED_OVER:  # fastwarc knows no folded type, nor its name in small letters
+        kind = (record.headers.get("WARC-Type") or "").strip().lower()
     cut = len(block) < declared and len(block) <= record_limit + MAX_HEADER
-    if kind not in _KINDS and not cut:
+    if kind in _PASSED_OVER and not cut:
         return None
     url = (record.headers.get("WARC-Target-URI") or "").strip("<> ") or None
     try:
@@ -204,16 +236,25 @@ def _warc_record(
     if cut and not (kind in _KINDS and _is_whole_answer(block)):
         detail = f"the {kind} record at byte {place:,} says {declared:,} bytes and has {len(block):,}"
         return Record(problem="truncated_record", detail=detail, url=url, fetched_at=fetched_at, n_bytes=len(block))
+    if kind == "continuation" or (record.headers.get("WARC-Segment-Number") or "").strip() == "1":
+        detail = f"the record at byte {place:,} is a segment of a longer one; segments are not put together"
+        return Record(problem="segmented_record", detail=detail, url=url, fetched_at=fetched_at, n_bytes=len(block))
+    if kind not in _KINDS:
+        named = f"the type {kind[:40]!r}, which WARC does not know" if kind else "no type"
+        detail = f"the record at byte {place:,} has {named}"
+        return Record(problem="record_type", detail=detail, url=url, fetched_at=fetched_at, n_bytes=len(block))
     if kind == "revisit":
         return Record(problem="revisit", url=url, fetched_at=fetched_at)
     identity = (record.headers.get("WARC-Record-ID") or "").strip("<>")
-    if record.is_http:
+    content_type = record.headers.get("Content-Type")
+    if record.is_http or (kind == "response" and (_is_http(content_type) if content_type else parse_answer(block))):
         return _http_record(block, url, identity, fetched_at, mimes, record_limit)
-    content_type = record.headers.get("Content-Type") or "text/html"
-    mime = content_type.partition(";")[0].strip().lower()
-    found = re.search(r"charset\s*=\s*[\"']?([\w.:-]{2,40})", content_type, re.I)
-    charset = found[1] if found else "utf-8" if kind == "conversion" else None  # WET is UTF-8
-    return _kept(block, mime, identity, url, charset, fetched_at, mimes, record_limit)
+    charset = charset_in(content_type) or ("utf-8" if kind == "conversion" else None)  # WET is UTF-8
+    return _kept(block, mime_of(content_type), identity, url, charset, fetched_at, mimes, record_limit)
+
+
+def _is_http(content_type: str) -> bool:
+    return content_type.strip().lower().startswith("application/http")
 
 
 def _http_record(
@@ -225,28 +266,23 @@ def _http_record(
     record_limit: int,
 ) -> Record:
     """The page in an HTTP answer, its chunks and its compression undone where they are what the header says."""
-    content: bytes | None = None
-    for decoding in ("all", "transfer", "none"):  # archives hold bodies already unpacked under the old header
-        answer = _answer()
-        try:
-            answer.set_bytes_content(block)
-            answer.parse_http(auto_decode=decoding, quirks_mode=True)  # quirks: lines that end without \r
-            content = answer.reader.read(record_limit + 1)
-            break
-        except (OSError, ValueError, RuntimeError) as error:
-            why = str(error)[:200]
-    status = answer.http_headers.status_code if content is not None and answer.http_headers else None
-    if content is None or status is None:
-        detail = why if content is None else "it holds no HTTP answer"
+    answer = parse_answer(block)
+    if answer is None:
+        detail = "it holds no HTTP answer"
         return Record(problem="broken_record", detail=detail, url=url, fetched_at=fetched_at, n_bytes=len(block))
-    mime = (answer.http_content_type or "text/html").partition(";")[0].strip().lower()
-    if status != 200:
-        return Record(problem=f"http_{status}", mime=mime, url=url, fetched_at=fetched_at, n_bytes=len(content))
-    if decoding != "all" and packing(content) is not None:
-        return Record(
-            problem="broken_encoding", detail=why, mime=mime, url=url, fetched_at=fetched_at, n_bytes=len(content)
-        )
-    return _kept(content, mime, identity, url, answer.http_charset, fetched_at, mimes, record_limit)
+    about: dict[str, Any] = {"mime": answer.mime, "url": url, "fetched_at": fetched_at}
+    try:
+        content = body_of(block, answer, record_limit)
+    except TooLarge:
+        content = bytes(record_limit + 1)
+    except BrokenEncoding as error:
+        size = len(block) - answer.begin
+        if answer.status in WHOLE:
+            return Record(problem="broken_encoding", detail=str(error)[:200], n_bytes=size, **about)
+        content = block[answer.begin :]
+    if answer.status not in WHOLE:
+        return Record(problem=f"http_{answer.status}", n_bytes=len(content), **about)
+    return _kept(content, answer.mime, identity, url, answer.charset, fetched_at, mimes, record_limit)
 
 
 def _is_whole_answer(block: bytes) -> bool:
@@ -257,9 +293,8 @@ def _is_whole_answer(block: bytes) -> bool:
 
 def _end_of_answer(block: bytes) -> int | None:
     """Where in the block an HTTP answer ends by its own Content-Length; None where it gives none."""
-    found = re.match(rb"HTTP/.{0,65536}?\r?\n(?:\r?\n)", block, re.S)
-    length = re.search(rb"\nContent-Length:[ \t]*(\d{1,15})\r?\n", found[0], re.I) if found else None
-    return found.end() + int(length[1]) if found is not None and length is not None else None
+    answer = parse_answer(block)
+    return None if answer is None or answer.length is None else answer.begin + answer.length
 
 
 def _kept(
@@ -328,7 +363,7 @@ def read_arc(stream: UnpackedFile, mimes: frozenset[str], record_limit: int) -> 
             yield Record(problem="truncated_record", detail=detail, **about)
         elif length - rest > len(block):
             yield Record(problem="too_large", detail=f"{length:,} bytes", **about)
-        elif block.startswith(b"HTTP/"):
+        elif parse_answer(block) is not None:
             yield _http_record(block, url, "", fetched_at, mimes, record_limit)
         else:
             mime = head[4].decode("ascii", "replace").lower()
