@@ -15,6 +15,27 @@ def _required(name: str, kind: pa.DataType) -> pa.Field:
     return pa.field(name, kind, nullable=False)
 
 
+RIGHTS = pa.struct(
+    [
+        pa.field("train", pa.string()),  # "deny" where anybody says no, else "allow" where one says yes, else "unknown"
+        pa.field(
+            "said",
+            pa.list_(
+                pa.struct(
+                    [
+                        pa.field("protocol", pa.string()),  # as `crawl.honour` names it
+                        pa.field("train", pa.string()),  # what this one says: "deny", "allow", "unknown"
+                        pa.field("where", pa.string()),  # URL of a robots.txt or feed, "header", "page", ...
+                        pa.field("words", pa.string()),  # as they stand there
+                        pa.field("at", TIMESTAMP),  # when they were read
+                    ]
+                )
+            ),
+        ),
+    ]
+)
+"""What was said about training on a page; an empty `said` means: nothing. See docs/opt-outs.md."""
+
 PAGES = pa.schema(
     [
         _required("url", pa.string()),  # canonical URL; of a file's record: file path # record
@@ -33,6 +54,7 @@ PAGES = pa.schema(
         pa.field("depth", pa.int32()),  # links from a seed
         pa.field("etag", pa.string()),
         pa.field("last_modified", pa.string()),
+        pa.field("rights", RIGHTS),  # null where nobody was asked: records of files
     ]
 )
 """One row for each URL or file record that a crawl met, kept or not."""
@@ -64,6 +86,7 @@ DOCUMENTS = pa.schema(
         pa.field("date", pa.string()),  # when the page says it was published: ISO 8601, as precise as it says
         pa.field("licence", pa.string()),  # the link that the page marks as its licence
         pa.field("canonical_url", pa.string()),  # the page's own word for its URL; `url` is where it was fetched
+        pa.field("rights", RIGHTS),  # as of the page; null where nobody was asked
         pa.field("quality", pa.float64()),  # probability that a trained quality classifier gives; null = none asked
         _required("text", pa.large_string()),
         _required("n_bytes", pa.int64()),  # len(text) in UTF-8

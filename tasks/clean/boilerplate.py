@@ -85,10 +85,10 @@ def texts_writer(work: Path, number: int) -> ShardWriter:
     """Return the writer of a shard's extracted texts, which `read_texts` gives back."""
     import pyarrow as pa
 
-    from data_lake.schemas import TIMESTAMP
+    from data_lake.schemas import RIGHTS, TIMESTAMP
 
     strings = [pa.field(name, pa.string()) for name in ("url", "source", "doc_id")]
-    others = [("fetched_at", TIMESTAMP), ("n_bytes", pa.int64()), ("cleaned", pa.large_string())]
+    others = [("fetched_at", TIMESTAMP), ("rights", RIGHTS), ("n_bytes", pa.int64()), ("cleaned", pa.large_string())]
     schema = pa.schema([*strings, *(pa.field(name, kind) for name, kind in others)])
     return ShardWriter(work / _TEXTS, schema, shard_bytes=float("inf"), first=number)
 

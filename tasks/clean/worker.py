@@ -106,7 +106,7 @@ def _extract_shard(job: Job, config: CleanConfig) -> None:
             assert isinstance(cleaned, Cleaned)  # a first half is never taken from elsewhere
             if cleaned.verdict is None:
                 lines.add(page["url"], cleaned.text)
-            row = {name: page[name] for name in ("url", "source", "doc_id", "fetched_at", "n_bytes")}
+            row = {name: page[name] for name in ("url", "source", "doc_id", "fetched_at", "rights", "n_bytes")}
             texts.write(row | {"cleaned": json.dumps(asdict(cleaned))})
     lines.write(Path(job.work), job.number)
 
@@ -127,7 +127,7 @@ def _judge_shard(job: Job, config: CleanConfig) -> dict[str, Any]:
             if isinstance(found, Outcome):
                 outcome, reused = found, reused + 1
                 if outcome.kept:
-                    outcome.row["fetched_at"] = page["fetched_at"]
+                    outcome.row.update({name: page[name] for name in ("fetched_at", "rights")})
             else:
                 refiner = refiner or Refiner(config, Path(job.output))
                 outcome = _judge(page, found, refiner, config)
@@ -163,6 +163,7 @@ def _columns(page: dict[str, Any], cleaned: Cleaned, refined: Refined) -> dict[s
     """What a document has beside its id and size."""
     return {
         "fetched_at": page["fetched_at"],
+        "rights": page["rights"],
         "title": refined.title,
         "text": refined.text,
         "language": refined.language.code,

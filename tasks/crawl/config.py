@@ -11,6 +11,17 @@ from tasks.config import Execution, StageConfig
 from tasks.crawl.urls import canonical, host_of
 from tasks.patterns import Regex
 
+Wish = Literal[
+    "noindex",
+    "nofollow",
+    "noarchive",
+    "noai",
+    "tdm-reservation",
+    "content-signal",
+    "content-usage",
+    "rsl",
+    "rsl-unknown",
+]
 PYDOC_HOST = "python-docs.localhost"
 
 
@@ -144,10 +155,11 @@ class CrawlConfig(StageConfig):
         "an unknown Content-Encoding, more or less than was announced ...), the row's detail says what was odd",
     )
     obey_robots: bool = Field(True, description="obey robots.txt (RFC 9309), its Crawl-delay and Request-rate")
-    honour: tuple[Literal["noindex", "nofollow", "noarchive", "noai", "tdm-reservation"], ...] = Field(
-        ("noindex", "nofollow", "noai", "tdm-reservation"),
-        description="wishes of pages that are honoured (robots meta tags, X-Robots-Tag, TDMRep); nofollow keeps the "
-        "page and not its links, the others keep its links and not the page",
+    honour: tuple[Wish, ...] = Field(
+        ("noindex", "nofollow", "noai", "tdm-reservation", "content-signal", "content-usage", "rsl"),
+        description="wishes that are honoured (docs/opt-outs.md): robots meta tags and X-Robots-Tag, TDMRep, Content "
+        "Signals, the IETF's Content-Usage, RSL licences; `rsl-unknown`: also RSL terms that cannot be read or depend "
+        "on who asks; nofollow keeps the page and not its links, the others keep its links and not the page",
     )
     user_agent: str = Field(
         "textmill/0.1",

@@ -15,7 +15,10 @@ from tasks.crawl.config import CrawlConfig
 from tasks.crawl.fetch import Fetcher, Response
 from tasks.crawl.frontier import Frontier, Link, Task
 from tasks.crawl.harvest import Harvest, Harvester
+from tasks.crawl.licences import Licences
+from tasks.crawl.listening import Listener, said_before
 from tasks.crawl.politeness import Host, Hosts
+from tasks.crawl.rights import Statement, rights
 from tasks.crawl.robots import Robots, Rules
 from tasks.crawl.scope import Scope
 from tasks.crawl.traps import Pattern, pattern_of
@@ -67,6 +70,8 @@ class Crawler:
             self._hosts.wake(name)
         async with Fetcher(self.config, self._resolve) as self._fetcher:
             self._robots = Robots(self.config, self._fetcher, self.frontier)
+            licences = Licences(self.config, self._fetcher, self.frontier, self._robots)
+            self._listener = Listener(self.config, self.frontier, licences)
             try:
                 while self._failure is None:
                     self._changed.clear()
@@ -156,9 +161,14 @@ class Crawler:
         if not rules.allows(task.url):
             self._hosts.not_asked(host, before)
             return self._finish(task, Harvest("robots"))
+        said = await self._listener.site(task.url, rules)
+        refused = self._harvester.may_train(said) if task.kind == "page" else None
+        if refused is not None and await self._listener.denies_everything(task.url, rules):
+            self._hosts.not_asked(host, before)
+            return self._finish(task, Harvest(refused, said=said))
         if old is not None and self._surely_unchanged(task, old):
             self._hosts.not_asked(host, before)
-            return self._carry_forward(task, Response(task.url), old, "unchanged")
+            return await self._unchanged(task, Response(task.url), old, rules, said)
         if asked is not None:
             await asyncio.sleep(max(0.0, before - time.monotonic()))
         self.requests += 1
@@ -167,21 +177,31 @@ class Crawler:
         if response.requests > 1:
             self.requests += response.requests - 1
             host.next_start = max(host.next_start, time.monotonic() + (host.delay or 0.0))
-        self._answered(task, host, rules, old, response)
+        await self._answered(task, host, rules, old, response, said)
         return None
 
-    def _answered(self, task: Task, host: Host, rules: Rules, old: dict[str, Any] | None, response: Response) -> None:
+    async def _answered(
+        self,
+        task: Task,
+        host: Host,
+        rules: Rules,
+        old: dict[str, Any] | None,
+        response: Response,
+        said: list[Statement],
+    ) -> None:
         if response.transient:
-            return self._failed(task, host, response)
+            return self._failed(task, host, response, said)
         self._hosts.answered(host)
         if response.redirect is not None:
             return self._redirected(task, response)
         if response.status == 304 and old is not None:
-            wish = self._harvester.refusal_of_headers(response, rules)
-            return self._finish(task, Harvest(wish, 304)) if wish else self._carry_forward(task, response, old)
-        harvest = self._harvester.judge(task, response, rules, self.scope)
+            return await self._unchanged(task, response, old, rules, said)
+        if response.ok:
+            said = [*said, *await self._listener.licences(response, response.body, response.mime)]
+        said += self._listener.feeds(task.url)
+        harvest = self._harvester.judge(task, response, rules, self.scope, said)
         if harvest.reason == "fetched" and old is not None and old["payload_digest"] == harvest.digest:
-            return self._carry_forward(task, response, old)
+            return self._carry_forward(task, response, old, harvest)
         return self._finish(task, harvest, response)
 
     def _refusal(self, task: Task, url: str) -> str | None:
@@ -238,14 +258,14 @@ class Crawler:
         detail = target or response.header("location")
         self._commit(task, {"reason": reason, "detail": detail, "status": response.status}, links)
 
-    def _failed(self, task: Task, host: Host, response: Response) -> None:
+    def _failed(self, task: Task, host: Host, response: Response, said: list[Statement]) -> None:
         """Try again with exponential backoff; after `tries`, give up, or keep what a previous crawl has."""
         retry_after = response.retry_after()
         pause = self._hosts.backoff(task.tries, retry_after)
         self._hosts.failed(host, retry_after, pause, alive=response.status in _ASKS_FOR_PATIENCE)
         reason = response.problem or f"http_{response.status}"
         if task.tries + 1 >= self.config.tries:
-            return self._give_up(task, reason, response.detail)
+            return self._give_up(task, reason, response.detail, said)
         self.frontier.postpone(task, time.time() + pause)
         return None
 
@@ -261,30 +281,62 @@ class Crawler:
         self.frontier.postpone(task, time.time() + pause, count=False)
         return None
 
-    def _give_up(self, task: Task, reason: str, detail: str | None = None) -> None:
+    def _give_up(self, task: Task, reason: str, detail: str | None = None, said: list[Statement] | None = None) -> None:
         old = self.frontier.previous(task.url)
+        if old is not None and said is not None and (refused := self._harvester.may_train(said)) is not None:
+            return self._finish(task, Harvest(refused, detail=detail, said=said))
         if old is not None:  # a site that is down tonight does not empty the corpus
-            return self._carry_forward(task, Response(task.url), old, "unreachable_kept")
+            content_type, body = self._stored(old)
+            said = [*(said or []), *said_before(old), *self._listener.feeds(task.url)]
+            harvest = self._harvester.judge_again(
+                task, old["mime"], content_type, body, Response(task.url), Rules(), said
+            )
+            if harvest.reason == "unchanged":
+                return self._carry_forward(task, Response(task.url), old, harvest, "unreachable_kept")
+            return self._finish(task, harvest)
         return self._finish(task, Harvest(reason, detail=detail))
 
-    def _carry_forward(self, task: Task, response: Response, old: dict[str, Any], reason: str = "unchanged") -> None:
+    async def _unchanged(
+        self, task: Task, answer: Response, old: dict[str, Any], rules: Rules, said: list[Statement]
+    ) -> None:
+        """Keep the page as the previous crawl stored it, unless what is said of it now is a *no*."""
+        content_type, body = self._stored(old)
+        found = await self._listener.licences(answer, body, old["mime"])
+        before = [one for one in said_before(old) if one.where == "header"]
+        said = [*said, *found, *before, *self._listener.feeds(task.url)]
+        harvest = self._harvester.judge_again(task, old["mime"], content_type, body, answer, rules, said)
+        if harvest.reason != "unchanged":
+            return self._finish(task, harvest)
+        return self._carry_forward(task, answer, old, harvest)
+
+    def _stored(self, old: dict[str, Any]) -> tuple[str | None, bytes]:
+        """Return the content type and body of a page as the previous crawl stored it."""
+        assert self._previous_root is not None
+        return next(read_responses(self._previous_root, [(old["file"], old["offset"])]))
+
+    def _carry_forward(
+        self, task: Task, response: Response, old: dict[str, Any], harvest: Harvest, reason: str = "unchanged"
+    ) -> None:
         """Keep the page as the previous crawl stored it, with its date; follow its links as if it were new."""
         assert self._previous_root is not None
         stored = read_bytes(self._previous_root / old["file"], old["offset"], old["length"])
-        content_type, body = next(read_responses(self._previous_root, [(old["file"], old["offset"])]))
-        harvest = self._harvester.links_again(task, old["mime"], content_type, body)
         place = self.warc.write_unchanged(response, stored, {"depth": task.depth, "reason": reason})
         names = ("status", "mime", "payload_digest", "n_bytes", "fetched_at", "etag", "last_modified")
         page: dict[str, Any] = {name: old[name] for name in names} | vars(place)
         page["etag"] = response.header("etag") or page["etag"]
         page["last_modified"] = response.header("last-modified") or page["last_modified"]
+        page["rights"] = rights(harvest.said)
         self._commit(task, {**page, "reason": reason}, self._inside(task, harvest))
 
     def _finish(self, task: Task, harvest: Harvest, response: Response | None = None) -> None:
         page: dict[str, Any] = {"reason": harvest.reason, "detail": harvest.detail, "status": harvest.status}
         page["mime"] = harvest.mime
         pattern = None
+        if harvest.said or harvest.reason == "fetched":
+            page["rights"] = rights(harvest.said)
         if harvest.reason == "list":
+            for size in self._listener.heed(harvest.said_of):
+                self._kept, self._kept_bytes = self._kept - 1, self._kept_bytes - size
             self._add_sitemaps(self._hosts[task.host], [entry.url for entry in harvest.sitemaps])
         if harvest.reason == "fetched":
             assert response is not None

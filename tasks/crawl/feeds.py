@@ -131,6 +131,11 @@ def _json_items(body: bytes, url: str) -> tuple[Entry, ...]:
     return tuple(Entry(link, when) for link, when in entries.items())
 
 
+def item_link(item: Any, base: str) -> str | None:
+    """Return the canonical URL of the page that an item of a feed is about."""
+    return _item(item, base)[0]
+
+
 def _item(item: Any, base: str) -> tuple[str | None, float | None]:
     """The link of an item and its date: the page's own place before that of an intermediary."""
     base = canonical(item.get(_XML_BASE) or "", base) or base

@@ -33,6 +33,9 @@ CREATE INDEX IF NOT EXISTS next_rank ON urls (depth, rank) WHERE done = 0;
 CREATE TABLE IF NOT EXISTS robots (
     origin TEXT PRIMARY KEY, status INTEGER, body BLOB, tdmrep BLOB, fetched REAL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS licences (url TEXT PRIMARY KEY, problem TEXT, body BLOB, fetched REAL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS statements (url TEXT NOT NULL, statement TEXT NOT NULL, PRIMARY KEY (url, statement))
+WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS files (name TEXT PRIMARY KEY, length INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS patterns (pattern TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS previous (url TEXT PRIMARY KEY, page TEXT NOT NULL) WITHOUT ROWID;
@@ -129,6 +132,38 @@ class Frontier:
         now = time.time()
         self._fresh_robots[origin] = now
         self._db.execute("INSERT OR REPLACE INTO robots VALUES (?, ?, ?, ?, ?)", (origin, status, body, tdmrep, now))
+
+    def licence(self, url: str) -> tuple[str | None, bytes] | None:
+        """Return why a licence could not be had, or its text, as fetched in the last 24 hours."""
+        row = self._db.execute("SELECT problem, body, fetched FROM licences WHERE url = ?", (url,)).fetchone()
+        return None if row is None or time.time() - row[2] >= ROBOTS_SECONDS else (row[0], row[1])
+
+    def set_licence(self, url: str, problem: str | None, body: bytes) -> None:
+        """Remember a licence."""
+        self._db.execute("INSERT OR REPLACE INTO licences VALUES (?, ?, ?, ?)", (url, problem, body, time.time()))
+
+    def licences(self) -> int:
+        """Return how many licences have been asked for."""
+        return int(self._db.execute("SELECT count(*) FROM licences").fetchone()[0])
+
+    def statements(self, url: str) -> list[dict[str, Any]]:
+        """Return what lists (feeds) have said of a page's rights."""
+        query = "SELECT statement FROM statements WHERE url = ? ORDER BY statement"
+        return [json.loads(statement) for (statement,) in self._db.execute(query, (url,))]
+
+    def add_statements(self, said: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+        """Remember what a list says of pages' rights."""
+        rows = ((url, _to_json(statement)) for url, statement in said)
+        self._db.executemany("INSERT OR IGNORE INTO statements VALUES (?, ?)", rows)
+
+    def page(self, url: str) -> dict[str, Any] | None:
+        """Return what a URL came to, if it is done."""
+        row = self._db.execute("SELECT page FROM urls WHERE url = ? AND done = 1", (url,)).fetchone()
+        return None if row is None else _from_json(row[0])
+
+    def set_page(self, url: str, page: Mapping[str, Any]) -> None:
+        """Change what a URL that is done came to."""
+        self._db.execute("UPDATE urls SET page = ? WHERE url = ? AND done = 1", (_to_json(page), url))
 
     def pattern(self, pattern: str) -> dict[str, Any] | None:
         """Return what is known of a pattern's pages."""
@@ -295,11 +330,13 @@ def _rank(url: str) -> int:
 
 
 def _to_json(page: Mapping[str, Any]) -> str:
-    return json.dumps({key: value.isoformat() if hasattr(value, "isoformat") else value for key, value in page.items()})
+    return json.dumps(dict(page), default=lambda value: value.isoformat(), sort_keys=True)
 
 
 def _from_json(text: str) -> dict[str, Any]:
     page = json.loads(text)
     if page.get("fetched_at"):
         page["fetched_at"] = datetime.datetime.fromisoformat(page["fetched_at"])
+    for statement in (page.get("rights") or {}).get("said", ()):
+        statement["at"] = datetime.datetime.fromisoformat(statement["at"])
     return page

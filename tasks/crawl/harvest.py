@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tasks.crawl.config import CrawlConfig
@@ -11,12 +12,15 @@ from tasks.crawl.feeds import is_feed, parse_feed
 from tasks.crawl.fetch import Response
 from tasks.crawl.frontier import Task
 from tasks.crawl.links import PageLinks, links_of
+from tasks.crawl.rights import Statement, refusal
 from tasks.crawl.robots import Rules
+from tasks.crawl.rsl import said_in_feed
 from tasks.crawl.scope import Scope
+from tasks.crawl.signals import said_in_headers
 from tasks.crawl.sitemaps import Entry, is_sitemap, is_url_list, parse_sitemap
-from tasks.crawl.wishes import NOAI, NOARCHIVE, NOFOLLOW, NOINDEX, TDM, directives, is_reserved
+from tasks.crawl.wishes import NOAI, NOARCHIVE, NOFOLLOW, NOINDEX, TDM, directives, reservation
 
-_HTML = frozenset({"text/html", "application/xhtml+xml"})
+HTML = frozenset({"text/html", "application/xhtml+xml"})
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class Harvest:
     digest: str | None = None
     links: list[Entry] = field(default_factory=list)
     sitemaps: list[Entry] = field(default_factory=list)  # further lists that a sitemap index names
+    said: list[Statement] = field(default_factory=list)  # about training with the page
+    said_of: list[tuple[str, Statement]] = field(default_factory=list)  # about training with pages that a feed lists
 
 
 class Harvester:
@@ -41,8 +47,10 @@ class Harvester:
         self._ignore = [re.compile(pattern.encode()) for pattern in config.digest_ignore]
         self._agent = config.agent_name
 
-    def judge(self, task: Task, response: Response, rules: Rules, scope: Scope) -> Harvest:
-        """Return what an answer that is final and no redirect is worth."""
+    def judge(
+        self, task: Task, response: Response, rules: Rules, scope: Scope, said: Sequence[Statement] = ()
+    ) -> Harvest:
+        """Return what an answer that is final and no redirect is worth; `said`: elsewhere about training with it."""
         if response.problem is not None:
             return Harvest(response.problem, response.status, detail=response.detail)
         if not response.ok:
@@ -55,25 +63,30 @@ class Harvester:
         page = self._links(task, mime, response.content_type, response.body, response.header("refresh"))
         wishes = self._wishes(page, response)
         links = self._entries(page, wishes)
-        refused = next((wish for wish in (NOINDEX, NOARCHIVE, NOAI) if wish in wishes & self._honour), None)
-        if refused is None and self._is_reserved(page, response, rules):
-            refused = "tdm_reservation"
-        if refused is not None:
-            return Harvest(refused, response.status, mime, links=links)
-        return Harvest("fetched", response.status, mime, response.detail, self.digest(response.body), links)
+        said = [*said, *self._said(page, wishes, response, rules)]
+        if (refused := self._refusal(wishes, said)) is not None:
+            return Harvest(refused, response.status, mime, links=links, said=said)
+        digest = self.digest(response.body)
+        return Harvest("fetched", response.status, mime, response.detail, digest, links, said=said)
 
-    def refusal_of_headers(self, response: Response, rules: Rules) -> str | None:
-        """Return why a page that has not changed (304) may no longer be kept, as far as headers say."""
-        wishes = self._wishes(PageLinks(), response) & self._honour
-        refused = next((wish for wish in (NOINDEX, NOARCHIVE, NOAI) if wish in wishes), None)
-        if refused is None and response.header("tdm-reservation") and self._is_reserved(PageLinks(), response, rules):
-            return "tdm_reservation"
-        return refused
-
-    def links_again(self, task: Task, mime: str, content_type: str | None, body: bytes) -> Harvest:
-        """Return the links of a page as an earlier crawl stored it."""
+    def judge_again(
+        self, task: Task, mime: str, content_type: str | None, body: bytes, answer: Response, rules: Rules,
+        said: Sequence[Statement],
+    ) -> Harvest:  # fmt: skip
+        """Return what a page is worth that an earlier crawl stored, and that has not changed since as `answer` says."""
         page = self._links(task, mime, content_type, body)
-        return Harvest("unchanged", links=self._entries(page, self._wishes(page, Response(task.url))))
+        wishes = self._wishes(page, answer)
+        links = self._entries(page, wishes)
+        # a 304 need not repeat the headers of the page (RFC 9110 § 15.4.5), so what they said before still holds
+        reserved = next((one.words[-1] for one in said if one.protocol == TDM and one.where == "header"), None)
+        found = self._said(page, wishes, answer, rules, reserved)
+        heard = {TDM, *(one.protocol for one in found if one.where == "header")}
+        said = [one for one in said if one.where != "header" or one.protocol not in heard] + found
+        return Harvest(self._refusal(wishes, said) or "unchanged", answer.status, links=links, said=said)
+
+    def may_train(self, said: Sequence[Statement]) -> str | None:
+        """Return why a page may not be kept, by what is said of training with it; None where it may."""
+        return refusal(said, self._honour)
 
     def digest(self, body: bytes) -> str:
         """Return sha256 (hex) of a body without what `digest_ignore` matches."""
@@ -86,10 +99,11 @@ class Harvester:
 
         A seed may be one, whatever MIME type it has; further down a feed is what a page's rel=alternate leads to.
         """
-        body, mime, page = response.body, response.mime, response.mime in _HTML
+        body, mime, page = response.body, response.mime, response.mime in HTML
         if is_feed(body, page=page):
             entries = parse_feed(body, response.url)
-            return Harvest("list", 200, mime, f"a feed of {_counted(len(entries), 'URL')}", links=list(entries))
+            detail, said_of = f"a feed of {_counted(len(entries), 'URL')}", list(said_in_feed(body, response.url))
+            return Harvest("list", 200, mime, detail, links=list(entries), said_of=said_of)
         plain = task.depth == 0 and mime == "text/plain" and is_url_list(body)
         if not (task.kind == "list" or plain or is_sitemap(body, page=page)):
             return None
@@ -104,7 +118,7 @@ class Harvester:
     def _links(
         self, task: Task, mime: str, content_type: str | None, body: bytes, refresh: str | None = None
     ) -> PageLinks:
-        if mime not in _HTML:
+        if mime not in HTML:
             return PageLinks()
         return links_of(task.url, body, content_type, drop=self._drop, agent=self._agent, refresh=refresh)
 
@@ -119,11 +133,25 @@ class Harvester:
             return []
         return [Entry(url) for url in page.urls]
 
-    def _is_reserved(self, page: PageLinks, response: Response, rules: Rules) -> bool:
-        if TDM not in self._honour:
-            return False
+    def _refusal(self, wishes: set[str], said: Sequence[Statement]) -> str | None:
+        refused = next((wish for wish in (NOINDEX, NOARCHIVE) if wish in wishes & self._honour), None)
+        return refused or self.may_train(said)
+
+    def _said(
+        self, page: PageLinks, wishes: set[str], response: Response, rules: Rules, reserved_before: str | None = None
+    ) -> list[Statement]:
+        """Return what a page and its headers say of training, and the origin's tdmrep.json."""
+        said = said_in_headers(response.header_values("content-signal"), response.header_values("content-usage"))
+        if NOAI in wishes:
+            in_header = NOAI in directives(response.header_values("x-robots-tag"), self._agent)
+            said.append(Statement(NOAI, "deny", "header" if in_header else "page", NOAI))
         path = "/" + response.url.split("/", 3)[3]
-        return is_reserved(page.tdm_reservation, response.header("tdm-reservation"), rules.tdm, path)
+        header = response.header("tdm-reservation") or reserved_before
+        reserved = reservation(page.tdm_reservation, header, rules.tdm, path)
+        if reserved is not None:
+            is_reserved, where, words = reserved
+            said.append(Statement(TDM, "deny" if is_reserved else "allow", where, words))
+        return said
 
 
 def _counted(number: int, what: str) -> str:

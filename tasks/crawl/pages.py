@@ -86,14 +86,18 @@ def kept_sizes(folder: Path) -> list[int]:
 
 
 def pages_fingerprint(folder: Path) -> str:
-    """Return sha256 (hex) over the sorted digests of the pairs of URL and payload digest: not the dates, so that
-    visiting an unchanged site again changes nothing downstream. Memory: 16 bytes for each page."""
+    """Return sha256 (hex) over the sorted digests of URL, payload digest and what is said of training: not the dates,
+    so that visiting an unchanged site again changes nothing downstream. Memory: 16 bytes for each page."""
     import numpy as np
+    import pyarrow.compute as pc
 
     found = bytearray()
-    for batch in kept_pages(folder, ["url", "payload_digest"]):
-        for url, digest in zip(*(batch.column(name).to_pylist() for name in ("url", "payload_digest")), strict=True):
-            found += hashlib.sha256(f"{url}\0{digest}".encode()).digest()[:16]
+    for batch in kept_pages(folder, ["url", "payload_digest", "rights"]):
+        columns = (batch.column(name).to_pylist() for name in ("url", "payload_digest"))
+        train = pc.struct_field(batch.column("rights"), "train").to_pylist()
+        for url, digest, allowed in zip(*columns, train, strict=True):
+            said = "" if allowed in (None, "unknown") else f"\0{allowed}"
+            found += hashlib.sha256(f"{url}\0{digest}{said}".encode()).digest()[:16]
     halves = np.frombuffer(found, dtype=">u8").reshape(-1, 2)
     return hashlib.sha256(halves[np.lexsort(halves.T)].tobytes()).hexdigest()
 

@@ -13,12 +13,15 @@ from urllib.parse import quote
 from tasks.crawl.config import CrawlConfig
 from tasks.crawl.fetch import Fetcher, Response
 from tasks.crawl.frontier import Frontier
+from tasks.crawl.rights import CONTENT_SIGNAL, CONTENT_USAGE, RSL
+from tasks.crawl.signals import Signals, parse_signals
 from tasks.crawl.urls import origin_of
 from tasks.crawl.wishes import TDM, TDMREP_PATH, Rule, parse_tdmrep
 
 MAX_ROBOTS_BYTES = 512_000  # RFC 9309 § 2.5: at least 500 KiB must be read; what follows is ignored
 MAX_REDIRECTS = 5  # RFC 9309 § 2.3.1.2
 _UNREACHABLE = 503
+_SAID_IN_ROBOTS = frozenset({CONTENT_SIGNAL, CONTENT_USAGE, RSL})
 _AGENT_LINE = re.compile(r"^([ \t]*user-?agent[ \t]*:[ \t]*)([^#\r\n]*)", re.I | re.M)
 _TOKEN = re.compile(r"[a-z_-]+", re.I)
 # What ends a line for str.splitlines, which Protego calls, and not for RFC 9309 § 2.2.
@@ -48,17 +51,22 @@ class Robots:
                     return Rules(known=False)  # asked again next time
                 self._frontier.set_robots(origin, *remembered)
                 self.asked[origin] = time.monotonic()
-            self._rules[origin] = rules = Rules.parse(*remembered, self._config.agent_name)
+            self._rules[origin] = rules = self._parse(*remembered)
             return rules
+
+    def _parse(self, status: int, body: bytes, tdmrep: bytes = b"") -> Rules:
+        return Rules.parse(status, body, tdmrep, self._config.agent_name, obey=self._config.obey_robots)
 
     async def _fetch(self, origin: str) -> tuple[int, bytes, bytes]:
         """Return the status and text of robots.txt, and the text of tdmrep.json."""
         status, body = (404, b"")
-        if self._config.obey_robots:
+        if self._config.obey_robots or not _SAID_IN_ROBOTS.isdisjoint(self._config.honour):
             status, body = await self._fetch_robots(origin)
+            if status >= 500 and not self._config.obey_robots:
+                status = 404
         if status >= 500 or TDM not in self._config.honour:
             return status, body, b""
-        rules = Rules.parse(status, body, b"", self._config.agent_name)
+        rules = self._parse(status, body)
         if not rules.allows(origin + TDMREP_PATH):
             return status, body, b""
         await asyncio.sleep(max(self._config.delay, min(rules.delay, self._config.max_crawl_delay)))
@@ -95,10 +103,13 @@ class Rules:
     parser: Any = None
     agent: str = "*"
     tdm: list[Rule] = field(default_factory=list)
+    signals: Signals = field(default_factory=Signals)
 
     @classmethod
-    def parse(cls, status: int, body: bytes, tdmrep: bytes, agent: str) -> Rules:
+    def parse(cls, status: int, body: bytes, tdmrep: bytes, agent: str, *, obey: bool = True) -> Rules:
         """Read an answer: 2xx has rules, 3xx and 4xx mean all is allowed, 5xx means nothing is, for now.
+
+        obey: false = only what it says of training counts, and not what may be fetched.
 
         Protego does what RFC 9309 says of rules (longest match, allow on a tie, `*` and `$`, percent-encoding); of
         groups it takes any name that ours starts with, so their names are made exact before it sees them (§ 2.2.1:
@@ -106,14 +117,16 @@ class Rules:
         """
         if status >= 500:
             return cls(known=False)
-        parser = None
+        parser, signals = None, Signals()
         if 200 <= status < 300 and body.strip():
             from protego import Protego
 
             text = body[:MAX_ROBOTS_BYTES].decode("utf-8-sig", "replace").replace("\0", "\ufffd")
             text = _NO_LINE_END.sub(lambda found: " " if found[0] < " " else quote(found[0]), text)
-            parser = Protego.parse(_AGENT_LINE.sub(lambda line: line[1] + _group(line[2], agent), text))
-        return cls(True, parser, agent, parse_tdmrep(tdmrep) if tdmrep else [])
+            text = _AGENT_LINE.sub(lambda line: line[1] + _group(line[2], agent), text)
+            parser = Protego.parse(text) if obey else None
+            signals = parse_signals(text, agent)
+        return cls(True, parser, agent, parse_tdmrep(tdmrep) if tdmrep else [], signals)
 
     def allows(self, url: str) -> bool:
         """Return whether the URL may be fetched."""

@@ -1,5 +1,7 @@
 """What a page asks of those who crawl it: noindex, nofollow, noarchive, noai and the reservation of text mining.
 
+What robots.txt, headers and licences say of training beside that is in signals.py and rsl.py.
+
 Said in meta tags, in X-Robots-Tag headers (both: Robots Exclusion Protocol's page level), and by TDMRep, the W3C
 community group's protocol for Article 4 of the EU's copyright directive: a `tdm-reservation` header or meta tag, or
 /.well-known/tdmrep.json for a whole origin.
@@ -19,12 +21,38 @@ _AGENT = re.compile(r"\*|[a-z][a-z0-9_.-]*")  # what is no name but has a colon 
 _IMPLIED = {"none": (NOINDEX, NOFOLLOW), "noimageai": (), "noarchive": (NOARCHIVE,), "nocache": (NOARCHIVE,)}
 
 
+class PathPattern:
+    """A path with the wildcards of RFC 9309 § 2.2.3: `*` for anything, `$` at the end for the end.
+
+    Its pieces are looked for one after the other, so no pattern of a hostile site can take long.
+    """
+
+    def __init__(self, pattern: str) -> None:
+        self._ends = pattern.endswith("$")
+        self._first, *self._rest = pattern.removesuffix("$").split("*")
+
+    def match(self, path: str) -> bool:
+        """Return whether a path begins as the pattern says, or is as it says as a whole."""
+        if not path.startswith(self._first):
+            return False
+        position = len(self._first)
+        if not self._rest:
+            return not self._ends or position == len(path)
+        last = self._rest[-1] if self._ends else ""
+        for piece in self._rest[:-1] if self._ends else self._rest:
+            if (found := path.find(piece, position)) < 0:
+                return False
+            position = found + len(piece)
+        return path.endswith(last) and len(path) - len(last) >= position
+
+
 @dataclass(frozen=True)
 class Rule:
     """One rule of a tdmrep.json: paths, and whether mining them is reserved."""
 
-    location: re.Pattern[str]
+    location: PathPattern
     reserved: bool
+    policy: str = ""
 
 
 def directives(values: Iterable[str], agent: str) -> set[str]:
@@ -46,12 +74,18 @@ def directives(values: Iterable[str], agent: str) -> set[str]:
     return found & {NOINDEX, NOFOLLOW, NOARCHIVE, NOAI}
 
 
-def is_reserved(meta: str | None, header: str | None, rules: Iterable[Rule], path: str) -> bool:
-    """Return whether a page's text may not be mined: what it says itself, else its header, else the origin's file."""
-    for said in (meta, header):
+def reservation(meta: str | None, header: str | None, rules: Iterable[Rule], path: str) -> tuple[bool, str, str] | None:
+    """Return whether a page's text may not be mined, where that is said and how; None where nothing is said.
+
+    What the page says itself counts, else its header, else the origin's file.
+    """
+    for place, said in (("page", meta), ("header", header)):
         if said is not None and said.strip() in ("0", "1"):
-            return said.strip() == "1"
-    return next((rule.reserved for rule in rules if rule.location.match(path)), False)
+            return said.strip() == "1", place, f"tdm-reservation: {said.strip()}"
+    rule = next((rule for rule in rules if rule.location.match(path)), None)
+    if rule is None:
+        return None
+    return rule.reserved, TDMREP_PATH, f"tdm-reservation: {int(rule.reserved)}{rule.policy and f', {rule.policy}'}"
 
 
 def parse_tdmrep(body: bytes) -> list[Rule]:
@@ -65,16 +99,7 @@ def parse_tdmrep(body: bytes) -> list[Rule]:
         if isinstance(entry, dict) and isinstance(location := entry.get("location"), str):
             said = entry.get("tdm-reservation")
             if said in (0, 1, "0", "1"):
-                rules.append(Rule(_path_pattern(location), str(int(said)) == "1"))
+                policy = entry.get("tdm-policy")
+                words = policy if isinstance(policy, str) else ""
+                rules.append(Rule(PathPattern(location), str(int(said)) == "1", words))
     return rules
-
-
-def _path_pattern(location: str) -> re.Pattern[str]:
-    """Compile a path with the wildcards of RFC 9309 § 2.2.3: `*` for anything, `$` at the end for the end.
-
-    Runs of `*` are one, and no more than eight count, so no pattern of a hostile site can take long.
-    """
-    end = "\\Z" if location.endswith("$") else ""
-    pieces = re.split(r"\*+", location.removesuffix("$"))
-    head, tail = pieces[:8], pieces[8:]
-    return re.compile(".*?".join(map(re.escape, head)) + (".*" if tail else end), re.S)

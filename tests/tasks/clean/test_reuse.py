@@ -118,3 +118,22 @@ def test_a_damaged_artifact_is_not_reused(pages: Site, tmp_path: Path) -> None:
     pages.page("/3", text=f"{TEXT} It says something else now.")
     second = clean.build(lake, CleanConfig(), {"crawl": crawled(pages, lake)}).artifact
     assert second.metrics["pages_reused"] == 0
+
+
+def test_what_was_said_of_training_goes_with_the_document_also_when_its_text_is_taken_over(
+    pages: Site, tmp_path: Path
+) -> None:
+    def rights(artifact: Artifact) -> dict[str, str]:
+        table = pq.read_table(artifact.path / "documents").select(["url", "rights"]).to_pylist()
+        return {row["url"].rpartition("/")[2]: row["rights"]["train"] for row in table}
+
+    lake = Lake(tmp_path / "lake")
+    first = clean.build(lake, CleanConfig(), {"crawl": crawled(pages, lake)}).artifact
+    assert set(rights(first).values()) == {"unknown"}
+    answer = pages.pages["/3"]
+    assert not callable(answer)
+    answer.headers["Content-Usage"] = "train-ai=y"
+    second = clean.build(lake, CleanConfig(), {"crawl": crawled(pages, lake)}).artifact
+    assert second.key != first.key
+    assert second.metrics["pages_reused"] == second.counts["pages"]
+    assert rights(second) == rights(first) | {"3": "allow"}

@@ -90,8 +90,14 @@ def test_robots_are_obeyed(site, tmp_path):
 def test_robots_can_be_ignored_when_asked(site, tmp_path):
     site.pages["/robots.txt"] = Answer(b"User-agent: *\nDisallow: /\n")
     site.page("/")
-    assert reasons(run(site, tmp_path, obey_robots=False)) == {"/": "fetched"}
+    assert reasons(run(site, tmp_path / "a", obey_robots=False)) == {"/": "fetched"}
+    site.asked.clear()
+    assert reasons(run(site, tmp_path / "b", obey_robots=False, honour=())) == {"/": "fetched"}
     assert "/robots.txt" not in site.paths()
+    # what it says of training is another protocol's word, and a setting of its own
+    site.pages["/robots.txt"] = Answer(b"User-agent: *\nDisallow: /\nContent-Signal: ai-train=no\n")
+    with pytest.raises(PermanentError, match="1 content_signal"):
+        run(site, tmp_path / "c", obey_robots=False)
 
 
 def test_robots_5xx_means_not_now(site, tmp_path):

@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.crawl.wishes import directives, is_reserved, parse_tdmrep
+from tasks.crawl.wishes import directives, parse_tdmrep, reservation
+
+
+def is_reserved(meta, header, rules, path) -> bool:
+    said = reservation(meta, header, rules, path)
+    return said is not None and said[0]
 
 
 @pytest.mark.parametrize(
