@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
@@ -10,10 +11,12 @@ from data_lake.fingerprint import sha256_of
 from data_lake.store import Artifact, Lake, Miss
 from flows.graph import STAGES, scope, targets
 from flows.recipe import Recipe
-from tasks.config import flatten
+from flows.recipe_errors import Problem, RecipeError, show_value
+from tasks.config import StageConfig, flatten
+from tasks.preflight import Facts, Fault, sentence
 from tasks.stage import PermanentError, Stage
 
-Status = Literal["hit", "run", "depends", "unneeded"]
+Status = Literal["hit", "run", "depends", "unneeded", "fails"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,8 @@ class Row:
     """What a run would do with one stage.
 
     hit: the lake has it. run: it will be built. depends: an upstream will be rebuilt; if its content comes out the
-    same, this stage is still a hit. unneeded: the lake lost it, but has everything that would read it.
+    same, this stage is still a hit. unneeded: the lake lost it, but has everything that would read it. fails: it would
+    fail, so no run begins.
     """
 
     stage: str
@@ -39,6 +43,8 @@ class Plan:
     rows: tuple[Row, ...]
     previews: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
     """Tables of stages that can say more: what pretrain will read of each source, once the tokens are there."""
+    problems: tuple[Problem, ...] = ()
+    """Why stages would fail, as far as it can be known before the first one runs."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `textmill plan --json`."""
@@ -46,6 +52,7 @@ class Plan:
             "recipe": self.recipe,
             "stages": [asdict(row) for row in self.rows],
             "previews": dict(self.previews),
+            "problems": [asdict(problem) for problem in self.problems],
         }
 
 
@@ -61,12 +68,18 @@ def make_plan(
     wanted = targets(stages)
     rows: dict[str, Row] = {}
     contents: dict[str, str | None] = {}
+    faults: dict[str, list[Fault]] = {stage.name: [] for stage in stages}
     for stage in stages:
-        rows[stage.name], contents[stage.name] = _row(stage, recipe, lake, contents, force, stage.name in wanted)
+        try:
+            rows[stage.name], contents[stage.name] = _row(stage, recipe, lake, contents, force, stage.name in wanted)
+        except (PermanentError, OSError, ValueError) as error:  # of a file that is part of the key
+            rows[stage.name], contents[stage.name] = Row(stage.name, "fails", (), None, None), None
+            faults[stage.name].append(Fault(stage.name, sentence(error)))
     for stage in reversed(stages):
         if rows[stage.name].status == "unneeded":
             readers = [rows[reader.name].status for reader in stages if stage.name in reader.upstream]
-            status: Status = "run" if "run" in readers else "depends" if "depends" in readers else "unneeded"
+            builds = "run" in readers or "fails" in readers
+            status: Status = "run" if builds else "depends" if "depends" in readers else "unneeded"
             rows[stage.name] = replace(rows[stage.name], status=status)
     previews: dict[str, list[dict[str, Any]]] = {}
     for stage in stages:
@@ -74,9 +87,41 @@ def make_plan(
             if shown := _preview(stage, recipe, lake, rows):
                 previews[stage.name] = shown
         except PermanentError as error:
-            reasons = (*rows[stage.name].reasons, f"it would fail: {error}")
-            rows[stage.name] = replace(rows[stage.name], reasons=reasons)
-    return Plan(recipe.name, tuple(rows.values()), previews)
+            faults[stage.name].append(Fault(stage.name, sentence(error)))
+    facts = Facts(recipe.configs(), lake)
+    for stage in stages:
+        row, found = rows[stage.name], faults[stage.name]
+        if row.status in ("hit", "unneeded"):
+            found = []
+        elif own := stage.faults(recipe.config(stage.name), facts):
+            found = own  # what the check says of a file is what its fingerprint stumbled over
+        faults[stage.name] = found
+        if found:
+            said = tuple(f"it would fail: {fault.reason}" for fault in found)
+            rows[stage.name] = replace(row, status="fails", reasons=(*said, *row.reasons))
+    problems = tuple(_problem(recipe, fault) for fault in itertools.chain(*faults.values()))
+    return Plan(recipe.name, tuple(rows.values()), previews, problems)
+
+
+def require_sound(
+    recipe: Recipe,
+    lake: Lake,
+    force: Collection[str] = (),
+    until: str | None = None,
+    graph: Mapping[str, Stage] = STAGES,
+) -> None:
+    """Raise RecipeError with everything for which a run with the same arguments would fail, before it begins."""
+    if problems := make_plan(recipe, lake, force, until, graph).problems:
+        raise RecipeError(recipe.name, problems)
+
+
+def _problem(recipe: Recipe, fault: Fault) -> Problem:
+    """The fault as a mistake of the recipe, with the value of the field that has to change."""
+    value: Any = recipe
+    for part in fault.field.split("."):
+        value = getattr(value, part, None)
+    shown = None if value is None or isinstance(value, StageConfig) else show_value(value)
+    return Problem(f"recipe {recipe.name}", fault.field, fault.reason, shown)
 
 
 def _preview(stage: Stage, recipe: Recipe, lake: Lake, rows: Mapping[str, Row]) -> list[dict[str, Any]]:

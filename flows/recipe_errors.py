@@ -49,7 +49,7 @@ def show_value(value: object) -> str:
     elif isinstance(value, bool):
         text = str(value).lower()
     else:
-        text = repr(value)
+        text = repr(list(value) if isinstance(value, tuple) else value)
     return text if len(text) <= MAX_SHOWN_VALUE else text[: MAX_SHOWN_VALUE - 1] + "…"
 
 

@@ -10,6 +10,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from data_lake.home import Home, HomeError, explain
+from data_lake.store import Lake
+from flows.plan import require_sound
 from flows.recipe import Recipe
 from flows.servers import Connection, ServerError, connect
 
@@ -28,12 +30,17 @@ class RunResult:
 
 
 def run_pipeline(recipe: Recipe, until: str | None = None, force: Collection[str] = ()) -> RunResult:
-    """Run the pipeline in this process, as the Prefect flow `pipeline`."""
+    """Run the pipeline in this process, as the Prefect flow `pipeline`. Raises RecipeError where a stage would fail."""
+    require_sound(recipe, Lake(Home.from_env().lake), force, until)
     return _run("pipeline", recipe, until=until, force=list(force))
 
 
 def rerun_stage(recipe: Recipe, stage: str, downstream: bool, force: bool) -> RunResult:
-    """Run one stage again in this process, as the Prefect flow `stage-<name>`, as the UI would."""
+    """Run one stage again in this process, as the Prefect flow `stage-<name>`, as the UI would.
+
+    Raises RecipeError where a stage would fail.
+    """
+    require_sound(recipe, Lake(Home.from_env().lake), [stage] if force else [], None if downstream else stage)
     return _run(stage, recipe, downstream=downstream, force=force)
 
 

@@ -21,7 +21,7 @@ from data_lake.fingerprint import sha256_of
 from data_lake.home import Home, explain
 from data_lake.store import Artifact, Lake
 from flows.graph import STAGES, scope, targets
-from flows.plan import differences, may_be_deferred
+from flows.plan import differences, may_be_deferred, require_sound
 from flows.recipe import Recipe
 from flows.reconcile import hold_flow_lock
 from flows.report import Report
@@ -78,6 +78,7 @@ class PipelineRun:
         self._rounds = 0
 
     def __enter__(self) -> PipelineRun:
+        require_sound(self.recipe, self.lake, self.force, self.until, self.graph)
         self.home.ensure()
         self._stack.enter_context(hold_flow_lock(self.home, str(flow_run.id)))
         self.tracker = Tracker(self.home)

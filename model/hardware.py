@@ -34,6 +34,16 @@ def choose_device(name: str) -> torch.device:
         raise ValueError(f"The device {name!r} is none that torch knows; use auto, cpu or cuda.") from error
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"The device {name!r} is set, but torch finds no CUDA device here; use auto or cpu.")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        there = torch.cuda.device_count()
+        raise ValueError(f"The device {name!r} is set, but torch finds {there} CUDA devices here, counted from 0.")
+    if device.type not in ("cpu", "cuda"):
+        try:
+            torch.zeros(1, device=device).cpu()
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise ValueError(
+                f"The device {name!r} is set, but torch cannot compute on one here; use auto or cpu."
+            ) from error
     return device
 
 

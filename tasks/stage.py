@@ -16,7 +16,9 @@ from data_lake.ledger import Ledger
 from data_lake.manifest import FileEntry, Manifest, UpstreamEntry
 from data_lake.store import Artifact, Lake, Miss, content_of
 from tasks.config import Execution, StageConfig, execution, identity
+from tasks.errors import PermanentError
 from tasks.output import Output, Reporter, local_output
+from tasks.preflight import Check, Facts, Fault
 from tasks.provenance import provenance
 
 __all__ = [
@@ -35,10 +37,6 @@ __all__ = [
 
 Contract = Callable[[Artifact], Iterator[str]]
 Preview = Callable[[Any, Mapping[str, Artifact]], list[dict[str, Any]]]
-
-
-class PermanentError(Exception):
-    """Bad data or a bad config: trying again cannot help, so the stage fails at once."""
 
 
 class ContractError(PermanentError):
@@ -72,6 +70,7 @@ class Stage:
     sources: Callable[[Any], str | None] | None = field(repr=False)
     preview: Preview | None = field(default=None, repr=False)
     reuses: bool = False
+    check: Check | None = field(default=None, repr=False)
 
     def __call__(self, config: StageConfig, out: Output, **upstream: Artifact) -> None:
         """Run the plain function, without the contract; for tests."""
@@ -94,6 +93,12 @@ class Stage:
         if self.sources is not None and (sources := self.sources(config)) is not None:
             payload["sources"] = sources
         return canonical(payload, self.name)
+
+    # -- checking before a run -----------------------------------------------------------------------------------------
+
+    def faults(self, config: StageConfig, facts: Facts) -> list[Fault]:
+        """Why the stage would fail, as far as that can be known before the stages that it reads have run."""
+        return list(self.check(config, facts)) if self.check is not None else []
 
     # -- checking ------------------------------------------------------------------------------------------------------
 
@@ -275,6 +280,7 @@ def stage(
     sources: Callable[[Any], str | None] | None = None,
     preview: Preview | None = None,
     reuses: bool = False,
+    check: Check | None = None,
 ) -> Callable[[Callable[..., None]], Stage]:
     """Make a stage of `def name(config, out, <upstream stage>: Artifact, ...)`.
 
@@ -285,6 +291,7 @@ def stage(
     content: what the artifact says, as a fingerprint (hex), where raw bytes would say too much (dates in a crawl).
     sources: fingerprint of files outside the lake that the config points at, or None when there are none.
     preview: rows of a table that a plan shows before the stage runs, from config and upstream artifacts; keep it cheap.
+    check: yields why the stage would fail, asked before the first stage of a run begins; keep it cheap.
     reuses: the stage takes from `out.sibling`, an artifact that differs in its input only, what did not change.
     """
 
@@ -305,6 +312,7 @@ def stage(
             sources,
             preview,
             reuses,
+            check,
         )
 
     return decorate

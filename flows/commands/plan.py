@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.commands.lake import AsJson, lake
-from flows.console import UserError, examples, in_sentences, note, output, print_json, table
+from flows.console import WRONG_USAGE, UserError, examples, in_sentences, note, output, print_json, table
 from flows.recipe_errors import nearest
 
 if TYPE_CHECKING:
+    from flows.plan import Plan
     from flows.recipe import Recipe
 
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="name of a recipe, or path of a .yaml file")]
@@ -23,12 +24,13 @@ Force = Annotated[
     list[str] | None, typer.Option(metavar="STAGE", help="build it even if the lake has it; may be given often")
 ]
 
-STYLES = {"hit": "green", "run": "yellow", "depends": "cyan", "unneeded": "dim"}
+STYLES = {"hit": "green", "run": "yellow", "depends": "cyan", "unneeded": "dim", "fails": "red"}
 MEANINGS = {
     "hit": "the lake has it",
     "run": "it will be built",
     "depends": "it is a hit if what it reads comes out the same",
     "unneeded": "it is gone, and nothing will read it",
+    "fails": "it would fail, so that `textmill run` does not begin",
 }
 
 
@@ -75,6 +77,7 @@ def plan(
     made = make_plan(load(recipe, overrides), lake(), forced, last)
     if as_json:
         print_json(made.to_json())
+        _refuse(made)
         return
     rows = table(f"plan for the recipe {made.recipe}", ("stage", "", "why", "artifact"))
     for row in made.rows:
@@ -90,6 +93,13 @@ def plan(
         console.print(preview)
     statuses = list(dict.fromkeys(row.status for row in made.rows))
     note("\n".join(f"{status}: {MEANINGS[status]}" for status in statuses))
+    _refuse(made)
+
+
+def _refuse(made: Plan) -> None:
+    """End as `textmill run` would where a stage would fail."""
+    if made.problems:
+        raise typer.Exit(WRONG_USAGE)
 
 
 @in_sentences

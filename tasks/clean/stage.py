@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from data_lake.documents import documents_fingerprint
 from tasks.clean.config import CleanConfig
+from tasks.clean.preflight import check as faults
 from tasks.clean.processes import run_all
 from tasks.clean.user_files import source_fingerprint
 from tasks.shards import cores
@@ -57,6 +58,7 @@ def check(artifact: Artifact) -> Iterator[str]:
     contract=check,
     content=documents_fingerprint,
     sources=source_fingerprint,
+    check=faults,
     reuses=True,
 )
 def clean(config: CleanConfig, out: Output, crawl: Artifact) -> None:

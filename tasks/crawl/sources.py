@@ -62,6 +62,11 @@ def find_local(paths: Iterable[str]) -> list[SourceFile]:
     return _named(file for entry in paths if not is_remote(entry) for file in _local(entry))
 
 
+def require_local(entry: str) -> None:
+    """Raise NoSuchSource where a local entry stands for nothing; looks no further than to its first file."""
+    next(_local(entry))
+
+
 def _expand(entry: str, config: CrawlConfig, work: Path) -> Iterator[SourceFile]:
     """The files of one entry."""
     from tasks.crawl.remote import FetchError, fetched, list_bucket

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.crawl.config import PYDOC_HOST, CrawlConfig
+from tasks.crawl.preflight import check as faults
 from tasks.crawl.pydoc_server import pydoc_server, python_identity
 from tasks.stage import Artifact, Output, PermanentError, stage
 
@@ -60,6 +61,7 @@ def content(folder: Path) -> str:
     contract=check,
     content=content,
     sources=source_fingerprint,
+    check=faults,
 )
 def crawl(config: CrawlConfig, out: Output) -> None:
     """Read the files, visit the sites, write pages.parquet."""

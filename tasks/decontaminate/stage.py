@@ -15,6 +15,7 @@ from data_lake.known_texts import write_known
 from tasks.decontaminate import overlap, report
 from tasks.decontaminate.config import DecontaminateConfig
 from tasks.decontaminate.items import benchmark_files, read_items
+from tasks.decontaminate.preflight import check
 from tasks.decontaminate.reuse import HELD_OUT, HITS, SCAN, write_since
 from tasks.decontaminate.rewrite import Evidence, RewriteJob, rewrite_shard
 from tasks.decontaminate.scan import ScanJob, load_index, read_shard, read_texts, scan_shard, write_items
@@ -84,6 +85,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
     contract=contract,
     content=content,
     sources=sources,
+    check=check,
     reuses=True,
 )
 def decontaminate(config: DecontaminateConfig, out: Output, dedup: Artifact) -> None:

@@ -14,6 +14,7 @@ from data_lake.store import Lake
 from tasks import figures
 from tasks.corpus_figures import show_corpus
 from tasks.dedup.config import DedupConfig
+from tasks.dedup.preflight import check
 from tasks.shards import map_shards, workers_for
 from tasks.stage import Artifact, Output, stage
 
@@ -70,6 +71,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
     ],
     contract=contract,
     content=documents_fingerprint,
+    check=check,
     reuses=True,
 )
 def dedup(config: DedupConfig, out: Output, clean: Artifact) -> None:

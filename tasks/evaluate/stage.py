@@ -23,6 +23,7 @@ from tasks.evaluate.asked import Asked, questions_of
 from tasks.evaluate.benchmarks import Accuracy, answer, better_format, hellaswag_question, mmlu_cloze, mmlu_letters
 from tasks.evaluate.clean import with_parts
 from tasks.evaluate.compression import primed_xz_bits_per_byte, xz_bits_per_byte
+from tasks.evaluate.preflight import check
 from tasks.evaluate.report import comparison, rows_of, write_items
 from tasks.splits import documents_of
 from tasks.stage import Artifact, Execution, Output, PermanentError, StageConfig, stage
@@ -123,6 +124,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
     ],
     contract=contract,
     sources=sources,
+    check=check,
     gpu=True,
 )
 def evaluate(

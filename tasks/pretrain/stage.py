@@ -9,6 +9,7 @@ from pydantic import Field
 
 from model.config import GPTConfig, GPTShape, Optimization, Runtime
 from tasks.pretrain.mix import MixConfig, mix_contract, open_mix, preview, report_mix
+from tasks.pretrain.preflight import check
 from tasks.stage import Artifact, Execution, Output, PermanentError, StageConfig, stage
 from tasks.training import TRAINING_CODE, loss_curve, model_contract, train, write_model
 
@@ -61,6 +62,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
     ],
     contract=contract,
     preview=preview,
+    check=check,
     gpu=True,
 )
 def pretrain(config: PretrainConfig, out: Output, tokenize: Artifact, tokenizer: Artifact) -> None:

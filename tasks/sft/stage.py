@@ -15,6 +15,7 @@ from model.config import Optimization, Runtime
 from tasks.sft.formats import Conversation
 from tasks.sft.gather import gather
 from tasks.sft.instructions import instruction_files
+from tasks.sft.preflight import check
 from tasks.stage import Artifact, Execution, Output, PermanentError, StageConfig, stage
 from tasks.training import TRAINING_CODE, load_trained, loss_curve, model_contract, train, write_model
 
@@ -59,6 +60,7 @@ def sources(config: SftConfig) -> str | None:
         "tasks.sft",
         "tasks.json_kinds",
         "tasks.crawl.streams",
+        "data_lake.text_folding",
         "data_lake.text_kernels",
         "data_lake.text_tables",
         "data_lake.text_units",
@@ -73,6 +75,7 @@ def sources(config: SftConfig) -> str | None:
     ],
     contract=model_contract,
     sources=sources,
+    check=check,
     gpu=True,
 )
 def sft(

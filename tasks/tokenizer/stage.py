@@ -16,14 +16,7 @@ from tasks import figures
 from tasks.named import named_artifact
 from tasks.splits import SplitConfig, read_split
 from tasks.stage import Artifact, Output, PermanentError, StageConfig, stage
-
-# Every kind of text that must survive: scripts with and without spaces, marks, code, control characters, emoji.
-SAMPLE = (
-    "The mill's wheel turned 1,234.5 times; naïve café, e\u0301. Größe! Ελληνικά русский עברית العربية हिन्दी 한국어\n"
-    "水车转动，河水流过。水車が回り、川が流れる。กังหันน้ำหมุน\n\n"
-    "\tdef f(x: int) -> str:\r\n        return f'{x!r}'  # ok\n"
-    "<|bos|> \x00\x7f \u200d👩\u200d🔬 🇫🇷 \U0010ffff   "
-)
+from tasks.tokenizer.preflight import SAMPLE, check
 
 
 class TokenizerConfig(StageConfig):
@@ -97,6 +90,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
     version=1,
     code=["tasks.tokenizer", "tasks.named", "tasks.splits", "model.tokenizer", "data_lake.documents"],
     contract=contract,
+    check=check,
 )
 def tokenizer(config: TokenizerConfig, out: Output, decontaminate: Artifact) -> None:
     """Learn a vocabulary of `vocab_size` tokens from the training documents, or keep one."""

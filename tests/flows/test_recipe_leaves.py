@@ -28,6 +28,7 @@ ALSO_CHANGES = {
 SPECIAL: dict[str, list[Any]] = {
     "crawl.seeds": [["https://example.org/"]],
     "crawl.honour": [["noai"]],
+    "crawl.csv.delimiter": [";", "|"],
     "crawl.resolve": [{"example.org": ["127.0.0.1:1"]}],
     "clean.replace": [[["a", "b"]]],
     "clean.pii.types": [["email"]],

@@ -16,7 +16,7 @@ from model.tokenizer import PATTERNS, Tokenizer
 from tasks.splits import SplitConfig
 from tasks.stage import ContractError, PermanentError
 from tasks.tokenizer import TokenizerConfig, tokenizer
-from tasks.tokenizer.stage import SAMPLE
+from tasks.tokenizer.preflight import SAMPLE
 
 Given = Callable[..., Artifact]
 HALVES = SplitConfig(val=0.25, test=0.25)

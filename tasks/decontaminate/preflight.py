@@ -1,0 +1,20 @@
+"""What decontaminate can say before it runs: that the benchmarks that it is to look for can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tasks.decontaminate.config import DecontaminateConfig
+from tasks.decontaminate.items import read_items
+from tasks.preflight import Facts, Fault, attempt
+
+
+def check(config: DecontaminateConfig, facts: Facts) -> Iterator[Fault]:
+    """Yield each benchmark that cannot be read."""
+    none = {"hellaswag": "", "mmlu": "", "benchmarks": ()}
+    for name in ("hellaswag", "mmlu"):
+        if path := getattr(config, name):
+            yield from attempt(f"decontaminate.{name}", read_items, config.model_copy(update={**none, name: path}))
+    for pattern in config.benchmarks:
+        only = config.model_copy(update={**none, "benchmarks": (pattern,)})
+        yield from attempt("decontaminate.benchmarks", read_items, only)

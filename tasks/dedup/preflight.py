@@ -1,0 +1,18 @@
+"""What dedup can say before it runs: that the artifacts that it is to compare with are there and were signed alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tasks.dedup.config import DedupConfig
+from tasks.preflight import Facts, Fault, attempt
+
+
+def check(config: DedupConfig, facts: Facts) -> Iterator[Fault]:
+    """Yield each earlier artifact that cannot be compared with."""
+    if config.against:
+        from tasks.dedup.against import earlier_artifacts
+
+        for name in config.against:
+            only = config.model_copy(update={"against": (name,)})
+            yield from attempt("dedup.against", earlier_artifacts, only, facts.lake)

@@ -1,0 +1,61 @@
+"""The preflight: what a stage can say of its config, its files and this machine before the first stage runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from data_lake.store import Lake
+from tasks.config import StageConfig
+from tasks.errors import PermanentError
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why a stage would fail: the recipe's field (section.field) that has to change, and a sentence."""
+
+    field: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a check may know besides its own config: the configs of all stages, and the lake."""
+
+    configs: Mapping[str, StageConfig]
+    lake: Lake
+
+    def value(self, path: str) -> Any:
+        """Return the value of a recipe's field (section.field.field); None where the recipe has no such stage."""
+        stage, *fields = path.split(".")
+        value: Any = self.configs.get(stage)
+        for field in fields:
+            value = None if value is None else getattr(value, field)
+        return value
+
+
+Check = Callable[[Any, Facts], Iterator[Fault]]
+
+
+def attempt(field: str, function: Callable[..., object], *arguments: Any) -> Iterator[Fault]:
+    """Yield the fault that a function raises: what the stage itself will call first, tried before."""
+    try:
+        function(*arguments)
+    except (PermanentError, ValueError, OSError) as error:
+        yield Fault(field, sentence(error))
+
+
+def sentence(error: Exception) -> str:
+    """Return what an error says; one of the system names its file and the fault."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename} cannot be read: {error.strerror}."
+    return str(error)
+
+
+def device_faults(field: str, device: str) -> Iterator[Fault]:
+    """Yield why torch cannot compute on a device; `auto` and `cpu` always work, and need no torch to know it."""
+    if device not in ("auto", "cpu"):
+        from model.hardware import choose_device
+
+        yield from attempt(field, choose_device, device)

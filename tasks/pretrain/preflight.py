@@ -1,0 +1,21 @@
+"""What pretrain can say before it runs: that its device is there, and that something is held out to watch it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tasks.preflight import Facts, Fault, device_faults
+
+if TYPE_CHECKING:
+    from tasks.pretrain.stage import PretrainConfig
+
+
+def check(config: PretrainConfig, facts: Facts) -> Iterator[Fault]:
+    """Yield why the model cannot be trained."""
+    yield from device_faults("pretrain.runtime.device", config.runtime.device)
+    if facts.value("decontaminate.split.val") == 0:
+        yield Fault(
+            "decontaminate.split.val",
+            "Nothing is held out to watch the training, which validates on it; hold out a share, such as 0.02.",
+        )

@@ -1,0 +1,30 @@
+"""What sft can say before it runs: that its device is there, and that its files hold pairs to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tasks.preflight import Facts, Fault, attempt, device_faults
+from tasks.sft.instructions import instruction_files, read_instructions
+
+if TYPE_CHECKING:
+    from tasks.sft.stage import SftConfig
+
+
+def check(config: SftConfig, facts: Facts) -> Iterator[Fault]:
+    """Yield why the model cannot be fine-tuned."""
+    yield from device_faults("sft.runtime.device", config.runtime.device)
+    for pattern in config.data:
+        yield from attempt("sft.data", _find_pair, pattern)
+
+
+def _find_pair(pattern: str) -> None:
+    """Raise where the files of a pattern cannot be read, or hold no record that can be used."""
+    first = ""
+    for path in instruction_files([pattern]):
+        for record in read_instructions(path):
+            if record.conversation is not None:
+                return
+            first = first or f"; the first, {record.place}: {record.reason}"
+    raise ValueError(f"{pattern!r} holds no record that can be used{first}.")

@@ -1,0 +1,91 @@
+"""What can be known before the first stage runs is said before it: as rows of the plan, and instead of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from data_lake.store import Lake
+from flows.plan import Plan, make_plan, require_sound
+from flows.recipe import load_recipe
+from flows.recipe_errors import RecipeError
+from tests.terminal import data, textmill
+
+
+def plan_of(home: Path, *overrides: str, until: str | None = None) -> Plan:
+    return make_plan(load_recipe("demo", overrides), Lake(home / "lake"), until=until)
+
+
+def test_the_recipe_that_comes_along_has_nothing_to_say(home: Path) -> None:
+    assert plan_of(home).problems == ()
+
+
+WRONG: list[tuple[str, str, str, str]] = [
+    # stage, what is set, the field that is named, words of the reason
+    ("crawl", "crawl.paths=[nowhere/]", "crawl.paths", "'nowhere/' matches no file"),
+    ("crawl", "crawl.server=none", "crawl", "no source"),
+    ("clean", "clean.filters.bad_words.files=[bad.txt]", "clean.filters.bad_words.files", "'bad.txt'"),
+    ("clean", "clean.filters.url_list.files=[latin1.txt]", "clean.filters.url_list.files", "is not UTF-8"),
+    ("clean", "clean.normalize.sensitive_files=[s.txt]", "clean.normalize.sensitive_files", "'s.txt'"),
+    ("clean", "clean.filters.classifiers=[{labelled: [l.jsonl]}]", "clean.filters.classifiers", "'l.jsonl'"),
+    ("clean", "clean.skip_elements=['a[']", "clean.skip_elements", "no CSS selector"),
+    ("clean", "clean.pii.phone_regions=[QQ]", "clean.pii.phone_regions", "'QQ' is no country"),
+    ("dedup", "dedup.against=[dedup/0123]", "dedup.against", "the lake has 0 such artifacts"),
+    ("decontaminate", "decontaminate.benchmarks=[b.jsonl]", "decontaminate.benchmarks", "'b.jsonl'"),
+    ("decontaminate", "decontaminate.mmlu=nowhere", "decontaminate.mmlu", "nowhere"),
+    ("tokenizer", "tokenizer.keep=tokenizer/0123", "tokenizer.keep", "the lake has 0 such artifacts"),
+    ("tokenizer", "tokenizer.pattern=a", "tokenizer.pattern", "must match every character"),
+    ("tokenizer", "tokenizer.pattern=(", "tokenizer.pattern", "cannot be used"),
+    ("pretrain", "decontaminate.split.val=0", "decontaminate.split.val", "Nothing is held out"),
+    ("sft", "sft.data=[nosuch.jsonl]", "sft.data", "'nosuch.jsonl'"),
+    ("sft", "sft.data=[empty.jsonl]", "sft.data", "no record that can be used"),
+    ("evaluate", "evaluate.min_context=257", "evaluate.min_context", "whose context is 256"),
+    ("evaluate", "decontaminate.split.test=0", "decontaminate.split.test", "Nothing is held out"),
+    ("evaluate", "evaluate.hellaswag=empty.jsonl", "evaluate.hellaswag", "no item"),
+]
+
+
+@pytest.mark.parametrize(("stage", "override", "field", "words"), WRONG, ids=[wrong[1] for wrong in WRONG])
+def test_what_cannot_work_is_a_row_of_the_plan(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, override: str, field: str, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("empty.jsonl").write_text("")
+    Path("latin1.txt").write_bytes(b"caf\xe9\n")
+    plan = plan_of(home, override)
+    problem = next(problem for problem in plan.problems if problem.field == field)
+    assert words in problem.reason
+    row = next(row for row in plan.rows if row.stage == stage)
+    assert row.status == "fails"
+    assert any(problem.reason in reason for reason in row.reasons)
+    assert len(plan.rows) == 9, "the plan of the other stages is there"
+
+
+@pytest.mark.parametrize(
+    ("field", "device"),
+    [("pretrain.runtime.device", "gpu"), ("sft.runtime.device", "meta"), ("evaluate.device", "cuda:99")],
+)
+def test_a_device_that_is_not_there(home: Path, field: str, device: str) -> None:
+    (problem,) = plan_of(home, f"{field}={device}").problems
+    assert (problem.field, problem.value) == (field, repr(device))
+    assert f"The device '{device}'" in problem.reason
+
+
+def test_a_run_does_not_begin_and_says_all_at_once(home: Path) -> None:
+    overrides = ["evaluate.min_context=300", "sft.data=[nosuch.jsonl]", "tokenizer.pattern=("]
+    said = textmill("run", "demo", *(f"--set={override}" for override in overrides), code=2)
+    assert "The recipe demo has 3 mistakes" in said
+    assert said.index("tokenizer.pattern") < said.index("sft.data") < said.index("evaluate.min_context")
+    assert not home.exists(), "nothing was started"
+    shown = textmill("plan", "demo", *(f"--set={override}" for override in overrides), code=2)
+    assert "`textmill run` does not begin" in shown
+    fields = [problem["field"] for problem in plan_of(home, *overrides).to_json()["problems"]]
+    assert fields == ["tokenizer.pattern", "sft.data", "evaluate.min_context"]
+
+
+def test_only_the_stages_in_scope_are_asked(home: Path) -> None:
+    assert plan_of(home, "evaluate.device=gpu", until="sft").problems == ()
+    assert data("plan", "demo", "--set", "sft.data=[nosuch.jsonl]", "--until", "pretrain")["problems"] == []
+    with pytest.raises(RecipeError, match=r"nosuch\.jsonl"):
+        require_sound(load_recipe("demo", ["sft.data=[nosuch.jsonl]"]), Lake(home / "lake"), until="sft")
