@@ -46,6 +46,14 @@ PLUMBING = {
 NOT_USED = {
     # it reads WARC files, and visits nothing
     "clean": {"tasks.crawl.config", "tasks.crawl.fetch", "tasks.crawl.network"},
+    # it reads rows of benchmark files, and neither archives nor what must be fetched
+    "decontaminate": {
+        "tasks.crawl.archives",
+        "tasks.crawl.config",
+        "tasks.crawl.network",
+        "tasks.crawl.remote",
+        "tasks.crawl.urls",
+    },
     # it loads trained models, and trains none; what it looks for in texts is its own field `contamination`
     "evaluate": {
         "model.batches",

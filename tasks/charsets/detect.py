@@ -36,7 +36,8 @@ def marked(body: bytes) -> str | None:
         return "hz-gb-2312" if decode_strictly(body, "hz-gb-2312") is not None else None
     even, odd = head[::2], head[1::2]
     small_even, small_odd = _share_below_blank(even), _share_below_blank(odd)
-    if max(small_even, small_odd) < 0.5 or len(head) < 4:
+    # short rows of ASCII have a line end in every other place too; but no 0, which each blank or line end has here
+    if max(small_even, small_odd) < 0.5 or len(head) < 4 or 0 not in head:
         return None
     first, second, third, fourth = (head[place::4].count(0) for place in range(4))
     quarter = len(head) // 4

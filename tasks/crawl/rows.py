@@ -80,7 +80,7 @@ class RowReader:
             return [{self._fields.text: row}]
         rows = None
         if isinstance(row, dict) and not isinstance(self._text(row), str):
-            rows = _rows_within(row, self._text)
+            rows = rows_within(row, self._text)
         return rows or [row]
 
     def csv(self, stream: IO[bytes], suffix: str, config: CsvFormat) -> Iterator[Record]:
@@ -216,7 +216,7 @@ def _listed(names: Iterable[Any]) -> str:
     return ", ".join(map(str, itertools.islice(names, 20)))[:200]
 
 
-def _rows_within(row: Row, text: Callable[[Row], Any]) -> list[Any] | None:
+def rows_within(row: Row, text: Callable[[Row], Any]) -> list[Any] | None:
     """The rows that one object holds: a list of them under whatever name, or one of the forms in which pandas writes a
     table (columns, split, index); None where it holds none."""
     columns = text(row)

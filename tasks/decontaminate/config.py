@@ -79,8 +79,9 @@ class DecontaminateConfig(StageConfig):
     )
     benchmarks: tuple[str, ...] = Field(
         (),
-        description="More files to look for (globs): jsonl with question, choices and answer (HellaSwag's too), "
-        "MMLU csv, txt with an item a line; also .gz",
+        description="More files, folders or patterns to look for: jsonl, json, csv, tsv and parquet with question, "
+        "choices and answer, MMLU's csv without names of columns, txt with an item a line; also packed (gz, zst, bz2, "
+        "xz)",
     )
     # A benchmark of which nothing was found changes no document and rebuilds no model, so it costs nothing to name one.
     action: Literal["cut", "drop", "report"] = Field(

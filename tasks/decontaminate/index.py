@@ -16,7 +16,7 @@ import numpy as np
 
 from data_lake.text_folding import fold, fold_with_places
 from data_lake.text_units import run_hashes, word_hashes, word_spans, words
-from tasks.decontaminate.items import Item
+from tasks.decontaminate.item import Item
 
 if TYPE_CHECKING:
     import pyarrow as pa

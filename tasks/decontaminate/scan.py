@@ -16,7 +16,7 @@ from data_lake.documents import shard_path, split_of, write_parquet
 from data_lake.files import write_whole
 from tasks.decontaminate.config import DetectionConfig
 from tasks.decontaminate.index import HashTable, NgramIndex, Words
-from tasks.decontaminate.items import Item
+from tasks.decontaminate.item import Item
 from tasks.decontaminate.reuse import HELD_OUT, HITS, Earlier
 from tasks.splits import SplitConfig
 
@@ -51,7 +51,9 @@ class ScanJob:
 @functools.lru_cache(maxsize=1)
 def load_index(items: Path, words: int, shortest: int) -> NgramIndex:
     """Return the index of the items in a file, once in each process."""
-    return NgramIndex([Item(**item) for item in json.loads(items.read_text())], words, shortest)
+    return NgramIndex(
+        [Item(**{**item, "choices": tuple(item["choices"])}) for item in json.loads(items.read_text())], words, shortest
+    )
 
 
 @functools.lru_cache(maxsize=2)

@@ -10,7 +10,7 @@ import numpy as np
 
 from tasks.decontaminate.config import DetectionConfig
 from tasks.decontaminate.index import NgramIndex, Words
-from tasks.decontaminate.items import Item
+from tasks.decontaminate.item import Item
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from data_lake.files import write_whole
 from tasks.benchmark_formats import HellaSwagItem, MmluItem
 from tasks.config import Linked
 from tasks.decontaminate.config import DetectionConfig
-from tasks.decontaminate.items import hellaswag_texts, mmlu_texts
+from tasks.decontaminate.item import hellaswag_texts, mmlu_texts
 from tasks.decontaminate.verdict import Verdict, verdicts_on
 from tasks.evaluate.asked import Asked, questions_of
 from tasks.evaluate.benchmarks import Accuracy, answer, better_format, hellaswag_question, mmlu_cloze, mmlu_letters
@@ -106,7 +106,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
         "tasks.benchmark_formats",
         "tasks.json_kinds",
         "tasks.decontaminate.index",
-        "tasks.decontaminate.items",
+        "tasks.decontaminate.item",
         "tasks.decontaminate.verdict",
         "data_lake.documents",
         "data_lake.arrow_columns",

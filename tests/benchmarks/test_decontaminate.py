@@ -18,7 +18,7 @@ import pyarrow as pa
 import pytest
 
 from tasks.decontaminate.index import NgramIndex, Words
-from tasks.decontaminate.items import Item
+from tasks.decontaminate.item import Item
 from tests.benchmarks.board import record
 
 pytestmark = pytest.mark.benchmark

@@ -16,7 +16,7 @@ from data_lake.text_folding import fold
 from data_lake.text_units import run_hashes, shingle_hashes, word_hashes, words
 from tasks.benchmark_formats import read_mmlu
 from tasks.decontaminate.index import HashTable, NgramIndex, Words
-from tasks.decontaminate.items import Item, mmlu_texts
+from tasks.decontaminate.item import Item, mmlu_texts
 
 CHINESE = "水车转动，河水流过老石屋，磨坊主人在门口等着客人到来。"
 WORD = st.sampled_from(["mill", "Rad", "groß", "水", "ด", "3.14", "don't", "e\u0301", "x_1", "ﬁ", "İ"])

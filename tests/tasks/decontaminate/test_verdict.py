@@ -7,7 +7,7 @@ import pytest
 
 from tasks.decontaminate.config import DetectionConfig
 from tasks.decontaminate.index import NgramIndex
-from tasks.decontaminate.items import Item
+from tasks.decontaminate.item import Item
 from tasks.decontaminate.verdict import judge
 
 TEXT = " ".join(f"w{number}" for number in range(20))  # 8 n-grams of 13

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tasks.decontaminate.config import DetectionConfig
-from tasks.decontaminate.items import Item
+from tasks.decontaminate.item import Item
 from tasks.decontaminate.verdict import Verdict, verdicts_on
 from tasks.evaluate.benchmarks import Accuracy
 from tasks.evaluate.clean import parts_in_words, with_parts
