@@ -23,7 +23,7 @@ from tasks.crawl.robots import Robots, Rules
 from tasks.crawl.scope import Scope
 from tasks.crawl.traps import Pattern, pattern_of
 from tasks.crawl.urls import canonical, host_of, origin_of
-from tasks.crawl.warc import WarcWriter, read_bytes, read_responses
+from tasks.crawl.warc import WarcWriter, read_bytes, read_response
 from tasks.output import Output
 
 MAX_HOPS = 10  # redirects in a row
@@ -256,6 +256,9 @@ class Crawler:
         if reason == "redirect":  # its target takes its place
             links = [Link(target, host_of(target), task.depth, task.hops + 1, task.kind, task.lastmod, task.rank)]
         detail = target or response.header("location")
+        if reason == "redirect_other_host" and task.depth == 0:  # example.org → www.example.org
+            detail = f"{target}: {self.scope.way_to(host_of(target))}"
+            self.out.warning(f"{task.url} redirects to {detail}.")
         self._commit(task, {"reason": reason, "detail": detail, "status": response.status}, links)
 
     def _failed(self, task: Task, host: Host, response: Response, said: list[Statement]) -> None:
@@ -286,11 +289,9 @@ class Crawler:
         if old is not None and said is not None and (refused := self._harvester.may_train(said)) is not None:
             return self._finish(task, Harvest(refused, detail=detail, said=said))
         if old is not None:  # a site that is down tonight does not empty the corpus
-            content_type, body = self._stored(old)
+            headers, body = self._stored(old)
             said = [*(said or []), *said_before(old), *self._listener.feeds(task.url)]
-            harvest = self._harvester.judge_again(
-                task, old["mime"], content_type, body, Response(task.url), Rules(), said
-            )
+            harvest = self._harvester.judge_again(task, old["mime"], headers, body, Response(task.url), Rules(), said)
             if harvest.reason == "unchanged":
                 return self._carry_forward(task, Response(task.url), old, harvest, "unreachable_kept")
             return self._finish(task, harvest)
@@ -300,19 +301,19 @@ class Crawler:
         self, task: Task, answer: Response, old: dict[str, Any], rules: Rules, said: list[Statement]
     ) -> None:
         """Keep the page as the previous crawl stored it, unless what is said of it now is a *no*."""
-        content_type, body = self._stored(old)
+        headers, body = self._stored(old)
         found = await self._listener.licences(answer, body, old["mime"])
         before = [one for one in said_before(old) if one.where == "header"]
         said = [*said, *found, *before, *self._listener.feeds(task.url)]
-        harvest = self._harvester.judge_again(task, old["mime"], content_type, body, answer, rules, said)
+        harvest = self._harvester.judge_again(task, old["mime"], headers, body, answer, rules, said)
         if harvest.reason != "unchanged":
             return self._finish(task, harvest)
         return self._carry_forward(task, answer, old, harvest)
 
-    def _stored(self, old: dict[str, Any]) -> tuple[str | None, bytes]:
-        """Return the content type and body of a page as the previous crawl stored it."""
+    def _stored(self, old: dict[str, Any]) -> tuple[Mapping[str, str], bytes]:
+        """Return the headers and the body of a page as the previous crawl stored it."""
         assert self._previous_root is not None
-        return next(read_responses(self._previous_root, [(old["file"], old["offset"])]))
+        return read_response(self._previous_root, old["file"], old["offset"])
 
     def _carry_forward(
         self, task: Task, response: Response, old: dict[str, Any], harvest: Harvest, reason: str = "unchanged"
@@ -321,7 +322,7 @@ class Crawler:
         assert self._previous_root is not None
         stored = read_bytes(self._previous_root / old["file"], old["offset"], old["length"])
         place = self.warc.write_unchanged(response, stored, {"depth": task.depth, "reason": reason})
-        names = ("status", "mime", "payload_digest", "n_bytes", "fetched_at", "etag", "last_modified")
+        names = ("status", "mime", "payload_digest", "n_bytes", "fetched_at", "etag", "last_modified", "detail")
         page: dict[str, Any] = {name: old[name] for name in names} | vars(place)
         page["etag"] = response.header("etag") or page["etag"]
         page["last_modified"] = response.header("last-modified") or page["last_modified"]

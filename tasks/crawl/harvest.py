@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tasks.crawl.config import CrawlConfig
@@ -18,6 +18,7 @@ from tasks.crawl.rsl import said_in_feed
 from tasks.crawl.scope import Scope
 from tasks.crawl.signals import said_in_headers
 from tasks.crawl.sitemaps import Entry, is_sitemap, is_url_list, parse_sitemap
+from tasks.crawl.urls import host_of
 from tasks.crawl.wishes import NOAI, NOARCHIVE, NOFOLLOW, NOINDEX, TDM, directives, reservation
 
 HTML = frozenset({"text/html", "application/xhtml+xml"})
@@ -67,14 +68,15 @@ class Harvester:
         if (refused := self._refusal(wishes, said)) is not None:
             return Harvest(refused, response.status, mime, links=links, said=said)
         digest = self.digest(response.body)
-        return Harvest("fetched", response.status, mime, response.detail, digest, links, said=said)
+        return Harvest("fetched", response.status, mime, _detail(page, response, scope), digest, links, said=said)
 
     def judge_again(
-        self, task: Task, mime: str, content_type: str | None, body: bytes, answer: Response, rules: Rules,
+        self, task: Task, mime: str, headers: Mapping[str, str], body: bytes, answer: Response, rules: Rules,
         said: Sequence[Statement],
     ) -> Harvest:  # fmt: skip
         """Return what a page is worth that an earlier crawl stored, and that has not changed since as `answer` says."""
-        page = self._links(task, mime, content_type, body)
+        refresh = answer.header("refresh") or headers.get("refresh")
+        page = self._links(task, mime, headers.get("content-type"), body, refresh)
         wishes = self._wishes(page, answer)
         links = self._entries(page, wishes)
         # a 304 need not repeat the headers of the page (RFC 9110 § 15.4.5), so what they said before still holds
@@ -156,3 +158,12 @@ class Harvester:
 
 def _counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _detail(page: PageLinks, response: Response, scope: Scope) -> str | None:
+    """Return what there is to say of a page that is kept: how odd its answer was, and where it goes on by itself."""
+    said = [response.detail] if response.detail else []
+    if page.refresh is not None and page.refresh != response.url:
+        host = host_of(page.refresh)
+        said.append(f"goes on to {page.refresh}" + ("" if scope.has_host(host) else f": {scope.way_to(host)}"))
+    return "; ".join(said) or None

@@ -76,7 +76,7 @@ class Licences:
             if response.problem is not None:
                 return response.problem, b""
             if response.redirect is None:
-                return (None, response.body) if response.status == 200 else (f"http_{response.status}", b"")
+                return (None, response.body) if response.ok else (f"http_{response.status}", b"")
             target = response.redirect
         return f"more than {MAX_REDIRECTS} redirects", b""
 

@@ -80,6 +80,19 @@ def kept_rows(folder: Path, first: int, last: int) -> Iterator[dict[str, Any]]:
             return
 
 
+def first_of(folder: Path, reason: str) -> tuple[str, str | None] | None:
+    """Return URL and detail of the first row with a reason; one with a detail, if there is one."""
+    import pyarrow.compute as pc
+
+    found: tuple[str, str | None] | None = None
+    for batch in read_pages(folder / PAGES_FILE, ["url", "reason", "detail"]):
+        for row in batch.filter(pc.equal(batch.column("reason"), reason)).to_pylist():
+            found = found or (row["url"], row["detail"])
+            if row["detail"]:
+                return row["url"], row["detail"]
+    return found
+
+
 def kept_sizes(folder: Path) -> list[int]:
     """Return the bytes of each page that is kept, in order."""
     return [size for batch in kept_pages(folder, ["n_bytes"]) for size in batch.column("n_bytes").to_pylist()]

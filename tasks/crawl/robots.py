@@ -71,7 +71,7 @@ class Robots:
             return status, body, b""
         await asyncio.sleep(max(self._config.delay, min(rules.delay, self._config.max_crawl_delay)))
         answer = await self._fetcher.get(origin + TDMREP_PATH, limit=MAX_ROBOTS_BYTES)
-        return status, body, answer.body if answer.problem is None and answer.status == 200 else b""
+        return status, body, answer.body if answer.problem is None and answer.ok else b""
 
     async def _fetch_robots(self, origin: str) -> tuple[int, bytes]:
         url = f"{origin}/robots.txt"

@@ -26,6 +26,8 @@ class Scope:
         self._exclude = [re.compile(pattern) for pattern in config.exclude]
         self._mime = frozenset(mime.lower() for mime in config.mime)
         self._max_depth, self._year = config.max_depth, year
+        can_widen = not (config.same_site or config.hosts)
+        self._sites = frozenset(filter(None, map(registered_domain, hosts))) if can_widen else frozenset()
 
     def refusal(self, url: str, depth: int) -> str | None:
         """Return why a canonical URL is not visited, or None where it may be."""
@@ -44,6 +46,12 @@ class Scope:
     def has_host(self, host: str) -> bool:
         """Return whether the host may be visited at all."""
         return host in self._exact or any(host == below[1:] or host.endswith(below) for below in self._below)
+
+    def way_to(self, host: str) -> str:
+        """Return what to write into the recipe so that a host which may not be visited is."""
+        site = registered_domain(host)
+        widened = f", or set crawl.same_site, for all of {site}" if site in self._sites else ""
+        return f"to go there, name {host} in crawl.hosts{widened}"
 
     def keeps(self, mime: str) -> bool:
         """Return whether pages of this MIME type are kept."""

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import itertools
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,8 +79,7 @@ def crawl(config: CrawlConfig, out: Output) -> None:
     reasons, ledger = write_pages(out.dir, _tables(out))
     kept = sum(reasons[reason] for reason in KEPT)
     if kept == 0:
-        told = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common(5))
-        raise PermanentError(f"The crawl brought no page at all ({told}); look at crawl.seeds, scope and robots.txt.")
+        raise PermanentError(_nothing(config, out.dir, reasons))
     out.ledger(ledger)
     out.count(urls=sum(reasons.values()), pages=kept, bytes=ledger.kept.bytes, unchanged=reasons["unchanged"])
     seconds = time.perf_counter() - started
@@ -88,6 +88,18 @@ def crawl(config: CrawlConfig, out: Output) -> None:
     from tasks.figures import funnel
 
     out.figure("pages", funnel({"crawl": ledger}, title="URLs met, and what became of them"))
+
+
+def _nothing(config: CrawlConfig, folder: Path, reasons: Counter[str]) -> str:
+    """Say why there is no page: how often for which reason, and the most frequent one in the words of its first row."""
+    from tasks.crawl.pages import first_of
+
+    told = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common(5))
+    places = ["crawl.seeds, scope and robots.txt"] if config.all_seeds else []
+    places += ["crawl.paths"] if config.paths else []
+    message = f"The crawl brought no page at all ({told}); look at {' and at '.join(places)}."
+    first = first_of(folder, reasons.most_common(1)[0][0]) if reasons else None
+    return message if first is None or not first[1] else f"{message} {first[0]}: {first[1]}."
 
 
 def _visit_sites(config: CrawlConfig, out: Output) -> int:

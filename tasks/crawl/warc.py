@@ -178,17 +178,29 @@ def read_responses(root: Path, places: Iterable[tuple[str, int]]) -> Iterator[tu
 
     A record that cannot be read yields (None, b"").
     """
+    for file, offset in places:
+        headers, body = read_response(root, file, offset)
+        yield headers.get("content-type"), body
+
+
+def read_response(root: Path, file: str, offset: int) -> tuple[Mapping[str, str], bytes]:
+    """Return the headers, names in lower case, and the body of a response record; nothing where it cannot be read.
+
+    What stands in several headers of one name is one list (RFC 9110 § 5.3).
+    """
     from fastwarc.warc import ArchiveIterator, WarcRecordType
 
-    for file, offset in places:
-        try:
-            with open(root / file, "rb") as stream:
-                stream.seek(offset)
-                record = next(iter(ArchiveIterator(stream, record_types=WarcRecordType.response)))
-                body = record.reader.read()
-                yield (record.http_headers.get("content-type") if record.http_headers else None), body
-        except (StopIteration, OSError, ValueError, RuntimeError):
-            yield None, b""
+    try:
+        with open(root / file, "rb") as stream:
+            stream.seek(offset)
+            record = next(iter(ArchiveIterator(stream, record_types=WarcRecordType.response)))
+            body = record.reader.read()
+            headers: dict[str, str] = {}
+            for name, value in record.http_headers or ():
+                headers[name.lower()] = f"{headers[name.lower()]}, {value}" if name.lower() in headers else value
+            return headers, body
+    except (StopIteration, OSError, ValueError, RuntimeError):
+        return {}, b""
 
 
 def _date(response: Response) -> str:

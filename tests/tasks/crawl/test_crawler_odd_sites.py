@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import re
 
 import pytest
 
+from data_lake.store import Lake
+from tasks.stage import PermanentError
 from tests.tasks.crawl.conftest import Answer
-from tests.tasks.crawl.test_stage import reasons, run
+from tests.tasks.crawl.test_stage import pages, reasons, refresh, run
 
 XML = {"Content-Type": "application/xml"}
 
@@ -97,6 +100,42 @@ def test_a_front_page_that_only_refreshes_is_followed(site, tmp_path):
     found = run(site, tmp_path, seeds=(f"{site.url}/", f"{site.url}/header"))
     assert set(reasons(found).values()) == {"fetched"}
     assert set(found) == {"/", "/docs/", "/docs/two.html", "/header", "/by-header"}
+    assert found["/"]["detail"] == f"goes on to {site.url}/docs/"
+    assert found["/header"]["detail"] == f"goes on to {site.url}/by-header"
+    assert found["/docs/"]["detail"] is None
+
+
+def test_a_seed_that_leads_to_another_host_says_how_to_go_there(site, tmp_path):
+    resolve = {"example.org": site.resolve["site.test"]}
+    seeds = (f"http://example.org:{site.port}/",)
+    for target, way in (
+        ("www.example.org", "name www.example.org in crawl.hosts, or set crawl.same_site, for all of example.org"),
+        ("example.net", "name example.net in crawl.hosts."),
+    ):
+        site.pages["/"] = Answer(b"", 301, {"Location": f"http://{target}:{site.port}/"})
+        with pytest.raises(PermanentError, match=rf"\(1 redirect_other_host\).*example\.org.* {re.escape(way)}"):
+            run(site, tmp_path / target, seeds=seeds, resolve=resolve)
+        site.pages["/"] = Answer(f"<meta http-equiv=refresh content='0; url=http://{target}:{site.port}/'>".encode())
+        (row,) = run(site, tmp_path / f"refresh to {target}", seeds=seeds, resolve=resolve).values()
+        assert way.rstrip(".") in row["detail"]
+    site.pages["/"] = Answer(b"", 301, {"Location": "http://example.net/"})
+    with pytest.raises(PermanentError, match=r"name example\.net in crawl\.hosts\.$"):  # same_site is set already
+        run(site, tmp_path / "c", seeds=seeds, resolve=resolve, same_site=True)
+
+
+def test_a_refresh_is_followed_again_where_the_page_has_not_changed(site, tmp_path):
+    def front(headers: dict[str, str]) -> Answer:
+        if headers.get("if-none-match") == '"1"':
+            return Answer(b"", 304)
+        return Answer(b"<title>go on</title>", headers={"Refresh": "0; url=/docs/", "ETag": '"1"'})
+
+    site.pages["/"] = front
+    site.page("/docs/")
+    lake = Lake(tmp_path)
+    refresh(site, lake)
+    found = pages(site, refresh(site, lake).path)
+    assert reasons(found) == {"/": "unchanged", "/docs/": "unchanged"}
+    assert found["/"]["detail"] == f"goes on to {site.url}/docs/"
 
 
 def test_what_was_odd_about_an_answer_is_in_its_row_and_strictness_refuses_it(site, tmp_path):
