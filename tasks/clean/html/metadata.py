@@ -1,40 +1,43 @@
 """What a page says about itself: title, language, author, date, licence and canonical URL.
 
 Read from the parser's canonical source, where attributes are `name="value"` and `<` begins nothing but a tag, and from
-linked data (schema.org as JSON). Nothing is guessed from the text: what a page does not say is None.
+linked data (schema.org as JSON). What a page does not say is None; of its text only a date beside the heading counts.
 """
 
 from __future__ import annotations
 
-import datetime
-import email.utils
 import html
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from tasks.clean.html.byline import date_beside, dates_said
+from tasks.clean.html.dates import iso_date
+
 _ATTRIBUTE = re.compile(r"([\w:.-]+)=\"([^\"]*)\"")
 _LANGUAGE = re.compile(rb"<html\b[^>]*?\s(?:xml:)?lang=\"([A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*)\"")
 _LARGEST_LINKED = 200_000  # characters; what is larger is a catalogue, no description of the page
-_ISO = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?\s?(?:Z|[+-]\d\d:?\d\d)?)?)?)?")
-_COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)")
 
 # Names of meta tags, the best first: Open Graph, schema.org, Dublin Core, then what sites use.
 _DATE_NAMES = (
     "article:published_time og:published_time datepublished dc.date.issued dcterms.issued dcterms.created dc.date "
     "dcterms.date citation_publication_date publish-date publish_date publication_date pubdate date parsely-pub-date "
-    "sailthru.date article.published"
+    "published published-date date-pub citation_date citation_online_date sailthru.date "
+    "article.published"
 )
 _AUTHOR_NAMES = "author citation_author dc.creator dcterms.creator parsely-author sailthru.author article:author"
 _DATES, _AUTHORS = _DATE_NAMES.split(), _AUTHOR_NAMES.split()
 _LICENCES = ("dcterms.license", "dc.rights.license", "license")
 _KINDS = ("og:type", "type")
-_NAMED = frozenset([*_DATES, *_AUTHORS, *_LICENCES, *_KINDS])  # of the 30 meta tags of a page, what is asked for
+_TITLES = ("og:title", "og:site_name")
+# of the 30 meta tags of a page, what is asked for
+_NAMED = frozenset([*_DATES, *_AUTHORS, *_LICENCES, *_KINDS, *_TITLES])
 _RELATIONS = ("canonical", "license")
-_TAGS = {name: re.compile(f"<{name} ([^>]*)".encode()) for name in ("meta", "link", "a", "time")}
+_TAGS = {name: re.compile(f"<{name} ([^>]*)".encode()) for name in ("meta", "link", "a")}
+_DATED_ADDRESS = re.compile(r"/((?:19|20)\d\d)[/-](\d\d)[/-](\d\d)(?![^/_-])")
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Declared:
-    """The declarations of a page: meta tags by name, links by relation, items of linked data, and dates of its text.
+    """The declarations of a page: meta tags by name, links by relation, and items of linked data.
 
     Of names and relations only those are here that metadata and model ask for.
     """
@@ -60,12 +63,6 @@ class Declared:
     links: dict[str, str]
     linked: list[dict[str, Any]]
     source: bytes
-
-    @property
-    def times(self) -> list[str]:
-        """The dates of publication that stand in the text, searched for when they are asked for: most need them not."""
-        tags = [tag for tag in _tags(self.source, "time") if "pubdate" in tag or "publish" in tag.lower()]
-        return [value for tag in tags for name, value in _ATTRIBUTE.findall(tag) if name == "datetime"]
 
     @property
     def kinds(self) -> set[str]:
@@ -98,50 +95,29 @@ def declared(source: bytes, scripts: str) -> Declared:
     )
 
 
-def metadata(page: Declared, url: str | None = None) -> Metadata:
-    """Return what a page that was fetched from `url` says about itself."""
+def metadata(page: Declared, url: str | None = None, heading: tuple[int, int] | None = None) -> Metadata:
+    """Return what a page that was fetched from `url`, and has its heading there in the source, says about itself."""
     return Metadata(
         language=page.language,
         author=_author(page.named, page.linked),
-        date=_date(page),
+        date=_date(page, url, heading),
         licence=_licence(page, url),
         canonical_url=_canonical(page.links.get("canonical"), url),
     )
 
 
-def iso_date(text: str) -> str | None:
-    """Return a date as ISO 8601, as precise as it is given, or None where it is none.
-
-    Understood are ISO 8601 itself, compact dates (20191024) and those of e-mail (RFC 5322); month and day in other
-    orders are not, as nobody can tell them apart.
-    """
-    text = text.strip()
-    try:
-        if found := _ISO.fullmatch(text):
-            year, month, day = (int(part or 1) for part in found.groups())
-            datetime.date(year, month, day)
-            return re.sub(r"\s(?=[Z+-])", "", text).replace(" ", "T").replace(",", ".") if _plausible(year) else None
-        if found := _COMPACT.fullmatch(text):
-            day_found = datetime.date(*map(int, found.groups()))
-            return day_found.isoformat() if _plausible(day_found.year) else None
-        moment = email.utils.parsedate_to_datetime(text)
-        return moment.isoformat() if _plausible(moment.year) else None
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-
-
-def _plausible(year: int) -> bool:
-    return 1900 <= year <= 2100  # 0001-01-01 and 1000-01-01 are the nulls of databases
-
-
-def _date(page: Declared) -> str | None:
+def _date(page: Declared, url: str | None, heading: tuple[int, int] | None) -> str | None:
     said = [text for name in _DATES[:3] for text in page.named.get(name, ())]
     said += [text for item in page.linked for text in _texts(item.get("datePublished"))]
     said += [text for name in _DATES[3:] for text in page.named.get(name, ())]
-    return _first_date(said) or _first_date(page.times)
+    shown = _first_date(said) or _first_date(dates_said(page.source))
+    if shown is None and heading:
+        shown = date_beside(page.source, heading)
+    address = _DATED_ADDRESS.search(urlsplit(url).path) if url and shown is None else None
+    return iso_date("-".join(address.groups())) if address else shown
 
 
-def _first_date(texts: list[str]) -> str | None:
+def _first_date(texts: Iterable[str]) -> str | None:
     return next((date for text in texts if (date := iso_date(text))), None)
 
 

@@ -18,8 +18,12 @@ _SPAN = re.compile(r'(?<=\s)(?:col|row)span="[^"]*"')
 _pages = 0
 
 
-def extract(source: str) -> str | None:
-    """Return the main text of a page from its source; None where trafilatura finds none or the page is too large."""
+def extract(source: str, *, fast: bool = False) -> str | None:
+    """Return the main text of a page from its source; None where trafilatura finds none or the page is too large.
+
+    Beside its own rules trafilatura asks readability and jusText. `fast` goes without: on the mixed pages F1 of words
+    is then .782 instead of .827, at 1.4 times the speed.
+    """
     global _pages
     from trafilatura import extract as trafilatura_extract
     from trafilatura.meta import reset_caches
@@ -29,5 +33,5 @@ def extract(source: str) -> str | None:
     _pages += 1
     if _pages % RECYCLE_AFTER == 0:
         reset_caches()
-    text = trafilatura_extract(_SPAN.sub("", source), fast=True, include_comments=False)
+    text = trafilatura_extract(_SPAN.sub("", source), fast=fast, include_comments=False)
     return text or None

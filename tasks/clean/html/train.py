@@ -20,11 +20,13 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from tasks.clean.html.blocks import Blocks, blocks_of, canonical
+from tasks.clean.html.blocks import Blocks, canonical
 from tasks.clean.html.context import SECOND, more_features
 from tasks.clean.html.features import NAMES, features, says
 from tasks.clean.html.metadata import Declared, declared
 from tasks.clean.html.model import Model, Trees, page_features
+from tasks.clean.html.scriptless import shown
+from tasks.clean.html.source import seen_of
 
 _WORD = re.compile(r"\w+")
 DEPTH = 4
@@ -73,13 +75,13 @@ def read_pages(folder: Path) -> list[Page]:
     for path in sorted((folder / "ground-truth").glob("*.json")):
         about = json.loads(path.read_text("utf-8"))
         html = gzip.decompress((folder / "html" / f"{path.stem}.html.gz").read_bytes()).decode("utf-8", "replace")
-        source = canonical(HTMLTree.parse(html))
-        blocks = blocks_of(source)
+        seen = seen_of(html)
+        source, blocks = shown(canonical(HTMLTree.parse(seen.seen)))
         truth = about["ground_truth"]["main_content"] or ""
         share, words = label(block_texts(blocks), truth)
         domain = ".".join((urlsplit(about["url"]).hostname or path.stem).split(".")[-2:])
         article = about["_internal"]["page_type"]["primary"] == "article"
-        about_page = declared(source, html)
+        about_page = declared(source, seen.linked)
         values = features(blocks, says(about_page))
         pages.append(Page(path.stem, about_page, domain, article, blocks, values, share, words, truth))
     if not pages:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from resiliparse.parse.html import HTMLTree
@@ -70,3 +71,34 @@ def test_an_article_that_the_model_doubts_is_asked_about():
     found = html_to_text(html, CleanConfig(ask_below=1.0)).text
     assert found.count("Word of the text") == 72
     assert "Link number" not in found
+
+
+PARAGRAPHS = [f"Paragraph number {n} of the text: {'words of it, ' * 20}and so on." for n in range(9)]
+LINKS = "".join(f"<li><a href=/{n}>Link number {n}</a></li>" for n in range(40))
+PAGE = (
+    "<head><title>Title</title><meta property='og:type' content='article'></head>"
+    f"<nav><ul>{LINKS}</ul></nav><article><h1>Title</h1>{''.join(f'<p>{p}</p>' for p in PARAGRAPHS)}</article>"
+    f"<footer><ul>{LINKS}</ul></footer>"
+)
+
+
+@pytest.mark.parametrize("mode", ["auto", "quality"])
+def test_a_fraction_of_the_text_is_not_taken_for_it(mode, monkeypatch):
+    monkeypatch.setattr("trafilatura.extract", lambda source, **_: PARAGRAPHS[0])
+    text = html_to_text(PAGE, CleanConfig(extraction=mode, ask_below=1.0)).text
+    assert all(paragraph in text for paragraph in PARAGRAPHS)
+    assert "Link number" not in text
+
+
+def test_where_its_own_rules_find_little_trafilatura_is_asked_for_its_fall_backs(monkeypatch):
+    monkeypatch.setattr(
+        "trafilatura.extract", lambda source, *, fast, **_: PARAGRAPHS[0] if fast else "\n".join(PARAGRAPHS[1:])
+    )
+    assert html_to_text(PAGE, CleanConfig(ask_below=1.0)).text == "\n".join(PARAGRAPHS[1:])
+
+
+def test_most_of_the_text_is_an_answer(monkeypatch):
+    monkeypatch.setattr("trafilatura.extract", lambda source, **_: "\n".join(PARAGRAPHS[:6]))
+    for mode in ("auto", "quality"):
+        text = html_to_text(PAGE, CleanConfig(extraction=mode, ask_below=1.0)).text
+        assert text == "\n".join(PARAGRAPHS[:6])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from resiliparse.parse.html import HTMLTree
 
 from tasks.clean.html.blocks import canonical
-from tasks.clean.html.metadata import Metadata, declared, iso_date, metadata
+from tasks.clean.html.metadata import Metadata, declared, metadata
 
 URL = "https://www.example.org/news/a.html"
 
@@ -60,25 +60,6 @@ def test_a_page_speaks_only_for_its_own_site(href, canonical):
     assert about(f"<link rel=canonical href='{href}'>").canonical_url == canonical
 
 
-@pytest.mark.parametrize(
-    ("text", "date"),
-    [
-        ("2019-10-24", "2019-10-24"),
-        ("2019", "2019"),
-        ("2019-10-24 08:00", "2019-10-24T08:00"),
-        ("2019-10-24T08:00:00.5+0200", "2019-10-24T08:00:00.5+0200"),
-        ("20191024", "2019-10-24"),
-        ("Thu, 24 Oct 2019 08:00:00 GMT", "2019-10-24T08:00:00+00:00"),
-        ("2019-13-01", None),
-        ("0001-01-01T00:00:00Z", None),
-        ("10/11/12", None),
-        ("yesterday", None),
-    ],
-)
-def test_dates(text, date):
-    assert iso_date(text) == date
-
-
 def test_what_is_not_said_is_not_guessed():
     assert about("<p>By Ann Smith, 24 October 2019</p>") == Metadata()
 
@@ -89,4 +70,3 @@ def test_any_declarations_are_survived(a, b):
     html = f"<meta name=author content={a!r}><meta name=date content={b!r}><link rel=canonical href={a!r}>"
     html += f"<script type='application/ld+json'>{{'a': {b!r}</script><time pubdate datetime={a!r}>"
     about(html.encode("utf-8", "replace").decode(), None)
-    iso_date(a)

@@ -1,0 +1,70 @@
+"""The date of publication that a page shows to readers: in an element that says so, or in a line beside the heading."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+
+from tasks.clean.html.dates import iso_date
+
+# How much text behind and before the heading is looked at, in letters, and its source in bytes. On the mixed pages that
+# declare no date, 300 letters behind it hold 24 right dates and 6 wrong ones; 200 hold 23 and 4, 1,000 hold 25 and 10.
+BEHIND, BEFORE = 300, 150
+LONGEST = 100  # characters of a line with a date: "By Ann Smith | Published on October 24, 2019 | 5 min read"
+_BYTES_BEHIND, _BYTES_BEFORE = 20_000, 3_000
+
+_SAYS_SO = re.compile(
+    r"<(?:\w+(?=[^>]*?\sitemprop=\"date(?:Published|Created)\")|time(?=[^>]*?(?:\spubdate|publish)))([^>]*)>([^<]*)",
+    re.I,
+)
+_VALUE = re.compile(r"(?:content|datetime)=\"([^\"]*)\"")
+_TIME = re.compile(r"<time\s[^>]*?datetime=\"([^\"]*)\"[^>]*>.*?</time>", re.S)
+_BREAK = re.compile(
+    r"<(?!/?(?:a|abbr|address|b|bdi|code|em|font|i|mark|q|s|small|span|strong|sup|time|u|wbr)[\s>])[^>]*>"
+)
+_TAG = re.compile(r"<[^>]*>")
+_ENDS = (".", "!", "?", "。", ":")  # a sentence tells of a date
+_OTHER_DATE = re.compile(r"updated|modified|edited|review|last change|aktualisiert|mis à jour|actualizado", re.I)
+_PUBLISHED = re.compile(r"publi|posted|veröffentlicht", re.I)
+
+
+def dates_said(source: bytes) -> Iterator[str]:
+    """Yield what stands in elements that are marked as the date of publication, in their order."""
+    if b'itemprop="date' not in source and b"<time" not in source:
+        return
+    for tag, text in _SAYS_SO.findall(source.decode("utf-8", "replace")):
+        value = _VALUE.search(tag)
+        yield html.unescape(value[1] if value else text).strip()
+
+
+def date_beside(source: bytes, heading: tuple[int, int]) -> str | None:
+    """Return the date in the first short line behind the heading, or else in the last before it, that has one.
+
+    A date of the last change is not one of publication.
+    """
+    begin, end = heading
+    behind = _lines(source[end : end + _BYTES_BEHIND])
+    before = _lines(source[max(0, begin - _BYTES_BEFORE) : begin])[::-1]
+    return _first_date(behind, BEHIND) or _first_date(before, BEFORE)
+
+
+def _first_date(lines: list[str], letters: int) -> str | None:
+    for line in lines:
+        if len(line) <= LONGEST and not line.endswith(_ENDS) and any(letter.isdecimal() for letter in line):
+            other = _OTHER_DATE.search(line) and not _PUBLISHED.search(line)
+            date = None if other else iso_date(line)
+            if date and len(date) >= len("2025-01-01"):
+                return date
+        letters -= len(line)
+        if letters < 0:
+            break
+    return None
+
+
+def _lines(source: bytes) -> list[str]:
+    """Return the lines of a piece of canonical source, with the value of each <time> that has one in its place."""
+    text = source.decode("utf-8", "replace")
+    text = _TIME.sub(lambda time: time[1] if iso_date(time[1]) else time[0], text)
+    lines = (" ".join(html.unescape(_TAG.sub(" ", line)).split()) for line in _BREAK.split(text))
+    return [line for line in lines if line]
