@@ -18,6 +18,8 @@ from typing import Any
 from data_lake.ast_hashes import AstHashes
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+# What stages are asked before a run, by the name of its files.
+SHAPE_NO_RESULT = {"preflight.py"}
 _PARSE_TRIES = 100
 
 
@@ -74,7 +76,8 @@ def file_sha256(path: Path) -> str:
 
 
 def code_fingerprint(modules: tuple[str, ...]) -> dict[str, str]:
-    """Return {module: fingerprint of its AST} for each dotted module or package named, packages with all their files.
+    """Return {module: fingerprint of its AST} for each dotted module or package named, packages with all their files
+    but those that shape no result.
 
     Comments, docstrings and formatting do not count. Marin's caches went stale for weeks because code was not in the
     key (marin-community/marin#5034); hashing raw text instead would retrain after a reworded comment.
@@ -84,7 +87,7 @@ def code_fingerprint(modules: tuple[str, ...]) -> dict[str, str]:
     for module in modules:
         base = REPOSITORY.joinpath(*module.split("."))
         if base.is_dir():
-            paths = sorted(base.rglob("*.py"))
+            paths = sorted(path for path in base.rglob("*.py") if path.name not in SHAPE_NO_RESULT)
         elif base.with_suffix(".py").is_file():
             paths = [base.with_suffix(".py")]
         else:

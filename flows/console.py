@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 import typer
 
+from tasks.terminal import console, visible_json, write
+from tasks.terminal import say as note
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -33,19 +36,17 @@ class UserError(Exception):
 
 def output() -> Console:
     """The console for data: stdout."""
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False, soft_wrap=False)
-
-
-def note(text: str) -> None:
-    """Print a line for people on stderr, so that stdout stays clean for data."""
-    print(text, file=sys.stderr, flush=True)
+    return console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
 def print_json(data: Any) -> None:
     """Print data for programs: JSON, and nothing else on stdout."""
-    print(json.dumps(data, indent=2, ensure_ascii=False, default=str, allow_nan=False))
+    write(json_text(data, indent=2) + "\n")
+
+
+def json_text(data: Any, indent: int | None = None) -> str:
+    """Return data as JSON: no NaN, and no character that would do something to a terminal."""
+    return visible_json(json.dumps(data, indent=indent, ensure_ascii=False, default=str, allow_nan=False))
 
 
 def table(title: str, columns: Sequence[str], numbers: Sequence[str] = ()) -> Table:
@@ -68,6 +69,13 @@ def plain_text(text: str, limit: int = MAX_CELL) -> Text:
 
     cut = text if len(text) <= limit else f"{text[:limit]}… ({len(text):,} letters)"
     return Text("".join(c if c == "\n" or c.isprintable() else "·" for c in cut))
+
+
+def styled(text: str, style: str) -> Text:
+    """Words of our own in a style."""
+    from rich.text import Text
+
+    return Text(text, style=style)
 
 
 def in_sentences(command: Callable[P, R]) -> Callable[P, R]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
+import re
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,7 @@ from flows.recipe import Recipe
 from tasks.config import flatten, identity
 from tasks.evaluate.report import comparison
 from tasks.stage import Artifact, BuildResult
+from tasks.terminal import say, visible
 from tasks.tracking import PIPELINE_EXPERIMENT, Tracker, experiment_of, mlflow_run_id
 
 _WIDTH = max(map(len, STAGES))
@@ -66,7 +67,7 @@ class Report:
     def say(self, text: str) -> None:
         """Print a line for people (stderr, so that stdout stays clean for data)."""
         if self.on_terminal:
-            print(text, file=sys.stderr, flush=True)
+            say(text)
 
     def stage(self, name: str, result: BuildResult | None, why: str = "", *, failed: bool = False) -> None:
         """Take down what became of a stage."""
@@ -134,7 +135,7 @@ class Report:
         for line in self.lines.values():
             run_id = mlflow_run_id(self.home, line.artifact) if line.artifact else None
             where = self._link(line.stage, run_id)
-            results = headline(line.artifact) if line.artifact else line.why
+            results = as_markdown(headline(line.artifact) if line.artifact else line.why)
             rows.append(f"| {line.stage} | {line.status} | {line.seconds:.1f} | {results} | {where} |")
         compared = comparisons(self.lines)
         block = ["", "```", compared, "```"] if compared else []
@@ -146,6 +147,11 @@ class Report:
         if not self._tracker.uri.startswith("http"):
             return f"`{run_id}` in {experiment_of(stage)}"
         return f"[{experiment_of(stage)}]({self._tracker.uri}/#/experiments/search/runs/{run_id})"
+
+
+def as_markdown(text: str) -> str:
+    """Return a text as Markdown that shows just this text, in one line: a reason may quote what anybody wrote."""
+    return re.sub(r"([\\`*_{}\[\]()<>#+!|~&$^-])", r"\\\1", " ".join(visible(text).split()))
 
 
 LEDGER_DESCRIPTION = "Every document that came in was kept, or was removed for a named reason"

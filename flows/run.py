@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import importlib
 import shutil
-import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from data_lake.store import Lake
 from flows.plan import require_sound
 from flows.recipe import Recipe
 from flows.servers import Connection, ServerError, connect
+from tasks.terminal import say
 
 # A database needs some pages for one more row; below this, writes fail though a small file would still fit.
 ALMOST_NOTHING_BYTES = 4_000_000
@@ -101,7 +101,7 @@ def _mark_dead_runs(connection: Connection) -> None:
                 ensure_slots(client, "gpu")
             reconcile(client, connection.home, own_server=own_server)
     except Exception as error:  # a tidy-up that fails must not stop a run
-        print(f"! Runs that were killed could not be marked as crashed: {error}", file=sys.stderr)
+        say(f"! Runs that were killed could not be marked as crashed: {error}")
 
 
 def _result(connection: Connection | None, problem: str | None) -> RunResult:

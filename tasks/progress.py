@@ -7,6 +7,8 @@ import sys
 import time
 from typing import Any
 
+from tasks.terminal import progress_bar, say, visible
+
 PREFECT_SECONDS = 2.0
 PLAIN_SECONDS = 15.0
 
@@ -45,26 +47,14 @@ class StageProgress:
             if time.monotonic() - self._last_plain >= PLAIN_SECONDS:
                 self._last_plain = time.monotonic()
                 of = f" of {total:,.0f}" if total else ""
-                print(f"  {self._name}: {done:,.0f}{of} {unit} {note}".rstrip(), file=sys.stderr, flush=True)
+                say(f"  {self._name}: {done:,.0f}{of} {unit} {note}".rstrip())
             return
         if self._bar is None:
-            from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-            self._bar = Progress(
-                TextColumn("  [bold]{task.description:<10}"),
-                BarColumn(bar_width=30),
-                TextColumn("{task.fields[amount]}"),
-                TimeElapsedColumn(),
-                TimeRemainingColumn(),
-                TextColumn("[dim]{task.fields[note]}"),
-                console=Console(stderr=True),
-                transient=True,
-            )
+            self._bar = progress_bar()
             self._bar.start()
             self._task = self._bar.add_task(self._name, total=total, amount="", note="")
         amount = f"{done:,.0f}/{total:,.0f} {unit}" if total else f"{done:,.0f} {unit}"
-        self._bar.update(self._task, completed=done, total=total, amount=amount, note=note)
+        self._bar.update(self._task, completed=done, total=total, amount=amount, note=visible(note))
 
     def _show_prefect(self, percent: float, description: str) -> None:
         self._last_prefect = time.monotonic()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from tasks.output import Reporter
 from tasks.progress import StageProgress
 from tasks.stage import Build, Watch
 from tasks.system_metrics import SystemMetrics
+from tasks.terminal import say
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -173,7 +173,7 @@ class StageReporter(Reporter):
     def message(self, text: str, *, warning: bool = False) -> None:
         self._logger.log(logging.WARNING if warning else logging.INFO, text)
         if warning:
-            print(f"  ! {text}", file=sys.stderr, flush=True)
+            say(f"  ! {text}")
 
 
 class TrackingWatch(Watch):
@@ -200,7 +200,7 @@ class TrackingWatch(Watch):
         message = f"{stage_name}/{key[:KEY_LENGTH]} is being built by another run; this one waits for it."
         self._logger.info(message)
         if self._terminal:
-            print(f"  {message}", file=sys.stderr, flush=True)
+            say(f"  {message}")
 
     @contextlib.contextmanager
     def building(self, build: Build) -> Iterator[tuple[Reporter, Callable[[], dict[str, str]]]]:

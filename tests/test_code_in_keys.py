@@ -41,6 +41,7 @@ PLUMBING = {
     "tasks.provenance",
     "tasks.shards",
     "tasks.stage",
+    "tasks.terminal",
 }
 # Imported by a module whose other half is what the stage uses.
 NOT_USED = {

@@ -11,7 +11,7 @@ import typer
 from data_lake.home import Home
 from data_lake.store import Miss
 from flows.commands.lake import AsJson, find_artifact, lake
-from flows.console import UserError, examples, in_sentences, note, output, print_json, table
+from flows.console import UserError, examples, in_sentences, note, output, print_json, table, write
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -68,10 +68,10 @@ def generate(
     )
     try:
         for piece in pieces:
-            print(piece, end="", flush=True)
+            write(piece, flush=True)
     except ValueError as error:
         raise UserError(str(error)) from error
-    print()
+    write("\n")
     for sentence in said:
         note(sentence)
 
@@ -104,7 +104,7 @@ def _print_comparison(made: Comparison, show_all: bool) -> None:
     heads = [f"{run.name} {run.run_id[:8]}" for run in (made.before, made.after)]
     for head, run in zip(heads, (made.before, made.after), strict=True):
         started = datetime.datetime.fromtimestamp(run.started_at / 1000, datetime.UTC)
-        console.print(f"{head}: {run.status.lower()}, started {started:%Y-%m-%d %H:%M:%S} UTC", markup=False)
+        console.print(f"{head}: {run.status.lower()}, started {started:%Y-%m-%d %H:%M:%S} UTC")
     for title, changes in (("changed parameters", made.parameters), ("other artifacts", made.artifacts)):
         if changes:
             console.print(_change_table(title, heads, changes))
@@ -152,9 +152,7 @@ def _number(value: float | None) -> str:
 
 
 def _or_dash(value: str | None) -> str:
-    from rich.markup import escape
-
-    return "–" if value is None else escape(value)
+    return "–" if value is None else value
 
 
 @in_sentences

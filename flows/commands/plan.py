@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.commands.lake import AsJson, lake
-from flows.console import WRONG_USAGE, UserError, examples, in_sentences, note, output, print_json, table
+from flows.console import WRONG_USAGE, UserError, examples, in_sentences, note, output, print_json, styled, table
 from flows.recipe_errors import nearest
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def plan(
     for row in made.rows:
         style = STYLES[row.status]
         why = "\n".join(row.reasons)
-        rows.add_row(row.stage, f"[{style}]{row.status}[/{style}]", why, row.artifact or "", style=None)
+        rows.add_row(row.stage, styled(row.status, style), why, row.artifact or "", style=None)
     console = output()
     console.print(rows)
     for stage, shown in made.previews.items():

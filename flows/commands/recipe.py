@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from flows.commands.plan import Overrides, RecipeName, load
-from flows.console import examples, in_sentences
+from flows.console import examples, in_sentences, write
 
 
 @in_sentences
@@ -16,7 +16,7 @@ def recipe(recipe: RecipeName = "demo", overrides: Overrides = None) -> None:
     """
     from flows.recipe_yaml import to_yaml
 
-    print(to_yaml(load(recipe, overrides).model_dump(mode="json")), end="")
+    write(to_yaml(load(recipe, overrides).model_dump(mode="json")))
 
 
 def register(app: typer.Typer) -> None:

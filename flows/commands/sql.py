@@ -15,7 +15,7 @@ import typer
 
 from data_lake.home import Home
 from flows.commands.lake import AsJson, lake
-from flows.console import UserError, examples, in_sentences, note, output, plain_text, table
+from flows.console import UserError, examples, in_sentences, json_text, note, output, plain_text, table, write
 
 
 @in_sentences
@@ -41,22 +41,29 @@ def sql(
         elif as_csv:
             import csv
 
-            writer = csv.writer(sys.stdout)
+            writer = csv.writer(_Stdout())
             writer.writerow(result.columns)
             writer.writerows([_cell(value) for value in row] for row in result.rows)
         else:
             _print_rows(result.columns, result.rows, limit)
 
 
+class _Stdout:
+    """What csv.writer writes to."""
+
+    def write(self, text: str) -> None:
+        write(text)
+
+
 def _stream_json(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print a JSON array, a row a line, without holding it all."""
     first = True
     for row in rows:
-        sys.stdout.write("[\n" if first else ",\n")
+        write("[\n" if first else ",\n")
         record = {name: _jsonable(value) for name, value in zip(columns, row, strict=True)}
-        sys.stdout.write(json.dumps(record, ensure_ascii=False, allow_nan=False))
+        write(json_text(record))
         first = False
-    sys.stdout.write("[]\n" if first else "\n]\n")
+    write("[]\n" if first else "\n]\n")
 
 
 def _print_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], limit: int) -> None:
