@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from model.settings import Settings, models_of, with_defaults
+from tasks.file_patterns import as_text
 
 __all__ = [
     "Execution",
@@ -29,6 +30,13 @@ class StageConfig(Settings):
     A field is identity (it changes the result, so it is part of the artifact's key) unless it is declared with
     `Execution(...)` (device, workers, log intervals: they change how the result is computed, never what it is).
     """
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spell(cls, given: Any) -> Any:
+        """Spell out bytes that are no UTF-8, in names of files given on the command line: all that keeps a config
+        keeps text."""
+        return _as_text(given)
 
 
 def Execution(default: Any, *, description: str, **constraints: Any) -> Any:
@@ -87,6 +95,16 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{name}"] = value
     return flat
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, str):
+        return as_text(value)
+    if isinstance(value, list | tuple):
+        return type(value)(map(_as_text, value))
+    if isinstance(value, dict):
+        return {_as_text(key): _as_text(item) for key, item in value.items()}
+    return value
 
 
 def _plain(value: Any, model: Callable[[BaseModel], dict[str, Any]]) -> Any:

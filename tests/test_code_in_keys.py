@@ -35,6 +35,7 @@ PLUMBING = {
     "tasks.corpus_figures",
     "tasks.errors",
     "tasks.figures",
+    "tasks.file_patterns",  # the files that it finds are hashed as sources
     "tasks.output",
     "tasks.patterns",
     "tasks.preflight",

@@ -17,6 +17,7 @@ _FEW = 15
 # of the web; the web's is taken unless it is so many times less likely.
 _HARDLY_ANY, _ODDS = 6, 4.0
 _ASCII, _BELOW_BLANK = bytes(range(128)), bytes(range(32))
+_PLAIN = b"\t\n\f\r" + bytes(range(0x20, 0x7F))
 _EAST_ASIAN = re.compile("[\t\n\r -~\u2010-\u203e\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff01-\uff9f]")
 _BEYOND, _BETWEEN = re.compile(rb"[\x80-\xff]"), re.compile(rb"[<>\n]")
 _ISO_2022 = re.compile(rb"\x1b\$(?:([@B])|\)C)")
@@ -34,6 +35,8 @@ def marked(body: bytes) -> str | None:
         return "iso-2022-jp" if escape[1] else "iso2022_kr"
     if b"~{" in head and body.isascii() and _HZ.search(body, 0, 100_000):
         return "hz-gb-2312" if decode_strictly(body, "hz-gb-2312") is not None else None
+    if not head.translate(None, _PLAIN):  # lines of one letter: half of them is line ends
+        return None
     even, odd = head[::2], head[1::2]
     small_even, small_odd = _share_below_blank(even), _share_below_blank(odd)
     # short rows of ASCII have a line end in every other place too; but no 0, which each blank or line end has here

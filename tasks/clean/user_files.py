@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tasks.clean.config import CleanConfig
+from tasks.file_patterns import matching
 from tasks.stage import PermanentError
 
 
@@ -15,7 +15,7 @@ def files(patterns: Iterable[str], field: str) -> list[Path]:
     """Return the files that globs match, in order; raises PermanentError where one of them matches none."""
     found: dict[Path, None] = {}
     for pattern in patterns:
-        matches = [Path(path) for path in sorted(glob.glob(pattern, recursive=True)) if Path(path).is_file()]
+        matches = [Path(path) for path in matching(pattern)]
         if not matches:
             raise PermanentError(f"{field} names {pattern!r}, but there is no such file (looked from {Path.cwd()}).")
         found.update(dict.fromkeys(matches))

@@ -97,7 +97,8 @@ class CrawlConfig(StageConfig):
     )
     paths: tuple[str, ...] = Field(
         (),
-        description="files, folders, patterns, http(s):// and s3:// URLs, lists of them (*.paths.gz) to take in; "
+        description="files, folders, patterns (`**` = any folders; links to folders are followed once; a name's bytes "
+        r"that are no UTF-8 are spelled \xe9), http(s):// and s3:// URLs, lists of them (*.paths.gz) to take in; "
         "txt, md, rst, html, json, jsonl, csv, tsv, parquet, warc, wet, arc, also packed (gz, zst, bz2, xz)",
     )
     path_lists: PathLists = Field(PathLists(), description="how lists of paths are read")

@@ -39,19 +39,21 @@ def _digests(files: list[SourceFile], home: Home) -> list[str]:
     """The content hashes of the files, known ones from the home's cache."""
     now = time.time()
     places = [os.path.abspath(file.place) for file in files]
+    # SQLite takes no half surrogates, as which Python holds bytes of names that are no UTF-8
+    names = [place if place.isascii() else place.encode("utf-8", "backslashreplace").decode() for place in places]
     versions = [repr(file.version) for file in files]
     with _cache(home) as cache, ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         known = _known(cache)
-        missing = [n for n, place in enumerate(places) if known.get(place, ("",))[0] != versions[n]]
+        missing = [n for n, name in enumerate(names) if known.get(name, ("",))[0] != versions[n]]
         sizes = [files[n].size or 0 for n in missing]
         hashed = itertools.chain.from_iterable(pool.map(_hashes, _groups([places[n] for n in missing], sizes)))
         found = dict(zip(missing, hashed, strict=True))
         settled = [n for n in missing if now - (files[n].version or (0,))[-1] / 1e9 > _SETTLED]
         if cache is not None and settled:
             with contextlib.suppress(sqlite3.Error), cache:  # one transaction
-                rows = [(places[n], versions[n], found[n]) for n in settled]
+                rows = [(names[n], versions[n], found[n]) for n in settled]
                 cache.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", rows)
-        return [found[n] if n in found else known[place][1] for n, place in enumerate(places)]
+        return [found[n] if n in found else known[name][1] for n, name in enumerate(names)]
 
 
 def _known(cache: sqlite3.Connection | None) -> dict[str, tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import itertools
 import re
@@ -110,12 +111,16 @@ class RowReader:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        try:
-            file = pq.ParquetFile(path)
-        except (pa.ArrowException, OSError) as error:
-            yield Record(problem="broken_file", detail=why(error))
-            return
-        with file:
+        with contextlib.ExitStack() as stack:
+            try:
+                try:
+                    file = pq.ParquetFile(path)
+                except UnicodeEncodeError:  # Arrow opens no name that is no UTF-8
+                    file = pq.ParquetFile(stack.enter_context(open(path, "rb")))
+                stack.enter_context(file)
+            except (pa.ArrowException, OSError) as error:
+                yield Record(problem="broken_file", detail=why(error))
+                return
             names = file.schema_arrow.names
             fields = self._fields
             wanted = [fields.text, fields.id, fields.url, fields.title, fields.date]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 import glob
 import os
 import re
@@ -17,6 +16,7 @@ from tasks.crawl.config import CrawlConfig, is_remote
 from tasks.crawl.files import kind_of
 from tasks.crawl.streams import SUFFIXES as PACKED
 from tasks.crawl.streams import open_unpacked
+from tasks.file_patterns import Folder, as_name, as_regex, as_text, folders, matching
 
 _LIST = re.compile(rf"\.paths(?:\.txt)?(?:{'|'.join(map(re.escape, PACKED))})?\Z", re.I)
 _MAX_LIST_BYTES = 1 << 30  # Common Crawl's largest list of a crawl is 100,000 lines, 14 MB
@@ -72,11 +72,13 @@ def _expand(entry: str, config: CrawlConfig, work: Path) -> Iterator[SourceFile]
     from tasks.crawl.remote import FetchError, fetched, list_bucket
 
     if entry.startswith("s3://") and (entry.endswith("/") or glob.has_magic(entry)):
+        pattern = entry.removeprefix("s3://")
+        wanted = as_regex(pattern) if glob.has_magic(entry) else re.compile("")
         try:
             found = [
                 SourceFile(f"s3://{key}", key, size)
                 for key, size in list_bucket(entry, config)
-                if not glob.has_magic(entry) or fnmatch.fnmatchcase(key, entry.removeprefix("s3://"))
+                if wanted.match(key) or key == pattern
             ]
         except FetchError as error:
             raise NoSuchSource(f"crawl.paths: {entry!r} cannot be listed: {error.detail}") from error
@@ -104,9 +106,9 @@ def _listed(path: Path, where: str, config: CrawlConfig) -> Iterator[SourceFile]
     lines = []
     with open_unpacked(path, _MAX_LIST_BYTES) as stream:
         while line := stream.readline(_MAX_LIST_LINE):
-            text = line.decode("utf-8", "replace").strip()
-            if text and not text.startswith("#"):
-                lines.append(text)
+            for text in map(str.strip, os.fsdecode(line).split("\r")):
+                if text and not text.startswith("#"):
+                    lines.append(text)
         if stream.problem:
             yield SourceFile(where, Path(where).name, problem=stream.problem[0], detail=stream.problem[1])
     if not lines:
@@ -117,22 +119,23 @@ def _listed(path: Path, where: str, config: CrawlConfig) -> Iterator[SourceFile]
         try:
             yield _line_of_list(text, base)
         except ValueError as error:
-            yield SourceFile(text, text[:500], problem="refused_path", detail=str(error))
+            yield SourceFile(text, as_text(text[:500]), problem="refused_path", detail=as_text(str(error)))
 
 
 def _line_of_list(line: str, base: str) -> SourceFile:
     """The file that a line names; raises ValueError for one that leaves the base: a list may come from anywhere."""
     if is_remote(line):
+        line = as_text(line)
         return SourceFile(line, _name_of_url(line))
     if "://" in line or line.startswith(("/", "\\", "~")) or ".." in PurePosixPath(line).parts:
         raise ValueError(f"it leads out of {base}, to which the lines of a list are relative (crawl.path_lists.base)")
     if is_remote(base):
-        return SourceFile(base.rstrip("/") + "/" + line, line)
-    base = os.path.expanduser(base)
+        return SourceFile(as_text(base.rstrip("/") + "/" + line), as_text(line))
+    base = as_name(os.path.expanduser(base))
     path = os.path.join(base, line)
     if not os.path.isfile(path):
-        return SourceFile(path, line)  # reading it says what is wrong
-    return dataclasses.replace(_file(path, base, sweeping=False), name=line)
+        return SourceFile(path, as_text(line))  # reading it says what is wrong
+    return dataclasses.replace(_file(path, base, sweeping=False), name=as_text(line))
 
 
 def _base_of(where: str) -> str:
@@ -144,16 +147,18 @@ def _base_of(where: str) -> str:
 
 def _local(entry: str) -> Iterator[SourceFile]:
     """The local files that a path, a folder or a pattern stands for."""
-    place = os.path.expanduser(entry)
+    place = as_name(os.path.expanduser(entry))
     found = False
     if glob.has_magic(place) and not os.path.exists(place):
         fixed = re.split(r"[*?\[]", place, maxsplit=1)[0]
         root = fixed if fixed.endswith(os.sep) else os.path.dirname(fixed)
-        for path in sorted(glob.glob(place, recursive=True)):
-            if os.path.isfile(path):
-                found = True
-                # `**` sweeps up whatever lies there, so it is treated as a folder; a plain pattern is a choice
-                yield _file(path, root, sweeping="**" in place)
+        unread: list[Folder] = []
+        for path in matching(place, unread.append):
+            found = True
+            # `**` sweeps up whatever lies there, so it is treated as a folder; a plain pattern is a choice
+            yield _file(path, root, sweeping="**" in place)
+        for folder in unread:
+            yield SourceFile(folder.path, _relative(folder.path, root) + "/", 0, folder.problem, folder.why)
     elif os.path.isdir(place):
         for file in _tree(place):
             found = True
@@ -166,15 +171,15 @@ def _local(entry: str) -> Iterator[SourceFile]:
 
 
 def _tree(root: str) -> Iterator[SourceFile]:
-    """All files below a folder. Hidden ones and what is no plain file are counted, links to folders not followed."""
-    for folder, subfolders, names in os.walk(root):
-        subfolders.sort()
-        for name in [name for name in subfolders if name.startswith(".")]:
-            subfolders.remove(name)
-            path = os.path.join(folder, name)
+    """All files below a folder. Hidden ones, what is no plain file, and folders that are not read are counted."""
+    for folder in folders(root):
+        if folder.problem is not None:
+            yield SourceFile(folder.path, _relative(folder.path, root) + "/", 0, folder.problem, folder.why)
+        for name in folder.hidden:
+            path = os.path.join(folder.path, name)
             yield SourceFile(path, _relative(path, root) + "/", 0, "hidden", "a hidden folder")
-        for name in sorted(names):
-            path = os.path.join(folder, name)
+        for name in folder.files:
+            path = os.path.join(folder.path, name)
             if name.startswith("."):
                 yield SourceFile(path, _relative(path, root), 0, "hidden", "a hidden file")
             else:
@@ -196,9 +201,7 @@ def _file(path: str, root: str, *, sweeping: bool) -> SourceFile:
 
 
 def _relative(path: str, root: str) -> str:
-    name = path[len(root) :].lstrip(os.sep).replace(os.sep, "/") if root and path.startswith(root) else path
-    # names of files may be no UTF-8 on Linux; Python holds such bytes as half surrogates, which no table takes
-    return name if name.isascii() else name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return as_text(path[len(root) :].lstrip(os.sep).replace(os.sep, "/") if root and path.startswith(root) else path)
 
 
 def _name_of_url(url: str) -> str:

@@ -55,6 +55,7 @@ def content(folder: Path) -> str:
     retries=3,
     code=[
         "tasks.crawl",
+        "tasks.file_patterns",
         "tasks.charsets",
         "data_lake.schemas",
         "data_lake.documents",

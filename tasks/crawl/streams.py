@@ -102,7 +102,7 @@ class _Pieces(io.RawIOBase):
                         yield data
                         done += len(data)
                 return
-            except (OSError, pa.ArrowException):
+            except (OSError, pa.ArrowException, UnicodeEncodeError):  # the last: Arrow opens no name that is no UTF-8
                 pass
         yield from self._careful(packed, done)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.crawl.streams import open_unpacked
+from tasks.file_patterns import matching
 from tasks.sft.formats import Conversation, NoConversation, conversation
 from tasks.stage import PermanentError
 
@@ -35,10 +35,7 @@ def instruction_files(patterns: Sequence[str]) -> list[Path]:
     """
     found: list[Path] = []
     for pattern in patterns:
-        if Path(pattern).is_file():
-            found.append(Path(pattern))
-            continue
-        matches = sorted(Path(match) for match in glob.glob(pattern, recursive=True) if Path(match).is_file())
+        matches = [Path(match) for match in matching(pattern)]
         if not matches:
             raise PermanentError(f"sft.data names {pattern!r}, but no file matches; paths start at {Path.cwd()}.")
         found += matches

@@ -56,6 +56,11 @@ def test_what_shows_itself(body, name):
     assert marked(body) == name
 
 
+@pytest.mark.parametrize("body", [b"text\nt\n", b"y\nn\ny\nn\n", b"\ta\tb\n\n1\t2\n\n", b"a\r\nb\r\n"])
+def test_short_lines_are_no_utf16(body):
+    assert marked(body) is None
+
+
 def test_chinese_in_utf16_without_a_mark():
     assert detect(CHINESE.encode("utf-16-le")) == "utf-16le"
 

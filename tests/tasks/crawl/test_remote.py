@@ -276,6 +276,8 @@ def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
         ("s3://corpus/a/one.jsonl", {"corpus/a/one.jsonl": 2}),
         ("s3://corpus/a/", {"corpus/a/one.jsonl": 2, "corpus/a/deep/three.jsonl.gz": 1, "corpus/a/table.txt": 1}),
         ("s3://corpus/a/*.jsonl", {"corpus/a/one.jsonl": 2}),
+        ("s3://corpus/a/*.jsonl*", {"corpus/a/one.jsonl": 2}),  # a star does not cross a slash, as on a disk
+        ("s3://corpus/a/**/*.jsonl*", {"corpus/a/one.jsonl": 2, "corpus/a/deep/three.jsonl.gz": 1}),
         ("s3://corpus/list.paths", {"a/one.jsonl": 2, "a/table.txt": 1}),
     ],
 )
