@@ -16,9 +16,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from tasks.clean.national_ids import FORMATS
+from tasks.clean.phones import Span, phones
 from tasks.clean.text_config import PiiConfig, PiiType
-
-Span = tuple[int, int]
 
 _LOCAL = re.compile(r"[\w](?:[\w.+%'-]{0,62}[\w+-])?\Z")
 _DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,24}(?![\w-])")
@@ -34,33 +33,29 @@ _CARD = re.compile(
 )
 # Issuers' prefixes (ISO/IEC 7812): Visa, Mastercard, American Express, Discover, Diners, JCB, UnionPay
 _ISSUER = re.compile(r"4|5[1-5]|2[2-7]|3[47]|6011|6[245]|3[0689]|35")
-_IBAN = re.compile(r"(?<![^\W_])[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}")
-_PHONE = re.compile(
-    r"(?<![\w.,:/#@=-])(?:\+|\(\+?)?\d(?:[ .()\u00a0\u2010-\u2013/-]{0,3}\d){6,}+"
-    r"(?:\s?(?:x|ext\.?)\s?\d{1,6})?+(?![\w@%]|[.,]\d)",
+# Of other issuers and lengths (Maestro has 12 digits, some JCB cards 15) only where a word says that it is a card's.
+_ANY_CARD = re.compile(r"(?<![\w.])(?<!\d[ -])\d(?:[ -]?\d){11,18}(?!\w)(?![ -]\d)")
+_CARD_WORDS = re.compile(
+    r"\b(?:credit|debit|visa|master\s?card|maestro|amex|american express|diners|discover|jcb|union\s?pay|"
+    r"(?:kredit|bank|giro|debit)?kart\w*|(?:credit|bank|debit)?cards?|cartes?|cb|tarjetas?|cart(?:ão|ões|ao)|"
+    r"carta|kort|kreditkort|kortti\w*|krediet\w*|kaart\w*|карт\w*|κάρτα\w*|بطاقة|כרטיס|thẻ|कार्ड)\b|卡|カード|카드|บัตร",
     re.I,
 )
-_EXTENSION = re.compile(r"\s?(?:x|ext\.?)\s?\d{1,6}\Z", re.I)
-_DATE = re.compile(
-    r"\(?(?:(?:1[89]|20)\d\d[ ./-]\d{1,2}\b|\d{1,2}[./-]\d{1,2}[./-](?:\d{4}|\d\d)\b|"
-    r"(?:1[89]|20)\d\d[ -]{1,3}(?:1[89]|20)\d\d)"
-)
-_SEPARATED = re.compile(r"\d[ .()\u00a0\u2010-\u2013/-]{1,3}\d")
-_DECIMAL = re.compile(r"\d+(?:\.\d+){1,2}\Z|\d{1,3}(?:[. ]\d{3})+\Z")
-_SIGNED = re.compile(r"[+(]*\d+\.\d+\Z")  # +3.140000 in a table of numbers
-_BEFORE = 40  # characters before a number in which a word says what it is
-_PHONE_WORDS = re.compile(
-    r"\b(?:tele)?(?:phone|fax)|\btel\b|\bcall|\bmobile|\bcell\b|\bwhatsapp|\bsms\b|\bdial|\bhotline|"
-    r"\breach (?:me|us)|t[eé]l[eé]f|handy|rufnummer|celular|chiamare|appel|ligue|тел|звон|電話|电话|手机|手機|携帯|"
-    r"โทร|전화|هاتف|טלפון|फ़ोन|फोन",
+_NO_CARD = re.compile(r"\b(?:order|invoice|tracking|serial|phone|tel|isbn|ean|account|iban)\b[^\d\n]{0,15}\Z", re.I)
+_BEFORE = 50  # characters before a number in which a word says what it is
+_IBAN = re.compile(r"(?<![^\W_])[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}", re.I)
+# Before dotted numbers that are none of the network: 4.1.2.4 of a book, 120.0.6099.109 of a browser.
+_VERSION = re.compile(
+    r"(?:\b(?:v|ver|versions?|version[es]?n?|release[sd]?|build|firmware|driver|update[sd]?|upgrade[sd]?|kernel|patch|oid|"
+    r"sections?|sec|sect|subsections?|chapters?|ch|chap|clauses?|paragraphs?|para|articles?|art|appendix|annex|"
+    r"figures?|fig|tables?|tab|equations?|eq|steps?|items?|rules?|lemma|theorem|exercises?|part|parts|page|no|"
+    r"abschnitt\w*|kapitel\w*|ziffer|absatz|anhang|abbildung|tabelle|chapitre|sections?|annexe|figure|secci[oó]n|"
+    r"cap[ií]tulo|anexo|sezione|capitolo|se[cç][aã]o|hoofdstuk|paragraaf|rozdział|раздел\w*|глав\w*|пункт\w*|верси\w*)\b|"
+    r"\bv\d[\d.]{2,20}(?:[ ,;]{1,2}(?:to|and|or|und|bis))?|§+|第|[A-Za-z]/)[^\w\n]{0,3}\Z",
     re.I,
 )
-_PHONE_WORDS_BEHIND = re.compile(r"[ \t]{0,2}[(\[]?(?:tele)?(?:phone|fax|mobile|cell|office|desk|home|work)\b", re.I)
-_OTHER_WORDS = re.compile(
-    r"\b(?:isbn|issn|doi|arxiv|rfc|isin|ean|upc|lccn|oclc|pmid|patent|version|serial|order|invoice|account|card|"
-    r"bugs?|issue|ticket|license|licence|article)\b[^\d\n]{0,12}\Z",
-    re.I,
-)
+_SAME_AS_BEFORE = re.compile(r"[ ,;]{0,2}(?:to|and|or|through|und|oder|bis|et|ou|à|y|o|a|e|–|-|&|/)?[ ]?")
+_HEADING = re.compile(r"[.:)]?[ \t]+[^\W\d_]")  # behind the number of a heading
 
 
 class Redactor:
@@ -73,7 +68,7 @@ class Redactor:
             "credit_card": _cards,
             "national_id": functools.partial(_national_ids, names=config.national_ids),
             "ip": functools.partial(_addresses, public_only=config.public_ips_only),
-            "phone": functools.partial(_phones, regions=config.phone_regions),
+            "phone": functools.partial(phones, regions=config.phone_regions),
         }
         self._finders = {kind: find for kind, find in finders.items() if kind in config.types}
 
@@ -124,12 +119,15 @@ def _emails(text: str) -> Iterator[Span]:
 def _addresses(text: str, public_only: bool) -> Iterator[Span]:
     """IPv4 and IPv6 addresses; the public ones are those that the registries give out (ipaddress.is_global)."""
     spans: list[Span] = []
+    numbered = -1  # where the last version or section number ended
     for match in _IPV4.finditer(text) if _MAYBE_IPV4.search(text) else ():
         try:
             address = ipaddress.IPv4Address(match[0])
         except ValueError:
             continue
-        if not public_only or (address.is_global and not address.is_multicast):
+        if _is_version(text, match, numbered):
+            numbered = match.end()
+        elif not public_only or (address.is_global and not address.is_multicast):
             spans.append(match.span())
     for match in _IPV6.finditer(text) if _MAYBE_IPV6.search(text) else ():
         if match[0].count(":") < 3 and "::" not in match[0]:
@@ -144,25 +142,51 @@ def _addresses(text: str, public_only: bool) -> Iterator[Span]:
     yield from sorted(spans)
 
 
+def _is_version(text: str, match: re.Match[str], numbered: int) -> bool:
+    """Whether a dotted number is a version or a section. numbered: where the last such number ended."""
+    begin = match.start()
+    if _VERSION.search(text, max(0, begin - _BEFORE), begin):
+        return True
+    if numbered >= 0 and begin - numbered < 12 and _SAME_AS_BEFORE.fullmatch(text, numbered, begin):
+        return True  # one more of them
+    small = all(0 < int(part) < 40 for part in match[0].split("."))
+    starts = re.fullmatch(r"(?:.*\n)?[ \t#*]*", text[max(0, begin - 10) : begin], re.S) is not None
+    return small and starts and _HEADING.match(text, match.end()) is not None
+
+
 def _cards(text: str) -> Iterator[Span]:
-    """Credit card numbers: an issuer's prefix, 13 to 19 digits, Luhn's check digit (ISO/IEC 7812)."""
+    """Credit card numbers: an issuer's prefix or a word before it, 12 to 19 digits, Luhn's check digit."""
     from stdnum import luhn
 
-    for match in _CARD.finditer(text) if _MAYBE_CARD.search(text) else ():
-        digits = re.sub(r"\D", "", match[0])
-        if 13 <= len(digits) <= 19 and _ISSUER.match(digits) and len(set(digits)) > 1 and luhn.is_valid(digits):
-            yield match.span()
+    if not _MAYBE_CARD.search(text):
+        return
+    spans = [match.span() for match in _CARD.finditer(text) if _ISSUER.match(match[0])]
+    known = set(spans)
+    spans += [
+        match.span() for match in _ANY_CARD.finditer(text) if match.span() not in known and _is_called_card(text, match)
+    ]
+    end = 0
+    for span in sorted(spans):
+        digits = re.sub(r"\D", "", text[span[0] : span[1]])
+        if span[0] >= end and 12 <= len(digits) <= 19 and len(set(digits)) > 1 and luhn.is_valid(digits):
+            yield span
+            end = span[1]
+
+
+def _is_called_card(text: str, match: re.Match[str]) -> bool:
+    before = text[max(0, match.start() - _BEFORE) : match.start()]
+    return bool(_CARD_WORDS.search(before)) and not _NO_CARD.search(before)
 
 
 def _ibans(text: str) -> Iterator[Span]:
-    """International bank account numbers: a country's length and ISO 7064 mod 97 (ISO 13616)."""
+    """International bank account numbers: a country's length and ISO 7064 mod 97 (ISO 13616), in any letter case."""
     from stdnum import iban
 
     for match in _IBAN.finditer(text):
         # capitals may follow the number: it is the longest beginning that checks and ends where a group does
         for end in range(match.end(), match.start() + 14, -1):
             after = text[end : end + 1]
-            if not after.isalnum() and text[end - 1] != " " and iban.is_valid(text[match.start() : end]):
+            if not after.isalnum() and text[end - 1] not in " -" and iban.is_valid(text[match.start() : end]):
                 yield match.start(), end
                 break
 
@@ -183,49 +207,3 @@ def _national_ids(text: str, names: tuple[str, ...]) -> Iterator[Span]:
 def _national_id(name: str) -> tuple[Callable[[str], bool], re.Pattern[str]]:
     module, pattern = FORMATS[name]
     return importlib.import_module(module).is_valid, re.compile(rf"(?<![\w.-])(?:{pattern})(?![\w-])")
-
-
-def _phones(text: str, regions: tuple[str, ...]) -> Iterator[Span]:
-    """Phone numbers: international ones, national ones of the regions, and what a word before calls one."""
-    for match in _PHONE.finditer(text):
-        begin, end = match.span()
-        number = _EXTENSION.sub("", match[0])
-        digits = sum(map(str.isdigit, number))
-        if not 7 <= digits <= 15 or _DATE.match(number):
-            continue
-        before = text[max(0, begin - _BEFORE) : begin].rpartition("\n")[2]
-        if _OTHER_WORDS.search(before):
-            continue
-        international = number.startswith(("+", "(+", "00"))
-        named = bool(
-            number != match[0]  # it has an extension
-            or _PHONE_WORDS.search(before)
-            or _PHONE_WORDS_BEHIND.match(text, end)
-        )
-        if not named and not number.startswith("+") and (not _SEPARATED.search(number) or _DECIMAL.match(number)):
-            continue
-        if not named and _SIGNED.match(number):
-            continue
-        if named or _is_phone(number, international, regions):
-            # a bracket that opens before the number belongs to the sentence, unless it closes inside
-            if number.startswith("(") and ")" not in number:
-                begin += 1
-            yield begin, end
-
-
-@functools.lru_cache(maxsize=10_000)
-def _is_phone(number: str, international: bool, regions: tuple[str, ...]) -> bool:
-    import phonenumbers
-
-    if international:
-        number = number.lstrip("(")
-        number = "+" + number[2:] if number.startswith("00") else number
-    for region in ("ZZ",) if international else regions:
-        try:
-            parsed = phonenumbers.parse(number, None if region == "ZZ" else region)
-        except phonenumbers.NumberParseException:
-            continue
-        # what is written as an international number is one where its length is that of its country's
-        if (phonenumbers.is_possible_number if international else phonenumbers.is_valid_number)(parsed):
-            return True
-    return False

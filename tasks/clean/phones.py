@@ -1,0 +1,175 @@
+"""Phone numbers in texts: what looks like one, and what says that it is one.
+
+A number is a phone number where it is written with a plus and has the length of its country's numbers, where it is a
+valid number of the regions that a config names, or where a word says so: directly before it, on the line above, some
+words before it, or behind it. Numbers of other kinds (dates, amounts, orders, ISBNs) look alike, so that a word that is
+further away has to do with a number that cannot be one of those.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator
+
+Span = tuple[int, int]
+
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"  # scripts without blanks
+# A colon and the like may stand before the number where a letter is before them (Tel:030), a digit may not (12:30).
+# The first character comes before what is asked of the one in front of it, as the search for it is quick.
+_PHONE = re.compile(
+    rf"[+(\d](?:(?<![\w.,:/#@=-].)|(?<=[^\W\d_][:.=/-].)|(?<=[{_UNSPACED}].))"
+    r"(?:(?<=\()\+?\d|(?<=\+)\d|(?<=\d))(?:[ .()\u00a0\u2010-\u2013/-]{0,3}\d){6,}+"
+    rf"(?:\s?(?:x|ext\.?)\s?\d{{1,6}})?+(?![^\W{_UNSPACED}]|[@%]|[.,]\d)",
+    re.I,
+)
+_EXTENSION = re.compile(r"\s?(?:x|ext\.?)\s?\d{1,6}\Z", re.I)
+_NEXT_NUMBER = re.compile(
+    r"[ \u00a0](?=\()|[ \u00a0]{2,}|[ \u00a0]?[/\u2013-][ \u00a0]"
+)  # where two numbers stand side by side
+_DAY = (
+    r"(?:(?:1[89]|20)\d\d[./-](?:0?[1-9]|1[0-2])(?:[./-]\d{1,2})?|"
+    r"(?:1[89]|20)\d\d[ \u2010-\u2013-]{1,3}(?:1[89]|20)\d\d|"
+    r"(?:0?[1-9]|[12]\d|3[01])[./-](?:0?[1-9]|[12]\d|3[01])[./-](?:(?:1[89]|20)\d\d|\d\d))"
+)
+_DATES = re.compile(rf"\(?{_DAY}(?:[ ()\u2010-\u2013/-]{{1,3}}{_DAY})*\)?\Z")  # nothing but dates
+_DATE = re.compile(rf"\(?(?:{_DAY}|(?:1[89]|20)\d\d[ ./-]\d{{1,2}}\b)(?![./-]?\d)")  # begins with one
+_SEPARATED = re.compile(r"\d[ .()\u00a0\u2010-\u2013/-]{1,3}\d")
+_DECIMAL = re.compile(r"(?!0\d)(?:\d+(?:\.\d+){1,2}|\d{1,3}(?:[. ]\d{3})+)\Z")
+_SIGNED = re.compile(r"[+(]*\d+\.\d+\Z")  # +3.140000 in a table of numbers
+_SUM = re.compile(r"[ \t]?[=<>*×÷]")
+_MONEY = frozenset("$€£¥₹")
+_BEFORE = 60  # characters before a number in which a word says what it is
+
+_NAMES = (
+    r"(?:tele|auto)?(?:phone|fax)s?(?:[ -]?(?:number|line))?|tel[eé]f\w*|tel|t[eé]l|t[eé]l[eé]phone|telpon|telp|tlf|tf|"
+    r"telex|ph|mob|mobile?s?|mobil\w*|mobiel|m[oó]vil|hand(?:y|phone)\w*|natel|gsm|cellul\w*|celular\w*|"
+    r"whats[ -]?app|viber|sms|hot[ -]?line|help[ -]?line|toll[ -]?free|free[ -]?phone|rufnummer|"
+    r"durchwahl|telefax|puh(?:elin)?|kom[oó]rka|festnetz|switchboard|"
+    r"контактный|тел|телефон\w*|моб|мобильн\w*|факс|\w*звон\w*|τηλ(?:έφωνο)?|κιν(?:ητό)?|φαξ|"
+    r"điện thoại|sđt|di động|nomor hp|"
+    r"طلفون|هاتف|جوال|موبايل|تلفون|تلفن|موبایل|تماس|טלפון|טל|נייד|פקס|פלאפון|"
+    r"फ़ोन|फोन|मोबाइल|दूरभाष|ফোন|মোবাইল|தொலைபேசி|ఫోన్"
+)
+_ASIAN_NAMES = (
+    r"電話(?:番号)?|电话(?:号码)?|手机号?码?|手機|携帯(?:電話)?|联系方式|聯絡電話|热线|熱線|传真|傳真|ファックス|ＴＥＬ|"
+    r"전화(?:번호)?|휴대(?:폰|전화)|핸드폰|연락처|팩스|โทร(?:ศัพท์)?|มือถือ|ទូរស័ព្ទ|ဖုန်း"
+)
+_DOING = (
+    r"call(?:ed|ing)?|ring|dial(?:ed|ing)?|text (?:me|us|him|her|them|back|to)|reach|contact|reachable|phone|"
+    r"messages? to|code to|sms to|appel\w*|joindre|ll[aá]m\w*|"
+    r"rufen sie(?: uns)?(?: an)?|ruft? (?:mich|uns)(?: an)?|\w*dzwo[nń]\w*|aray[ıi]n\w*|"
+    r"chiam\w*|ligue|ligar|anrufen|erreich\w*|"
+    r"(?:my|your|his|her|our|their|whose|new)(?: \w{2,10})? number|contact number|customer (?:service|care)|"
+    r"emergency number|cell phone|cell(?: is)?"
+)
+_BETWEEN = (
+    r"(?:[^\w\n]{0,4}\b(?:no|nr|number|numbers|num|numéro|numero|número|nummer|numer|szám\w*|numar\w*|is|was|are|at|on|"
+    r"to|under|me|us|him|her|them|back|now|today|via|the|my|our|this|and|or|a|al|au|le|el|il|o|em|unter|auf|"
+    r"op|på|pod|fax|direct|office|home|work|main|day|evening|from|out|free|numarası|numeru|telefonu|you|anytime)\b)"
+)
+# Words that say it only where a colon follows.
+_LABELS = (
+    r"contacts?|home|work|office|desk|cell?|portable|signal|telegram|support|emergenc(?:y|ies)|kom|cep|vast|fixe|fisso|"
+    r"fijo|hp|đt|main|direct|day|evening|secretary|reception|info|bel|privat|dienst|büro|bureau|casa|trabajo|ufficio"
+)
+_NAMED = re.compile(
+    rf"\b(?:{_LABELS})\b[^\w\n:]{{0,3}}[:：][^\w\n]{{0,3}}\Z|"
+    rf"(?:\b(?:{_NAMES}|{_DOING})\b\.?|{_ASIAN_NAMES}){_BETWEEN}{{0,5}}[^\w\n]{{0,6}}\Z|"
+    rf"\b\w{{0,20}}(?:telefoon|telefon|nummer der hotline|telefonszám)\w{{0,8}}[^\w\n]{{0,6}}\Z",
+    re.I,
+)
+_LETTER = re.compile(r"(?:\A|[\n|,;•·/]|[ \t]{2})[ \t]*\(?[TPFMHCWOD]\b[.:)]{0,2}[ \t]{0,3}\Z")  # P: … F: …
+_NEAR = re.compile(
+    rf"\b(?:{_NAMES})\b|{_ASIAN_NAMES}|\bcall|\bdial|\breach|\bnumber i\b|\btext me|\bring\b|appel|ligue|chiam|звон",
+    re.I,
+)
+_BEHIND = re.compile(
+    r"[ \t]{0,2}[(\[-]?[ \t]?(?:(?:tele)?(?:phone|fax)|mobile|cell|office|desk|home|work|gsm|handy|whatsapp)\b(?!:)|"
+    r"[ \t]?(?:is )?(?:my|your|his|her|our|their)(?: \w{2,10}){0,2} number\b",
+    re.I,
+)
+_OTHER = re.compile(
+    r"(?:\b(?:isbn|issn|doi|arxiv|rfc|isin|ean|upc|gtin|sku|lccn|oclc|pmid|patent|version|serial|order|invoice|account|"
+    r"card|bugs?|issue|ticket|licen[cs]e|article|art|ref|reference|case|claim|policy|tracking|booking|confirmation|model|"
+    r"part|lot|batch|vat|tax|zip|postal|passport|student|employee|member|customer|client|registration|flight|room|"
+    r"catalog(?:ue)?|item|product|key|id|iban|bic|swift|konto|blz|bestell\w*|rechnung\w*|kunden\w*|commande|facture|"
+    r"pedido|factura|ssn|security|score|pages?|pp|vol|population)|#)"
+    r"(?:[^\w\n]{0,4}\b(?:no|nr|number|numbers|nummer|id|is|was|of|code)\b){0,3}[^\w\n]{0,6}\Z",
+    re.I,
+)
+
+
+def phones(text: str, regions: tuple[str, ...]) -> Iterator[Span]:
+    """Yield where phone numbers stand: international ones, national ones of the regions, and what a word calls one."""
+    for match in _PHONE.finditer(text):
+        for begin, end in _pieces(match):
+            number = _EXTENSION.sub("", text[begin:end])
+            digits = sum(map(str.isdigit, number))
+            if (
+                not 7 <= digits <= 15
+                or _DATES.match(number)
+                or _SUM.match(text, end)
+                or text[begin - 1 : begin] in _MONEY
+            ):
+                continue
+            if _is_named(text, begin, end, number) or _is_phone(number, regions, text[max(0, begin - _BEFORE) : begin]):
+                # a bracket that opens before the number belongs to the sentence, unless it closes inside
+                yield begin + (number.startswith("(") and ")" not in number), end
+
+
+def _pieces(match: re.Match[str]) -> Iterator[Span]:
+    """The match, or, where it is too long for one number, the numbers in it."""
+    if sum(map(str.isdigit, match[0])) <= 15:
+        yield match.span()
+        return
+    begin = match.start()
+    for gap in _NEXT_NUMBER.finditer(match[0]):
+        yield begin, match.start() + gap.start()
+        begin = match.start() + gap.end()
+    yield begin, match.end()
+
+
+def _is_named(text: str, begin: int, end: int, number: str) -> bool:
+    """Whether a word says that this is a phone number."""
+    before = text[max(0, begin - _BEFORE) : begin]
+    line = before.rpartition("\n")[2]
+    if line.strip(" \t>*•-(") == "":
+        before = before[: len(before) - len(line)].rstrip("\n \t") + line  # the line above says what it is
+        line = before.rpartition("\n")[2]
+        if _NAMED.search(line):
+            return True
+    elif _NAMED.search(line) or (_LETTER.search(before) and not _DECIMAL.match(number)):
+        return True
+    if len(number) < end - begin or _BEHIND.match(text, end):  # an extension is a phone's
+        return True
+    if _DATE.match(number) or _OTHER.search(line) or _DECIMAL.match(number):
+        return False
+    return bool(_NEAR.search(line))
+
+
+def _is_phone(number: str, regions: tuple[str, ...], before: str) -> bool:
+    """Whether this is a phone number though no word says so."""
+    if _DATE.match(number) or _OTHER.search(before.rpartition("\n")[2]) or _SIGNED.match(number):
+        return False
+    if not number.startswith("+") and (not _SEPARATED.search(number) or _DECIMAL.match(number)):
+        return False
+    return _is_valid(number, number.startswith(("+", "(+", "00")), regions)
+
+
+@functools.lru_cache(maxsize=10_000)
+def _is_valid(number: str, international: bool, regions: tuple[str, ...]) -> bool:
+    import phonenumbers
+
+    if international:
+        number = number.lstrip("(")
+        number = "+" + number[2:] if number.startswith("00") else number
+    for region in ("ZZ",) if international else regions:
+        try:
+            parsed = phonenumbers.parse(number, None if region == "ZZ" else region)
+        except phonenumbers.NumberParseException:
+            continue
+        # what is written as an international number is one where its length is that of its country's
+        if (phonenumbers.is_possible_number if international else phonenumbers.is_valid_number)(parsed):
+            return True
+    return False
