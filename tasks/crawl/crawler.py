@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import functools
 import re
 import time
@@ -18,6 +17,7 @@ from tasks.crawl.harvest import Harvest, Harvester
 from tasks.crawl.licences import Licences
 from tasks.crawl.listening import Listener, said_before
 from tasks.crawl.politeness import Host, Hosts
+from tasks.crawl.refused import links_inside, sitemaps_inside
 from tasks.crawl.rights import Statement, rights
 from tasks.crawl.robots import Robots, Rules
 from tasks.crawl.scope import Scope
@@ -46,8 +46,7 @@ class Crawler:
         previous_root: Path | None = None,
     ) -> None:
         self.config, self.out, self.frontier, self.warc = config, out, frontier, warc
-        year = datetime.datetime.fromtimestamp(frontier.started, datetime.UTC).year
-        self.scope = Scope(config, year)
+        self.scope = Scope(config)
         names = "|".join(f"(?:{name})" for name in config.drop_parameters)
         self._drop = re.compile(names, re.I) if names else None
         self._harvester = Harvester(config, self._drop)
@@ -213,19 +212,19 @@ class Crawler:
     def _known_trap(self, task: Task) -> str | None:
         """Return "trap" where pages of this kind turned out to repeat themselves since the URL was queued."""
         name = pattern_of(task.url)
-        return "trap" if "#" in name and self._pattern(name).trapped else None
+        return "trap" if "#" in name and self._pattern(name, task.url).trapped else None
 
     def _surely_unchanged(self, task: Task, old: Mapping[str, Any]) -> bool:
         if not self.config.trust_lastmod or task.lastmod is None or old["fetched_at"] is None:
             return False
         return task.lastmod <= old["fetched_at"].timestamp()
 
-    def _pattern(self, name: str) -> Pattern:
+    def _pattern(self, name: str, url: str) -> Pattern:
         if (pattern := self._patterns.get(name)) is None:
             if len(self._patterns) >= 10_000:  # they are all in the frontier
                 self._patterns.clear()
             state = self.frontier.pattern(name)
-            pattern = self._patterns[name] = Pattern.from_dict(state) if state is not None else Pattern()
+            pattern = self._patterns[name] = Pattern.from_dict(state) if state is not None else Pattern.of(url)
         return pattern
 
     def _queue_sitemaps(self, task: Task, host: Host, rules: Rules) -> None:
@@ -237,9 +236,8 @@ class Crawler:
         self._add_sitemaps(host, named or [f"{origin}/sitemap.xml"])
 
     def _add_sitemaps(self, host: Host, urls: list[str]) -> None:
-        known = [url for name in urls if (url := canonical(name)) is not None and self.scope.has_host(host_of(url))]
-        room = self.config.max_sitemaps - self.frontier.lists(host.name)
-        self._enqueue(self.frontier.add(Link(url, host_of(url), 0, kind="list") for url in known[: max(0, room)]))
+        room = max(0, self.config.max_sitemaps - self.frontier.lists(host.name))
+        self._enqueue(self.frontier.add(sitemaps_inside(urls, room, self.frontier, self.scope, host.name)))
 
     # -- what it came to ---------------------------------------------------------------------------------------------
 
@@ -327,7 +325,7 @@ class Crawler:
         page["etag"] = response.header("etag") or page["etag"]
         page["last_modified"] = response.header("last-modified") or page["last_modified"]
         page["rights"] = rights(harvest.said)
-        self._commit(task, {**page, "reason": reason}, self._inside(task, harvest))
+        self._commit(task, {**page, "reason": reason}, links_inside(task, harvest, self.frontier, self.scope))
 
     def _finish(self, task: Task, harvest: Harvest, response: Response | None = None) -> None:
         page: dict[str, Any] = {"reason": harvest.reason, "detail": harvest.detail, "status": harvest.status}
@@ -357,19 +355,10 @@ class Crawler:
             }
             name = pattern_of(task.url)
             if "#" in name and self.config.cut_repeats:
-                found = self._pattern(name)
+                found = self._pattern(name, task.url)
                 found.add(response.body)
                 pattern = (name, found.to_dict())
-        self._commit(task, page, self._inside(task, harvest), pattern)
-
-    def _inside(self, task: Task, harvest: Harvest) -> list[Link]:
-        """Return what a page links to, as far as it is inside the scope."""
-        depth = task.depth + 1
-        return [
-            Link(entry.url, host_of(entry.url), depth, lastmod=entry.lastmod)
-            for entry in harvest.links
-            if not self.frontier.knows(entry.url, depth) and self.scope.refusal(entry.url, depth) is None
-        ]
+        self._commit(task, page, links_inside(task, harvest, self.frontier, self.scope), pattern)
 
     def _commit(
         self,

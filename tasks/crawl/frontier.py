@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.crawl.queues import Queues
+from tasks.crawl.refused import Refused
 
 ROBOTS_SECONDS = 86_400  # RFC 9309 § 2.4: a robots.txt is good for a day
 
@@ -85,6 +86,7 @@ class Frontier:
         self._db.executescript(_SCHEMA)
         if self.fact("started") is None:
             self.set_fact("started", repr(time.time()))
+        self.refused = Refused(self._db)
         self._cut_back()
         self._queues = Queues(self._db, breadth_first=breadth_first)
         self._fresh_robots: dict[str, float] = {}
@@ -265,6 +267,7 @@ class Frontier:
         try:
             self._db.execute("UPDATE urls SET done = 1, page = ? WHERE url = ?", (_to_json(page), task.url))
             new = self.add(links)
+            self.refused.write()
             if warc is not None:
                 self._db.execute("INSERT OR REPLACE INTO files VALUES (?, ?)", warc)
             if pattern is not None:

@@ -35,6 +35,7 @@ class Harvest:
     digest: str | None = None
     links: list[Entry] = field(default_factory=list)
     sitemaps: list[Entry] = field(default_factory=list)  # further lists that a sitemap index names
+    unfollowed: list[tuple[str, str, str]] = field(default_factory=list)  # (URL, reason, detail): links left alone
     said: list[Statement] = field(default_factory=list)  # about training with the page
     said_of: list[tuple[str, Statement]] = field(default_factory=list)  # about training with pages that a feed lists
 
@@ -66,9 +67,11 @@ class Harvester:
         links = self._entries(page, wishes)
         said = [*said, *self._said(page, wishes, response, rules)]
         if (refused := self._refusal(wishes, said)) is not None:
-            return Harvest(refused, response.status, mime, links=links, said=said)
+            left = self._unfollowed(page, wishes)
+            return Harvest(refused, response.status, mime, links=links, unfollowed=left, said=said)
         digest = self.digest(response.body)
-        return Harvest("fetched", response.status, mime, _detail(page, response, scope), digest, links, said=said)
+        left, detail = self._unfollowed(page, wishes), _detail(page, response, scope)
+        return Harvest("fetched", response.status, mime, detail, digest, links, unfollowed=left, said=said)
 
     def judge_again(
         self, task: Task, mime: str, headers: Mapping[str, str], body: bytes, answer: Response, rules: Rules,
@@ -84,7 +87,8 @@ class Harvester:
         found = self._said(page, wishes, answer, rules, reserved)
         heard = {TDM, *(one.protocol for one in found if one.where == "header")}
         said = [one for one in said if one.where != "header" or one.protocol not in heard] + found
-        return Harvest(self._refusal(wishes, said) or "unchanged", answer.status, links=links, said=said)
+        reason, left = self._refusal(wishes, said) or "unchanged", self._unfollowed(page, wishes)
+        return Harvest(reason, answer.status, links=links, unfollowed=left, said=said)
 
     def may_train(self, said: Sequence[Statement]) -> str | None:
         """Return why a page may not be kept, by what is said of training with it; None where it may."""
@@ -134,6 +138,14 @@ class Harvester:
         if not self._config.follow_links or NOFOLLOW in wishes & self._honour:
             return []
         return [Entry(url) for url in page.urls]
+
+    def _unfollowed(self, page: PageLinks, wishes: set[str]) -> list[tuple[str, str, str]]:
+        """Return the links that are known and not followed, and why."""
+        left = [(url, "nofollow", "") for url in page.nofollow]
+        left += [(url, "same_page", f"the same page as {target}") for url, target in page.respelled.items()]
+        if not self._config.follow_links:
+            return left + [(url, "not_followed", "") for url in page.urls]
+        return left + [(url, "nofollow", "") for url in page.urls if NOFOLLOW in wishes & self._honour]
 
     def _refusal(self, wishes: set[str], said: Sequence[Statement]) -> str | None:
         refused = next((wish for wish in (NOINDEX, NOARCHIVE) if wish in wishes & self._honour), None)

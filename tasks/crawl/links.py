@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tasks.crawl.markup import Tag, tags, unescape_attribute
-from tasks.crawl.urls import MAX_URL_LENGTH, canonical
+from tasks.crawl.urls import MAX_URL_LENGTH, canonical, whole
 
 MAX_LINKS = 20_000  # of one page
 _MAX_VALUE = 4 * MAX_URL_LENGTH  # bytes; what is longer is no link, whatever its references and escapes come to
@@ -34,6 +34,8 @@ class PageLinks:
     urls: list[str] = field(default_factory=list)
     robots: dict[str, list[str]] = field(default_factory=dict)  # name of the meta tag (robots, a crawler's) → contents
     tdm_reservation: str | None = None
+    nofollow: list[str] = field(default_factory=list)  # canonical URLs of links that ask not to be followed
+    respelled: dict[str, str] = field(default_factory=dict)  # URL with session or tracking parameters → without
     refresh: str | None = None  # that one of `urls` to which a browser goes on by itself
 
 
@@ -56,6 +58,7 @@ def links_of(
     body, charset = _as_ascii(body, _charset(content_type or ""))
     names = {"robots", agent.lower()} - {""}
     links: dict[bytes, None] = {}
+    unfollowed: dict[bytes, None] = {}
     base: bytes | None = None
     refreshes = [refresh.encode("latin-1", "replace")] if refresh else []
     for tag in tags(body, xml=(content_type or "").partition(";")[0].strip().lower() in _XML):
@@ -74,6 +77,9 @@ def links_of(
                 charset = _charset(f"charset={attributes[b'charset'].decode('latin-1')}")
             elif charset is None and directive == b"content-type":
                 charset = _charset(content.decode("latin-1"))
+        elif _is_nofollow(tag, attributes):
+            if len(attributes[b"href"]) <= _MAX_VALUE and len(unfollowed) < MAX_LINKS:
+                unfollowed[attributes[b"href"]] = None
         elif (link := _link(tag, attributes)) is None or len(link) > _MAX_VALUE:
             continue
         elif tag.name != b"base":
@@ -86,7 +92,9 @@ def links_of(
     place = (None if base is None else canonical(_text(base, charset), url)) or url
     found = _resolved(targets, place, drop)
     page.refresh = next(iter(found), None)
-    page.urls = list(found | _resolved((_text(link, charset) for link in links), place, drop))
+    page.urls = list(found | _resolved((_text(link, charset) for link in links), place, drop, page.respelled))
+    if unfollowed:
+        page.nofollow = list(_resolved((_text(link, charset) for link in unfollowed), place, drop))
     return page
 
 
@@ -110,8 +118,19 @@ def _link(tag: Tag, attributes: dict[bytes, bytes]) -> bytes | None:
     return link
 
 
-def _resolved(texts: Iterable[str], base: str, drop: re.Pattern[str] | None) -> dict[str, None]:
-    """Return the canonical URLs that references of a page stand for, in their order, each once."""
+def _is_nofollow(tag: Tag, attributes: dict[bytes, bytes]) -> bool:
+    if tag.name not in (b"a", b"area") or b"rel" not in attributes or b"href" not in attributes:
+        return False
+    return b"nofollow" in attributes[b"rel"].lower().split()
+
+
+def _resolved(
+    texts: Iterable[str], base: str, drop: re.Pattern[str] | None, respelled: dict[str, str] | None = None
+) -> dict[str, None]:
+    """Return the canonical URLs that references of a page stand for, in their order, each once.
+
+    respelled: takes those that had other parameters or a session in their path.
+    """
     start = base.index("/", 8) + 1
     root, folder = base[:start], base[: base.partition("?")[0].rindex("/") + 1]
     found: dict[str, None] = {}
@@ -122,6 +141,8 @@ def _resolved(texts: Iterable[str], base: str, drop: re.Pattern[str] | None) -> 
         target = canonical(text, near, drop)
         if target is not None:
             found[target] = None
+            if respelled is not None and (written := whole(text, near, target)) is not None:
+                respelled[written] = target
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +21,11 @@ PAGES_FILE = "pages.parquet"
 BATCH_ROWS = 4096
 
 
-def write_pages(folder: Path, tables: Iterable[pa.Table]) -> tuple[Counter[str], Ledger]:
+def write_pages(
+    folder: Path, tables: Iterable[pa.Table], rest: Mapping[str, int] | None = None
+) -> tuple[Counter[str], Ledger]:
     """Write the tables one after the other as pages.parquet; return how often each reason stands there, and the
-    ledger."""
+    ledger, which has also the URLs of each reason without a row (`rest`)."""
     import pyarrow as pa
 
     from data_lake.schemas import PAGES
@@ -41,6 +43,8 @@ def write_pages(folder: Path, tables: Iterable[pa.Table]) -> tuple[Counter[str],
             yield table
 
     write_tables(folder / PAGES_FILE, PAGES, counted())
+    for reason, number in (rest or {}).items():
+        tally.add(Ledger(Amount(number), Amount(), {reason: Amount(number)}))
     pa.default_memory_pool().release_unused()  # up to 40 MB, which the figure and the fingerprint would come on top of
     return reasons, tally.ledger()
 

@@ -13,9 +13,9 @@ from tasks.crawl.urls import host_of
 
 
 class Scope:
-    """The scope rules of a config, compiled. `year` is that of the crawl's beginning: calendars end soon after it."""
+    """The scope rules of a config, compiled."""
 
-    def __init__(self, config: CrawlConfig, year: int) -> None:
+    def __init__(self, config: CrawlConfig) -> None:
         hosts = [host.lower() for host in config.all_hosts]
         self._exact = {host for host in hosts if not host.startswith("*.")}
         below = [host[1:] for host in hosts if host.startswith("*.")]
@@ -25,7 +25,7 @@ class Scope:
         self._include = [re.compile(pattern) for pattern in config.include]
         self._exclude = [re.compile(pattern) for pattern in config.exclude]
         self._mime = frozenset(mime.lower() for mime in config.mime)
-        self._max_depth, self._year = config.max_depth, year
+        self._max_depth = config.max_depth
         can_widen = not (config.same_site or config.hosts)
         self._sites = frozenset(filter(None, map(registered_domain, hosts))) if can_widen else frozenset()
 
@@ -39,7 +39,7 @@ class Scope:
             return "not_included"
         if any(pattern.search(url) for pattern in self._exclude):
             return "excluded"
-        if is_trap(url, self._year):
+        if is_trap(url):
             return "trap"
         return None
 

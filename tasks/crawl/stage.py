@@ -77,12 +77,14 @@ def crawl(config: CrawlConfig, out: Output) -> None:
 
         store_files(config, out)
     requests = _visit_sites(config, out) if config.all_seeds else 0
-    reasons, ledger = write_pages(out.dir, _tables(out))
+    rest = _refused_rest(out)
+    reasons, ledger = write_pages(out.dir, _tables(out), rest)
     kept = sum(reasons[reason] for reason in KEPT)
     if kept == 0:
         raise PermanentError(_nothing(config, out.dir, reasons))
     out.ledger(ledger)
     out.count(urls=sum(reasons.values()), pages=kept, bytes=ledger.kept.bytes, unchanged=reasons["unchanged"])
+    out.count(urls_without_row=rest.total())
     seconds = time.perf_counter() - started
     megabytes = ledger.kept.bytes / 1e6
     out.metric(pages=kept, megabytes=megabytes, pages_per_second=kept / seconds, requests=requests)
@@ -148,6 +150,16 @@ def _previous_pages(previous: Artifact) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield row["url"], row
 
 
+def _refused_rest(out: Output) -> Counter[str]:
+    """Return how many URLs of each reason have no row of their own."""
+    from tasks.crawl.frontier import Frontier
+
+    if not (out.work / "frontier.sqlite").exists():
+        return Counter()
+    with contextlib.closing(Frontier(out.work / "frontier.sqlite", out.dir / "warc")) as frontier:
+        return frontier.refused.rest()
+
+
 def _tables(out: Output) -> Iterator[pa.Table]:
     """Yield what the frontier and the files' tables say of every URL and record."""
     import pyarrow as pa
@@ -158,7 +170,7 @@ def _tables(out: Output) -> Iterator[pa.Table]:
 
     if (out.work / "frontier.sqlite").exists():
         with contextlib.closing(Frontier(out.work / "frontier.sqlite", out.dir / "warc")) as frontier:
-            pages = frontier.pages()
+            pages = itertools.chain(frontier.pages(), frontier.refused.rows())
             while rows := list(itertools.islice(pages, BATCH_ROWS)):
                 yield pa.Table.from_pylist(rows, schema=PAGES)
     for path in sorted(out.work.glob("pages-*.parquet")):

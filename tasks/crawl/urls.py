@@ -21,8 +21,10 @@ _TRACKING = (
     r"_ga|_gl|_hsenc|_hsmi|__hs[a-z]{2,3}|hsctatracking|mkt_tok|vero_id|oly_(?:anon|enc)_id|wt_mc|wickedid|rb_clickid"
 )
 # name a visitor: PHP, Java, ASP, ColdFusion, osCommerce, Zen Cart; `sid` only as phpBB's, as others mean a story by it
-_SESSION = r"phpsessid|jsessionid|aspsessionid[a-z]*|session_?id|sessid|cfid|cftoken|oscsid|zenid"
-_DROPPED = re.compile(rf"(?:(?:{_TRACKING}|{_SESSION})(?:=|\Z)|s(?:id)?=[0-9a-f]{{32}}\Z)", re.I)
+# session_id only with a value such as visitors get, as conferences number their sessions too
+_SESSION = r"phpsessid|jsessionid|aspsessionid[a-z]*|sessid|cfid|cftoken|oscsid|zenid"
+_VISITOR = r"s(?:id)?=[0-9a-f]{32}|session_?id=(?:[\w.%-]{8,})?"
+_DROPPED = re.compile(rf"(?:(?:{_TRACKING}|{_SESSION})(?:=|\Z)|(?:{_VISITOR})\Z)", re.I)
 _SESSION_PATH = re.compile(r";(?:jsessionid|phpsessid|sid)=[^/?;]*|/\([a-z]\([a-z0-9]{24}\)\)(?=/)", re.I)
 
 
@@ -69,6 +71,22 @@ def canonical(url: str, base: str | None = None, drop: re.Pattern[str] | None = 
         path = _escape(path)
     result = f"{scheme}://{netloc}{path}"
     return result if len(result) <= MAX_URL_LENGTH else None
+
+
+def whole(url: str, base: str, target: str) -> str | None:
+    """Return a link as a page has it, if its canonical URL `target` lacks parameters or a session that it has."""
+    if ";" not in url and "(" not in url and url.partition("#")[0].partition("?")[2] == target.partition("?")[2]:
+        return None
+    try:
+        href: str = ada_url.join_url(base, url).partition("#")[0]
+    except ValueError:  # lone surrogates
+        return None
+    return href[:MAX_URL_LENGTH] if _parts(href) > _parts(target) else None
+
+
+def _parts(url: str) -> int:
+    path, _, query = url.partition("?")
+    return len([piece for piece in query.split("&") if piece]) + path.count(";") + path.count("/(")
 
 
 def host_of(url: str) -> str:

@@ -67,7 +67,7 @@ def test_lists_that_are_sent_as_pages_are_lists(site, tmp_path, body):
     site.page("/1", "/elsewhere")
     site.page("/2")
     found = run(site, tmp_path, seeds=(f"{site.url}/list",), follow_links=False)
-    assert reasons(found) == {"/list": "list", "/1": "fetched", "/2": "fetched"}
+    assert reasons(found) == {"/list": "list", "/1": "fetched", "/2": "fetched", "/elsewhere": "not_followed"}
 
 
 def test_a_seed_may_be_a_plain_list_and_a_page_further_down_is_a_page(site, tmp_path):
@@ -116,7 +116,9 @@ def test_a_seed_that_leads_to_another_host_says_how_to_go_there(site, tmp_path):
         with pytest.raises(PermanentError, match=rf"\(1 redirect_other_host\).*example\.org.* {re.escape(way)}"):
             run(site, tmp_path / target, seeds=seeds, resolve=resolve)
         site.pages["/"] = Answer(f"<meta http-equiv=refresh content='0; url=http://{target}:{site.port}/'>".encode())
-        (row,) = run(site, tmp_path / f"refresh to {target}", seeds=seeds, resolve=resolve).values()
+        found = run(site, tmp_path / f"refresh to {target}", seeds=seeds, resolve=resolve)
+        row = found.pop(seeds[0])
+        assert reasons(found) == {f"http://{target}:{site.port}/": "other_host"}
         assert way.rstrip(".") in row["detail"]
     site.pages["/"] = Answer(b"", 301, {"Location": "http://example.net/"})
     with pytest.raises(PermanentError, match=r"name example\.net in crawl\.hosts\.$"):  # same_site is set already

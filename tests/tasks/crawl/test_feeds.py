@@ -209,8 +209,8 @@ def test_a_crawl_of_what_a_feed_lists_and_nothing_else(site: Site, tmp_path):
     for number in range(3):
         site.page(f"/{number}", "/elsewhere")
     site.page("/elsewhere")
-    lists = {"/feed": "list", "/0": "fetched", "/1": "fetched", "/2": "fetched"}
-    assert reasons(site, tmp_path / "a", "/feed", follow_links=False) == lists
+    lists = {"/feed": "list", "/0": "fetched", "/1": "fetched", "/2": "fetched", "http://other.test/": "other_host"}
+    assert reasons(site, tmp_path / "a", "/feed", follow_links=False) == lists | {"/elsewhere": "not_followed"}
     assert reasons(site, tmp_path / "b", "/feed") == lists | {"/elsewhere": "fetched"}
 
 
@@ -230,4 +230,5 @@ def test_a_crawl_of_what_sitemaps_list_and_nothing_else(site: Site, tmp_path):
         "/map.xml": "list",
         "/a": "fetched",
         "/b": "fetched",
+        "/c": "not_followed",
     }

@@ -87,6 +87,13 @@ def test_a_site_that_says_no_as_a_whole_is_not_visited(site, tmp_path, no):
     assert not {"/", "/a"} & set(site.paths())
 
 
+def test_what_robots_say_of_training_is_a_setting_of_its_own(site, tmp_path):
+    site.pages["/robots.txt"] = Answer(b"User-agent: *\nDisallow: /\nContent-Signal: ai-train=no\n")
+    site.page("/")
+    with pytest.raises(PermanentError, match="1 content_signal"):
+        run(site, tmp_path, obey_robots=False)
+
+
 def test_licences_are_fetched_with_limits(site, tmp_path):
     refused = ("http://10.0.0.7/l.xml", "http://127.0.0.1:1/l.xml", "ftp://h/l.xml", f"{site.url}/big.xml",
                f"{site.url}/loop.xml", f"{site.url}/secret.xml", f"{site.url}/out.xml")  # fmt: skip

@@ -11,7 +11,7 @@ from tasks.crawl.scope import Scope, registered_domain
 
 
 def scope(**settings) -> Scope:
-    return Scope(CrawlConfig(**{"seeds": ("https://www.example.co.uk/docs/",), **settings}), 2026)
+    return Scope(CrawlConfig(**{"seeds": ("https://www.example.co.uk/docs/",), **settings}))
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,8 @@ def test_pages_are_found_stored_and_read_back(site, tmp_path):
     site.page("/a", "/")
     site.page("/b", "/a")
     found = run(site, tmp_path)
-    assert reasons(found) == {"/": "fetched", "/a": "fetched", "/b": "fetched"}
+    kept = {"/": "fetched", "/a": "fetched", "/b": "fetched"}
+    assert reasons(found) == kept | {"http://elsewhere.test/": "other_host"}
     assert [found[path]["depth"] for path in ("/", "/a", "/b")] == [0, 1, 1]
     assert sorted(site.paths()) == ["/", "/.well-known/tdmrep.json", "/a", "/b", "/robots.txt"]
     content_type, body = next(iter(read_responses(tmp_path, [(found["/"]["file"], found["/"]["offset"])])))
@@ -94,10 +95,6 @@ def test_robots_can_be_ignored_when_asked(site, tmp_path):
     site.asked.clear()
     assert reasons(run(site, tmp_path / "b", obey_robots=False, honour=())) == {"/": "fetched"}
     assert "/robots.txt" not in site.paths()
-    # what it says of training is another protocol's word, and a setting of its own
-    site.pages["/robots.txt"] = Answer(b"User-agent: *\nDisallow: /\nContent-Signal: ai-train=no\n")
-    with pytest.raises(PermanentError, match="1 content_signal"):
-        run(site, tmp_path / "c", obey_robots=False)
 
 
 def test_robots_5xx_means_not_now(site, tmp_path):
@@ -133,7 +130,10 @@ def test_nofollow_noindex_and_rel_nofollow(site, tmp_path):
     site.pages["/d"] = Answer(b'<a href="/y">y</a>', headers={"X-Robots-Tag": "none"})
     site.page("/e")
     found = reasons(run(site, tmp_path))
-    assert found == {"/": "fetched", "/a": "fetched", "/c": "noindex", "/d": "noindex", "/e": "fetched"}
+    assert found == {
+        "/": "fetched", "/a": "fetched", "/c": "noindex", "/d": "noindex", "/e": "fetched",
+        "/b": "nofollow", "/x": "nofollow", "/y": "nofollow",
+    }  # fmt: skip
 
 
 def test_scope_depth_and_limits(site, tmp_path):
@@ -142,9 +142,11 @@ def test_scope_depth_and_limits(site, tmp_path):
     site.page("/2", "/3")
     site.pages["/keep.pdf"] = Answer(b"%PDF", headers={"Content-Type": "application/pdf"})
     found = reasons(run(site, tmp_path / "a", exclude=("/skip/",), max_depth=2))
-    assert found == {"/": "fetched", "/1": "fetched", "/2": "fetched", "/keep.pdf": "mime"}
+    outside = {"/skip/me": "excluded", "/3": "too_deep"}
+    assert found == {"/": "fetched", "/1": "fetched", "/2": "fetched", "/keep.pdf": "mime"} | outside
     found = reasons(run(site, tmp_path / "b", include=(r"/$", r"/\d$"), max_pages=2))
-    assert found == {"/": "fetched", "/1": "fetched", "/2": "page_limit"}
+    outside = {"/skip/me": "not_included", "/keep.pdf": "not_included"}
+    assert found == {"/": "fetched", "/1": "fetched", "/2": "page_limit"} | outside
 
 
 def test_the_same_pages_are_chosen_within_a_limit(site, tmp_path):
@@ -259,6 +261,7 @@ def test_sitemaps(site, tmp_path):
         "/map.xml": "list",
         "/deep.xml.gz": "list",
         "/hidden?a=1&b=2": "fetched",
+        "http://other.test/": "other_host",
     }
 
 

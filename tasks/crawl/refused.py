@@ -1,0 +1,107 @@
+"""URLs that were met and never queued, each once, with the reason: outside of the scope, traps, not to be followed.
+
+Sites link to many more pages than they have, so of each reason only some get a row of their own; the others are
+counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from tasks.crawl.urls import canonical, host_of
+
+if TYPE_CHECKING:
+    from tasks.crawl.frontier import Frontier, Link, Task
+    from tasks.crawl.harvest import Harvest
+    from tasks.crawl.scope import Scope
+
+MAX_ROWS = 10_000  # of one reason that have rows in pages.parquet; which ones is decided by hash
+_RECENT = 200_000  # URLs that are remembered in memory, to spare the database the links that every page has
+_TABLE = """
+CREATE TABLE IF NOT EXISTS refused (
+    url TEXT PRIMARY KEY, reason TEXT NOT NULL, depth INTEGER NOT NULL, rank INTEGER NOT NULL, detail TEXT NOT NULL
+) WITHOUT ROWID
+"""
+
+
+class Refused:
+    """The table `refused` of a frontier's database. What is added is written with the next page that is committed."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._recent: dict[str, int] = {}
+        self._new: list[tuple[str, str, int, int, str]] = []
+        db.execute(_TABLE)
+
+    def knows(self, url: str, depth: int) -> bool:
+        """Whether a URL has surely been refused, at this depth or a smaller one; False says nothing."""
+        return self._recent.get(url, depth + 1) <= depth
+
+    def add(self, url: str, depth: int, reason: str, detail: str) -> None:
+        """Note a URL; of several reasons the first counts, and one that is visited after all has none."""
+        if self.knows(url, depth):
+            return
+        if len(self._recent) >= _RECENT:
+            for old in list(self._recent)[: _RECENT // 4]:
+                del self._recent[old]
+        self._recent[url] = depth
+        rank = int.from_bytes(hashlib.blake2b(url.encode(), digest_size=7).digest())
+        self._new.append((url, reason, depth, rank, detail))
+
+    def write(self) -> None:
+        """Write what was added, inside of the caller's transaction."""
+        if self._new:
+            self._db.executemany("INSERT OR IGNORE INTO refused VALUES (?, ?, ?, ?, ?)", self._new)
+            self._new.clear()
+
+    def rows(self, most: int = MAX_ROWS) -> Iterator[dict[str, Any]]:
+        """Yield the first rows of each reason by rank, as pages.parquet holds them."""
+        query = """
+            SELECT url, reason, depth, detail FROM (
+                SELECT *, row_number() OVER (PARTITION BY reason ORDER BY rank, url) AS place
+                FROM refused WHERE url NOT IN (SELECT url FROM urls)
+            ) WHERE place <= ? ORDER BY reason, place
+        """
+        for url, reason, depth, detail in self._db.execute(query, (most,)):
+            named = {"url": url, "source": host_of(url), "reason": reason, "depth": depth, "detail": detail}
+            yield named | {"n_bytes": 0}
+
+    def rest(self, most: int = MAX_ROWS) -> Counter[str]:
+        """Return how many URLs of each reason have no row, for there were more than `most`."""
+        query = "SELECT reason, count(*) FROM refused WHERE url NOT IN (SELECT url FROM urls) GROUP BY reason"
+        return Counter({reason: number - most for reason, number in self._db.execute(query) if number > most})
+
+
+def links_inside(task: Task, harvest: Harvest, frontier: Frontier, scope: Scope) -> list[Link]:
+    """Return what a page links to, as far as it is inside the scope; note what is not, and why."""
+    from tasks.crawl.frontier import Link
+
+    depth, inside, refused = task.depth + 1, [], frontier.refused
+    for entry in harvest.links:
+        if frontier.knows(entry.url, depth) or refused.knows(entry.url, depth):
+            continue
+        if (reason := scope.refusal(entry.url, depth)) is None:
+            inside.append(Link(entry.url, host_of(entry.url), depth, lastmod=entry.lastmod))
+        else:
+            refused.add(entry.url, depth, reason, f"linked from {task.url}")
+    for url, reason, detail in harvest.unfollowed:
+        if not frontier.knows(url, depth) and not refused.knows(url, depth):
+            refused.add(url, depth, scope.refusal(url, depth) or reason, detail or f"linked from {task.url}")
+    return inside
+
+
+def sitemaps_inside(names: Iterable[str], room: int, frontier: Frontier, scope: Scope, host: str) -> Iterator[Link]:
+    """Yield the sitemaps of a host that are to be read: on hosts that may be visited, and no more than `room`."""
+    from tasks.crawl.frontier import Link
+
+    for url in dict.fromkeys(url for name in names if (url := canonical(name)) is not None):
+        if scope.has_host(host_of(url)) and room > 0:
+            room -= 1
+            yield Link(url, host_of(url), 0, kind="list")
+        else:
+            reason = "sitemap_limit" if scope.has_host(host_of(url)) else "other_host"
+            frontier.refused.add(url, 0, reason, f"a sitemap of {host}")
