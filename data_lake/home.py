@@ -2,9 +2,11 @@
 
 import errno
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 VARIABLE = "TEXTMILL_HOME"
 DEFAULT = ".textmill"
@@ -26,7 +28,15 @@ class Home:
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Home":
         """The home that $TEXTMILL_HOME names, or ./.textmill."""
         value = (os.environ if environ is None else environ).get(VARIABLE) or DEFAULT
-        return cls(Path(value).expanduser().resolve())
+        root = Path(value).expanduser().resolve()
+        try:
+            str(root).encode()
+        except UnicodeEncodeError as error:
+            sentence = (
+                f"{VARIABLE} names {str(root)!r}, which is no UTF-8 text, as databases and URLs need it: rename it."
+            )
+            raise HomeError(errno.EILSEQ, sentence) from error
+        return cls(root)
 
     @property
     def lake(self) -> Path:
@@ -40,7 +50,7 @@ class Home:
     @property
     def mlflow_uri(self) -> str:
         """SQLAlchemy URI of the MLflow database; absolute: a relative one would mean another file in each cwd."""
-        return f"sqlite:///{self.mlflow_db}"
+        return sqlite_url(self.mlflow_db)
 
     @property
     def mlartifacts(self) -> Path:
@@ -89,6 +99,13 @@ class Home:
         except OSError as error:
             raise HomeError(error.errno, explain(error, self.root)) from error
         return self
+
+
+def sqlite_url(path: Path, scheme: str = "sqlite") -> str:
+    """SQLAlchemy's URL of a SQLite file. It knows no quoting, so a path that needs it becomes a URI of SQLite's own."""
+    if re.search("[?#%]", str(path)) is None:
+        return f"{scheme}:///{path}"
+    return f"{scheme}:///file:{quote(str(path))}?uri=true"
 
 
 def explain(error: OSError, root: Path) -> str:

@@ -6,7 +6,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from data_lake.home import Home
+from data_lake.home import Home, sqlite_url
 from data_lake.locks import locked
 from flows.mlflow_moves import follow_home
 from flows.server_host import privacy
@@ -47,7 +47,7 @@ def init_mlflow(home: Home) -> None:
 def _upgrade(database: Path) -> str | None:
     """Runs MLflow's migrations in a process of their own, out of reach of Ctrl-C; returns what went wrong."""
     result = subprocess.run(
-        [sys.executable, "-c", _UPGRADE, f"sqlite:///{database}"],
+        [sys.executable, "-c", _UPGRADE, sqlite_url(database)],
         capture_output=True,
         text=True,
         env=os.environ | privacy(),

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_lake.home import Home
+from data_lake.home import Home, sqlite_url
 from data_lake.locks import try_lock
 from flows.lifeline import end_with, end_with_folder
 from flows.proxies import LOOPBACK, around_proxies
@@ -56,6 +56,9 @@ def prefect_environment(home: Home, url: str, *, embedded: bool) -> dict[str, st
         # How long a task that waits for the GPU sleeps between two tries; 30 s would leave the GPU idle.
         "PREFECT_SERVER_TASKS_TAG_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
     }
+    database = sqlite_url(home.prefect / "prefect.db", "sqlite+aiosqlite")
+    if "uri=true" in database:  # else Prefect's own default is right
+        settings["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = database
     if embedded:
         # Nobody would execute scheduled runs: they would pile up as late ones, which SQLite answers with
         # "database is locked" (159 errors in 85 s with 40 of them).

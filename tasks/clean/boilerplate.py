@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from data_lake.documents import ShardWriter, shard_path, write_parquet
+from data_lake.documents import ShardWriter, shard_path, shards, write_parquet
 from tasks.clean.filter_config import BoilerplateConfig
 
 TABLE = "boilerplate.parquet"
@@ -109,21 +109,21 @@ def find_repeated(work: Path, folder: Path, config: BoilerplateConfig) -> int:
     """
     import duckdb
 
-    counts = str(work / _LINES / "part-*.parquet").replace("'", "''")
+    counts = [str(path) for path in shards(work / _LINES)]  # no pattern: the names of folders may look like one
     with duckdb.connect() as connection:
         connection.execute(f"SET temp_directory = '{str(work / 'duckdb').replace(chr(39), chr(39) * 2)}'")
         table: Any = connection.sql(
-            f"""
+            """
             WITH hosts AS (
-                SELECT host, sum(pages) AS total FROM read_parquet('{counts}') WHERE line IS NULL GROUP BY host)
+                SELECT host, sum(pages) AS total FROM read_parquet($counts) WHERE line IS NULL GROUP BY host)
             SELECT host, line, sum(pages)::BIGINT AS pages, min(text) AS text
-            FROM read_parquet('{counts}') JOIN hosts USING (host)
+            FROM read_parquet($counts) JOIN hosts USING (host)
             WHERE line IS NOT NULL
             GROUP BY host, line, total
-            HAVING sum(pages) >= ? AND sum(pages) > ? * total
+            HAVING sum(pages) >= $pages AND sum(pages) > $share * total
             ORDER BY host, line
             """,
-            params=[config.min_pages, config.max_page_share],
+            params={"counts": counts, "pages": config.min_pages, "share": config.max_page_share},
         ).to_arrow_table()
     write_parquet(folder / TABLE, table)
     return int(table.num_rows)

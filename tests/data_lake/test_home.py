@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 
 from data_lake.home import Home, HomeError, explain
 
@@ -13,6 +14,22 @@ def test_environment_moves_everything(tmp_path: Path) -> None:
     paths = (home.lake, home.mlflow_db, home.mlartifacts, home.prefect, home.run, home.logs, home.spool)
     assert all(path.is_relative_to(tmp_path / "elsewhere") for path in paths)
     assert home.mlflow_uri == f"sqlite:///{tmp_path}/elsewhere/mlflow.db"
+
+
+@pytest.mark.parametrize("name", ["a home", "a?b", "a#b", "100%41", "[x]*'&=", "ü 家"])
+def test_databases_are_where_the_home_is_whatever_its_name(tmp_path: Path, name: str) -> None:
+    home = Home.from_env({"TEXTMILL_HOME": str(tmp_path / name)}).ensure()
+    engine = sqlalchemy.create_engine(home.mlflow_uri)
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text("CREATE TABLE t (n INTEGER)"))
+    engine.dispose()
+    assert home.mlflow_db.stat().st_size
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_name_that_is_no_utf8_is_told(tmp_path: Path) -> None:
+    with pytest.raises(HomeError, match="no UTF-8 text"):
+        Home.from_env({"TEXTMILL_HOME": os.fsdecode(os.fsencode(tmp_path) + b"/a\xff")})
 
 
 def test_default_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,12 +46,15 @@ def address(process: "subprocess.Popen[str]") -> str:
 
 
 def test_two_at_once_share_a_server_that_outlives_one_and_not_both(initialised: Home, tmp_path: Path) -> None:
-    home = copy_of(initialised, tmp_path / "home")
+    home = copy_of(
+        initialised, tmp_path / "a home? #1 [*] 100%41 ü"
+    )  # what URLs, patterns and SQL would read otherwise
     first, second = client(home), client(home)
     try:
         url = address(first)
         assert url.startswith("http://127.0.0.1:")
         assert address(second) == url
+        assert list(tmp_path.iterdir()) == [home.root], "a database was made under another name"
         first.send_signal(signal.SIGKILL)
         first.wait()
         time.sleep(6)

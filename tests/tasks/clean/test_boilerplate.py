@@ -12,7 +12,7 @@ CONFIG = BoilerplateConfig(max_page_share=0.3, min_pages=5)
 
 
 def table(tmp_path, pages, shards):
-    work, folder = tmp_path / f"work{shards}", tmp_path / f"out{shards}"
+    work, folder = tmp_path / f"work [x]?*' {shards}", tmp_path / f"out{shards}"  # a name like a pattern
     for number in range(shards):
         counts = LineCounts()
         for url, text in pages[number::shards]:
