@@ -6,12 +6,13 @@ import ast
 import contextlib
 import datetime
 import enum
+import functools
 import hashlib
 import json
 import math
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 # What stages are asked before a run, by the name of its files.
 SHAPE_NO_RESULT = {"preflight.py"}
 _PARSE_TRIES = 100
+# Begins the name of what the cache of hashes knows besides: the imports of a source.
+_IMPORTS = "imports of\n"
 
 
 def canonical(value: Any, where: str = "value") -> Any:
@@ -82,8 +85,26 @@ def code_fingerprint(modules: tuple[str, ...]) -> dict[str, str]:
     Comments, docstrings and formatting do not count. Marin's caches went stale for weeks because code was not in the
     key (marin-community/marin#5034); hashing raw text instead would retrain after a reworded comment.
     """
-    found: dict[str, str] = {}
     known = AstHashes.of_home()
+    found = {}
+    for name, path in _files(modules):
+        source = path.read_bytes()
+        found[name] = known.get(source, source_ast_sha256)
+        known.get(_IMPORTS.encode() + source, _imports)  # will be asked for, and the source is parsed already
+    known.save()
+    return found
+
+
+def imported_modules(modules: tuple[str, ...]) -> set[str]:
+    """Return the first name of every module that these modules and packages import, wherever they do."""
+    known = AstHashes.of_home()
+    found = {known.get(_IMPORTS.encode() + path.read_bytes(), _imports) for _, path in _files(modules)}
+    known.save()
+    return {name for names in found for name in names.split()}
+
+
+def _files(modules: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
+    """Yield name and file of each module, of packages all but those that shape no result."""
     for module in modules:
         base = REPOSITORY.joinpath(*module.split("."))
         if base.is_dir():
@@ -93,10 +114,17 @@ def code_fingerprint(modules: tuple[str, ...]) -> dict[str, str]:
         else:
             raise FileNotFoundError(f"The stage declares the code {module!r}, but no such module lies in textmill.")
         for path in paths:
-            name = ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
-            found[name] = known.get(path.read_bytes(), source_ast_sha256)
-    known.save()
-    return found
+            yield ".".join(path.relative_to(REPOSITORY).with_suffix("").parts), path
+
+
+def _imports(source: str) -> str:
+    names: set[str] = set()
+    for node in ast.walk(_parse(source.removeprefix(_IMPORTS))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names.add(node.module.partition(".")[0])
+    return " ".join(sorted(names))
 
 
 def source_ast_sha256(source: str) -> str:
@@ -113,6 +141,7 @@ def source_ast_sha256(source: str) -> str:
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
 
 
+@functools.lru_cache(maxsize=1)
 def _parse(source: str) -> ast.Module:
     """Parse, again where another thread that parses at the same time confuses the interpreter.
 

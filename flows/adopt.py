@@ -1,4 +1,4 @@
-"""Adopting: "the code changed, what it makes did not; I looked". Keeps an artifact under the key of the new code."""
+"""Adopting: "code or libraries changed, what they make did not; I looked". Keeps an artifact under the new key."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from data_lake.fingerprint import sha256_of
 from data_lake.manifest import FileEntry, Manifest
 from data_lake.store import Artifact, Lake, Miss
 from flows.graph import STAGES, scope
-from flows.plan import differences
+from flows.plan import differences, library_changes
 from flows.recipe import RecipeBase
+from tasks.libraries import imports_of
 from tasks.provenance import provenance
 from tasks.stage import Stage
 
-REVIEWED = ("code", "version")  # what a person may declare to make no difference
+REVIEWED = ("code", "version", "libraries")  # what a person may declare to make no difference
 
 
 class AdoptError(Exception):
-    """There is nothing to adopt, or more than the code changed; the message is a sentence."""
+    """There is nothing to adopt, or more than code and libraries changed; the message is a sentence."""
 
 
 def adopt_artifact(recipe: RecipeBase, stage_name: str, lake: Lake, graph: Mapping[str, Stage] = STAGES) -> Artifact:
-    """Commit the stage's newest artifact that differs from what `recipe` asks for only in code, under the new key.
+    """Commit the stage's newest artifact that differs from what `recipe` asks for in code and libraries alone, under
+    the new key.
 
     Its content stays, so what was built from it stays a hit. Raises AdoptError.
     """
@@ -54,7 +56,7 @@ def adopt_artifact(recipe: RecipeBase, stage_name: str, lake: Lake, graph: Mappi
                         "files": files,
                         "reason": f"adopted from {old.name}: equivalent, reviewed",
                         "adopted_from": old.name,
-                        "provenance": provenance(),
+                        "provenance": provenance(frozenset(imports_of(stage.code))),
                         "finished_at": datetime.datetime.now(datetime.UTC),
                     }
                 )
@@ -83,16 +85,25 @@ def _wanted(
 
 
 def _newest_alike(stage: Stage, payload: dict[str, Any], lake: Lake) -> Artifact:
-    """The newest artifact whose payload is `payload` but for the code."""
+    """The newest artifact whose payload is `payload` but for the code and the libraries."""
     same = {name: value for name, value in payload.items() if name not in REVIEWED}
     for artifact in lake.artifacts(stage.name):
         if {name: value for name, value in artifact.manifest.payload.items() if name not in REVIEWED} == same:
             return artifact
-    changed = [reason for reason in differences(stage, payload, lake) if not reason.startswith("code ")]
+    reviewed = {change for artifact in lake.artifacts(stage.name) for change in _libraries(artifact, payload)}
+    changed = [
+        reason
+        for reason in differences(stage, payload, lake)
+        if not reason.startswith("code ") and reason not in reviewed
+    ]
     raise AdoptError(
-        f"No artifact of {stage.name} differs in its code alone ({'; '.join(changed)}), and only code can be reviewed: "
-        f"`textmill run --until {stage.name}` builds it."
+        f"No artifact of {stage.name} differs in code and libraries alone ({'; '.join(changed)}), and nothing else can "
+        f"be reviewed: `textmill run --until {stage.name}` builds it."
     )
+
+
+def _libraries(artifact: Artifact, payload: Mapping[str, Any]) -> list[str]:
+    return library_changes(artifact.manifest.payload, payload)
 
 
 def _link(source: Path, target: Path) -> None:

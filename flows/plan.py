@@ -203,12 +203,26 @@ def _compare(old: Mapping[str, Any], new: Mapping[str, Any], ignore_upstream: Co
         if old["code"].get(module) != new["code"].get(module):
             verb = "changed" if module in old["code"] and module in new["code"] else "added or removed"
             found.append(f"code {module.replace('.', '/')}.py {verb}")
+    found += library_changes(old, new)
     if old.get("sources") != new.get("sources"):
         found.append("its source files changed")
     for name, content in new["upstream"].items():
         if name not in ignore_upstream and old["upstream"].get(name) != content:
             found.append(f"upstream {name} has new content")
     return found
+
+
+def library_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What is new in the versions of the libraries that shape the result."""
+    before, after = old.get("libraries"), new.get("libraries") or {}
+    if before is None:
+        names = ", ".join(after)
+        return [f"built with unknown versions of {names}: it is older than their place in the key"] if after else []
+    return [
+        f"{name} {before.get(name, _ABSENT)} → {after.get(name, _ABSENT)}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
 
 
 class _Absent:

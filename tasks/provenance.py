@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import os
 import platform
 import subprocess
 from typing import Any
 
 from data_lake.fingerprint import REPOSITORY
+from tasks.libraries import version_of
 
-# Packages whose version can change a result; the whole environment would be noise in every manifest.
-PACKAGES = (
-    "textmill", "torch", "numpy", "pyarrow", "tiktoken", "rustbpe", "resiliparse", "fastwarc", "warcio", "ftfy",
-    "numba", "xxhash", "aiohttp", "protego", "safetensors", "prefect", "mlflow",
-)  # fmt: skip
+# What carries every stage; the libraries that its own code imports come to it.
+PACKAGES = frozenset({"textmill", "prefect", "mlflow", "numpy", "pyarrow"})
 
 
 @functools.cache
-def provenance() -> dict[str, Any]:
-    """Return what made the artifacts of this process; no host name, user name, path or environment variable."""
+def provenance(libraries: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """Return what made an artifact whose code imports these distributions; no host name, user name, path or
+    environment variable."""
     return {
         **_git(),
         "python": platform.python_version(),
-        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "packages": {name: found for name in sorted(PACKAGES | libraries) if (found := version_of(name))},
         "platform": f"{platform.system()} {platform.machine()}",
         "cpu_count": os.cpu_count(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
@@ -41,13 +39,6 @@ def _git() -> dict[str, Any]:
         return {"git_commit": git("rev-parse", "HEAD"), "git_dirty": bool(git("status", "--porcelain", "-uno"))}
     except (OSError, subprocess.SubprocessError):  # an installed copy has no repository
         return {"git_commit": None, "git_dirty": None}
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _gpus() -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import inspect
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
@@ -17,6 +17,7 @@ from data_lake.manifest import FileEntry, Manifest, UpstreamEntry
 from data_lake.store import Artifact, Lake, Miss, content_of
 from tasks.config import Execution, StageConfig, execution, identity
 from tasks.errors import PermanentError
+from tasks.libraries import imports_of, libraries_of
 from tasks.output import Output, Reporter, local_output
 from tasks.preflight import Check, Facts, Fault
 from tasks.provenance import provenance
@@ -71,6 +72,7 @@ class Stage:
     preview: Preview | None = field(default=None, repr=False)
     reuses: bool = False
     check: Check | None = field(default=None, repr=False)
+    without: Callable[[Any], Collection[str]] | None = field(default=None, repr=False)
 
     def __call__(self, config: StageConfig, out: Output, **upstream: Artifact) -> None:
         """Run the plain function, without the contract; for tests."""
@@ -90,9 +92,15 @@ class Stage:
             "upstream": {name: contents[name] for name in self.upstream},
             "code": code_fingerprint(self.code),
         }
+        if libraries := self.libraries(config):
+            payload["libraries"] = libraries
         if self.sources is not None and (sources := self.sources(config)) is not None:
             payload["sources"] = sources
         return canonical(payload, self.name)
+
+    def libraries(self, config: StageConfig) -> dict[str, str]:
+        """The versions of the libraries that shape this stage's result."""
+        return libraries_of(self.code, self.without(config) if self.without is not None else ())
 
     # -- checking before a run -----------------------------------------------------------------------------------------
 
@@ -230,7 +238,7 @@ class Stage:
                 ledger=out.accounts.to_dict() if out.accounts else None,
                 reason=reason,
                 runs=runs(),
-                provenance=provenance(),
+                provenance=provenance(frozenset(imports_of(self.code))),
                 started_at=started_at,
                 finished_at=datetime.datetime.now(datetime.UTC),
                 seconds=round(time.perf_counter() - clock, 3),
@@ -281,16 +289,19 @@ def stage(
     preview: Preview | None = None,
     reuses: bool = False,
     check: Check | None = None,
+    without: Callable[[Any], Collection[str]] | None = None,
 ) -> Callable[[Callable[..., None]], Stage]:
     """Make a stage of `def name(config, out, <upstream stage>: Artifact, ...)`.
 
-    version: raise it when the meaning of the output changes without its code (a new version of a library, say).
+    version: raise it when the meaning of the output changes without its code.
     code: dotted modules or packages whose AST is part of the key: everything of ours that shapes the result.
     gpu: the stage holds the accelerator slot while it runs.
     contract: yields a sentence per broken rule of an artifact; runs before commit and on every hit, so keep it cheap.
     content: what the artifact says, as a fingerprint (hex), where raw bytes would say too much (dates in a crawl).
     sources: fingerprint of files outside the lake that the config points at, or None when there are none.
     preview: rows of a table that a plan shows before the stage runs, from config and upstream artifacts; keep it cheap.
+    without: the libraries among the imports of its code that a config does not use; the versions of all others that
+        shape results (`tasks.libraries`) are part of the key.
     check: yields why the stage would fail, asked before the first stage of a run begins; keep it cheap.
     reuses: the stage takes from `out.sibling`, an artifact that differs in its input only, what did not change.
     """
@@ -313,6 +324,7 @@ def stage(
             preview,
             reuses,
             check,
+            without,
         )
 
     return decorate

@@ -36,6 +36,7 @@ PLUMBING = {
     "tasks.errors",
     "tasks.figures",
     "tasks.file_patterns",  # the files that it finds are hashed as sources
+    "tasks.libraries",
     "tasks.output",
     "tasks.patterns",
     "tasks.preflight",

@@ -194,6 +194,7 @@ def _show_payload(console: Console, artifact: Artifact) -> None:
         (name, json.dumps(value, ensure_ascii=False)) for name, value in flatten(payload.get("config", {})).items()
     ]
     _pairs(console, "config (what the key is made of)", config)
+    _pairs(console, "libraries", payload.get("libraries", {}).items())
     _pairs(console, "code", [(module, str(digest)[:KEY_LENGTH]) for module, digest in payload.get("code", {}).items()])
 
 

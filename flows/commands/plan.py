@@ -108,9 +108,10 @@ def adopt(
     recipe: RecipeName = "demo",
     overrides: Overrides = None,
 ) -> None:
-    """Record that an edit of the code did not change what a stage makes, and keep its artifact.
+    """Record that an edit of the code, or another version of a library, did not change what a stage makes, and keep
+    its artifact.
 
-    Only the code may differ: the same config on the same upstream content. The manifest says from what it was adopted.
+    Only these may differ: the same config on the same upstream content. The manifest says from what it was adopted.
     """
     from flows.adopt import adopt_artifact
 

@@ -20,6 +20,19 @@ if TYPE_CHECKING:
     from tasks.clean.worker import Job, Phase
 
 
+def not_used(config: CleanConfig) -> set[str]:
+    """The libraries that a config does not use."""
+    used = {
+        "emoji": config.normalize.emoji != "keep",
+        "ftfy": config.normalize.repair,
+        "phonenumbers": "phone" in config.pii.types,
+        "pyspellchecker": bool(config.normalize.spelling),
+        "python-stdnum": bool({"credit_card", "iban", "national_id"} & set(config.pii.types)),
+        "trafilatura": config.asks_trafilatura,
+    }
+    return {name for name, needed in used.items() if not needed}
+
+
 def check(artifact: Artifact) -> Iterator[str]:
     """The output contract: every page is a document or a removal, and there are documents."""
     import pyarrow.parquet as pq
@@ -59,6 +72,7 @@ def check(artifact: Artifact) -> Iterator[str]:
     content=documents_fingerprint,
     sources=source_fingerprint,
     check=faults,
+    without=not_used,
     reuses=True,
 )
 def clean(config: CleanConfig, out: Output, crawl: Artifact) -> None:

@@ -64,6 +64,8 @@ def content(folder: Path) -> str:
     content=content,
     sources=source_fingerprint,
     check=faults,
+    # the list widens the hosts of seeds; hosts that are named are these
+    without=lambda config: {"publicsuffixlist"} if config.hosts or not config.all_hosts else (),
 )
 def crawl(config: CrawlConfig, out: Output) -> None:
     """Read the files, visit the sites, write pages.parquet."""
