@@ -71,7 +71,7 @@ def html_to_text(html: str, config: CleanConfig, url: str | None = None, *, xml:
             element.decompose()
     source = canonical(tree)
     about = declared(source, page.linked)
-    title = title_of(source, tree.title or "", about, url)
+    title = title_of(tree.title or "", about, url)
     return Extracted(title.text, _main_text(source, about, config), metadata(about, url, title.heading))
 
 
@@ -137,7 +137,7 @@ def _by_resiliparse(page: Source, config: CleanConfig, url: str | None) -> Extra
     tree = HTMLTree.parse(html)
     source = canonical(tree)
     about = declared(source, page.linked)
-    title = title_of(source, tree.title or "", about, url)
+    title = title_of(tree.title or "", about, url)
     text = plain(tree)
     if len(text) <= MOST_SHOWN and (opened := shown(source)[0]) is not source:
         text = plain(HTMLTree.parse(opened.decode()))

@@ -16,51 +16,54 @@ MOST_HEADINGS, LONGEST = 20, 300  # headings looked at, and characters of one th
 # every other page of the mixed ones .3 gives as many exact titles as .2 and .4, and so it is on the rest of them.
 ALIKE = 0.3
 
-_HEADING = re.compile(rb"<h1[\s>].*?</h1>", re.S)
 _INLINE = re.compile(rb"</?(?:a|abbr|b|bdi|code|em|font|i|mark|q|s|small|span|strong|u|wbr)(?:\s[^>]*)?>")
 _TAG = re.compile(rb"<[^>]*>")
 _ANCHORS = " ¶#§\u200b"
-_SEPARATOR = re.compile(r"(\s+[|•·»«:–—‒~/\\-]+\s+|\s*[|»«]\s*|:\s+)")
+_SEPARATOR = re.compile(r"( [|•·»«:–—‒~/\\-]+ | ?[|»«] ?|: )")  # in a text with single blanks
 _WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
 class Title:
-    """The title of a page, and where the heading that it is begins and ends in the canonical source."""
+    """The title of a page, and where the heading that it is begins and ends in the source of Declared."""
 
     text: str
     heading: tuple[int, int] | None = None
 
 
-def title_of(source: bytes, said: str, page: Declared, url: str | None) -> Title:
-    """Return the title of a page from its canonical source; `said` is its <title>."""
-    graph = next(iter(page.named.get("og:title", ())), "")
-    titles = [" ".join(html.unescape(text).split()) for text in (said, graph)]
+def title_of(said: str, page: Declared, url: str | None) -> Title:
+    """Return the title of a page; `said` is its <title>."""
+    graph = page.named.get("og:title", [""])[0]
+    texts = [" ".join(html.unescape(text).split()) for text in (said, graph)]
+    titles = list(dict.fromkeys(texts))
+    parts = [_SEPARATOR.split(text) for text in titles]
     sites = _site_names(page, url)
     front = not url or urlsplit(url).path in ("", "/")
-    plain = [without_site(text, sites, front=front) for text in titles]
+    plain = [_without_site(pieces, sites, front=front) for pieces in parts]
     # a heading that is the last of several parts of <title> is the name of the site or of the book
-    sites |= {_squeezed(parts[-1]) for text in titles if len(parts := _SEPARATOR.split(text)) > 2 and parts[-1]}
-    headings = _headings(source)
+    sites |= {_squeezed(pieces[-1]) for pieces in parts if len(pieces) > 2 and pieces[-1]}
+    headings = _headings(page.source)
+    wanted = [_words(text) for text in {*titles, *plain} if text]
     best, most = Title(""), 0.0
     for heading in headings:
         if _squeezed(heading.text) in sites and heading.text not in titles:
             continue
-        alike = max(_alike(heading.text, text) for text in (*titles, *plain))
+        words = _words(heading.text)
+        alike = max([_alike(words, text) for text in wanted], default=0.0)
         if alike > most:
             best, most = heading, alike
     if most >= ALIKE:
         return best
     # of two spellings of one title the shorter has no name of the site; of two titles <title> is the page's own
-    if plain[0] and plain[1] and plain[0].startswith(plain[1]):
-        return Title(plain[1])
+    if plain[0] and plain[-1] and plain[0].startswith(plain[-1]):
+        return Title(plain[-1])
     others = (Title(text) for text in titles)
     return next((title for title in (*map(Title, plain), *headings, *others) if title.text), Title(""))
 
 
-def without_site(title: str, sites: set[str], *, front: bool = False) -> str:
+def _without_site(parts: list[str], sites: set[str], *, front: bool) -> str:
     """Return a title without the parts at its ends that name the site; that of its front page may begin with it."""
-    parts = _SEPARATOR.split(title)
+    parts = list(parts)
     while len(parts) > 2 and _names_site(parts[-1], sites):
         del parts[-2:]
     while not front and len(parts) > 2 and _names_site(parts[0], sites):
@@ -83,21 +86,24 @@ def _site_names(page: Declared, url: str | None) -> set[str]:
 
 def _headings(source: bytes) -> list[Title]:
     found: list[Title] = []
-    if b"<h1" not in source:
-        return found
-    for match in _HEADING.finditer(source):
-        text = _TAG.sub(b" ", _INLINE.sub(b"", match[0])).decode("utf-8", "replace")
+    end = 0
+    while len(found) < MOST_HEADINGS and (begin := source.find(b"<h1", end)) >= 0:
+        end = source.find(b"</h1>", begin)
+        if end < 0:
+            break
+        text = _TAG.sub(b" ", _INLINE.sub(b"", source[begin:end])).decode("utf-8", "replace")
         heading = " ".join(html.unescape(text).split()).strip(_ANCHORS)
         if heading and len(heading) <= LONGEST:
-            found.append(Title(heading, match.span()))
-        if len(found) == MOST_HEADINGS:
-            break
+            found.append(Title(heading, (begin, end)))
     return found
 
 
-def _alike(one: str, other: str) -> float:
-    ours, theirs = (Counter(_WORD.findall(text.casefold())) for text in (one, other))
-    return 2 * (ours & theirs).total() / max(1, ours.total() + theirs.total())
+def _words(text: str) -> Counter[str]:
+    return Counter(_WORD.findall(text.casefold()))
+
+
+def _alike(one: Counter[str], other: Counter[str]) -> float:
+    return 2 * (one & other).total() / max(1, one.total() + other.total())
 
 
 def _squeezed(text: str) -> str:
