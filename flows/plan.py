@@ -95,10 +95,11 @@ def make_plan(
             found = []
         elif own := stage.faults(recipe.config(stage.name), facts):
             found = own  # what the check says of a file is what its fingerprint stumbled over
-        faults[stage.name] = found
+        faults[stage.name] = [fault for fault in found if fault.stops]
         if found:
-            said = tuple(f"it would fail: {fault.reason}" for fault in found)
-            rows[stage.name] = replace(row, status="fails", reasons=(*said, *row.reasons))
+            said = tuple(f"it would fail: {fault.reason}" if fault.stops else fault.reason for fault in found)
+            status = "fails" if faults[stage.name] else row.status
+            rows[stage.name] = replace(row, status=status, reasons=(*said, *row.reasons))
     problems = tuple(_problem(recipe, fault) for fault in itertools.chain(*faults.values()))
     return Plan(recipe.name, tuple(rows.values()), previews, problems)
 

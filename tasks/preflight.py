@@ -13,10 +13,14 @@ from tasks.errors import PermanentError
 
 @dataclass(frozen=True)
 class Fault:
-    """Why a stage would fail: the recipe's field (section.field) that has to change, and a sentence."""
+    """Why a stage would fail: the recipe's field (section.field) that has to change, and a sentence.
+
+    One that does not stop it is what it will do without: the plan says it, and a run begins.
+    """
 
     field: str
     reason: str
+    stops: bool = True
 
 
 @dataclass(frozen=True)

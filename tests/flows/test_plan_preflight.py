@@ -62,6 +62,24 @@ def test_what_cannot_work_is_a_row_of_the_plan(
     assert len(plan.rows) == 9, "the plan of the other stages is there"
 
 
+def test_items_that_cannot_be_asked_are_counted_before_the_run(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mmlu/test").mkdir(parents=True)
+    rows = ["Which?,one,two,three,four,A", "Empty?,,b,c,d,A", f"Long?,{'b ' * 300},x,y,z,B"]
+    Path("mmlu/test/x_test.csv").write_text("\n".join(rows) + "\n")
+    plan = plan_of(home, "evaluate.mmlu=mmlu")
+    assert plan.problems == ()
+    evaluate = plan.rows[-1]
+    assert evaluate.status == "run"
+    assert "1 of 3 items of mmlu will be left out, as one of their choices is empty." in evaluate.reasons
+    assert any("1 of 3" in reason and "longer than the context" in reason for reason in evaluate.reasons)
+    Path("mmlu/test/x_test.csv").write_text("\n".join(rows[1:]) + "\n")
+    (problem,) = plan_of(home, "evaluate.mmlu=mmlu").problems
+    assert problem.field == "evaluate.mmlu"
+
+
 @pytest.mark.parametrize(
     ("field", "device"),
     [("pretrain.runtime.device", "gpu"), ("sft.runtime.device", "meta"), ("evaluate.device", "cuda:99")],
