@@ -1,4 +1,4 @@
-"""The date of publication that a page shows to readers: in an element that says so, or in a line beside the heading."""
+"""What a page shows of its author and its date of publication: in elements that say so, the date beside the heading."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ _BYTES_BEHIND, _BYTES_BEFORE = 10_000, 3_000
 
 _MOST_SAID = 50  # elements that are looked at; a list of a thousand comments has a date in each
 _SAYS_SO = re.compile(r"^<(?:time .*(?: pubdate|publish)|.* itemprop=\"date(?:Published|Created)\")", re.I | re.S)
+_LONGEST_NAME, _BYTES_OF_NAME = 60, 2_000
+_CONTENT = re.compile(r"\scontent=\"([^\"]*)\"")
+_NAMED = re.compile(r"<[^>]*itemprop=\"name\"[^>]*?(?:\scontent=\"([^\"]*)\"[^>]*>|>\s*([^<\s][^<]*))")
 _VALUE = re.compile(r"(?:content|datetime)=\"([^\"]*)\"")
 _TIME = re.compile(r"<time\s[^>]*?datetime=\"([^\"]*)\"[^>]*>.*?</time>", re.S)
 _BREAK = re.compile(
@@ -30,17 +33,50 @@ _PUBLISHED = re.compile(r"publi|posted|veröffentlicht", re.I)
 def dates_said(source: bytes) -> Iterator[str]:
     """Yield what stands in elements that are marked as the date of publication, in their order."""
     for mark in (b'itemprop="date', b"<time "):
-        place = -1
-        for _ in range(_MOST_SAID):
-            place = source.find(mark, place + 1)
-            if place < 0:
-                break
-            begin, end = source.rfind(b"<", 0, place + 1), source.find(b">", place)
-            tag = source[begin:end].decode("utf-8", "replace")
+        for tag, place in _tags(source, mark):
             if _SAYS_SO.match(tag):
                 value = _VALUE.search(tag)
-                text = source[end + 1 : max(end, source.find(b"<", end))].decode("utf-8", "replace")
+                text = source[place : max(place, source.find(b"<", place))].decode("utf-8", "replace")
                 yield html.unescape(value[1] if value else text).strip()
+
+
+def author_said(source: bytes) -> str | None:
+    """Return the name in the first element that is marked as the author, or in all links to authors if they agree."""
+    marked = next(
+        (name for tag, place in _tags(source, b'itemprop="author"') if (name := _name(source, tag, place))), None
+    )
+    if marked:
+        return marked
+    linked = {name for tag, place in _tags(source, b'rel="author"') if (name := _name(source, tag, place))}
+    return linked.pop() if len(linked) == 1 else None
+
+
+def _tags(source: bytes, mark: bytes) -> Iterator[tuple[str, int]]:
+    """Yield the start tags that hold a mark, and where each ends."""
+    place = -1
+    for _ in range(_MOST_SAID):
+        place = source.find(mark, place + 1)
+        if place < 0:
+            break
+        begin, end = source.rfind(b"<", 0, place + 1), source.find(b">", place)
+        if end < 0:
+            break
+        yield source[begin:end].decode("utf-8", "replace"), end + 1
+
+
+def _name(source: bytes, tag: str, place: int) -> str:
+    """Return the name in an element, from its tag and where what it holds begins; "" where there is none."""
+    element = tag[1:].split(maxsplit=1)[0]
+    if value := _CONTENT.search(tag):
+        text = value[1]
+    elif element == "link" or (end := source.find(f"</{element}>".encode(), place, place + _BYTES_OF_NAME)) < 0:
+        return ""
+    else:
+        inner = source[place:end].decode("utf-8", "replace")
+        named = _NAMED.search(inner)
+        text = (named[1] or named[2]) if named else _TAG.sub(" ", inner)
+    name = " ".join(html.unescape(text).split())
+    return name if len(name) <= _LONGEST_NAME and "://" not in name else ""
 
 
 def date_beside(source: bytes, heading: tuple[int, int]) -> str | None:

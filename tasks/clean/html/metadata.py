@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from tasks.clean.html.byline import date_beside, dates_said
+from tasks.clean.html.byline import author_said, date_beside, dates_said
 from tasks.clean.html.dates import iso_date
 
 _ATTRIBUTE = re.compile(r"([\w:.-]+)=\"([^\"]*)\"")
@@ -99,7 +99,7 @@ def metadata(page: Declared, url: str | None = None, heading: tuple[int, int] | 
     """Return what a page that was fetched from `url`, and has its heading there in the source, says about itself."""
     return Metadata(
         language=page.language,
-        author=_author(page.named, page.linked),
+        author=_author(page.named, page.linked) or author_said(page.source),
         date=_date(page, url, heading),
         licence=_licence(page, url),
         canonical_url=_canonical(page.links.get("canonical"), url),

@@ -37,6 +37,26 @@ def test_linked_data():
     assert (found.author, found.date) == ("A; B", "2020-01-02")
 
 
+@pytest.mark.parametrize(
+    ("body", "author"),
+    [
+        (
+            "<p>By <span itemprop=author itemscope><a href=x><b itemprop=name>Ann &amp; Bob</b></a>, editor</span>",
+            "Ann & Bob",
+        ),
+        ("<div itemprop='author'><meta itemprop='name' content='Ann'><a href=x>profile</a></div>", "Ann"),
+        ("<meta itemprop=author content=Ann><i itemprop=author>Bob</i>", "Ann"),
+        ("<p>By <a href=/ann rel=author>Ann <i>Smith</i></a></p><p><a href=/ann rel=author>Ann Smith</a>", "Ann Smith"),
+        ("<a href=/ann rel=author>Ann</a> and, elsewhere, <a href=/bob rel=author>Bob</a>", None),
+        ("<link itemprop=author href='https://example.org/ann'><span itemprop=author></span>", None),
+        (f"<div itemprop=author>{'What Ann has to say about it. ' * 9}</div>", None),
+        ("<p>By Ann Smith</p>", None),
+    ],
+)
+def test_the_author_that_a_page_shows(body, author):
+    assert about(body).author == author
+
+
 def test_half_a_pair_of_surrogates_in_linked_data_becomes_text():
     data = {"@type": "Article", "author": "A \ud800 \U0001f600", "license": "https://example.org/\udfff"}
     found = about(f"<script type='application/ld+json'>{json.dumps(data)}</script>")
