@@ -50,6 +50,7 @@ _BIG5_PAIRS = (
 )
 _LEADS = dict.fromkeys(["big5", "euc-kr", "gbk", "gb18030"], bytes(range(0x81, 0xFF)))  # first bytes of pairs
 _LEADS |= {"shift_jis": bytes([*range(0x81, 0xA0), *range(0xE0, 0xFD)]), "euc-jp": bytes([0x8E, *range(0xA1, 0xFF)])}
+_MAINFRAMES = frozenset({"cp037", "cp273", "cp424", "cp500", "cp875", "cp1026", "cp1140"})  # their lines end in 85
 _ESCAPE = re.compile(rb"\x1b(\([BJI]|\$[@B])")  # of ISO-2022-JP: ASCII, Roman, katakana, JIS X 0208 (two of them)
 _ROMAN = {0x5C: "¥", 0x7E: "‾"}
 _KATAKANA = {byte: chr(0xFF61 - 0x21 + byte) for byte in range(0x21, 0x60)}
@@ -62,7 +63,8 @@ def decode(data: bytes, name: str) -> str:
         return data.decode("latin-1").translate({byte: 0xF700 + byte for byte in range(0x80, 0x100)})
     if name == "iso-2022-jp":
         return _iso_2022_jp(data)
-    return _put_right(data.decode(_CODECS.get(name, name), _errors(name)), name)
+    text = _put_right(data.decode(_CODECS.get(name, name), _errors(name)), name)
+    return text.replace("\x85", "\n") if name in _MAINFRAMES else text
 
 
 def decode_strictly(data: bytes, name: str) -> str | None:

@@ -28,6 +28,7 @@ from tasks.charsets.web import decode, decode_strictly, decoder
         ("x-mac-cyrillic", "a2 ff", "Ґ€"),
         ("x-user-defined", "41 80 ff", "A\uf780\uf7ff"),
         ("ibm866", "80 f1", "Аё"),
+        ("cp500", "c1 15 c2", "A\nB"),
     ],
 )
 def test_what_the_web_reads(name, data, text):

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.clean.config import CleanConfig
-from tasks.clean.normalize import SensitiveWords, _repair, _suspicious, normalize
+from tasks.clean.mojibake import _repair, _suspicious
+from tasks.clean.normalize import SensitiveWords, normalize
 from tasks.clean.text_config import NormalizeConfig
 
 PLAIN = CleanConfig(normalize=NormalizeConfig(repair=False))
@@ -34,6 +35,15 @@ any_text = st.text(st.characters(codec=None), max_size=80) | st.text(
         ("e\u0301", "é"),
         ("bell\x07 null\x00", "bell null"),
         ("می\u200cخواهم", "می\u200cخواهم"),
+        # the end of a word in scripts without blanks
+        ("ខ្ញុំ\u200bចូលចិត្ត\u200b\u200bអាន\u200b", "ខ្ញុំ\u200bចូលចិត្ត\u200bអាន"),
+        ("မြစ်\u200bကမ်း\u200bABC", "မြစ်\u200bကမ်း\u200bABC"),
+        ("โรงสี\u200bเก่า ", "โรงสี\u200bเก่า"),
+        ("zero\u200b width\u200b\nไทย\u200b\nbreak", "zero width\nไทย\nbreak"),
+        # what terminals show as colours, titles and links
+        ("\x1b[31mred é\x1b[0m \x1b[1;38;5;208mbold\x1b[m \x1b[2K\x1b[10;5Hend", "red é bold end"),
+        ("\x1b]0;title\x07text \x1b]8;;http://x.example\x1b\\link\x1b]8;;\x1b\\", "text link"),
+        ("array[3m] and [0m stay", "array[3m] and [0m stay"),
     ],
 )
 def test_whitespace_and_characters(text, expected):
@@ -48,10 +58,42 @@ def test_whitespace_and_characters(text, expected):
         ("<p> stays &lt;p&gt;", "<p> stays &lt;p&gt;"),
         ("“quoted” ﬁt Ｆｕｌｌ", "“quoted” ﬁt Ｆｕｌｌ"),
         ("plain\nschÃ¶n", "plain\nschön"),
+        # the … of windows-1252, no end of a line
+        ("Wait\x85 the mill\x85 is shut\x85", "Wait… the mill… is shut…"),
+        ("\x93Come in\x94, \x9bsaid\x9b", "“Come in”, ›said›"),
+        ("Ð¿Ñ€Ð¸Ð²ÐµÑ‚", "привет"),
+        ("DOS AÃ‘OS, ESPAÃ‘A", "DOS AÑOS, ESPAÑA"),
+        ("Â© 2004, 20 Â°C", "© 2004, 20 °C"),
+        # what is in doubt alone is not where other places are sure
+        ("GRÃ–SSE", "GRÃ–SSE"),
+        ("GRÃ–SSE\nund schÃ¶n", "GRÖSSE\nund schön"),
     ],
 )
 def test_mojibake_is_undone_and_nothing_else(text, expected):
     assert normalize(text, REPAIR) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "AMANHÃ–DEPOIS E MAÇÃ—VERDE, IRMÃ», MANHÃ« x",
+        "ATÉ AMANHÃ… DISSE A IRMÃ “BOA” E A CAMPEÃ® TAMBÉM",
+        "A IRMÃ DE JOÃO; ROMÃ’S, LÃ ”X”",
+        "de manhã…” disse a irmã”— e maçã»…",
+        "À « gauche », Â « droite »",
+        "ÞAÐ ER GÓÐ MYLLA VIÐ Á; ÍSLENSKT Ð®",
+        "MAÑANA “ESPAÑA” – NIÑ@S Ñ© Ñ®",
+        "If you see â€™ instead of ’ or Ã© instead of é, the file was read as Windows-1252.",
+        "ŻÓŁW — GĘŚ, „DOM” Ż«",
+        "ΜΎΛΟΣ «ΠΟΤΆΜΙ» Ά– Ή”",
+    ],
+)
+def test_correct_text_that_looks_misread_stays(text):
+    assert normalize(text, REPAIR) == text
+
+
+def test_next_line_is_a_line_end_where_nothing_is_repaired():
+    assert normalize("a\x85b", PLAIN) == "a\nb"
 
 
 def test_replacements_come_in_order():
