@@ -41,7 +41,7 @@ PAGES = pa.schema(
         _required("url", pa.string()),  # canonical URL; of a file's record: file path # record
         _required("source", pa.string()),  # host of a page, relative path of a file
         _required("reason", pa.string()),  # "fetched", "unchanged", or why there is no page ("robots", "http_404", ...)
-        pa.field("detail", pa.string()),  # one sentence where the reason needs one (an exception, a redirect's target)
+        pa.field("detail", pa.string()),  # a sentence where one is needed (an exception, a redirect's target)
         pa.field("status", pa.int32()),  # HTTP status; null where no answer came
         pa.field("mime", pa.string()),
         # sha256 hex of the body as `digest_ignore` leaves it; of a record also of its id, title and charset

@@ -46,6 +46,9 @@ from tests.tasks.crawl.reading import read
 from tests.tasks.crawl.test_archives import ARC_START, arc_record, page, warc_record
 from tests.tasks.crawl.test_decode import CODECS, PACKED, decode
 from tests.tasks.crawl.test_feeds import rss
+from tests.tasks.crawl.test_fetch import CHUNKED as CHUNKED_ANSWER
+from tests.tasks.crawl.test_fetch import HEAD as ANSWER
+from tests.tasks.crawl.test_fetch import get
 from tests.tasks.crawl.test_sitemaps import MAP
 
 SECONDS = float(os.environ.get("TEXTMILL_FUZZ_SECONDS", "1"))
@@ -117,6 +120,13 @@ def body(data: bytes, _: Path) -> object:
             found.append(len(decode(name, data, 1000, truncate=truncate)) <= 1000)
     assert all(found)
     return found
+
+
+def answer(data: bytes, _: Path) -> object:
+    found = get(data, delay=0.0, page_seconds=5.0, max_page_megabytes=0.01)
+    assert found.problem is None or (found.detail and not found.body), found
+    assert len(found.body) <= 10_000
+    return found.status
 
 
 def source(name: str) -> Parser:
@@ -211,6 +221,12 @@ TARGETS: dict[str, tuple[Parser, *tuple[bytes, ...]]] = {
         "http://bücher.example/straße".encode(), b"https://[2001:db8::1]:8443/", b"../x?y",
     ),
     "content encoding": (body, *(CODECS[name][1](b"again " * 99) for name in PACKED[2:]), zipped(b"again " * 99)),
+    "HTTP answer": (
+        answer, CHUNKED_ANSWER + b"X : y\r\n\r\n5\nagain\n0\n\n",
+        ANSWER + b"X : y\r\nContent-Length: 5, 5\r\n\r\nagain",
+        ANSWER + b"Content-Encoding: gzip, gzip\r\nX : y\r\n\r\n" + zipped(zipped(b"again")),
+        b"HTTP/1.1 301 Moved\r\nLocation: /new\r\nContent-Length: 0\r\nX : y\r\n\r\n<p>Moved",
+    ),
     "WARC": (source("a.warc"), WARC, zipped(WARC) + WARC[:300], CODECS["zstd"][1](WARC), CODED),
     "ARC": (source("a.arc"), ARC, zipped(ARC)),
     "JSON lines": (source("a.jsonl"), LINES, zipped(LINES), CODECS["zstd"][1](LINES)),

@@ -63,6 +63,11 @@ class Decoder:
             raise BrokenEncoding(f"Content-Encoding {encoding!r} is packed {len(names)} times over")
         self._stages = [_Stage(name, strict, self.oddities, lambda: self._limit) for name in reversed(names)]
 
+    @property
+    def packed(self) -> bool:
+        """Whether the body was packed, so that `finish` would have known if its end had not come."""
+        return any(stage.packed for stage in self._stages)
+
     def feed(self, chunk: bytes) -> None:
         """Take in bytes as they came; raises TooLarge and BrokenEncoding."""
         self._fed += len(chunk)
@@ -122,6 +127,11 @@ class _Stage:
         self._head: bytes | None = None if strict else b""  # not yet decided
         self._as_it_is = False
         self._made = 0
+
+    @property
+    def packed(self) -> bool:
+        """Whether bytes went through the codec."""
+        return self._codec is not None and self._made > 0
 
     def decode(self, data: bytes, limit: int) -> Iterator[bytes]:
         if self._head is not None:

@@ -212,6 +212,8 @@ class Fetcher:
             return response
         await asyncio.sleep(request.pause)
         again = await self._until_sure(request)
+        if again.problem is None and response.problem == "bad_http" and not again.detail:
+            again = dataclasses.replace(again, detail=_said([response.detail or response.problem]))
         if again.problem is None and again.detail and len(self._odd) < _MAX_ODD:
             self._odd.add(origin)
         return dataclasses.replace(again, requests=again.requests + 1)
@@ -240,7 +242,11 @@ class Fetcher:
             return request.failed("incomplete", _brief(error))
         except NoHttp as error:
             return request.failed("bad_http", str(error))
-        except (aiohttp.ClientResponseError, aiohttp.InvalidURL) as error:  # no HTTP, or headers without end
+        except aiohttp.ClientResponseError as error:  # no HTTP, or headers without end; a drawing of it follows
+            return request.failed(
+                "bad_http", f"no valid HTTP: {error.message.partition(chr(10))[0].rstrip(': ')[:300]}"
+            )
+        except aiohttp.InvalidURL as error:
             return request.failed("bad_http", _brief(error))
         except (aiohttp.ClientError, OSError) as error:
             return request.failed("connection", _brief(error))
@@ -278,7 +284,7 @@ class Fetcher:
         second = dataclasses.replace(await self._guarded(request, self._leniently), requests=2)
         if second.problem != "incomplete":
             return second
-        if second.status and (second.detail, len(second.body)) == (first.detail, len(first.body)):
+        if second.body and (second.detail, len(second.body)) == (first.detail, len(first.body)):
             return dataclasses.replace(second, problem=None, detail=_said([f"{second.detail}, twice"]))
         return dataclasses.replace(second, body=b"")
 
@@ -308,7 +314,7 @@ class Fetcher:
                 if answer.missing is None:
                     raise
                 return request.failed("incomplete", answer.missing)
-        if answer.missing is not None and not _HTML_END.search(body[-64:]):
+        if answer.missing is not None and not (decoders[0].packed or _HTML_END.search(body[-64:])):  # an end of its own
             return dataclasses.replace(response, body=body, problem="incomplete", detail=answer.missing)
         missing = [answer.missing] if answer.missing else []
         return dataclasses.replace(

@@ -21,7 +21,7 @@ MAX_LINE = 16_384  # bytes of one line
 _MAX_LINES, _MAX_INTERIM = 128, 16  # lines of a head; answers 1xx before the one that counts
 _PIECE = 65_536
 _SURPLUS_SECONDS = 0.2  # how long to look whether more comes than was announced
-_STATUS = re.compile(rb"\s{0,4}HTTP/\d(?:\.\d)?[ \t]+(\d{3})(?:[ \t]+(.*))?\Z", re.I | re.S)
+_STATUS = re.compile(rb"\s{0,4}HTTP(?:/\d{1,2}(?:\.\d)?)?[ \t]+(\d{3})(?!\d)[ \t]*(.*)\Z", re.I | re.S)
 _CHUNK = re.compile(rb"[ \t]*([0-9a-f]{1,15})[ \t]*(?:;.*)?\Z", re.I | re.S)
 
 
@@ -95,7 +95,7 @@ async def _line(reader: asyncio.StreamReader) -> tuple[bytes, bool]:
     except asyncio.LimitOverrunError as error:
         raise NoHttp(f"a line is longer than {MAX_LINE:,} bytes") from error
     except asyncio.IncompleteReadError as error:
-        raise EOFError from error
+        raise EOFError(f"it ends with {error.partial[:40]!r}") from error
     return line.rstrip(b"\r\n"), not line.endswith(b"\r\n")
 
 
@@ -125,7 +125,7 @@ async def _one_head(reader: asyncio.StreamReader) -> Answer:
     for _ in range(_MAX_LINES):
         line, _bare = await _line(reader)
         if not line:
-            return Answer(int(status[1]), (status[2] or b"").decode("latin-1"), tuple(headers), list(odd))
+            return Answer(int(status[1]), status[2].decode("latin-1"), tuple(headers), list(odd))
         if b"\0" in line:
             raise NoHttp("a header holds a zero byte")
         if line[:1] in b" \t" and headers:
@@ -191,7 +191,9 @@ class _Body:
                 while self._answer.came < end and not self._sink.full:
                     if not await self._piece(min(_PIECE, end - self._answer.came)):
                         raise EOFError
-        except EOFError:
+        except EOFError as error:
+            if not self._answer.came:
+                raise NoHttp(f"there is no whole chunk; {error}") from error
             self._answer.missing = "the last chunk did not come"
 
     async def _chunk_size(self) -> int:

@@ -17,6 +17,7 @@ _CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([a-z0-9_:-]{2,40})", re.I)
 _REFRESH = re.compile(  # HTML § 4.2.5.3
     r"""\s*+(?:\d|(?=\.))[\d.]*+(?:\s*+[;,]|\s)\s*+(?:url\s*+=\s*+)?+(?:"([^"]*+)|'([^']*+)|([^"'].*+))""", re.I | re.S
 )
+_ONLY_LINK = re.compile(rb'\s+href\s*=\s*"([^"]{0,%d}+)"\s*' % _MAX_VALUE, re.I)
 _NEEDS_PAGE = ("", "?", " ", "\t", "\n", "\r")  # how a link begins that is relative to the page and not to its folder
 _FOLLOWED = frozenset({"next", "prev", "alternate"})  # relations of <link> that lead to pages
 _XML = frozenset({"application/xhtml+xml", "application/xml", "text/xml"})
@@ -62,6 +63,11 @@ def links_of(
     base: bytes | None = None
     refreshes = [refresh.encode("latin-1", "replace")] if refresh else []
     for tag in tags(body, xml=(content_type or "").partition(";")[0].strip().lower() in _XML):
+        if tag.name == b"a" and (only := _ONLY_LINK.fullmatch(tag.inside)) is not None:  # as most are
+            links[only[1]] = None
+            if len(links) >= MAX_LINKS:
+                break
+            continue
         attributes = tag.attributes()
         if tag.name == b"meta":
             content = attributes.get(b"content", b"")
@@ -168,6 +174,8 @@ def _text(raw: bytes, charset: str | None) -> str:
     """Return an attribute's value as the URL that a browser makes of it: a query is in the page's own encoding."""
     if raw.isascii():
         text = raw.decode("ascii")
+        if "&" not in text:
+            return text
     else:
         try:
             text = raw.decode(charset or "utf-8", "replace" if charset else "strict")

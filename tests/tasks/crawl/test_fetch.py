@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -96,6 +97,9 @@ CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n"
         (CHUNKED + b"\r\n5\nhello\n1;x=y\n!\n0\n\n", b"hello!", "bare line feed"),
         (CHUNKED + b"Content-Encoding: none\r\n\r\n5\nhello\n0\n\n", b"hello", "names no packing"),
         (b"HTTP/1.1 100 Continue\r\n\r\n" + HEAD + b"X : y\r\n\r\nhello", b"hello", "a blank before"),
+        (HEAD + b"Content-Encoding: gzip\r\nContent-Length: 99\r\n\r\n" + gzip.compress(b"hello"), b"hello", "says 99"),
+        (b"http/1.1  200OK\r\nX(Y): z\r\n\r\nhello", b"hello", "no valid HTTP"),
+        (b"HTTP 200\r\nX Y: z\r\n\r\nhello", b"hello", "no valid HTTP"),
         (HEAD + b"Content-Encoding: UTF-8\r\n\r\nhello", b"hello", "Content-Encoding 'utf-8' names no packing"),
     ],
 )  # fmt: skip
@@ -115,6 +119,7 @@ def test_what_a_browser_reads_is_read_and_what_was_odd_is_said(talk, body, odd):
         (HEAD + b"X : a\r\n" * 1000 + b"\r\n", "bad_http", "more than 128"),
         (HEAD + b"X : a\0b\r\n\r\n", "bad_http", "zero byte"),
         (CHUNKED + b"\r\nZZ\r\nhello\r\n0\r\n\r\n", "bad_http", "a chunk's length is b'ZZ'"),
+        (CHUNKED + b"\r\n<p>no chunk at all", "bad_http", "no whole chunk; it ends with b'<p>no"),
         (b"HTTP/1.1 100 Continue\r\nX : y\r\n\r\n" * 99, "bad_http", "interim"),
         (HEAD + b"X : y\r\nContent-Length: 999999999\r\n\r\n" + b"x" * 200_000, "too_large", "100,000"),
         (CHUNKED + b"\r\n" + b"4\n" + b"x" * 4 + b"\n" + b"30000\n" + b"x" * 200_000, "too_large", "100,000"),
