@@ -89,7 +89,8 @@ def code_fingerprint(modules: tuple[str, ...]) -> dict[str, str]:
     found = {}
     for name, path in _files(modules):
         source = path.read_bytes()
-        found[name] = known.get(source, source_ast_sha256)
+        with _errors_name(path):
+            found[name] = known.get(source, source_ast_sha256)
         known.get(_IMPORTS.encode() + source, _imports)  # will be asked for, and the source is parsed already
     known.save()
     return found
@@ -101,6 +102,16 @@ def imported_modules(modules: tuple[str, ...]) -> set[str]:
     found = {known.get(_IMPORTS.encode() + path.read_bytes(), _imports) for _, path in _files(modules)}
     known.save()
     return {name for names in found for name in names.split()}
+
+
+@contextlib.contextmanager
+def _errors_name(path: Path) -> Iterator[None]:
+    """Let a syntax error name its file: the parser is given a text and knows none."""
+    try:
+        yield
+    except SyntaxError as error:
+        error.filename = str(path)
+        raise
 
 
 def _files(modules: tuple[str, ...]) -> Iterator[tuple[str, Path]]:

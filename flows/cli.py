@@ -12,6 +12,7 @@ import typer
 from flows.commands import lake, ledger, models, plan, recipe, run, sample, sql
 from flows.console import examples
 from flows.proxies import around_proxies
+from flows.signals import raise_on_signals
 
 app = typer.Typer(
     name="textmill",
@@ -51,7 +52,8 @@ def textmill(
 
 
 def main() -> None:
-    """Run the command line; the entry point of the `textmill` script."""
+    """Run the command line; flows/entry.py calls it."""
+    raise_on_signals()
     # Set before any library reads them, so that every process of ours agrees.
     os.environ.setdefault("DO_NOT_TRACK", "true")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

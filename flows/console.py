@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 import typer
 
+from flows.signals import Terminated
 from tasks.terminal import console, visible_json, write
 from tasks.terminal import say as note
 
@@ -80,7 +81,7 @@ def styled(text: str, style: str) -> Text:
 
 def in_sentences(command: Callable[P, R]) -> Callable[P, R]:
     """Make every fault of a command a sentence on stderr and an exit code: 2 for what the user can correct in the
-    command or the recipe, 1 for what failed, 130 for Ctrl-C."""
+    command or the recipe, 1 for what failed, 130 for Ctrl-C, 143 for SIGTERM."""
 
     @functools.wraps(command)
     def run(*arguments: P.args, **named: P.kwargs) -> R:
@@ -88,9 +89,10 @@ def in_sentences(command: Callable[P, R]) -> Callable[P, R]:
             return command(*arguments, **named)
         except (typer.Exit, typer.Abort, typer.BadParameter, BrokenPipeError):
             raise
-        except KeyboardInterrupt:
-            note("\nStopped. What is finished is kept; the same command goes on from there.")
-            raise typer.Exit(INTERRUPTED) from None
+        except KeyboardInterrupt as stop:
+            how = f"{stop}." if isinstance(stop, Terminated) else "Stopped."
+            note(f"\n{how} What is finished is kept; the same command goes on from there.")
+            raise typer.Exit(128 + stop.number if isinstance(stop, Terminated) else INTERRUPTED) from None
         except Exception as error:
             _fail(error)
 
@@ -109,6 +111,8 @@ def _fail(error: Exception) -> NoReturn:
         note(error.strerror or str(error))
     elif isinstance(error, OSError) and error.errno is not None:
         note(explain(error, Home.from_env().root))
+    elif isinstance(error, SyntaxError) and error.filename:
+        note(f"{error.filename}, line {error.lineno}, is no Python: {error.msg}. Correct it and run the command again.")
     elif type(error).__module__.partition(".")[0] in ("flows", "tasks", "data_lake", "model"):
         note(str(error))  # our own errors are sentences already
     else:

@@ -7,19 +7,20 @@ several machines there is deployments/prefect.yaml, which deploys the same flows
 import argparse
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from data_lake.home import Home
 from flows.lifeline import end_with
 from flows.proxies import around_proxies
+from flows.recipe_watch import RunnerNotes, follow_recipe
 from flows.reconcile import RUNNER_VARIABLE, skip_missed_runs
-from flows.state import write_state
 
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
+    from prefect.runner import Runner
     from prefect.schedules import Schedule
 
     from flows.recipe import Recipe
@@ -109,22 +110,42 @@ def recipe_values(recipe: str = "") -> dict[str, object]:
 
 
 async def serve(
-    wanted: "Sequence[RunnerDeployment]", home: Home, poll_seconds: float = 2.0, grace: timedelta = GRACE
+    wanted: "Sequence[RunnerDeployment]",
+    home: Home,
+    poll_seconds: float = 2.0,
+    grace: timedelta = GRACE,
+    follow: "Callable[[Runner, RunnerNotes], Coroutine[Any, Any, None]] | None" = None,
 ) -> None:
     """Applies the deployments and runs what is asked of them, each run in a process of its own, until SIGTERM.
 
     Schedules stay active when this ends: there is no scheduler then either, and pausing them, as Prefect's own serve()
-    does, could not be told from the user's pausing them at the next start, which is kept.
+    does, could not be told from the user's pausing them at the next start, which is kept. `follow` runs beside it.
     """
     from prefect.runner import Runner
 
     os.environ[RUNNER_VARIABLE] = str(os.getpid())
     runner = Runner(name=TAG, pause_on_shutdown=False, query_seconds=poll_seconds, limit=MAX_RUNS)
+    await apply(runner, wanted, grace)
+    notes = RunnerNotes(home)
+    notes.ready()
+    following = asyncio.create_task(follow(runner, notes)) if follow is not None else None
+    try:
+        await runner.start()
+    finally:
+        if following is not None:
+            following.cancel()
+
+
+async def apply(runner: "Runner", wanted: "Sequence[RunnerDeployment]", grace: timedelta = GRACE) -> None:
+    """Makes the server's deployments those that are wanted; what the user has paused stays paused."""
     await asyncio.to_thread(_keep_pauses, wanted)
     ids = [await runner.aadd_deployment(deployment) for deployment in wanted]
     await asyncio.to_thread(_tidy, wanted, ids, grace)
-    write_state(home.run / "runner.json", {"pid": os.getpid()})
-    await runner.start()
+
+
+def name_of(deployment: "RunnerDeployment") -> str:
+    """`flow/deployment`, as Prefect's pages show it."""
+    return f"{deployment.flow_name}/{deployment.name}"
 
 
 def _keep_pauses(wanted: "Sequence[RunnerDeployment]") -> None:
@@ -135,7 +156,7 @@ def _keep_pauses(wanted: "Sequence[RunnerDeployment]") -> None:
     with get_client(sync_client=True) as client:
         for deployment in wanted:
             try:
-                known = client.read_deployment_by_name(f"{deployment.flow_name}/{deployment.name}")
+                known = client.read_deployment_by_name(name_of(deployment))
             except ObjectNotFound:
                 continue
             paused = {schedule.slug for schedule in known.schedules if not schedule.active}
@@ -170,7 +191,17 @@ def main(arguments: list[str] | None = None) -> None:
 
     from flows.recipe import load_recipe
 
-    asyncio.run(serve(deployments(load_recipe(options.recipe)), Home.from_env().ensure()))
+    recipe = load_recipe(options.recipe)
+    wanted = deployments(recipe)
+
+    def follow(runner: "Runner", notes: RunnerNotes) -> Coroutine[Any, Any, None]:
+        async def apply_again(edited: "Recipe", names: Collection[str]) -> None:
+            made = await asyncio.to_thread(deployments, edited)  # Prefect gives coroutines to a caller with a loop
+            await apply(runner, [deployment for deployment in made if name_of(deployment) in names])
+
+        return follow_recipe(options.recipe, recipe, [name_of(one) for one in wanted], apply_again, notes)
+
+    asyncio.run(serve(wanted, Home.from_env().ensure(), follow=follow))
 
 
 if __name__ == "__main__":

@@ -139,6 +139,13 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = (), model: 
     return recipe.model_copy(update={"name": re.sub(r"[^\w.-]", "-", Path(name_or_path).stem)[:80]})
 
 
+def recipe_files(name_or_path: str | Path) -> list[Path]:
+    """The files that a recipe is read from: its own and those that it extends."""
+    draft = _Draft(str(name_or_path), Recipe)
+    draft.add_file(str(name_or_path), Path(), via=())
+    return draft.files
+
+
 class _Draft:
     """A recipe under construction: plain data, where each field came from, and the problems so far."""
 
@@ -148,6 +155,7 @@ class _Draft:
         self.data: dict[str, Any] = {}
         self.places: dict[FieldPath, str] = {}
         self.problems: list[Problem] = []
+        self.files: list[Path] = []
 
     def problem(
         self, place: str, path: FieldPath, reason: str, value: str | None = None, hint: str | None = None
@@ -169,6 +177,7 @@ class _Draft:
             )
             return
         here = _short(path)
+        self.files.append(path)
         try:
             text = path.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:

@@ -106,7 +106,7 @@ class Report:
             self.say(f"! {problem}")
         if error is None and (compared := comparisons(self.lines)) is not None:
             self.say(f"\n{compared}")
-        stopped = isinstance(error, KeyboardInterrupt | SystemExit)
+        stopped = error is not None and not isinstance(error, Exception)  # Ctrl-C, or Prefect's word for a SIGTERM
         self._run.finish("KILLED" if stopped else "FAILED" if error is not None else "FINISHED")
         with contextlib.suppress(Exception):  # a server that went away must not spoil a finished run
             self._leave_in_prefect(account)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from data_lake.home import Home, HomeError, explain
 from data_lake.store import Lake
+from flows.databases import database_problem
 from flows.plan import require_sound
 from flows.recipe import Recipe
 from flows.servers import Connection, ServerError, connect
@@ -65,6 +66,8 @@ def _run(which: str, recipe: Recipe, **arguments: object) -> RunResult:
         return _result(connection, str(error.args[-1]))
     except OSError as error:
         return _result(connection, explain(error, home.root))
+    except SyntaxError:
+        raise  # the command line says where it is
     except Exception as error:  # the flow has said all it knows in its log; the command says the sentence
         return _result(connection, _disk_fault(home) or str(error) or type(error).__name__)
     finally:
@@ -74,9 +77,11 @@ def _run(which: str, recipe: Recipe, **arguments: object) -> RunResult:
 
 
 def _disk_fault(home: Home) -> str | None:
-    """The sentence for a disk that is full or read-only, or a home that is gone; Prefect's server says neither."""
+    """The sentence for a full or read-only disk, a home that is gone, a damaged database; Prefect says none of them."""
     if not home.run.exists():
         return f"The home {home.root} was deleted or moved away during the run."
+    if problem := database_problem(home):
+        return problem
     try:
         home.ensure()
         if shutil.disk_usage(home.root).free < ALMOST_NOTHING_BYTES:

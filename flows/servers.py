@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 from data_lake.home import Home
 from data_lake.locks import locked, try_lock
+from flows.databases import check_tracking_uri, database_problem
 from flows.mlflow_db import init_mlflow
 from flows.proxies import LOOPBACK, around_proxies, opener_of
 from flows.server_host import privacy
@@ -93,6 +94,7 @@ def connect(home: Home, environ: Mapping[str, str] | None = None) -> Connection:
     environment, os.environ by default.
     """
     environ = os.environ if environ is None else environ
+    check_tracking_uri(environ.get("MLFLOW_TRACKING_URI"))
     up = up_state(home) or {}
     tracking_uri = environ.get("MLFLOW_TRACKING_URI") or up.get("mlflow_url") or home.mlflow_uri
     mlflow_url = tracking_uri if tracking_uri.startswith("http") else None
@@ -258,14 +260,19 @@ def _embedded(home: Home) -> str:
 
 def _wait_for_prefect(connection: Connection, timeout: float) -> None:
     name = "up" if connection.origin == "up" else "embedded"
-    wait_until(
-        lambda: is_up(f"{connection.api_url}/health"),
-        lambda: living_state(connection.home, name) is None,
-        f"Prefect's server at {connection.api_url}",
-        connection.home.logs / "prefect.log",
-        timeout,
-        _POLL_SECONDS,
-    )
+    try:
+        wait_until(
+            lambda: is_up(f"{connection.api_url}/health"),
+            lambda: living_state(connection.home, name) is None,
+            f"Prefect's server at {connection.api_url}",
+            connection.home.logs / "prefect.log",
+            timeout,
+            _POLL_SECONDS,
+        )
+    except ServerError as error:
+        if problem := database_problem(connection.home):
+            raise ServerError(problem) from error
+        raise
 
 
 def wait_until(

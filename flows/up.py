@@ -15,8 +15,10 @@ from typing import Literal
 
 from data_lake.home import Home
 from data_lake.locks import locked, try_lock
+from flows.databases import check_tracking_uri, database_problem
 from flows.lifeline import SameFolder
 from flows.proxies import LOOPBACK, around_proxies
+from flows.recipe_watch import new_notes
 from flows.reconcile import ensure_slots, reconcile
 from flows.servers import (
     START_SECONDS,
@@ -29,7 +31,7 @@ from flows.servers import (
     url_of,
     wait_until,
 )
-from flows.state import read_state, write_state
+from flows.state import ServerError, read_state, write_state
 from flows.supervisor import Service, stop
 from tasks.journal import is_abandoned, unsent
 
@@ -104,6 +106,7 @@ def _run(
     if ports.host not in LOOPBACK:
         echo(f"Anybody who can reach {ports.host} can start runs here: neither server asks for a password.")
     os.environ.update(around_proxies(os.environ, ports.host))
+    check_tracking_uri(os.environ.get("MLFLOW_TRACKING_URI"))
     services: list[Service] = []
     api_url, tracking_uri = os.environ.get("PREFECT_API_URL"), os.environ.get("MLFLOW_TRACKING_URI")
     prefect_url = mlflow_url = None
@@ -122,7 +125,7 @@ def _run(
     try:
         for service in [*services, runner]:
             service.launch()
-        _wait_until_all_work([*services, runner], stopping)
+        _wait_until_all_work(home, [*services, runner], stopping)
         if stopping.is_set():
             return 0
         state = {"pid": os.getpid(), "recipe": recipe, "prefect_url": prefect_url, "mlflow_url": mlflow_url}
@@ -130,7 +133,11 @@ def _run(
         echo(f"Prefect  {prefect_url or api_url}\nMLflow   {mlflow_url or tracking_uri}")
         echo(f"Ready after {time.monotonic() - began:.0f} s. Deployments run recipe {recipe}. Ctrl-C ends everything.")
         threading.Thread(target=correct.every, args=(_RECONCILE_SECONDS, stopping), daemon=True).start()
+        seen = 0
         while not stopping.wait(_CHECK_SECONDS):
+            said, seen = new_notes(home, runner.process.pid if runner.process else None, seen)
+            for note in said:
+                echo(note)
             if not folder.is_here():
                 echo(f"The home {home.root} was deleted or moved away. Stopping.")
                 return 1
@@ -214,10 +221,15 @@ def _runner(home: Home, serve: list[str], environment: dict[str, str]) -> Servic
     return Service("The runner of the deployments", start, works, log)
 
 
-def _wait_until_all_work(services: list[Service], stopping: threading.Event) -> None:
+def _wait_until_all_work(home: Home, services: list[Service], stopping: threading.Event) -> None:
     for service in services:
         works = functools.partial(_works_or, stopping, service)
-        wait_until(works, service.has_ended, service.name, service.log, START_SECONDS, _CHECK_SECONDS)
+        try:
+            wait_until(works, service.has_ended, service.name, service.log, START_SECONDS, _CHECK_SECONDS)
+        except ServerError as error:
+            if problem := database_problem(home):
+                raise ServerError(problem) from error
+            raise
 
 
 def _works_or(stopping: threading.Event, service: Service) -> bool:

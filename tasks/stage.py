@@ -22,6 +22,9 @@ from tasks.output import Output, Reporter, local_output
 from tasks.preflight import Check, Facts, Fault
 from tasks.provenance import provenance
 
+# Clocks of machines that share a lake differ; more than this is a clock that was set wrong.
+_CLOCK_SKEW_SECONDS = 60.0
+
 __all__ = [
     "Artifact",
     "Build",
@@ -133,7 +136,11 @@ class Stage:
         """Why a hit must be refreshed (`max_age` in seconds, an execution field), or None."""
         max_age = getattr(config, "max_age", None)
         age = (datetime.datetime.now(datetime.UTC) - artifact.manifest.finished_at).total_seconds()
-        if max_age is None or age <= max_age:
+        if max_age is None or 0 <= age <= max_age:
+            return None
+        if age < -_CLOCK_SKEW_SECONDS:
+            return f"it is dated {-age:,.0f} s in the future, so its age is not known, and max_age is {max_age:,.0f} s"
+        if age < 0:
             return None
         return f"it is {age:,.0f} s old and max_age is {max_age:,.0f} s"
 

@@ -231,8 +231,9 @@ class TrackingWatch(Watch):
         try:
             yield StageReporter(run, progress, self._logger, LoggedSteps(note.with_name("logged.json"))), runs
             status = "FINISHED"
-        except KeyboardInterrupt:
-            status = "KILLED"
+        except BaseException as error:
+            # Ctrl-C, and what Prefect makes of a SIGTERM, are no fault of the stage.
+            status = "FAILED" if isinstance(error, Exception) else "KILLED"
             raise
         finally:
             progress.close(complete=status == "FINISHED")

@@ -167,7 +167,7 @@ def _local(entry: str) -> Iterator[SourceFile]:
         found = True
         yield _file(place, os.path.dirname(place), sweeping=False)
     if not found:
-        raise NoSuchSource(f"crawl.paths: {entry!r} matches no file that can be read.")
+        raise NoSuchSource(f"crawl.paths: {entry!r} matches no file that can be read; paths start at {Path.cwd()}.")
 
 
 def _tree(root: str) -> Iterator[SourceFile]:

@@ -79,7 +79,7 @@ def sources(config: EvaluateConfig) -> str | None:
     digest = hashlib.sha256()
     for path in paths:
         if not path.is_file():
-            raise PermanentError(f"evaluate names {path}, but there is no such file.")
+            raise PermanentError(f"evaluate names {path}, but there is no such file; paths start at {Path.cwd()}.")
         digest.update(f"{path.parent.name}/{path.name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 

@@ -117,9 +117,15 @@ def _check_data(config: PretrainConfig, train: TokenDataset, held_out: TokenData
                 f"{words.sha256[:16]}; run the tokenize stage again."
             )
         if len(data) == 0:
+            more = "give it more documents" if data.split == "train" else f"raise decontaminate.split.{data.split}"
             raise PermanentError(
                 f"The {data.split} split has {data.n_tokens:,} tokens, less than one window of "
-                f"{config.model.max_seq_len} + 1; give it more documents, or lower pretrain.model.max_seq_len."
+                f"{config.model.max_seq_len} + 1; {more}"
+                + (
+                    ", or lower pretrain.model.max_seq_len."
+                    if data.n_tokens
+                    else ", which leaves it without documents."
+                )
             )
 
 

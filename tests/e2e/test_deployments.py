@@ -35,6 +35,30 @@ def up(tiny: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     running.stop()
 
 
+def test_an_edited_recipe_reaches_the_deployments_and_a_deleted_one_is_told(up: Up, tiny: str) -> None:
+    before = Path(tiny).read_text()
+
+    def pages(name: str = "pipeline/nightly") -> int:
+        return int(up.deployment(name)["parameters"]["config"]["crawl"]["max_pages"])
+
+    Path(tiny).write_text(before.replace("30", "thirty"))
+    eventually(lambda: "the deployments keep what it said before" in up.output(), 3 * MINUTES, "the mistake is told")
+    assert "crawl.max_pages" in up.output()
+    assert pages() == 30
+    Path(tiny).write_text(before.replace("30", "31"))
+    eventually(lambda: pages() == 31, 3 * MINUTES, "the deployments have the new value")
+    eventually(lambda: "have its new values" in up.output(), 3 * MINUTES, "it is told")
+    assert up.deployment("stage-crawl/rerun")["parameters"]["config"]["max_pages"] == 31
+    up.api.delete(f"deployments/{up.deployment('stage-sft/rerun')['id']}").raise_for_status()
+    eventually(
+        lambda: "The deployment stage-sft/rerun was deleted in Prefect" in up.output(), 3 * MINUTES, "it is told"
+    )
+    Path(tiny).write_text(before)
+    eventually(lambda: pages() == 30, 3 * MINUTES, "the deployments have the old value again")
+    eventually(lambda: up.output().count("have its new values") == 2, 3 * MINUTES, "it is told")
+    assert up.output().count("was deleted in Prefect") == 1
+
+
 def rerun(up: Up, stage: str, **changes: Any) -> dict[str, tuple[str, str]]:
     """Runs a stage as the form does, which sends all that it shows; {stage: (state, message)}."""
     shown = up.deployment(f"stage-{stage}/rerun")["parameters"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import pytest
 
 from flows.recipe import load_recipe
 
+ROOT = Path(__file__).resolve().parents[2]
 VERBS = [
     "run",
     "plan",
@@ -145,6 +147,27 @@ def test_an_unexpected_fault_is_a_sentence_with_its_traceback_in_a_file(home: Pa
     assert "Traceback" not in done.stderr
     (kept,) = (home / "logs").glob("fault-*.txt")
     assert "Traceback" in kept.read_text()
+
+
+def test_a_syntax_error_in_a_module_names_file_and_line(tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    for folder in ("flows", "tasks", "model", "data_lake", "deployments"):
+        shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for module in ("tasks/prose.py", "model/gpt.py"):  # one that a plan imports, one whose code it only reads
+        source = (copy / module).read_text()
+        (copy / module).write_text(source + "def broken(:\n")
+        done = subprocess.run(
+            [sys.executable, "-m", "flows.cli", "plan", "demo"],
+            capture_output=True,
+            text=True,
+            cwd=copy,
+            env={**os.environ, "PYTHONPATH": str(copy), "COLUMNS": "100"},
+        )
+        line = source.count("\n") + 1
+        assert done.returncode == 1
+        assert f"{copy / module}, line {line}, is no Python: invalid syntax" in done.stderr
+        assert "Traceback" not in done.stderr
+        (copy / module).write_text(source)
 
 
 def test_a_reader_that_goes_away_is_no_fault() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import multiprocessing
 import os
 import shutil
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,6 +108,18 @@ def test_a_hit_that_is_too_old_is_refreshed_from_the_older_artifact(lake: Lake) 
     assert refreshed.status == "built"
     assert "max_age" in refreshed.reason
     assert numbers.build(lake, NumbersConfig(max_age=3600), {}).status == "cached"
+
+
+@pytest.mark.parametrize(
+    ("hours", "reason"), [(24.0, "dated 86,"), (0.005, None), (-0.5, None), (-2.0, "max_age is 3,600 s")]
+)
+def test_an_artifact_of_a_clock_that_ran_ahead_is_refreshed(lake: Lake, hours: float, reason: str | None) -> None:
+    artifact = numbers.build(lake, NumbersConfig(), {}).artifact
+    then = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=hours)
+    dated = replace(artifact, manifest=artifact.manifest.model_copy(update={"finished_at": then}))
+    why = numbers.too_old(NumbersConfig(max_age=3600), dated)
+    assert (why is None) if reason is None else (why is not None and reason in why)
+    assert numbers.too_old(NumbersConfig(), dated) is None
 
 
 class GrowConfig(StageConfig):
