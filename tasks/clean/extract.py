@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.clean.config import CleanConfig
-from tasks.clean.html.metadata import Declared, Metadata, declared, metadata
+from tasks.clean.html.metadata import Declared, Metadata, metadata
 
 if TYPE_CHECKING:
     from tasks.clean.html.blocks import Blocks
     from tasks.clean.html.model import Judgement
-    from tasks.clean.html.source import Source
+    from tasks.clean.html.parse import Parsed
 
 # A letter marks the level of the text behind it while text is extracted. It must be a letter, as resiliparse drops
 # lone characters that are none; these are of Linear A, an undeciphered script, so that no text misses them.
@@ -20,8 +20,9 @@ _LEVEL_0, _MAX_LEVEL = 0x10600, 8  # deeper definitions are not set in further
 _MARKS = [chr(_LEVEL_0 + level) for level in range(_MAX_LEVEL + 1)]
 _MARK = re.compile(f"[{_MARKS[0]}-{_MARKS[-1]}]")
 _LEADING_MARKS = re.compile(f"[{_MARKS[0]}-{_MARKS[-1]} ]*")
-_DEFINITION_TAG = re.compile(r"<(/?)(d[ltd])(\s[^<>]*)?>", re.I)
-_EMPTY_CELL = re.compile(r"<t([dh])(?:\s[^<>]*)?>(?:\s|&nbsp;|&#160;|</?span(?:\s[^<>]*)?>|<br\s*/?>)*+</t\1>", re.I)
+# Of canonical source, in which names are small, and < and > stand for nothing but tags.
+_DEFINITION_TAG = re.compile(r"<(/?)(d[ltd])( [^<>]*)?>")
+_EMPTY_CELL = re.compile(r"<t([dh])(?: [^<>]*)?>(?:\s|&nbsp;|</?span(?: [^<>]*)?>|<br>)*+</t\1>")
 # `auto` asks trafilatura about pages that are no articles if the model expects an F1 below this. On mixed pages (two
 # foldings by domain) that gains .006; .55 gains .007, .6 gains .004, and from .65 on the model's text is better.
 ASK_OTHERS_BELOW = 0.5
@@ -51,7 +52,7 @@ def html_to_text(html: str, config: CleanConfig, url: str | None = None, *, xml:
     `fast` is resiliparse (Bevendorff et al. 2018), the extractor of DCLM (Li et al. 2024, arXiv:2406.11794); `quality`
     is trafilatura; `auto` judges the blocks of the page, and asks trafilatura where that leaves it unsure.
     """
-    from tasks.clean.html.blocks import canonical
+    from tasks.clean.html.parse import parse
     from tasks.clean.html.source import seen_of
     from tasks.clean.html.title import title_of
     from tasks.clean.html.xhtml import as_html, is_declared
@@ -61,26 +62,22 @@ def html_to_text(html: str, config: CleanConfig, url: str | None = None, *, xml:
         raise NotExtractable("nested_too_deep", page.depth, config.max_nesting)
     if page.attributes > MOST_ATTRIBUTES:
         raise NotExtractable("huge_tag", page.attributes, MOST_ATTRIBUTES)
+    parsed = parse(page, config.skip_elements)
     if config.extraction in ("fast", "all_text"):
-        return _by_resiliparse(page, config, url)
-    from resiliparse.parse.html import HTMLTree
-
-    tree = HTMLTree.parse(page.seen)
-    for selector in config.skip_elements:
-        for element in tree.document.query_selector_all(selector) if tree.document else ():
-            element.decompose()
-    source = canonical(tree)
-    about = declared(source, page.linked)
-    title = title_of(tree.title or "", about, url)
-    return Extracted(title.text, _main_text(source, about, config), metadata(about, url, title.heading))
+        text = _by_resiliparse(parsed, config)
+    else:
+        text = _main_text(parsed.source, parsed.declared, config)
+    said = parsed.declared
+    title = title_of(parsed.title, said, url)
+    return Extracted(title.text, text, metadata(said, url, title.heading))
 
 
 def _main_text(source: bytes, page: Declared, config: CleanConfig) -> str:
+    from tasks.clean.html.blocks import blocks_of
     from tasks.clean.html.model import judge
     from tasks.clean.html.render import render
-    from tasks.clean.html.scriptless import shown
 
-    source, blocks = shown(source)
+    blocks = blocks_of(source)
     judgement = judge(blocks, page)
     text = _asked(source, blocks, judgement, config)
     return render(blocks, judgement.keep, config.definition_indent) if text is None else text
@@ -106,7 +103,7 @@ def _asked(source: bytes, blocks: Blocks, judgement: Judgement, config: CleanCon
     return answer(part, fast=False)
 
 
-def _by_resiliparse(page: Source, config: CleanConfig, url: str | None) -> Extracted:
+def _by_resiliparse(page: Parsed, config: CleanConfig) -> str:
     """Extract with resiliparse, and add two things, since text for training is read line by line.
 
     Descriptions of definition lists are set in under their term, and empty cells of layout tables leave nothing behind.
@@ -114,35 +111,17 @@ def _by_resiliparse(page: Source, config: CleanConfig, url: str | None) -> Extra
     from resiliparse.extract.html2text import extract_plain_text
     from resiliparse.parse.html import HTMLTree
 
-    from tasks.clean.html.blocks import canonical
-    from tasks.clean.html.scriptless import MOST_SHOWN, shown
-    from tasks.clean.html.title import title_of
-
-    def plain(tree: HTMLTree) -> str:
-        return extract_plain_text(  # type: ignore[no-any-return]
-            tree,
-            main_content=config.extraction == "fast",
-            alt_texts=False,
-            comments=False,
-            skip_elements=list(config.skip_elements) or None,
-        )
-
-    html = page.seen
+    seen = html = page.source.decode()
     if any(mark in html for mark in _MARKS):  # the search for one character takes next to nothing, that for a range 8 %
         html = _MARK.sub("", html)
     html = _EMPTY_CELL.sub("", html)
-    if config.definition_indent:
+    if config.definition_indent and "<dl" in html:
         html = _mark_definitions(html)
     # the marks go into the source: to visit nodes from Python is quadratic in resiliparse 2.0 (22 s for 200 pages)
-    tree = HTMLTree.parse(html)
-    source = canonical(tree)
-    about = declared(source, page.linked)
-    title = title_of(tree.title or "", about, url)
-    text = plain(tree)
-    if len(text) <= MOST_SHOWN and (opened := shown(source)[0]) is not source:
-        text = plain(HTMLTree.parse(opened.decode()))
-    plain_title = _MARK.sub("", title.text).strip()
-    return Extracted(plain_title, _set_in(text, config.definition_indent), metadata(about, url, title.heading))
+    tree = page.tree if page.tree and html == seen else HTMLTree.parse(html)
+    main_content = config.extraction == "fast"
+    text = extract_plain_text(tree, main_content=main_content, alt_texts=False, comments=False)
+    return _set_in(text, config.definition_indent)
 
 
 def _mark_definitions(html: str) -> str:
@@ -150,7 +129,7 @@ def _mark_definitions(html: str) -> str:
     described: list[bool] = []  # for each open list: is a description open? Its end tag may be missing
 
     def mark(tag: re.Match[str]) -> str:
-        closing, name = bool(tag[1]), tag[2].lower()
+        closing, name = bool(tag[1]), tag[2]
         inner = bool(described) and described[-1]
         if name == "dl":
             if not closing:

@@ -60,7 +60,7 @@ def canonical(tree: HTMLTree) -> bytes:
 def blocks_of(source: bytes) -> Blocks:
     """Return the blocks of a page from its canonical source."""
     html = np.frombuffer(source, dtype=np.uint8)
-    return Blocks(*scan(html, KIND, TAG_KEYS, TAG_VALUES, HINT_KEYS, HINT_VALUES))
+    return Blocks(*scan(html, source.count(b"<") + 2, KIND, TAG_KEYS, TAG_VALUES, HINT_KEYS, HINT_VALUES))
 
 
 _A, _BR, _PRE, _B, _STRONG, _SCRIPT, _STYLE, _IFRAME, _NOEMBED, _NOFRAMES = (
@@ -69,13 +69,9 @@ _A, _BR, _PRE, _B, _STRONG, _SCRIPT, _STYLE, _IFRAME, _NOEMBED, _NOFRAMES = (
 
 
 @compiled
-def scan(html, kinds, tag_keys, tag_values, hint_keys, hint_values):  # type: ignore[no-untyped-def]
-    """Return the fields of Blocks for canonical HTML, uint8[n]."""
+def scan(html, room, kinds, tag_keys, tag_values, hint_keys, hint_values):  # type: ignore[no-untyped-def]
+    """Return the fields of Blocks for canonical HTML, uint8[n], with fewer tags than there is room for."""
     n = len(html)
-    room = 2
-    for i in range(n):
-        if html[i] == 60:
-            room += 1
     text = np.empty(n + 1, np.uint8)
     start, end, owner = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
     counts = np.zeros((room, 11), np.float32)
@@ -124,6 +120,7 @@ def scan(html, kinds, tag_keys, tag_values, hint_keys, hint_values):  # type: ig
                         continue
                     if not pre:
                         byte = np.uint8(32)
+                hard = byte == 0xC2 and size == 2 and html[i + 1] == 0xA0  # HARD_BLANK
                 if current < 0:
                     current = blocks
                     blocks += 1
@@ -165,6 +162,11 @@ def scan(html, kinds, tag_keys, tag_values, hint_keys, hint_values):  # type: ig
                     continue
                 for k in range(size):
                     text[out + k] = html[i + k]
+                if hard:
+                    blank = True
+                    out += size
+                    i += size
+                    continue
                 wide = size == 3 and 0xE3 <= byte <= 0xE9
                 units += 3 if wide else 1
                 if size == 3:

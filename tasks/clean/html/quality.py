@@ -15,6 +15,7 @@ MOST_TAGS = 50_000
 RECYCLE_AFTER = 200  # pages, after which trafilatura's caches are emptied; a process ends with its shard anyway
 
 _SPAN = re.compile(r'(?<=\s)(?:col|row)span="[^"]*"')
+_EMPTY_LINK = re.compile(r"<a(?: [^<>]*)?></a>")  # the paragraph around one is dropped
 _pages = 0
 
 
@@ -33,5 +34,5 @@ def extract(source: str, *, fast: bool = False) -> str | None:
     _pages += 1
     if _pages % RECYCLE_AFTER == 0:
         reset_caches()
-    text = trafilatura_extract(_SPAN.sub("", source), fast=fast, include_comments=False)
+    text = trafilatura_extract(_SPAN.sub("", _EMPTY_LINK.sub("", source)), fast=fast, include_comments=False)
     return text or None

@@ -39,7 +39,7 @@ def render(blocks: Blocks, keep: np.ndarray, definition_indent: int) -> str:
     pieces, elements = [], []
     for start, end, element, code in zip(*(column.tolist() for column in columns), strict=True):
         piece = text[start:end].decode("utf-8", "replace")
-        piece = piece.strip("\n").rstrip() if code else piece.strip()
+        piece = piece.strip("\n").rstrip() if code else piece.strip(" \n\t\r\f\v").rstrip()  # HARD_BLANK stays
         if piece:
             pieces.append(piece)
             elements.append(element)

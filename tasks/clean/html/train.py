@@ -20,12 +20,12 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from tasks.clean.html.blocks import Blocks, canonical
+from tasks.clean.html.blocks import Blocks, blocks_of
 from tasks.clean.html.context import SECOND, more_features
 from tasks.clean.html.features import NAMES, features, says
-from tasks.clean.html.metadata import Declared, declared
+from tasks.clean.html.metadata import Declared
 from tasks.clean.html.model import Model, Trees, page_features
-from tasks.clean.html.scriptless import shown
+from tasks.clean.html.parse import parse
 from tasks.clean.html.source import seen_of
 
 _WORD = re.compile(r"\w+")
@@ -69,21 +69,18 @@ class Page:
 
 def read_pages(folder: Path) -> list[Page]:
     """Read the benchmark's pages, in the order of their numbers."""
-    from resiliparse.parse.html import HTMLTree
-
     pages = []
     for path in sorted((folder / "ground-truth").glob("*.json")):
         about = json.loads(path.read_text("utf-8"))
         html = gzip.decompress((folder / "html" / f"{path.stem}.html.gz").read_bytes()).decode("utf-8", "replace")
-        seen = seen_of(html)
-        source, blocks = shown(canonical(HTMLTree.parse(seen.seen)))
+        parsed = parse(seen_of(html))
+        blocks = blocks_of(parsed.source)
         truth = about["ground_truth"]["main_content"] or ""
         share, words = label(block_texts(blocks), truth)
         domain = ".".join((urlsplit(about["url"]).hostname or path.stem).split(".")[-2:])
         article = about["_internal"]["page_type"]["primary"] == "article"
-        about_page = declared(source, seen.linked)
-        values = features(blocks, says(about_page))
-        pages.append(Page(path.stem, about_page, domain, article, blocks, values, share, words, truth))
+        values = features(blocks, says(parsed.declared))
+        pages.append(Page(path.stem, parsed.declared, domain, article, blocks, values, share, words, truth))
     if not pages:
         raise FileNotFoundError(f"{folder} has no ground-truth/*.json: it is not a folder of the benchmark WCXB.")
     return pages
