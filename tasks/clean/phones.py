@@ -39,6 +39,7 @@ _DECIMAL = re.compile(r"(?!0\d)(?:\d+(?:\.\d+){1,2}|\d{1,3}(?:[. ]\d{3})+)\Z")
 _SIGNED = re.compile(r"[+(]*\d+\.\d+\Z")  # +3.140000 in a table of numbers
 _SUM = re.compile(r"[ \t]?[=<>*×÷]")
 _MONEY = frozenset("$€£¥₹")
+_NEXT_TO = 25  # characters between two numbers of which the second is what the first is
 _BEFORE = 60  # characters before a number in which a word says what it is
 
 _NAMES = (
@@ -52,6 +53,7 @@ _NAMES = (
     r"फ़ोन|फोन|मोबाइल|दूरभाष|ফোন|মোবাইল|தொலைபேசி|ఫోన్"
 )
 _ASIAN_NAMES = (
+    r"[☎☏✆℡📞📱📲📠]\ufe0f?|"
     r"電話(?:番号)?|电话(?:号码)?|手机号?码?|手機|携帯(?:電話)?|联系方式|聯絡電話|热线|熱線|传真|傳真|ファックス|ＴＥＬ|"
     r"전화(?:번호)?|휴대(?:폰|전화)|핸드폰|연락처|팩스|โทร(?:ศัพท์)?|มือถือ|ទូរស័ព្ទ|ဖုန်း"
 )
@@ -61,25 +63,32 @@ _DOING = (
     r"rufen sie(?: uns)?(?: an)?|ruft? (?:mich|uns)(?: an)?|\w*dzwo[nń]\w*|aray[ıi]n\w*|"
     r"chiam\w*|ligue|ligar|anrufen|erreich\w*|"
     r"(?:my|your|his|her|our|their|whose|new)(?: \w{2,10})? number|contact number|customer (?:service|care)|"
+    r"(?:mi|mon|votre|ton|meu|seu|tu|su|il mio|meine?|ihre?|deine?|mijn|min|mitt|ditt|мой|ваш|mój|twój|ב?מספר שלי) "
+    r"(?:n[uú]mero|num[eé]ro|nummer|numer|номер)|"
     r"emergency number|cell phone|cell(?: is)?"
 )
 _BETWEEN = (
     r"(?:[^\w\n]{0,4}\b(?:no|nr|number|numbers|num|numéro|numero|número|nummer|numer|szám\w*|numar\w*|is|was|are|at|on|"
     r"to|under|me|us|him|her|them|back|now|today|via|the|my|our|this|and|or|a|al|au|le|el|il|o|em|unter|auf|"
-    r"op|på|pod|fax|direct|office|home|work|main|day|evening|from|out|free|numarası|numeru|telefonu|you|anytime)\b)"
+    r"op|på|pod|fax|direct|office|home|work|main|day|evening|from|out|free|numarası|numeru|telefonu|you|anytime|est|es|é|è|ist|är|er|це|это)\b)"
 )
 # Words that say it only where a colon follows.
 _LABELS = (
     r"contacts?|home|work|office|desk|cell?|portable|signal|telegram|support|emergenc(?:y|ies)|kom|cep|vast|fixe|fisso|"
-    r"fijo|hp|đt|main|direct|day|evening|secretary|reception|info|bel|privat|dienst|büro|bureau|casa|trabajo|ufficio"
+    r"reservations?|bookings?|enquir(?:y|ies)|inquir(?:y|ies)|sales|(?:direct )?line|kontakte?|"
+    r"contactos?|contatti?|contatos?|"
+    r"контакт\w*|questions|fijo|hp|đt|main|direct|day|evening|secretary|reception|info|bel|privat|dienst|büro|bureau|casa|trabajo|ufficio"
 )
 _NAMED = re.compile(
-    rf"\b(?:{_LABELS})\b[^\w\n:]{{0,3}}[:：][^\w\n]{{0,3}}\Z|"
+    rf"\b(?:{_LABELS})\b[^\w\n:?]{{0,3}}[:：?][^\w\n]{{0,3}}\Z|"
+    r"\bcontact(?: (?-i:[A-Z])[\w.'-]{1,20}){1,3}(?: at| on|:)?[ (]{1,2}\Z|"
     rf"(?:\b(?:{_NAMES}|{_DOING})\b\.?|{_ASIAN_NAMES}){_BETWEEN}{{0,5}}[^\w\n]{{0,6}}\Z|"
     rf"\b\w{{0,20}}(?:telefoon|telefon|nummer der hotline|telefonszám)\w{{0,8}}[^\w\n]{{0,6}}\Z",
     re.I,
 )
-_LETTER = re.compile(r"(?:\A|[\n|,;•·/]|[ \t]{2})[ \t]*\(?[TPFMHCWOD]\b[.:)]{0,2}[ \t]{0,3}\Z")  # P: … F: …
+_LETTER = re.compile(
+    r"(?:\A|[\n|,;•·/]|[ \t]{2})[ \t]*\(?(?:[TPFMHCWOD]\b[.:)]{0,2}|[tpfm][.:])[ \t]{0,3}\Z"
+)  # P: … F: …
 _NEAR = re.compile(
     rf"\b(?:{_NAMES})\b|{_ASIAN_NAMES}|\bcall|\bdial|\breach|\bnumber i\b|\btext me|\bring\b|appel|ligue|chiam|звон",
     re.I,
@@ -95,13 +104,14 @@ _OTHER = re.compile(
     r"part|lot|batch|vat|tax|zip|postal|passport|student|employee|member|customer|client|registration|flight|room|"
     r"catalog(?:ue)?|item|product|key|id|iban|bic|swift|konto|blz|bestell\w*|rechnung\w*|kunden\w*|commande|facture|"
     r"pedido|factura|ssn|security|score|pages?|pp|vol|population)|#)"
-    r"(?:[^\w\n]{0,4}\b(?:no|nr|number|numbers|nummer|id|is|was|of|code)\b){0,3}[^\w\n]{0,6}\Z",
+    r"(?:[^\w\n]{0,4}\b(?:no|nr|number|numbers|nummer|id|is|was|of|code)\b){0,3}[^\w\n]{0,6}(?:[A-Z]{2}[ -]?)?\Z",
     re.I,
 )
 
 
 def phones(text: str, regions: tuple[str, ...]) -> Iterator[Span]:
     """Yield where phone numbers stand: international ones, national ones of the regions, and what a word calls one."""
+    last: Span | None = None
     for match in _PHONE.finditer(text):
         for begin, end in _pieces(match):
             number = _EXTENSION.sub("", text[begin:end])
@@ -113,7 +123,12 @@ def phones(text: str, regions: tuple[str, ...]) -> Iterator[Span]:
                 or text[begin - 1 : begin] in _MONEY
             ):
                 continue
-            if _is_named(text, begin, end, number) or _is_phone(number, regions, text[max(0, begin - _BEFORE) : begin]):
+            if (
+                _is_named(text, begin, end, number)
+                or _is_phone(number, regions, text[max(0, begin - _BEFORE) : begin])
+                or (last is not None and _is_another(text, last, begin, number))
+            ):
+                last = begin, end
                 # a bracket that opens before the number belongs to the sentence, unless it closes inside
                 yield begin + (number.startswith("(") and ")" not in number), end
 
@@ -146,6 +161,16 @@ def _is_named(text: str, begin: int, end: int, number: str) -> bool:
     if _DATE.match(number) or _OTHER.search(line) or _DECIMAL.match(number):
         return False
     return bool(_NEAR.search(line))
+
+
+def _is_another(text: str, last: Span, begin: int, number: str) -> bool:
+    """Whether the number stands beside a phone number, and is written like it."""
+    between = text[last[1] : begin]
+    if not 0 < len(between) <= _NEXT_TO or "\n" in between or re.search(r"\d", between) or _OTHER.search(between):
+        return False
+    if _DATE.match(number) or _DECIMAL.match(number) or _SIGNED.match(number):
+        return False
+    return abs(sum(map(str.isdigit, text[slice(*last)])) - sum(map(str.isdigit, number))) <= 1
 
 
 def _is_phone(number: str, regions: tuple[str, ...], before: str) -> bool:

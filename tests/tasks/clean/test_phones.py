@@ -47,6 +47,12 @@ AMERICAN = Redactor(PiiConfig())
         ("Tel: (030) 1234567 (030) 7654321", "Tel: <PHONE> <PHONE>"),
         ("Tel: 01 23 45 67 89 - 06 12 34 56 78", "Tel: <PHONE> - <PHONE>"),
         ("(tel: +49 (0)30 901820)", "(tel: <PHONE>)"),
+        ("☎ 030 901820, 📞 06-9639 3775", "☎ <PHONE>, 📞 <PHONE>"),
+        ("t: 030 901820 | f. 030 901821", "t: <PHONE> | f. <PHONE>"),
+        ("Mon numéro est le 02 18 53 27 83", "Mon numéro est le <PHONE>"),
+        ("Мой номер 8 495 123-45-67", "Мой номер <PHONE>"),
+        ("Contact John Smith (01 2345 6789) for details", "Contact John Smith (<PHONE>) for details"),
+        ("Tel. 030 901820, the new one from May on is 030 901821", "Tel. <PHONE>, the new one from May on is <PHONE>"),
     ],
 )
 def test_what_a_word_says(text, expected):
@@ -65,6 +71,7 @@ def test_what_a_word_says(text, expected):
         "The portable drive stores 2400 / 200 = 12 units; each phone costs $3000 - $2800",
         "hotel 12345678, model 4155552671, telegraph 1 234 567",
         "The cellar holds 3600-1200 bottles",
+        "Company No. 3676192 | VAT No: GB 716 6328 31 | Phones and more",
         "at work 1990-1995 and 2001-2004",
         "12:30 415 and 12:34567890",
     ],
