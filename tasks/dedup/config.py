@@ -41,7 +41,11 @@ class LinesConfig(RepeatsConfig):
 class DedupConfig(StageConfig):
     """Which copies are looked for, how alike two documents must be for one of them to go, and which one stays."""
 
-    url: bool = Field(True, description="Of documents with the same canonical URL keep the one fetched last")
+    url: bool = Field(
+        True,
+        description="Of documents with the same canonical URL keep the one fetched last; where none has a date of "
+        "fetching, as rows of files (passages of a page, say), all stay",
+    )
     exact: bool = Field(True, description="Remove documents whose text is the same up to spacing and Unicode form")
     near: bool = Field(True, description="Remove near-duplicates: MinHash nominates, true Jaccard similarity decides")
     paragraphs: RepeatsConfig = Field(

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 import numpy as np
 
 from data_lake.runs import Runs
-from tasks.dedup.corpus import Corpus, Gone, preferred_first
+from tasks.dedup.corpus import UNDATED, Corpus, Gone, preferred_first
 
 
 def copies(corpus: Corpus, keys: Runs, gone: Gone, limit: int, *, newest: bool) -> Iterator[np.ndarray]:
     """Yield uint64[2, n] of (document that goes, document that stays instead), from rows of (128-bit key, document).
 
     Documents in `gone` take no part, and those yielded are added to it. Of equal keys the preferred document stays;
-    with `newest` the one fetched last. At most about `limit` rows are in memory.
+    with `newest` the one fetched last, and where none says when, all stay: rows of a file that have the URL of the page
+    they are from are no versions of it. At most about `limit` rows are in memory.
     """
     for low, high in keys.split(limit):
         rows = keys.read(low, high)
@@ -33,7 +34,10 @@ def copies(corpus: Corpus, keys: Runs, gone: Gone, limit: int, *, newest: bool) 
         order = preferred_first(facts, documents, (later, group))
         group, documents = group[order], documents[order]
         first = np.flatnonzero(np.concatenate([[True], group[1:] != group[:-1]]))
-        stays = documents[np.repeat(first, np.diff(np.append(first, len(documents))))]
+        place = np.repeat(first, np.diff(np.append(first, len(documents))))
+        stays = documents[place]
         goes = (stays != documents) & (documents >= corpus.old)
+        if newest:
+            goes &= facts["fetched"][order][place] != UNDATED
         gone.add(documents[goes])
         yield np.stack([documents[goes], stays[goes]])

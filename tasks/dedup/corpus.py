@@ -14,6 +14,8 @@ import numpy as np
 
 from data_lake.runs import read_into
 
+UNDATED = int(np.iinfo(np.int64).min)
+"""The `fetched` of a document that does not say when it was fetched."""
 FACTS = np.dtype(
     [
         ("rank", "<u8"),  # the smaller is preferred

@@ -18,7 +18,7 @@ from data_lake.documents import write_parquet
 from data_lake.files import whole_file, write_whole
 from data_lake.runs import write_run
 from tasks.dedup import signatures
-from tasks.dedup.corpus import FACTS, Gone, Part
+from tasks.dedup.corpus import FACTS, UNDATED, Gone, Part
 from tasks.dedup.reuse import Earlier, Signed
 from tasks.dedup.shingles import digests, shingle_sets
 
@@ -163,7 +163,7 @@ def index_shard(job: IndexJob) -> None:
             found = np.zeros(len(numbers), dtype=FACTS)
             found["id"] = _ids(doc_ids)
             found["rank"] = _ranks(batch, found["id"], job.keep if gone is None else None)
-            found["fetched"] = _int64(batch.column("fetched_at"), missing=np.iinfo(np.int64).min)
+            found["fetched"] = _int64(batch.column("fetched_at"), missing=UNDATED)
             found["size"] = sizes
             found["begin"] = begin + np.cumsum(sizes) - sizes
             found["name_size"] = np.diff(ends)

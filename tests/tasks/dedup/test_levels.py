@@ -55,6 +55,14 @@ def test_of_one_url_the_newest_stays(lake: Lake, given_rows: Given) -> None:
     assert len(build(lake, given_rows(rows), url=False)[1]) == 6
 
 
+def test_rows_of_one_url_without_dates_are_no_versions_of_a_page(lake: Lake, given_rows: Given) -> None:
+    rows = [{"text": f"passage {number} of a page", "url": "http://example.org/a"} for number in range(4)]
+    made, left, _ = build(lake, given_rows(rows, shards=2), near=False)
+    assert (len(left), made.counts["url_duplicates"]) == (4, 0)
+    again = [*rows, {**rows[0], "text": "the page", "fetched_at": "2026-03-01T00:00:00+00:00"}]
+    assert [row["text"] for row in build(lake, given_rows(again), near=False)[1]] == ["the page"]
+
+
 @given(
     st.one_of(
         st.text("htps:/.-_~aZ09?#%;=@[] é", max_size=30).map(lambda end: f"http://{end}"),
