@@ -22,6 +22,7 @@ from tasks.crawl.decode import ACCEPTED, BrokenEncoding, Decoder, TooLarge
 from tasks.crawl.lenient import Answer, NoHttp, ask
 from tasks.crawl.mime import content_type_of, mime_of
 from tasks.crawl.network import ForbiddenAddress, GuardedResolver
+from tasks.crawl.proxies import Proxies
 from tasks.crawl.sitemaps import MAX_BYTES, is_sitemap
 from tasks.crawl.urls import canonical, host_of, origin_of
 
@@ -116,6 +117,7 @@ class _Request:
     pause: float  # seconds before it is sent once more
     strict: bool
     is_list: bool = False
+    proxy: str | None = None
     started: datetime.datetime = field(default_factory=lambda: datetime.datetime.now(datetime.UTC))
 
     def answered(self, status: int, headers: tuple[tuple[str, str], ...], phrase: str) -> Response:
@@ -130,16 +132,17 @@ class _Request:
 class Fetcher:
     """Sends GET requests; use as an async context manager.
 
-    Cookies are neither kept nor sent, no credentials are (neither ~/.netrc nor proxies from the environment are
-    read), and redirects are not followed: their targets go through scope, robots.txt and the address check like any
-    link. aiohttp, because its parser is compiled: with h11, of httpcore, one core did 1,050 requests of 26 kB per
-    second, with aiohttp 10,200.
+    Cookies are neither kept nor sent, no credentials are (~/.netrc is not read), and redirects are not followed: their
+    targets go through scope, robots.txt and the address check like any link. Proxies are those that the environment
+    names; an odd answer that comes through one is not asked for once more. aiohttp, because its parser is compiled:
+    with h11, of httpcore, one core did 1,050 requests of 26 kB per second, with aiohttp 10,200.
     """
 
     def __init__(self, config: CrawlConfig, resolve: Mapping[str, tuple[str, ...]]) -> None:
         self._config = config
         self._max_body = int(config.max_page_megabytes * 1e6)
-        self._resolver = GuardedResolver(config.allow_private_hosts, resolve)
+        self._proxies = Proxies([*resolve, *config.resolve, *config.allow_private_hosts])
+        self._resolver = GuardedResolver(config.allow_private_hosts, resolve, self._proxies.addresses())
         self._interval = 1 / config.rate if config.rate else 0.0
         self._next_start = 0.0
         self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
@@ -203,12 +206,13 @@ class Fetcher:
             self._config.delay if pause is None else pause,
             strict,
             is_list,
+            self._proxies.of(url),
         )
         origin = origin_of(url)
-        if origin in self._odd:
+        if origin in self._odd and request.proxy is None:
             return await self._until_sure(request)
         response = await self._guarded(request, self._strictly)
-        if strict or response.problem not in ("bad_http", "incomplete"):
+        if strict or request.proxy or response.problem not in ("bad_http", "incomplete"):
             return response
         await asyncio.sleep(request.pause)
         again = await self._until_sure(request)
@@ -224,6 +228,8 @@ class Fetcher:
         request.started = datetime.datetime.now(datetime.UTC)
         try:
             self._resolver.check_literal(host_of(request.url))
+            if request.proxy is not None:
+                await self._resolver.check_name(host_of(request.url))
             async with asyncio.timeout(self._config.page_seconds):  # a server may send one byte per second for ever
                 return await read(request)
         except TooLarge:
@@ -234,6 +240,9 @@ class Fetcher:
             return request.failed("private_address", str(error))
         except TimeoutError:
             return request.failed("timeout", f"no complete answer in {self._config.page_seconds:g} s")
+        except (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError) as error:
+            status = f"status {error.status}" if isinstance(error, aiohttp.ClientHttpProxyError) else "no connection"
+            return request.failed("proxy", f"the proxy that the environment names does not let it through: {status}")
         except aiohttp.ClientConnectorCertificateError as error:
             return request.failed("certificate", str(error.certificate_error))
         except ssl.SSLCertVerificationError as error:
@@ -254,7 +263,7 @@ class Fetcher:
     async def _strictly(self, request: _Request) -> Response:
         """GET by aiohttp."""
         async with self._session.get(
-            URL(request.url, encoded=True), headers=dict(request.headers), allow_redirects=False
+            URL(request.url, encoded=True), headers=dict(request.headers), allow_redirects=False, proxy=request.proxy
         ) as answer:
             received = tuple((key.decode("latin-1"), value.decode("latin-1")) for key, value in answer.raw_headers)
             response = request.answered(answer.status, received, answer.reason or "")

@@ -40,12 +40,20 @@ class GuardedResolver(AbstractResolver):
 
     So a name that answers differently the second time (DNS rebinding) and a redirect to an internal host both fail.
     aiohttp does not ask about hosts that are addresses already: `check_literal` is for those. `resolve` maps a host
-    to ip:port addresses; it is the user's word, so it is not checked.
+    to ip:port addresses; it is the user's word, so it is not checked, and neither is the host:port of a `gateway`, the
+    proxy that the environment names.
     """
 
-    def __init__(self, allow_private: Collection[str] = (), resolve: Mapping[str, Iterable[str]] | None = None) -> None:
+    def __init__(
+        self,
+        allow_private: Collection[str] = (),
+        resolve: Mapping[str, Iterable[str]] | None = None,
+        gateways: Collection[tuple[str, int]] = (),
+    ) -> None:
         self._allow_private = frozenset(host.lower().strip("[]") for host in allow_private)
         self._resolve = {host.lower(): tuple(addresses) for host, addresses in (resolve or {}).items()}
+        self._gateways = frozenset(gateways)
+        self._checked: dict[str, ForbiddenAddress | None] = {}
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -60,9 +68,31 @@ class GuardedResolver(AbstractResolver):
         except UnicodeError as error:  # a label that IDNA cannot encode
             raise OSError(f"{host} is no name that DNS can know: {error}") from error
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        for address in addresses:
-            self.check(name, address)
+        if (name, port) not in self._gateways:
+            for address in addresses:
+                self.check(name, address)
         return [_result(host, address, port) for address in addresses]
+
+    async def check_name(self, host: str) -> None:
+        """Raise ForbiddenAddress where a host that a proxy will connect to is private as seen from here.
+
+        Behind a proxy, DNS may know nothing of the outside: what is unknown here is the proxy's to decide.
+        """
+        name = host.lower()
+        if name in self._resolve or name in self._allow_private:
+            return
+        if name not in self._checked:
+            self._checked[name] = None
+            try:
+                found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
+                for address in dict.fromkeys(str(entry[4][0]) for entry in found):
+                    self.check(name, address)
+            except ForbiddenAddress as error:
+                self._checked[name] = error
+            except (OSError, UnicodeError):
+                pass
+        if (forbidden := self._checked[name]) is not None:
+            raise ForbiddenAddress(str(forbidden))
 
     def check_literal(self, host: str) -> None:
         """Raise ForbiddenAddress where the host of a canonical URL is itself an address that is not public."""

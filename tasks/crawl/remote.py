@@ -17,6 +17,7 @@ from urllib.parse import urljoin, urlsplit
 
 from tasks.crawl.config import CrawlConfig
 from tasks.crawl.network import ForbiddenAddress
+from tasks.crawl.proxies import Proxies
 from tasks.crawl.urls import canonical
 
 TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})  # may pass when tried again (RFC 9110 § 15)
@@ -141,7 +142,8 @@ async def _http_get(url: str, part: _Part, config: CrawlConfig) -> None:
     from tasks.crawl.network import GuardedResolver
 
     seconds = config.page_seconds
-    guard = GuardedResolver(config.allow_private_hosts, config.resolve)
+    proxies = Proxies([*config.resolve, *config.allow_private_hosts])
+    guard = GuardedResolver(config.allow_private_hosts, config.resolve, proxies.addresses())
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(resolver=guard, use_dns_cache=False),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=seconds, sock_read=seconds),
@@ -152,8 +154,13 @@ async def _http_get(url: str, part: _Part, config: CrawlConfig) -> None:
             headers = {"User-Agent": config.agent, "Accept": "*/*", "Accept-Encoding": "identity"}
             if (validator := part.validator) is not None:
                 headers |= {"Range": f"bytes={part.size}-", "If-Range": validator}
-            guard.check_literal(urlsplit(url).hostname or "")
-            async with session.get(URL(url, encoded=True), headers=headers, allow_redirects=False) as answer:
+            host, proxy = urlsplit(url).hostname or "", proxies.of(url)
+            guard.check_literal(host)
+            if proxy is not None:
+                await guard.check_name(host)
+            async with session.get(
+                URL(url, encoded=True), headers=headers, allow_redirects=False, proxy=proxy
+            ) as answer:
                 if answer.status not in REDIRECT_STATUS:
                     await _store(answer, part, config)
                     return
@@ -260,11 +267,13 @@ def _s3(key: str, config: CrawlConfig) -> Any:
         with contextlib.suppress(OSError):  # the store asks by itself, later and less clearly
             region = fs.resolve_s3_region(key.split("/", 1)[0])
     scheme, _, host = endpoint.rpartition("://") if endpoint else ("", "", None)
+    proxy = Proxies(config.allow_private_hosts).of(f"{scheme or 'https'}://{host or 's3.amazonaws.com'}")
     return fs.S3FileSystem(
         anonymous=options.anonymous,
         region=region,
         endpoint_override=host.rstrip("/") if host else None,
         scheme=scheme or "https",
+        proxy_options=proxy,
         request_timeout=config.page_seconds,
         connect_timeout=config.page_seconds,
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=2),  # we try again ourselves, with our backoff
