@@ -16,6 +16,7 @@ artifact in the lake.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,7 @@ class Catalog:
         self._mlflow_run_id = mlflow_run_id or (lambda artifact: artifact.manifest.runs.get("mlflow_run_id"))
         self.missing: list[str] = []  # files that a manifest names and the disk does not have
         self._artifacts = lake.artifacts()
+        self._shown: dict[str, list[Artifact]] = {}  # view → the artifacts that it shows
         self._connection = self._connect()
 
     def query(self, sql: str) -> Result:
@@ -81,6 +83,42 @@ class Catalog:
         except (duckdb.Error, RuntimeError) as error:
             raise QueryError(self._explained(error)) from error
         return Result(list(reader.schema.names), self._rows(reader))
+
+    def strangers(self, sql: str) -> Iterator[str]:
+        """Yield a sentence for each artifact behind the query's views that was not made of the newest before it.
+
+        After `run other.yaml --until clean`, say, the view `documents` is still the dedup of the recipe before.
+        """
+        newest = {artifact.stage: artifact for artifact in reversed(self._artifacts)}
+        words = set(re.findall(r"[a-z_]+", sql.lower()))
+        told: set[str] = set()
+        for view, artifacts in self._shown.items():
+            for artifact in artifacts if view in words else ():
+                if artifact.name not in told and (made_of := _made_of_another(artifact, newest)) is not None:
+                    told.add(artifact.name)
+                    stage, name = made_of
+                    yield (
+                        f"{view} has rows of {artifact.name} ({_when(artifact)}{self._source_of(artifact)}), which was "
+                        f"made of {name} and not of the newest {stage}, {newest[stage].name} ({_when(newest[stage])}"
+                        f"{self._source_of(newest[stage])}): it is of another recipe or an earlier run. all_{view} has "
+                        "the rows of all, with the column artifact."
+                    )
+
+    def _source_of(self, artifact: Artifact) -> str:
+        """Return what an artifact's pages were crawled from, as far as its crawl is still in the lake."""
+        by_name = {(one.stage, one.key): one for one in self._artifacts}
+        one: Artifact | None = artifact
+        while one is not None and one.stage != "crawl" and one.manifest.upstream:
+            nearer = [by_name.get((stage, entry.key)) for stage, entry in one.manifest.upstream.items()]
+            one = next((found for found in nearer if found is not None), None)
+        config = one.manifest.payload.get("config") if one is not None and one.stage == "crawl" else None
+        if not isinstance(config, dict):
+            return ""
+        places = [str(place) for name in ("seeds", "paths") for place in config.get(name) or ()]
+        if config.get("server", "none") != "none":
+            places.append(f"the server {config['server']}")
+        more = f" and {len(places) - 1} more" if len(places) > 1 else ""
+        return f", from {places[0]}{more}" if places else ""
 
     def views(self) -> list[str]:
         """Names that a query can read from."""
@@ -108,6 +146,7 @@ class Catalog:
         for view, place in PARQUET_VIEWS.items():
             holders = [(a, files) for a in self._artifacts if (files := self._files(a, place))]
             shown = _newest(holders, self._artifacts, last_stage_only=view == "documents")
+            self._shown[view] = [artifact for artifact, _ in shown]
             for name, chosen in ((view, shown), (f"all_{view}", holders)):
                 if chosen:
                     connection.execute(f"CREATE VIEW {name} AS {_select(chosen)}")
@@ -177,6 +216,20 @@ def _newest(
         return list(by_stage.values())
     read = {upstream for a in everything if a.stage in by_stage for upstream in a.manifest.upstream}
     return [holder for stage, holder in by_stage.items() if stage not in read][:1]
+
+
+def _made_of_another(artifact: Artifact, newest: dict[str, Artifact]) -> tuple[str, str] | None:
+    """Return the stage and the name of what an artifact was made of, also at second hand, if the newest is another."""
+    for stage, entry in artifact.manifest.upstream.items():
+        if stage in newest and newest[stage].content != entry.content:
+            return stage, f"{stage}/{entry.key[:KEY_LENGTH]}"
+        if stage in newest and (found := _made_of_another(newest[stage], newest)) is not None:
+            return found
+    return None
+
+
+def _when(artifact: Artifact) -> str:
+    return artifact.manifest.finished_at.isoformat(sep=" ", timespec="minutes").removesuffix("+00:00") + " UTC"
 
 
 def _manifest_tables(artifacts: list[Artifact], mlflow_run_id: Callable[[Artifact], str | None]) -> dict[str, pa.Table]:

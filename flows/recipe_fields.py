@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from flows.recipe_errors import nearest, show_value
 from flows.recipe_yaml import FieldPath
+from flows.yaml_hints import quoted
 
 Explained = tuple[FieldPath, str, str | None, str | None]
 """Field path, reason (a sentence), the value as text, the nearest valid name."""
@@ -59,10 +60,37 @@ def _explain(model: type[BaseModel], path: FieldPath, owners: list[type[BaseMode
         return path, "This field is required here.", None, None
     reason = str(details["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
     reason = reason.replace("Input should", "It must").replace("must be an object", "must be a section with fields")
-    reason = reason[:1].upper() + reason[1:].rstrip(".") + "."
+    reason = _of_kind(kind, value) or reason[:1].upper() + reason[1:].rstrip(".") + "."
     if "expected" in context and isinstance(value, str):
         hint = nearest(value, re.findall(r"'([^']*)'", str(context["expected"])))
     return path, reason, show_value(value), hint
+
+
+def _of_kind(kind: str, value: Any) -> str | None:
+    """Return what a value of the wrong kind should be, and how it is written; None where pydantic's words will do."""
+    if kind in ("tuple_type", "list_type", "set_type", "frozen_set_type"):
+        if value is None:
+            return "It must be a list. An empty one is [], and without this line the default holds."
+        if isinstance(value, str):
+            items = [item for item in re.split(r"\s*,\s*", value) if item]
+            return f"It must be a list, also of one: [{', '.join(map(quoted, items))}]."
+        if isinstance(value, Mapping):
+            return "It must be a list: one value behind each dash, or [a, b]."
+        return f"It must be a list, also of one: [{show_value(value)}]."
+    if kind in ("bool_type", "bool_parsing") and isinstance(value, str):
+        meant = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
+        return f"It must be true or false{f': {word}' if (word := meant.get(value.lower())) else ''}."
+    if isinstance(value, list) and len(value) == 1 and kind.endswith("_type") and not kind.startswith("model"):
+        return f"It must be one value and no list: {show_value(value[0])}."
+    if kind == "string_type" and isinstance(value, int | float) and not isinstance(value, bool):
+        return f"It must be text; put it in quotes: '{value}'."
+    if kind in ("model_type", "model_attributes_type") and isinstance(value, str):
+        name, colon, rest = value.partition(":")
+        if colon and rest and re.fullmatch(r"[a-z_.]+", name):
+            return f"It must be a section with fields; a blank is missing behind the colon: {name}: {rest.strip()}"
+    if kind in ("model_type", "model_attributes_type") and isinstance(value, list):
+        return "It must be a section with fields, each as `name: value` on a line of its own, without a dash."
+    return None
 
 
 def _elsewhere(model: type[BaseModel], name: str, section: str) -> str | None:

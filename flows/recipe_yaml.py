@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from flows.yaml_hints import way_out
+
 MAX_BYTES = 256 * 1024  # the longest recipe of ours is below 10 KB
 MAX_DEPTH = 32
 
@@ -50,9 +52,11 @@ def parse_yaml(text: str, report: Report) -> tuple[Any, dict[FieldPath, int]]:
             return None, {}
         node = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        marks = [mark for name in ("context_mark", "problem_mark") if (mark := getattr(error, name, None)) is not None]
         what = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
-        report((), mark.line + 1 if mark else 1, f"This is not valid YAML: {what}.", None)
+        first, last = (marks[0].line, marks[-1].line) if marks else (0, 0)
+        advice = way_out(text, first, last)
+        report((), last + 1, f"This is not valid YAML: {what}. {advice}".rstrip(), None)
         return None, {}
     lines: dict[FieldPath, int] = {}
     return (None if node is None else _value(node, (), lines, report)), lines
@@ -64,10 +68,12 @@ def _is_plain(text: str, report: Report) -> bool:
     for event in yaml.parse(text, Loader=_Loader):
         line = _line(event)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            report((), line, "Anchors (&) and aliases (*) are not allowed; write the value where it is needed.", None)
+            advice = way_out(text, line - 1, line - 1) or "Write the value where it is needed."
+            report((), line, f"Anchors (&) and aliases (*) are not allowed. {advice}", None)
             return False
         if (tag := getattr(event, "tag", None)) not in (None, "!"):
-            report((), line, f"Tags are not allowed in a recipe; remove {tag!r}.", None)
+            advice = way_out(text, line - 1, line - 1) or f"Remove {tag!r}."
+            report((), line, f"Tags are not allowed in a recipe. {advice}", None)
             return False
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1

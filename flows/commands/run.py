@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,7 +26,8 @@ def run(recipe: RecipeName = "demo", overrides: Overrides = None, until: Until =
     loaded = load(recipe, overrides)
     from flows.run import run_pipeline
 
-    _tell(run_pipeline(loaded, until=last, force=forced), _next_steps(recipe, last))
+    result = run_pipeline(loaded, until=last, force=forced)
+    _tell(result, _next_steps(recipe, last) if result.ok else [])
 
 
 @in_sentences
@@ -83,11 +86,28 @@ def _next_steps(recipe: str, last: str | None) -> list[tuple[str, str]]:
     """Commands worth typing now, and what each shows."""
     steps = [("artifacts", "what is in the lake now"), (f"plan {recipe}", "what a second run would do, and why")]
     if last in (None, "sft", "evaluate"):
-        steps += [
-            ("show evaluate", "how good the model is"),
-            ('generate sft "What does textwrap.dedent do?"', "ask it"),
-        ]
+        steps.append(("show evaluate", "how good the model is"))
+        if (beginning := _beginning()) is not None:
+            steps.append((f"generate pretrain {shlex.quote(beginning)}", "let it go on from a line of the corpus"))
     return [*steps, ("up", "Prefect and MLflow in the browser")]
+
+
+def _beginning() -> str | None:
+    """Return the first words of a line of the newest corpus that can be typed as they are; None where there is none."""
+    from data_lake.documents import read_documents
+    from data_lake.home import Home
+    from data_lake.store import Lake
+
+    corpus = next((one for one in Lake(Home.from_env().lake).artifacts() if one.stage == "decontaminate"), None)
+    if corpus is None:
+        return None
+    for batch in itertools.islice(read_documents(corpus.path, ["text"]), 1):
+        for text in batch.column("text").to_pylist():
+            for line in text[:5000].splitlines():
+                words = line.split()[:6]
+                if len(words) == 6 and all(word.strip(",;:").isalnum() for word in words):
+                    return " ".join(words)
+    return None
 
 
 def register(app: typer.Typer) -> None:

@@ -33,7 +33,10 @@ def sql(
         raise UserError("--json and --csv exclude each other; give one of them.")
     home = Home.from_env()
     with Catalog(lake(), lambda artifact: mlflow_run_id(home, artifact)) as catalog:
-        result = catalog.query(sys.stdin.read() if query == "-" else query)
+        query = sys.stdin.read() if query == "-" else query
+        result = catalog.query(query)
+        for sentence in catalog.strangers(query):
+            note(sentence)
         for path in catalog.missing[:3]:
             note(f"{path} is missing from the disk and left out; `textmill run` builds it again.")
         if as_json:

@@ -17,6 +17,7 @@ from tasks.shards import cores
 from tasks.stage import Artifact, Output, PermanentError, stage
 
 if TYPE_CHECKING:
+    from data_lake.ledger import Ledger
     from tasks.clean.worker import Job, Phase
 
 
@@ -114,7 +115,26 @@ def clean(config: CleanConfig, out: Output, crawl: Artifact) -> None:
     if documents == 0:
         reasons = ", ".join(f"{amount.documents} {reason}" for reason, amount in ledger.removed.items())
         raise PermanentError(f"No page is left after cleaning ({reasons}); look at clean.filters.")
+    for sentence in large_removals(ledger):
+        out.warning(sentence)
     _show(out, ledger)
+
+
+def large_removals(ledger: Ledger) -> Iterator[str]:
+    """Yield a sentence for each reason that took more than a third of the pages or of their bytes."""
+    from tasks.clean.filter_config import FILTERS
+
+    whole = ledger.incoming
+    for reason, amount in ledger.by_reason():
+        if 3 * amount.documents <= whole.documents and 3 * amount.bytes <= whole.bytes:
+            continue
+        limits = f"clean.filters.{reason} has its limits" if reason in FILTERS else "clean has its limits"
+        books = "; whole books need others, as in the recipe `books`" if reason in ("gopher_quality", "fineweb") else ""
+        yield (
+            f"{reason} took {amount.documents / whole.documents:.0%} of the pages ({amount.documents:,} of "
+            f"{whole.documents:,}) and {amount.bytes / max(1, whole.bytes):.0%} of their bytes. See if that is right: "
+            f"`textmill sample removed --reason {reason}` shows some; {limits}{books}."
+        )
 
 
 def _train(config: CleanConfig, out: Output) -> None:

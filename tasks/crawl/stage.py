@@ -21,6 +21,24 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+NOT_VISITED = frozenset(
+    {"other_host", "too_deep", "not_included", "nofollow", "not_followed", "same_page", "page_limit"}
+)
+_SAYS_NO = (
+    "the site says that nobody may train on it; what was said is in the column rights, what is heeded crawl.honour"
+)
+_WAYS = {
+    "robots": "robots.txt does not let us (crawl.obey_robots, crawl.user_agent)",
+    "robots_unreachable": "its robots.txt could not be had, so nothing may be asked for; try again later",
+    "noindex": "the page asks not to be taken (crawl.honour)",
+    "mime": "its type is none of crawl.mime",
+    "list": "it is a list, and none of what it names became a page",
+    "excluded": "crawl.exclude matches it",
+    "http_404": "there is no such page; look at crawl.seeds",
+    **dict.fromkeys(("noai", "tdm_reservation", "content_signal", "content_usage", "rsl", "rsl_unknown"), _SAYS_NO),
+}
+
+
 def source_fingerprint(config: CrawlConfig) -> str | None:
     """Return what the result depends on outside the recipe: the files' content, the Python whose pages are served."""
     from tasks.crawl.fingerprints import fingerprint_files
@@ -96,15 +114,21 @@ def crawl(config: CrawlConfig, out: Output) -> None:
 
 
 def _nothing(config: CrawlConfig, folder: Path, reasons: Counter[str]) -> str:
-    """Say why there is no page: how often for which reason, and the most frequent one in the words of its first row."""
+    """Say why there is no page: the most frequent reason in the words of its first row, else where to look."""
     from tasks.crawl.pages import first_of
 
     told = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common(5))
+    # links that were not followed explain nothing: their page would have been one
+    met = Counter({reason: number for reason, number in reasons.items() if reason not in NOT_VISITED}) or reasons
+    for reason, _ in met.most_common():
+        place, detail = first_of(folder, reason) or ("", None)
+        if detail:
+            return f"The crawl brought no page at all ({told}): {place}: {detail.rstrip('.')}."
+        if way := _WAYS.get(reason):
+            return f"The crawl brought no page at all ({told}): {place}: {way}."
     places = ["crawl.seeds, scope and robots.txt"] if config.all_seeds else []
     places += ["crawl.paths"] if config.paths else []
-    message = f"The crawl brought no page at all ({told}); look at {' and at '.join(places)}."
-    first = first_of(folder, reasons.most_common(1)[0][0]) if reasons else None
-    return message if first is None or not first[1] else f"{message} {first[0]}: {first[1]}."
+    return f"The crawl brought no page at all ({told}); look at {' and at '.join(places)}."
 
 
 def _visit_sites(config: CrawlConfig, out: Output) -> int:

@@ -161,9 +161,9 @@ grow:
 growe: {}
 """
     assert problems(write(tmp_path / "bad.yaml", text), "grow.rat=3", "grow.source.weight=0", "nonsense") == [
-        "1 description = [1] | It must be a valid string.",
+        "1 description = [1] | It must be one value and no list: 1.",
         "3 gather.pages = 0 | It must be greater than 0.",
-        "5 gather.sources.0.path = 3 | It must be a valid string.",
+        "5 gather.sources.0.path = 3 | It must be text; put it in quotes: '3'.",
         "6 gather.sources.1.weight = -1 | It must be greater than 0.",
         "6 gather.sources.1.pth = 'x' | There is no field pth in gather.sources.1. gather.sources.1.path",
         "8 grow.stepz = 4 | There is no field stepz in grow. grow.steps",

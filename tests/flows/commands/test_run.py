@@ -10,8 +10,10 @@ from typer.testing import CliRunner
 
 import flows.run
 import flows.up
+from data_lake.store import Lake
 from flows.cli import app
 from flows.run import RunResult
+from tests.lakes import commit, documents
 from tests.terminal import textmill
 
 DONE = RunResult(True, None, "http://127.0.0.1:1/runs/flow-run/x", None)
@@ -43,6 +45,15 @@ def test_a_run_that_went_well_says_what_is_next(started: dict[str, Any]) -> None
         assert words in done.stderr
     recipe, until, force = started["run"]
     assert (recipe.dedup.rows, until, force) == (7, "dedup", ["clean"])
+
+
+def test_what_a_model_is_asked_next_is_of_its_own_corpus(started: dict[str, Any], home: Path) -> None:
+    assert "generate" not in CliRunner().invoke(app, ["run", "demo"]).stderr
+    texts = documents("Short.\n'Quotes' $HOME and \"more\" of these words\nBread is made of flour and water, and salt.")
+    commit(Lake(home / "lake"), "decontaminate", {"documents/part-00000.parquet": texts})
+    said = CliRunner().invoke(app, ["run", "demo"]).stderr
+    assert "generate pretrain 'Bread is made of flour and'" in said
+    assert "dedent" not in said
 
 
 def test_a_run_that_failed_says_why_and_ends_with_1(started: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
+from data_lake import schemas
 from data_lake.store import Lake
 from flows.cli import app
 from tests.lakes import commit, documents
@@ -43,3 +44,20 @@ def test_a_long_result_is_cut_for_people_only(lake: Lake) -> None:
 def test_wide_rows_are_whole_in_a_pipe(home: Path) -> None:
     commit(Lake(home / "lake"), "clean", {"documents/part-00000.parquet": documents("word " * 50)})
     assert "word " * 20 in textmill("sql", "SELECT text FROM documents").replace("\n", " ")
+
+
+def test_a_view_that_is_of_another_recipe_says_so(lake: Lake) -> None:
+    asked = ["sql", "SELECT count(*) FROM documents", "--json"]
+    assert "another recipe" not in CliRunner().invoke(app, asked).stderr
+    config = {"seeds": ["https://other.example/"]}
+    crawled = commit(lake, "crawl", {"pages.parquet": schemas.PAGES.empty_table()}, config=config, hour=5)
+    newest = commit(lake, "clean", {"documents/part-00000.parquet": documents("x y")}, (crawled,), hour=6)
+    done = CliRunner().invoke(app, asked)
+    assert json.loads(done.stdout) == [{"count_star()": 2}]
+    said = " ".join(done.stderr.split())
+    assert "documents has rows of dedup/" in said
+    assert f"not of the newest clean, {newest.name}" in said
+    assert "from https://other.example/" in said
+    assert "another recipe" not in CliRunner().invoke(app, ["sql", "SELECT count(*) FROM artifacts"]).stderr
+    commit(lake, "dedup", {"documents/part-00000.parquet": documents("x y")}, (newest,), hour=7)
+    assert "another recipe" not in CliRunner().invoke(app, asked).stderr

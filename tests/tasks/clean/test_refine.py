@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flows.recipe import load_recipe
 from tasks.clean import CleanConfig
 from tasks.clean.filter_config import FILTERS
 from tasks.clean.filters import Verdict
@@ -94,6 +96,7 @@ def test_no_bytes_stop_a_shard(body):
 LONG_LINE = """
 import json, sys, time
 from pathlib import Path
+from flows.recipe import load_recipe
 from tasks.clean import CleanConfig
 from tasks.clean.page import clean_page
 from tasks.clean.refine import Refiner
@@ -144,3 +147,16 @@ def test_the_time_of_all_filters_is_linear_in_one_line(kind):
     assert large[2] in ("kept", "gopher_quality")
     assert large[0] < 25 * max(small[0], 0.5)
     assert large[1] < 3_000
+
+
+def test_a_whole_novel_is_kept_by_the_recipe_for_books_and_by_no_limits_of_the_web(tmp_path):
+    chance = random.Random(4)
+    known = ["".join(chance.choices("abcdefghiklmnoprstuvw", k=chance.randint(2, 9))) for _ in range(20_000)]
+    lines = (
+        f"The {' '.join(chance.choices(known, k=9))} of\n{' '.join(chance.choices(known, k=10))}." for _ in range(5000)
+    )
+    novel = Cleaned("A novel", "\n\n".join(lines))
+    web = Refiner(CleanConfig(), tmp_path).refine(novel, None)
+    assert web.verdict is not None
+    assert (web.verdict.reason, web.verdict.threshold) == ("gopher_quality", 100_000)
+    assert Refiner(load_recipe("books").clean, tmp_path).refine(novel, None).verdict is None

@@ -16,11 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from data_lake.ledger import Amount, Ledger
 from data_lake.schemas import PAGES
 from data_lake.store import Artifact, Lake
 from tasks.clean import CleanConfig, clean
 from tasks.clean.processes import after_end
-from tasks.clean.stage import documents_fingerprint
+from tasks.clean.stage import documents_fingerprint, large_removals
 from tasks.clean.worker import Job
 from tasks.crawl import CrawlConfig, crawl
 from tasks.stage import PermanentError, local_output
@@ -309,3 +310,18 @@ def test_an_edited_list_is_a_new_artifact(crawled, tmp_path):
     second = clean.build(lake, config, {"crawl": crawled})
     assert (second.status, second.artifact.key == first.artifact.key) == ("built", False)
     assert second.artifact.content == first.artifact.content  # the documents are the same: nothing after it is rebuilt
+
+
+def test_a_reason_that_took_more_than_a_third_is_named_with_what_to_do():
+    def ledger(**removed: tuple[int, int]) -> Ledger:
+        amounts = {reason: Amount(*amount) for reason, amount in removed.items()}
+        gone = sum(amounts.values(), Amount())
+        return Ledger(Amount(100, 1000), Amount(100, 1000) - gone, amounts)
+
+    (said,) = large_removals(ledger(gopher_quality=(20, 620), language=(33, 300)))
+    assert "gopher_quality took 20% of the pages (20 of 100) and 62% of their bytes" in said
+    assert "--reason gopher_quality" in said
+    assert "clean.filters.gopher_quality" in said
+    assert "`books`" in said
+    assert len(list(large_removals(ledger(language=(40, 10), length=(35, 500))))) == 2
+    assert list(large_removals(ledger(language=(33, 333)))) == []

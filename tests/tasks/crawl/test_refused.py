@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 import pyarrow.parquet as pq
+import pytest
 
 from tasks.crawl import CrawlConfig, crawl, refused
-from tasks.stage import local_output
+from tasks.stage import PermanentError, local_output
 from tests.tasks.crawl.conftest import Answer
 from tests.tasks.crawl.test_stage import reasons, run
 
@@ -66,3 +67,46 @@ def test_what_is_too_much_is_counted_by_kind_and_the_ledger_adds_up(site, tmp_pa
         }
         rows.append(pq.read_table(tmp_path / folder / "pages.parquet").column("url").to_pylist())
     assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "answer", "said"),
+    [
+        ({}, Answer(b"<p>x", headers={"X-Robots-Tag": "noindex"}), "(1 noindex): {}/: the page asks not to be taken"),
+        (
+            {},
+            Answer(b"<p>x", headers={"Content-Usage": "train-ai=n"}),
+            "(1 content_usage): {}/: the site says that nobody",
+        ),
+        ({}, Answer(b"", headers={"Content-Type": "image/png"}), "(1 mime): {}/: its type is none of crawl.mime"),
+        ({}, Answer(b"", 404), "(1 http_404): {}/: there is no such page"),
+        ({}, Answer(b"", 302, {"Location": "http://other.test/"}), "(1 redirect_other_host): {}/: http://other.test/"),
+        ({"page_seconds": 0.2, "tries": 1}, Answer(b"", delay=0.5), "(1 timeout): {}/: no complete answer in 0.2 s"),
+    ],
+)
+def test_a_crawl_without_a_page_says_the_reason_that_it_found(site, tmp_path, settings, answer, said):
+    site.pages["/"] = answer
+    with pytest.raises(PermanentError) as caught:
+        run(site, tmp_path, **settings)
+    assert said.format(site.url) in str(caught.value)
+
+
+def test_links_that_were_not_followed_do_not_explain_why_there_is_no_page(site, tmp_path):
+    site.page("/", *[f"http://elsewhere.test/{n}" for n in range(9)], **{"X-Robots-Tag": "noindex"})
+    with pytest.raises(PermanentError, match=r"the page asks not to be taken \(crawl\.honour\)\.$"):
+        run(site, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("rows.csv", "id,content\n1,x\n", "rows.csv#0: no column 'text' among id, content (crawl.fields.text)."),
+        ("rows.jsonl", '{"id": 1, "content": "x"}\n', "rows.jsonl#0: no field 'text' among id, content"),
+    ],
+)
+def test_rows_without_the_column_of_text_are_the_message(tmp_path, name, text, said):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(PermanentError) as caught:
+        crawl(CrawlConfig(paths=(str(tmp_path / name),)), local_output(tmp_path / "out"))
+    assert said in str(caught.value)
+    assert "look at" not in str(caught.value)
