@@ -9,6 +9,7 @@ from prefect import Flow, flow
 from flows.graph import STAGES
 from flows.pipeline import grow
 from flows.recipe import Recipe
+from tasks.config import changed_by
 from tasks.stage import Stage
 
 
@@ -16,7 +17,8 @@ def _flow_of(stage: Stage) -> Flow[Any, None]:
     """The flow that runs `stage` again; its form in the UI is the stage's own config."""
 
     def rerun(config: Any, downstream: bool = False, force: bool = True, recipe: Any = None) -> None:
-        changed = recipe.model_copy(update={stage.name: config})
+        # of a config that is partly given, as by the API, the rest is the recipe's and not what its class says
+        changed = recipe.model_copy(update={stage.name: changed_by(recipe.config(stage.name), config)})
         grow(changed, until=None if downstream else stage.name, force=[stage.name] if force else [])
 
     rerun.__name__ = f"{stage.name}_flow"

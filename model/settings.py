@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import types
 import typing
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from typing import Any
+from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ModelWrapValidatorHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticUndefined
+from pydantic_core import CoreSchema
 
 
 class Settings(BaseModel):
@@ -28,10 +29,14 @@ class Settings(BaseModel):
         """Return what was given together with what follows from it; for settings that stand for several others."""
         return given
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _complete(cls, given: Any) -> Any:
-        return with_defaults(cls, given) if isinstance(given, Mapping) else given
+    def _complete(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        if not isinstance(given, Mapping):
+            return handler(given)
+        made = handler(with_defaults(cls, given))
+        _forget_defaults(made, given)
+        return made
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -45,19 +50,34 @@ class Settings(BaseModel):
         return described
 
 
+_S = TypeVar("_S", bound=Settings)
+
+
 def with_defaults(model: type[BaseModel], given: Mapping[str, Any], held: BaseModel | None = None) -> dict[str, Any]:
-    """Return what was given of `model`, completed by what `held`, the default of its field, says otherwise than the
-    class does; the same for all sections in it, at every depth."""
-    filled = dict(given)
+    """Return what was given of `model`, completed by what `held`, the default of its field, says; the same for all
+    sections in it, at every depth."""
+    filled = {**(_carried(held) if held is not None else {}), **given}
     if issubclass(model, Settings):
         filled = model.completed(filled)
-    for name, other in (_changed(held) if held is not None else {}).items():
-        filled.setdefault(name, other)
     for name, field in model.model_fields.items():
         if name in filled:
             default = getattr(held, name) if held is not None else field.get_default(call_default_factory=True)
             filled[name] = _filled(field.annotation, filled[name], default)
     return filled
+
+
+def changed_by(held: _S, given: _S) -> _S:
+    """Return `held` with what was given explicitly of another one in its place, at every depth."""
+    return type(held).model_validate(with_defaults(type(held), given.model_dump(mode="json", exclude_unset=True), held))
+
+
+def _forget_defaults(made: Settings, given: Mapping[str, Any]) -> None:
+    """Let the fields that count as set be those that were given, and not those that a default completed."""
+    made.model_fields_set.intersection_update(given)
+    for name in made.model_fields_set:
+        value, own = getattr(made, name), given[name]
+        if isinstance(value, Settings) and isinstance(own, Mapping):
+            _forget_defaults(value, own)
 
 
 def _filled(annotation: Any, given: Any, held: Any) -> Any:
@@ -85,8 +105,7 @@ def _filled_mapping(annotation: Any, given: Mapping[str, Any], held: Any) -> dic
         return {name: _filled(values[0] if values else Any, item, None) for name, item in given.items()}
     if not isinstance(held, chosen):
         return with_defaults(chosen, given)
-    tags = {name: getattr(held, name) for name in _choices(chosen)} if len(candidates) > 1 else {}
-    return with_defaults(chosen, {**tags, **given}, held)
+    return with_defaults(chosen, given, held)
 
 
 def models_of(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -132,29 +151,22 @@ def _choices(model: type[BaseModel]) -> dict[str, tuple[Any, ...]]:
     }
 
 
-def _changed(held: BaseModel) -> dict[str, Any]:
-    """Return as plain data what a default says otherwise than its class would; of nested sections only that part.
-
-    All of it would be too much: a setting that stands for others (`Settings.completed`) fills in only what is not said.
-    """
+def _carried(held: BaseModel) -> dict[str, Any]:
+    """Return as plain data what a default says: all of it, but of settings that stand for others what is not their
+    class's own, as they fill in only what is not said."""
     plain = held.model_dump(mode="json")
-    found: dict[str, Any] = {}
-    for name, field in type(held).model_fields.items():
-        value, own = getattr(held, name), field.get_default(call_default_factory=True)
-        if own is PydanticUndefined or value != own:
-            nested = isinstance(value, BaseModel) and type(value) is type(own)
-            found[name] = _against(value, own) if nested else plain[name]
-    return found
+    own, usual = (inspect.getattr_static(kind, "completed", None) for kind in (type(held), Settings))
+    stands_for_others = own is not None and own is not usual
+    return {name: plain[name] for name in _changed(held)} if stands_for_others else plain
 
 
-def _against(value: BaseModel, own: BaseModel) -> dict[str, Any]:
-    """Return as plain data what a section says otherwise than another of its class."""
-    plain = value.model_dump(mode="json")
-    return {
-        name: _against(new, old) if isinstance(new, BaseModel) and type(new) is type(old) else plain[name]
-        for name in type(value).model_fields
-        if (new := getattr(value, name)) != (old := getattr(own, name))
-    }
+def _changed(held: BaseModel) -> list[str]:
+    """Return the fields of which a default says something else than its class does."""
+    return [
+        name
+        for name, field in type(held).model_fields.items()
+        if getattr(held, name) != field.get_default(call_default_factory=True)
+    ]
 
 
 def _with_held(described: JsonSchemaValue, held: BaseModel, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

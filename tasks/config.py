@@ -7,13 +7,14 @@ from typing import Any
 
 from pydantic import BaseModel, Field, model_validator
 
-from model.settings import Settings, models_of, with_defaults
+from model.settings import Settings, changed_by, models_of, with_defaults
 from tasks.file_patterns import as_text
 
 __all__ = [
     "Execution",
     "Linked",
     "StageConfig",
+    "changed_by",
     "execution",
     "flatten",
     "identity",

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field, ValidationError, create_model
 
-from model.settings import Settings
+from model.settings import Settings, changed_by
 
 
 class Inner(Settings):
@@ -32,6 +32,12 @@ class Blue(Settings):
     kind: Literal["blue"] = "blue"
     x: int = 1
     z: int = 2
+
+
+class Plain(Settings):
+    """Holds what the class Inner says, where Middle says otherwise."""
+
+    middle: Middle = Middle(inner=Inner())
 
 
 class Outer(Settings):
@@ -71,6 +77,24 @@ def test_what_is_not_given_is_the_fields_own_default(given: dict[str, Any], chan
     assert Outer.model_validate_json(json.dumps(given), strict=True) == expected
     assert around(config=given).config == expected
     assert around.model_validate_json(json.dumps({"config": given})).config == expected
+
+
+def test_a_default_counts_also_where_it_is_what_its_class_says() -> None:
+    for given in ({"middle": {"inner": {"names": ["x"]}}}, {"middle": {"size": 9}}):
+        assert Plain.model_validate(given).middle.inner.number == 3
+        assert Plain.model_validate_json(json.dumps(given), strict=True).middle.inner.number == 3
+
+
+def test_what_was_given_in_part_changes_that_part_of_another_one() -> None:
+    held = Outer(middle=Middle(inner=Inner(number=8), size=7), maybe=None)
+    assert changed_by(held, Outer()) == held
+    assert changed_by(held, held) == held
+    given = Outer.model_validate({"middle": {"inner": {"names": ["x"]}}, "maybe": {"number": 1}})
+    assert changed_by(held, given) == held.model_copy(
+        update={"middle": Middle(inner=Inner(number=8, names=("x",)), size=7), "maybe": Inner(number=1)}
+    )
+    back = Outer.model_validate({"middle": {"inner": {"number": 3}}})
+    assert changed_by(held, back).middle == Middle(inner=Inner(number=3), size=7)
 
 
 def test_strict_json_stays_strict() -> None:

@@ -103,7 +103,7 @@ class NamesConfig(StageConfig):
     """Nothing to set."""
 
 
-@stage(version=1, code=["tasks.clean.normalize"])
+@stage(version=1, code=["tasks.clean"])
 def names(config: NamesConfig, out: Output) -> None:
     """Write something."""
     (out.dir / "names.txt").write_text("x")
@@ -151,7 +151,8 @@ def test_an_artifact_of_before_says_that_its_versions_are_not_known(
     names.build(Lake(home / "lake"), NamesConfig(), {})
     monkeypatch.undo()
     (reason,) = reasons(home)
-    assert reason.startswith("built with unknown versions of emoji, ftfy")
+    assert reason.startswith("built with unknown versions of ")
+    assert "emoji" in reason
 
 
 def test_the_manifest_has_all_versions(built: Callable[[dict[str, str]], Artifact]) -> None:
