@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data_lake.text_folding import fold, fold_with_places
-from data_lake.text_units import run_hashes, word_hashes, word_spans, words
+from data_lake.text_units import mix64, run_hashes, word_hashes, word_spans, words
 from tasks.decontaminate.item import Item
+from tasks.decontaminate.leaks import Leaks
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,12 +28,13 @@ class Hits:
     """Where n-grams of the index stand in texts, confirmed by their words; one row each, sorted by text and place.
 
     text: number of the text; entry: number of the n-gram in the index; place: its first word's number in the text;
-    start, end: its characters in the text. All int64.
+    length: its words there, of a leak with the choices; start, end: its characters in the text. All int64.
     """
 
     text: np.ndarray
     entry: np.ndarray
     place: np.ndarray
+    length: np.ndarray
     start: np.ndarray
     end: np.ndarray
 
@@ -97,7 +99,11 @@ class HashTable:
 
 
 class NgramIndex:
-    """All n-grams of a list of items. Entry e is the run of `length[e]` words at word `start[e]` of item `item[e]`."""
+    """All n-grams of a list of items. Entry e is the run of `length[e]` words at word `start[e]` of item `item[e]`.
+
+    Behind the n-grams of an item with a short question stand two entries more, each for all of them: the question by
+    itself where it is long enough and no other item's, and the question as it leaks, with its choices or answer.
+    """
 
     def __init__(self, items: Sequence[Item], words_per_ngram: int, shortest: int) -> None:
         """Items of fewer than `shortest` words have no entries; they are in `too_short`."""
@@ -107,11 +113,18 @@ class NgramIndex:
         hashes, offsets = word_hashes(folded)
         sizes = np.diff(offsets)
         self.too_short = sizes < shortest
-        counts = np.where(self.too_short, 0, np.maximum(1, sizes - words_per_ngram + 1))
+        self._counts = np.where(self.too_short, 0, np.maximum(1, sizes - words_per_ngram + 1))
+        self._leaks = Leaks(items, (hashes, offsets), words_per_ngram, self.too_short)
+        counts = self._counts + self._leaks.alone + self._leaks.leads
         self.first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         self.item = np.repeat(np.arange(len(items)), counts)
         self.start = np.arange(self.first[-1]) - self.first[self.item]
+        self.whole = self.start >= self._counts[self.item]
+        # of two such entries the second, of one the one that the item has
+        self.lead = self.whole & ((self.start > self._counts[self.item]) | ~self._leaks.alone[self.item])
+        self.start[self.whole] = 0
         self.length = np.minimum(words_per_ngram, sizes[self.item])
+        self.length[self.whole] = self._leaks.question_words[self.item[self.whole]]
         places = offsets[self.item] + self.start
         self.hashes = _hash_runs(hashes, places, self.length)
         # the anchor of an entry is what nominates it: all of an n-gram, of a shorter item a power of two of words
@@ -127,12 +140,29 @@ class NgramIndex:
             self._tables.append((length, HashTable(keys), bounds, entries[order]))
 
     def __len__(self) -> int:
-        """Return how many n-grams there are, those that several items share counted for each."""
+        """Return how many entries there are, those that several items share counted for each."""
         return len(self.item)
+
+    @property
+    def ngram_counts(self) -> np.ndarray:
+        """How many n-grams each item has, 1 where it is looked for as a whole: int64[n_items]."""
+        return self._counts
+
+    @property
+    def weight(self) -> np.ndarray:
+        """How many of its item's n-grams each entry stands for: int64[n_entries]."""
+        return np.where(self.whole, self._counts[self.item], 1)
+
+    @property
+    def phrases(self) -> np.ndarray:
+        """A number for each entry, the same for the same words, but for leaks: theirs is no phrase that others say."""
+        keys = self.hashes.copy()
+        keys[self.lead] = mix64(keys[self.lead] ^ mix64(self.item[self.lead].astype(np.uint64) + np.uint64(1)))
+        return np.unique(keys, return_inverse=True)[1]
 
     def ngrams(self, item: int) -> int:
         """Return how many n-grams an item has; 1 for one that is looked for as a whole."""
-        return int(self.first[item + 1] - self.first[item])
+        return int(self._counts[item])
 
     def find(self, given: Words) -> Hits:
         """Return every n-gram of the index that stands in the texts."""
@@ -162,6 +192,8 @@ class NgramIndex:
             longer = self.length[entry] != length
             same = np.ones(len(at), dtype=bool)
             same[longer] = _hash_runs(hashes, at[longer], self.length[entry[longer]]) == self.hashes[entry[longer]]
+            lead = np.flatnonzero(same & self.lead[entry])
+            same[lead] = self._leaks.may_follow(hashes, at[lead] + self.length[entry[lead]], self.item[entry[lead]])
             found.append((at[same], entry[same]))
         places, numbers = zip(*found, strict=True)
         return np.concatenate(places), np.concatenate(numbers)
@@ -170,26 +202,33 @@ class NgramIndex:
         """Return the nominated places whose words are the entry's own, with their characters in the original text."""
         starts, ends = np.zeros(len(places), np.int64), np.zeros(len(places), np.int64)
         good = np.zeros(len(places), dtype=bool)
-        lengths = self.length[entries]
+        lengths = self.length[entries].copy()
         for number in np.unique(owner).tolist():
             here = np.flatnonzero(owner == number)
             folded = fold_with_places(given.text(number))
             text = folded.text
             begin, end = word_spans(text)
-            compared: dict[tuple[int, str], bool] = {}  # a phrase that a page says a million times is compared once
+            compared: dict[tuple[int, str], int] = {}  # a phrase that a page says a million times is compared once
             for k in here.tolist():
                 place, entry, length = int(places[k]), int(entries[k]), int(lengths[k])
-                case = (entry, text[begin[place] : end[place + length - 1]])
+                item, size = int(self.item[entry]), length
+                if self.lead[entry]:
+                    size = min(self._leaks.window(item), len(begin) - place)
+                case = (entry, text[begin[place] : end[place + size - 1]])
                 if case not in compared:
-                    wanted = self._words(int(self.item[entry]))[self.start[entry] : self.start[entry] + length]
-                    spans = zip(
-                        begin[place : place + length].tolist(), end[place : place + length].tolist(), strict=True
-                    )
-                    compared[case] = all(text[a:b] == word for (a, b), word in zip(spans, wanted, strict=True))
-                good[k] = compared[case]
+                    spans = zip(begin[place : place + size].tolist(), end[place : place + size].tolist(), strict=True)
+                    found = [text[a:b] for a, b in spans]
+                    if self.lead[entry]:
+                        compared[case] = self._leaks.length(item, found)
+                    else:
+                        wanted = self._words(item)[self.start[entry] : self.start[entry] + length]
+                        compared[case] = length * (found == wanted)
+                lengths[k] = compared[case]
+                good[k] = lengths[k] > 0
+            here = here[good[here]]
             starts[here] = folded.starts[begin[places[here]]]
             ends[here] = folded.ends[end[places[here] + lengths[here] - 1] - 1]
-        return Hits(*(column[good] for column in (owner, entries, places, starts, ends)))
+        return Hits(*(column[good] for column in (owner, entries, places, lengths, starts, ends)))
 
 
 def _hash_runs(hashes: np.ndarray, places: np.ndarray, lengths: np.ndarray) -> np.ndarray:

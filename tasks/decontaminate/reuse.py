@@ -16,7 +16,7 @@ from data_lake.known_texts import KnownTexts
 
 SCAN = "scan"  # the folder of an artifact with what was found: texts/, hits/, seen/ ...
 HELD_OUT = "held_out.npy"  # ... and the held-out n-grams that training texts were asked for, sorted
-HITS = ("row", "entry", "place", "start", "end")
+HITS = ("row", "entry", "place", "length", "start", "end")
 
 
 class Earlier:

@@ -24,12 +24,14 @@ SAMPLE_CHARACTERS = 1000
 class Evidence:
     """Hits in the documents of a shard that count, sorted by row, item and place; and the items that they are of.
 
-    names: number of an item -> (benchmark, name, number of its n-grams), for those that occur here.
+    weight: of how many of its item's n-grams each is. names: number of an item -> (benchmark, name, number of its
+    n-grams), for those that occur here.
     """
 
     row: np.ndarray
     item: np.ndarray
     entry: np.ndarray
+    weight: np.ndarray
     length: np.ndarray
     place: np.ndarray
     start: np.ndarray
@@ -159,8 +161,9 @@ def _by_document(evidence: Evidence) -> dict[int, list[Found]]:
         benchmark, name, ngrams = evidence.names[int(evidence.item[begin])]
         columns = (evidence.place, evidence.length, evidence.start, evidence.end)
         runs = passages(zip(*(column[begin:stop].tolist() for column in columns), strict=True))
-        distinct = len(np.unique(evidence.entry[begin:stop]))
-        found[int(evidence.row[begin])].append(Found(benchmark, name, distinct / ngrams, runs))
+        distinct = np.unique(evidence.entry[begin:stop], return_index=True)[1]
+        share = min(1.0, int(evidence.weight[begin:stop][distinct].sum()) / ngrams)
+        found[int(evidence.row[begin])].append(Found(benchmark, name, share, runs))
     return dict(found)
 
 

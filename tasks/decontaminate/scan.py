@@ -115,7 +115,7 @@ def scan_shard(job: ScanJob) -> None:
         if len(rows := np.flatnonzero(new[here])):
             given = Words.of_column(batch["text"].take(pa.array(rows)))
             found = index.find(given)
-            columns = (first + rows[found.text], found.entry, found.place, found.start, found.end)
+            columns = (first + rows[found.text], found.entry, found.place, found.length, found.start, found.end)
             hits.append(dict(zip(HITS, columns, strict=True)))
             seen.append(_seen(given, first + rows, job.detection.words, held_out))
         if len(rows := np.flatnonzero(again[here])):

@@ -167,7 +167,7 @@ def _each(
 
 
 def _read_hits(folder: Path) -> dict[str, np.ndarray]:
-    """Return the hits of all shards as columns: shard, row, entry, place, start, end."""
+    """Return the hits of all shards as columns: shard, row, entry, place, length, start, end."""
     import pyarrow.parquet as pq
 
     tables = [pq.read_table(path) for path in shards(folder)]
@@ -185,11 +185,11 @@ def _evidence(index: NgramIndex, verdict: Verdict, hits: dict[str, np.ndarray]) 
     counts = verdict.contaminated[item] & ~verdict.ignored[hits["entry"]]
     columns = {name: column[counts] for name, column in {**hits, "item": item}.items()}
     order = np.lexsort((columns["place"], columns["item"], columns["row"]))
-    row, item, entry, place, start, end = (
-        columns[name][order] for name in ("row", "item", "entry", "place", "start", "end")
+    row, item, entry, place, length, start, end = (
+        columns[name][order] for name in ("row", "item", "entry", "place", "length", "start", "end")
     )
     names = {
         number: (index.items[number].benchmark, index.items[number].name, index.ngrams(number))
         for number in np.unique(item).tolist()
     }
-    return Evidence(row, item, entry, index.length[entry], place, start, end, names)
+    return Evidence(row, item, entry, index.weight[entry], length, place, start, end, names)

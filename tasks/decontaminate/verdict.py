@@ -47,15 +47,17 @@ class Verdict:
 def judge(index: NgramIndex, entries: np.ndarray, documents: np.ndarray, detection: DetectionConfig) -> Verdict:
     """Return the verdict on hits in training documents: entry and number of the document of each, int64."""
     ignored = np.zeros(len(index), dtype=bool)
-    _, ngram = np.unique(index.hashes, return_inverse=True)  # what several items share is one n-gram
+    ngram = index.phrases  # what several items share is one n-gram
     if detection.max_documents:
         pairs = np.unique(np.stack([ngram[entries], documents]), axis=1)
         ignored = (np.bincount(pairs[0], minlength=len(index) and ngram.max() + 1) > detection.max_documents)[ngram]
     counts = ~ignored[entries]
     entries, documents = entries[counts], documents[counts]
-    found = np.bincount(index.item[np.unique(entries)], minlength=len(index.items))
+    known = np.unique(entries)
+    ngrams = index.ngram_counts
+    weights = np.bincount(index.item[known], weights=index.weight[known], minlength=len(index.items)).astype(np.int64)
+    found = np.minimum(weights, ngrams)
     owners = np.unique(np.stack([index.item[entries], documents]), axis=1)[0]
-    ngrams = np.diff(index.first)
     share = found / np.maximum(1, ngrams)
     contaminated = (found > 0) & (share >= detection.min_share)
     return Verdict(ngrams, found, np.bincount(owners, minlength=len(index.items)), contaminated, ignored)

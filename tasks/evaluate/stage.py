@@ -107,6 +107,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
         "tasks.json_kinds",
         "tasks.decontaminate.index",
         "tasks.decontaminate.item",
+        "tasks.decontaminate.leaks",
         "tasks.decontaminate.verdict",
         "data_lake.documents",
         "data_lake.arrow_columns",
