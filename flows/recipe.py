@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, ValidationError, create_model, model_vali
 from flows.graph import STAGES
 from flows.recipe_errors import Problem, RecipeError, nearest, show_value
 from flows.recipe_fields import explain_invalid
-from flows.recipe_yaml import FieldPath, parse_yaml
+from flows.recipe_yaml import FieldPath, parse_argument, parse_yaml
 from flows.schedule import Schedule
 from tasks.config import StageConfig, linked_to, models_of, with_defaults
 from tasks.stage import Stage
@@ -251,7 +251,7 @@ class _Draft:
             self.problem(place, (), "An override has the form section.field=value, as in tokenizer.vocab_size=4096.")
             return
         before = len(self.problems)
-        value, lines = parse_yaml(text, lambda p, line, why, value: self.problem(place, (*path, *p), why, value))
+        value, lines = parse_argument(text, lambda p, line, why, value: self.problem(place, (*path, *p), why, value))
         if len(self.problems) > before:
             return
         target: Any = self.data

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from flows.yaml_hints import way_out
+from tasks.file_patterns import as_text
 
 MAX_BYTES = 256 * 1024  # the longest recipe of ours is below 10 KB
 MAX_DEPTH = 32
@@ -17,6 +18,8 @@ MAX_DEPTH = 32
 FieldPath = tuple[str | int, ...]
 Report = Callable[[FieldPath, int, str, str | None], None]
 """Called with field path, line (from 1), reason and the value as text where there is one."""
+_AS_PRIVATE = {0xDC00 + byte: 0x10FF00 + byte for byte in range(0x80, 0x100)}  # nobody's characters
+_AS_HALVES = {private: half for half, private in _AS_PRIVATE.items()}
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -36,6 +39,25 @@ for _tag, _pattern, _first in (
     ("null", r"~|null|Null|NULL|", "~nN"),
 ):
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), [*_first, ""])
+
+
+def parse_argument(text: str, report: Report) -> tuple[Any, dict[FieldPath, int]]:
+    """Parse a YAML value of the command line, where names of files may have bytes that are no UTF-8.
+
+    Python holds them as half surrogates, which YAML refuses; they come out spelled out, as configs have them.
+    """
+    value, lines = parse_yaml(text.translate(_AS_PRIVATE), report)
+    return _spelled(value), lines
+
+
+def _spelled(value: Any) -> Any:
+    if isinstance(value, str):
+        return as_text(value.translate(_AS_HALVES))
+    if isinstance(value, list):
+        return [_spelled(item) for item in value]
+    if isinstance(value, dict):
+        return {_spelled(key): _spelled(item) for key, item in value.items()}
+    return value
 
 
 def parse_yaml(text: str, report: Report) -> tuple[Any, dict[FieldPath, int]]:

@@ -113,7 +113,8 @@ def fetched(url: str, config: CrawlConfig, work: Path) -> Iterator[Path]:
 
 
 def _suffixes(url: str) -> str:
-    return "".join(Path(urlsplit(url).path).suffixes[-3:])[-40:]
+    path = url if url.startswith("s3://") else urlsplit(url).path  # in a key of S3, ? and # are letters like others
+    return "".join(Path(path).suffixes[-3:])[-40:]
 
 
 # -- http(s) -----------------------------------------------------------------------------------------------------------

@@ -110,6 +110,13 @@ def test_extends_changes_only_what_it_says(tmp_path: Path) -> None:
     assert recipe.config("gather") == GatherConfig(sources=(Source(path="z"),))
 
 
+@pytest.mark.parametrize("spelled", ['["/x/caf\udce9.txt"]', "[/x/caf\udce9.txt]", "['/x/caf\udce9.txt']"])
+def test_an_override_may_name_a_file_whose_name_is_no_utf8(tmp_path: Path, spelled: str) -> None:
+    (tmp_path / "r.yaml").write_text("extends: demo\n")
+    found = load_recipe(tmp_path / "r.yaml", (f"crawl.paths={spelled}",))
+    assert found.crawl.paths == (r"/x/caf\xe9.txt",)
+
+
 def test_overrides_win_and_are_yaml(tmp_path: Path) -> None:
     path = write(tmp_path / "o.yaml", "gather: {sources: [{path: a}, {path: b}]}\n")
     recipe = load(

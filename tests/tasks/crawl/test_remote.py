@@ -263,6 +263,7 @@ def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
         "a/one.jsonl": lines("one", "two"),
         "a/deep/three.jsonl.gz": gzip.compress(lines("three")),
         "a/table.txt": b"four",
+        "b/odd?#[1].jsonl": lines("five"),
         "list.paths": b"a/one.jsonl\na/table.txt\n",
     }.items():
         with store.open_output_stream(f"corpus/{name}", compression=None) as stream:
@@ -278,6 +279,7 @@ def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
         ("s3://corpus/a/*.jsonl", {"corpus/a/one.jsonl": 2}),
         ("s3://corpus/a/*.jsonl*", {"corpus/a/one.jsonl": 2}),  # a star does not cross a slash, as on a disk
         ("s3://corpus/a/**/*.jsonl*", {"corpus/a/one.jsonl": 2, "corpus/a/deep/three.jsonl.gz": 1}),
+        ("s3://corpus/b/odd?#[1].jsonl", {"corpus/b/odd?#[1].jsonl": 1}),
         ("s3://corpus/list.paths", {"a/one.jsonl": 2, "a/table.txt": 1}),
     ],
 )
