@@ -57,6 +57,11 @@ _KATAKANA = {byte: chr(0xFF61 - 0x21 + byte) for byte in range(0x21, 0x60)}
 _TO_EUC = bytes(byte | 0x80 if 0x20 < byte < 0x7F else byte for byte in range(256))
 
 
+def codec_of(name: str) -> str:
+    """Return Python's codec for an encoding, to write in it."""
+    return _CODECS.get(name, name)
+
+
 def decode(data: bytes, name: str) -> str:
     """Return the text of bytes in an encoding (a name of tasks.charsets.labels); U+FFFD is where it has none."""
     if name == "x-user-defined":

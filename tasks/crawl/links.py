@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import codecs
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from tasks.charsets.declared import charset_of
+from tasks.charsets.labels import names_in
+from tasks.charsets.web import codec_of, decode
 from tasks.crawl.markup import Tag, tags, unescape_attribute
 from tasks.crawl.urls import MAX_URL_LENGTH, canonical, whole
 
 MAX_LINKS = 20_000  # of one page
 _MAX_VALUE = 4 * MAX_URL_LENGTH  # bytes; what is longer is no link, whatever its references and escapes come to
-_CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([a-z0-9_:-]{2,40})", re.I)
 _REFRESH = re.compile(  # HTML § 4.2.5.3
     r"""\s*+(?:\d|(?=\.))[\d.]*+(?:\s*+[;,]|\s)\s*+(?:url\s*+=\s*+)?+(?:"([^"]*+)|'([^']*+)|([^"'].*+))""", re.I | re.S
 )
@@ -21,11 +22,7 @@ _ONLY_LINK = re.compile(rb'\s+href\s*=\s*"([^"]{0,%d}+)"\s*' % _MAX_VALUE, re.I)
 _NEEDS_PAGE = ("", "?", " ", "\t", "\n", "\r")  # how a link begins that is relative to the page and not to its folder
 _FOLLOWED = frozenset({"next", "prev", "alternate"})  # relations of <link> that lead to pages
 _XML = frozenset({"application/xhtml+xml", "application/xml", "text/xml"})
-# what the web's labels stand for where Python's codec of that name has less (WHATWG Encoding § 4.2)
-_WEB = {"ascii": "cp1252", "iso8859-1": "cp1252", "iso8859-9": "cp1254", "iso8859-11": "cp874", "tis-620": "cp874",
-        "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949"}  # fmt: skip
-_NO_CHARSETS = frozenset({"utf-7", "idna", "punycode", "unicode_escape", "raw_unicode_escape"})  # Python's own affair
-_BINARY_ASCII = re.compile(rb"charset\s*=\s*[\"']?\s*iso-2022-jp", re.I)
+_OTHER_ASCII = re.compile(rb"charset\s*=\s*[\"']?\s*(iso-2022-jp|hz-gb-2312)", re.I)
 
 
 @dataclass
@@ -56,13 +53,14 @@ def links_of(
     `drop`: as in `canonical`; `agent`: our name, which a meta tag may address; `refresh`: the header of that name.
     """
     page = PageLinks()
-    body, charset = _as_ascii(body, _charset(content_type or ""))
+    declared, xml = _said_by(content_type or "")
+    body, charset = _as_ascii(body, declared)
     names = {"robots", agent.lower()} - {""}
     links: dict[bytes, None] = {}
     unfollowed: dict[bytes, None] = {}
     base: bytes | None = None
     refreshes = [refresh.encode("latin-1", "replace")] if refresh else []
-    for tag in tags(body, xml=(content_type or "").partition(";")[0].strip().lower() in _XML):
+    for tag in tags(body, xml=xml):
         if tag.name == b"a" and (only := _ONLY_LINK.fullmatch(tag.inside)) is not None:  # as most are
             links[only[1]] = None
             if len(links) >= MAX_LINKS:
@@ -80,9 +78,9 @@ def links_of(
             elif directive == b"refresh" and len(content) <= _MAX_VALUE:
                 refreshes.append(content)
             if charset is None and b"charset" in attributes:
-                charset = _charset(f"charset={attributes[b'charset'].decode('latin-1')}")
+                charset = _extends_ascii(names_in(attributes[b"charset"].decode("latin-1")))
             elif charset is None and directive == b"content-type":
-                charset = _charset(content.decode("latin-1"))
+                charset = _extends_ascii(names_in(charset_of(content.decode("latin-1"))))
         elif _is_nofollow(tag, attributes):
             if len(attributes[b"href"]) <= _MAX_VALUE and len(unfollowed) < MAX_LINKS:
                 unfollowed[attributes[b"href"]] = None
@@ -152,22 +150,33 @@ def _resolved(
     return found
 
 
-def _as_ascii(body: bytes, charset: str | None) -> tuple[bytes, str | None]:
-    """Return a body in which ASCII stands for itself, and its codec: UTF-16 and ISO-2022-JP become UTF-8."""
+@functools.lru_cache(maxsize=256)
+def _said_by(content_type: str) -> tuple[Sequence[str], bool]:
+    """Return the encodings that a content type names, and whether what it names is XML."""
+    return tuple(names_in(charset_of(content_type))), content_type.partition(";")[0].strip().lower() in _XML
+
+
+def _as_ascii(body: bytes, declared: Sequence[str]) -> tuple[bytes, str | None]:
+    """Return a body in which ASCII stands for itself, and its encoding: UTF-16 and ISO-2022-JP become UTF-8."""
     if body[:3] == b"\xef\xbb\xbf":
         return body[3:], "utf-8"
     head = body[:256]
-    if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        charset = "utf-16"
-    elif 4 * head[1::2].count(0) > len(head) and not head[::2].count(0):
-        charset = "utf-16-le"
-    elif 4 * head[::2].count(0) > len(head) and not head[1::2].count(0):
-        charset = "utf-16-be"
-    elif charset != "iso2022_jp" and (charset is not None or not _BINARY_ASCII.search(body, 0, 2048)):
-        return body, charset
+    if body[:2] == b"\xff\xfe" or (4 * head[1::2].count(0) > len(head) and not head[::2].count(0)):
+        name = "utf-16le"
+    elif body[:2] == b"\xfe\xff" or (4 * head[::2].count(0) > len(head) and not head[1::2].count(0)):
+        name = "utf-16be"
+    elif declared and declared[0] in ("iso-2022-jp", "hz-gb-2312"):
+        name = declared[0]
+    elif not declared and (meta := _OTHER_ASCII.search(body, 0, 2048)) is not None:
+        name = meta[1].decode().lower()
     else:
-        charset = "iso2022_jp"
-    return body.decode(charset, "replace").encode("utf-8", "replace"), "utf-8"
+        return body, _extends_ascii(declared)
+    return decode(body, name).encode("utf-8", "replace"), "utf-8"
+
+
+def _extends_ascii(names: Sequence[str]) -> str | None:
+    """Return the first encoding in which ASCII stands for itself; a tag that was found in bytes is in no other."""
+    return next((name for name in names if name == "utf-8" or decode(b"<a>/", name) == "<a>/"), None)
 
 
 def _text(raw: bytes, charset: str | None) -> str:
@@ -177,10 +186,9 @@ def _text(raw: bytes, charset: str | None) -> str:
         if "&" not in text:
             return text
     else:
-        try:
-            text = raw.decode(charset or "utf-8", "replace" if charset else "strict")
-        except UnicodeDecodeError:
-            text = raw.decode("cp1252", "replace")
+        text = decode(raw, charset or "utf-8")
+        if charset is None and "\ufffd" in text:
+            text = decode(raw, "windows-1252")
     text = unescape_attribute(text)
     if charset not in (None, "utf-8") and not text.isascii() and "?" in text:
         return _query_in(text, charset or "utf-8")
@@ -196,26 +204,12 @@ def _query_in(text: str, charset: str) -> str:
 
 
 def _encoded(query: str, charset: str) -> bytes:
-    parts = []
+    parts, codec = [], codec_of(charset)
     for character in query:
         try:
-            parts.append(character.encode(charset))
+            parts.append(character.encode(codec))
         except UnicodeEncodeError:  # as in forms: a reference, itself encoded
             parts.append(f"%26%23{ord(character)}%3B".encode())
+        except LookupError:
+            parts.append(character.encode("utf-8", "replace"))
     return b"".join(parts)
-
-
-@functools.lru_cache(maxsize=256)
-def _charset(declaration: str) -> str | None:
-    """Return the codec that a content type or meta tag declares, if Python has it and it extends ASCII."""
-    declared = _CHARSET.search(declaration)
-    if declared is None:
-        return None
-    try:
-        name = codecs.lookup(declared[1]).name
-        name = _WEB.get(name, name)
-        if name in _NO_CHARSETS or b"<a>/".decode(name, "replace") != "<a>/":
-            return None
-    except (LookupError, UnicodeError, ValueError):
-        return None
-    return name
