@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from data_lake.home import Home
 from flows.state import read_state, write_state
+from tasks.terminal import say
 
 if TYPE_CHECKING:
     from flows.recipe import Recipe
@@ -36,7 +37,7 @@ class RunnerNotes:
     def say(self, sentence: str) -> None:
         """Add a sentence."""
         self._said.append(sentence)
-        print(sentence, flush=True)  # into the log
+        say(sentence)  # into the log
         self._write()
 
     def _write(self) -> None:
@@ -86,7 +87,7 @@ async def follow_recipe(
         try:
             await apply(edited, left)
         except Exception as error:  # the server is being started again: the next look tries once more
-            print(f"The deployments could not be updated: {error}", flush=True)
+            say(f"The deployments could not be updated: {error}")
             stamps = []
             continue
         recipe = edited
