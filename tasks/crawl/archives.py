@@ -16,7 +16,7 @@ from tasks.crawl.decode import BrokenEncoding, TooLarge
 from tasks.crawl.http_answer import MAX_HEADER, WHOLE, body_of, charset_in, mime_of, parse_answer
 from tasks.crawl.source_record import Record
 from tasks.crawl.streams import UnpackedFile, open_unpacked, packing
-from tasks.crawl.warc_headers import reread
+from tasks.crawl.warc_headers import reread, shares_member
 
 GIVE_UP = 1000  # damaged places in a row, after which a file is no archive at all
 # Where a record may begin: a line, a gzip member (its flags and its system are small numbers), a zstd frame.
@@ -36,23 +36,27 @@ _ARC_LINE = re.compile(
 def read_warc(path: Path, mimes: frozenset[str], limit: int, record_limit: int) -> Iterator[Record]:
     """Yield the response, resource and conversion records of a WARC or WET file, and revisits as refused ones.
 
-    Requests, metadata (WAT) and warcinfo hold no document and are passed over, broken ones are counted, and so is every
-    record of another type or of none. Behind a broken
-    record the reading goes on at the next that can be read; so it does behind one that says it is longer than it is,
-    with the record that it would have swallowed (in a packed file with the next member, as each record has its own).
+    Requests, metadata (WAT) and warcinfo hold no document and are passed over; broken and unknown ones are rows of their
+    own. Behind a broken record the reading goes on at the next that can be read; so it does behind one that says it
+    is longer than it is, with the record that it would have swallowed (in a packed file with the next member, where
+    each record has its own).
     limit, record_limit: bytes of all records and of one, once unpacked.
     """
     with contextlib.ExitStack() as stack:
         file: IO[bytes] = stack.enter_context(open(path, "rb"))
         packed = packing(file.read(6))
         problem = None
-        if packed in ("bz2", "xz"):  # fastwarc knows gzip, zstd and lz4
+        file.seek(0)
+        # fastwarc knows gzip, zstd and lz4; of records that share a member the place cannot be told
+        if packed in ("bz2", "xz") or (packed == "gzip" and shares_member(file)):
             file = stack.enter_context(tempfile.TemporaryFile())
             with open_unpacked(path, limit) as stream:
                 shutil.copyfileobj(stream, file, 1 << 20)
                 problem = stream.problem
-        yield from _records(file, mimes, limit, record_limit)
-        if problem:
+        last = None
+        for last in _records(file, mimes, limit, record_limit):
+            yield last
+        if problem and (last is None or last.problem not in ("broken_record", "truncated_record")):  # which say it too
             yield Record(problem=problem[0], detail=problem[1])
 
 

@@ -65,6 +65,18 @@ def reread(file: IO[bytes], place: int, block_limit: int) -> Reread | None:
     return Reread(_record(fields), place, length, data[begin : begin + min(length, block_limit)], end)
 
 
+def shares_member(file: IO[bytes]) -> bool:
+    """Whether the second record of a gzip file begins in the member of the first, as where a whole file was packed."""
+    member, data = zlib.decompressobj(31), b""
+    try:
+        while not member.eof and len(data) < 1 << 20 and (piece := member.unconsumed_tail or file.read(_PIECE)):
+            data += member.decompress(piece, 1 << 20)
+    except zlib.error:
+        return False
+    found = _header(data)
+    return found is not None and _VERSION.match(data, found[1] + found[2]) is not None
+
+
 def _header(data: bytes) -> tuple[list[tuple[bytes, bytes]], int, int] | None:
     """Fields, where the block begins, and its length; None where this is no header with a length."""
     version = _VERSION.match(data)

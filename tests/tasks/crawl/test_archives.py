@@ -163,13 +163,13 @@ def test_a_lie_longer_than_any_page_is_seen(tmp_path):
     assert contents(path, max_page_megabytes=0.1) == ["too_large", b"second", b"third"]
 
 
-def test_what_cannot_be_read_for_itself_is_a_row(tmp_path):
-    """Records in one gzip member, which no archive should have: there is no place to go on from."""
+def test_a_record_that_swallows_its_neighbour_in_one_member_gives_it_back(tmp_path):
+    """Records in one gzip member, which no archive should have: the file is unpacked, so there are places in it."""
     path = tmp_path / "a.warc.gz"
     neighbour = warc_record(page("second"))
     lie = warc_record(b"{}", "metadata", length=2 + 4 + len(neighbour))
     path.write_bytes(gzip.compress(warc_record(page("first")) + lie + neighbour))
-    assert contents(path) == [b"first", "truncated_record", "broken_record"]
+    assert contents(path) == [b"first", "truncated_record", b"second"]
 
 
 def test_a_record_that_the_files_end_cuts_is_not_passed_for_a_whole_one(tmp_path):
@@ -256,6 +256,13 @@ def test_letter_case_and_folds_in_a_header_are_valid(tmp_path, change, pack):
         path = tmp_path / f"{number}.warc"
         path.write_bytes(b"".join(map(pack, records)))
         assert contents(path) == [b"odd" if record is odd else b"good" for record in records]
+
+
+def test_odd_records_in_a_file_that_was_packed_as_a_whole(tmp_path):
+    good = warc_record(page("good"))
+    odd = header_of(warc_record(page("odd")), bytes.lower).replace(b"warc/1.0", b"WARC/1.0")
+    (tmp_path / "a.warc.gz").write_bytes(gzip.compress(good + odd + b"rubble" * 30 + b"\r\n\r\n" + good))
+    assert contents(tmp_path / "a.warc.gz") == [b"good", b"odd", "broken_record", b"good"]
 
 
 def test_headers_without_carriage_returns_are_read(tmp_path):
