@@ -36,9 +36,9 @@ _ARC_LINE = re.compile(
 def read_warc(path: Path, mimes: frozenset[str], limit: int, record_limit: int) -> Iterator[Record]:
     """Yield the response, resource and conversion records of a WARC or WET file, and revisits as refused ones.
 
-    Requests, metadata (WAT) and warcinfo hold no document and are passed over; broken and unknown ones are rows of their
-    own. Behind a broken record the reading goes on at the next that can be read; so it does behind one that says it
-    is longer than it is, with the record that it would have swallowed (in a packed file with the next member, where
+    Requests, metadata (WAT) and warcinfo hold no document and are passed over; broken and unknown ones are rows of
+    their own. Behind a broken record the reading goes on at the next that can be read; so it does behind one that says
+    it is longer than it is, with the record that it would have swallowed (in a packed file with the next member, where
     each record has its own).
     limit, record_limit: bytes of all records and of one, once unpacked.
     """
