@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import re
 
 from tasks.charsets.labels import name_of
 from tasks.charsets.web import decode_strictly
 
-_SAMPLE = 8_000  # bytes the detector sees: 4 ms
+_SAMPLE = 8_000  # bytes the detector sees
 # Below these its answer says nothing: of 2,000 texts in 60 encodings none that was read right was below, and noise is.
 # Of few characters less can be known, so that less is asked.
 _SURE, _SURE_OF_FEW = 0.045, 0.02
 _FEW = 15
+# Text in pairs of bytes is no other by chance: then the encodings of one byte, three times the work, are not tried.
+_OF_PAIRS, _SURE_OF_PAIRS = frozenset({"big5", "euc-jp", "euc-kr", "gb18030", "gbk", "shift_jis"}), 0.2
 # Of less than so many characters beyond ASCII the detector would as soon take an encoding of DOS or of old Macs as one
 # of the web; the web's is taken unless it is so many times less likely.
 _HARDLY_ANY, _ODDS = 6, 4.0
@@ -72,24 +73,17 @@ def detect(body: bytes) -> str | None:
     sample = _sample(body)
     beyond = len(sample.translate(None, _ASCII))
     limit = _SURE_OF_FEW if beyond < _FEW else _SURE
+    of_web = chardet.detect(sample, compat_names=False, encoding_era=chardet.EncodingEra.MODERN_WEB)
+    name = name_of(of_web["encoding"] or "")
+    if name in _OF_PAIRS and of_web["confidence"] >= _SURE_OF_PAIRS:
+        return name
     best = chardet.detect(sample, compat_names=False)
     if best["encoding"] is None:
         return _utf16_of_east_asia(body[:_SAMPLE])
-    if best["encoding"] not in _modern():
-        of_web = chardet.detect(sample, compat_names=False, encoding_era=chardet.EncodingEra.MODERN_WEB)
-        odds = _ODDS if beyond < _HARDLY_ANY else 1.0
-        if of_web["encoding"] and of_web["confidence"] * odds >= best["confidence"]:
-            best = of_web
+    odds = _ODDS if beyond < _HARDLY_ANY else 1.0
+    if of_web["encoding"] and of_web["confidence"] * odds >= best["confidence"]:
+        best = of_web
     return name_of(best["encoding"] or "") if best["confidence"] >= limit else None
-
-
-@functools.cache
-def _modern() -> frozenset[str]:
-    """The detector's names for what the web is written in today."""
-    from chardet import EncodingEra
-    from chardet.registry import get_candidates
-
-    return frozenset(info.name for info in get_candidates(EncodingEra.MODERN_WEB))
 
 
 def _sample(body: bytes) -> bytes:
