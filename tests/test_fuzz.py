@@ -36,6 +36,7 @@ from tasks.crawl.decode import BrokenEncoding, TooLarge
 from tasks.crawl.feeds import is_feed, parse_feed
 from tasks.crawl.links import MAX_LINKS, links_of
 from tasks.crawl.robots import Rules
+from tasks.crawl.rsl import licences_in_headers, licences_in_page, parse_rsl, said_in_feed, said_of
 from tasks.crawl.sitemaps import MAX_URLS, Entry, is_sitemap, parse_sitemap
 from tasks.crawl.urls import canonical, host_of
 from tasks.crawl.wishes import directives, parse_tdmrep, reservation
@@ -104,6 +105,19 @@ def wishes(data: bytes, _: Path) -> object:
     reserved = reservation(found.tdm_reservation, None, rules, "/folder/" + "a" * 2000)
     assert reserved is None or reserved[0] in (True, False)
     return found.urls or said or rules
+
+
+def opt_outs(data: bytes, _: Path) -> object:
+    """What is said of training, wherever it may stand, is one of three answers."""
+    signals = Rules.parse(200, data, b"", "textmill").signals
+    links, inline = licences_in_page(data, URL)
+    terms = [*parse_rsl(data, URL), *inline]
+    links += licences_in_headers([data.decode("latin-1")], URL)
+    said = [*signals.said("/a?b=%zz", "robots.txt"), said_of(terms, URL, "page", "it")]
+    said += [statement for _, statement in said_in_feed(data, URL)]
+    assert {one.train for one in (*said, *terms)} <= {"allow", "deny", "unknown"}
+    assert all(canonical(link) == link for link in links)
+    return signals.rules or links or terms
 
 
 def address(data: bytes, _: Path) -> object:
@@ -209,6 +223,15 @@ TARGETS: dict[str, tuple[Parser, *tuple[bytes, ...]]] = {
         rss("<item><link>http://h/1</link><pubDate>Sat, 07 Sep 2002 00:00:01 GMT</pubDate></item>"),
         b"<feed xmlns='http://www.w3.org/2005/Atom' xml:base='http://h/a/'><link rel='next' href='2'/><entry><link "
         b"href='b'/><updated>2020-01-01T00:00:00Z</updated></entry></feed>",
+    ),
+    "opt-outs": (
+        opt_outs,
+        b"User-agent: *\nContent-Signal: /a ai-train=no\nContent-Usage: /b* train-ai=n;a=\"x\", b=(1 2)\nLicense: /x\n",
+        b"<rsl xmlns='https://rslstandard.org/rsl'><content url='http://h/*.pdf$'><license><permits type='usage'>all"
+        b"</permits><payment type='free'><amount>0</amount></payment></license></content></rsl>",
+        b"<link rel=license type='application/rsl+xml' href='/l.xml'><!-- --><script type='application/rsl+xml'><rsl>"
+        b"<content url=''><license><prohibits>all</prohibits></license></content></rsl></script>",
+        b"<http://h/l>; rel=\"license\"; type=\"application/rsl+xml\", <b>; rel=x",
     ),
     "links and wishes": (
         wishes, b"<base href=/b/><meta charset=latin-1><a href=\xe4><meta name=robots content=noindex><a rel=nofollow "
