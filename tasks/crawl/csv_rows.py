@@ -58,7 +58,7 @@ class CsvRows:
             if isinstance(row, Record):
                 yield row
             elif len(row) == len(self.header):
-                if row == self._header:
+                if row[0].endswith(self._header[0]) and _names(row) == self.header:
                     yield Record(problem="header_again", detail="the header stands here again: files were joined")
                 else:
                     yield row
@@ -200,7 +200,7 @@ def _delimiter_of(header: str, usual: str, wanted: str) -> str:
 
 
 def _names(values: Sequence[str]) -> list[str]:
-    return [_unquoted(value.strip()) for value in values]
+    return [_unquoted(value.strip("\ufeff \t")) for value in values]
 
 
 def _unquoted(value: str) -> str:

@@ -198,6 +198,7 @@ def test_csv_and_tsv(tmp_path):
         ("a.csv", 'sep=;\nid;text\n1;"one; two"\n', ["one; two"]),
         ("a.csv", "id,text\r1,one\r2,two\r", ["one", "two"]),
         ("a.csv", "id,text\n1,one\nid,text\n2,two\n", ["one", "header_again", "two"]),
+        ("a.csv", "\ufeffid,text\n1,one\n\ufeffid,text\n2,two\n", ["one", "header_again", "two"]),
         ("a.csv", "id,text\n1,a\x85b\u2028c\x0bd\x0ce\n", ["a\x85b\u2028c\x0bd\x0ce"]),
         # with tabs a quotation mark is a character like others where each line is a row
         ("a.tsv", 'id\ttext\n1\t"Come in," he said\n2\ttwo\n', ['"Come in," he said', "two"]),
