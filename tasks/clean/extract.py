@@ -66,7 +66,7 @@ def html_to_text(html: str, config: CleanConfig, url: str | None = None, *, xml:
     if config.extraction in ("fast", "all_text"):
         text = _by_resiliparse(parsed, config)
     else:
-        text = _main_text(parsed.source, parsed.declared, config)
+        text = _main_text(parsed.seen.source, parsed.declared, config)
     said = parsed.declared
     title = title_of(parsed.title, said, url)
     return Extracted(title.text, text, metadata(said, url, title.heading))
@@ -111,15 +111,16 @@ def _by_resiliparse(page: Parsed, config: CleanConfig) -> str:
     from resiliparse.extract.html2text import extract_plain_text
     from resiliparse.parse.html import HTMLTree
 
-    seen = html = page.source.decode()
+    html = seen = page.seen.source.decode()
     if any(mark in html for mark in _MARKS):  # the search for one character takes next to nothing, that for a range 8 %
         html = _MARK.sub("", html)
     html = _EMPTY_CELL.sub("", html)
     if config.definition_indent and "<dl" in html:
         html = _mark_definitions(html)
     # the marks go into the source: to visit nodes from Python is quadratic in resiliparse 2.0 (22 s for 200 pages)
-    tree = page.tree if page.tree and html == seen else HTMLTree.parse(html)
     main_content = config.extraction == "fast"
+    is_same = page.seen.same_main_content if main_content else page.seen.same_text
+    tree = page.tree if is_same and html == seen else HTMLTree.parse(html)
     text = extract_plain_text(tree, main_content=main_content, alt_texts=False, comments=False)
     return _set_in(text, config.definition_indent)
 

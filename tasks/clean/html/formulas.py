@@ -75,12 +75,14 @@ def tex(source: str) -> str:
 _TEX = re.compile(r'<annotation [^>]*encoding="(?:application/x-tex|[\w/+-]*latex|tex)"[^>]*>([^<]*)<', re.I)
 _ALTERNATIVE = re.compile(r'\salttext="([^"]*)"')
 _TOKEN = re.compile(r"<(/?)([A-Za-z][^\s>/]*)([^>]*)>|([^<]+)")
+_COMMENT = re.compile(r"<!--.*?-->|<\?[^>]*>", re.S)
 _INVISIBLE = dict.fromkeys(map(ord, "\u2061\u2062\u2063\u2064\u200b"))
 _LARGEST, _DEEPEST = 50_000, 100  # characters of MathML, and elements open within each other
 
 
 def formula(source: str) -> str:
     """Return the text of a <math> element from its canonical source."""
+    source = _COMMENT.sub("", source)
     if found := _TEX.search(source):
         return tex(html.unescape(found[1]))
     if (found := _ALTERNATIVE.search(source, 0, source.find(">"))) and found[1].strip():

@@ -37,11 +37,14 @@ class Listings:
     def __init__(self, source: bytes, found: Outline) -> None:
         self.source, self.found = source, found
         self.edits: list[Edit] = []
+        self.unneeded, self.of_hidden = 0, 0  # edits that resiliparse makes by itself: always; for its main content
         self.until: dict[int, int] = {}  # for a kind of element, where the last one ends that was looked at
         self.is_code: dict[int, bool] = {-1: False}
 
-    def drop(self, begin: int, after: int) -> None:
+    def drop(self, begin: int, after: int, *, unneeded: bool = False) -> None:
+        """Leave out a part of the page."""
         self.edits.append((begin, after, b""))
+        self.unneeded += unneeded
 
     def names(self, element: int) -> bytes:
         """Return what an element's class, id and role say, in small letters."""
@@ -156,6 +159,7 @@ class Listings:
             run = b" " * len(run) if b"\n" not in run else b" ".join(run.split(b"\n"))
             if (broken and len(run) >= 2) or self._in_code(element):
                 self.edits.append((begin, end, HARD_BLANK * len(run)))
+                self.unneeded += 1
 
     def _in_code(self, element: int) -> bool:
         """Whether an element is, or lies in, one of code; each element is looked at once."""

@@ -11,7 +11,7 @@ from resiliparse.parse.html import HTMLTree
 from tasks.clean.html.blocks import canonical
 from tasks.clean.html.metadata import Declared, declared
 from tasks.clean.html.source import Source, seen_of
-from tasks.clean.html.visible import visible
+from tasks.clean.html.visible import Visible, visible
 
 _FRAMES = re.compile(rb"</head>\s*<frameset")  # it stands in place of the body
 _NO_FRAMES = re.compile(rb"<noframes(?: [^<>]*)?>(.*?)</noframes>", re.S)
@@ -23,8 +23,8 @@ class Parsed:
 
     title: str
     declared: Declared
-    source: bytes  # what is seen of it, as the parser writes it
-    tree: HTMLTree | None  # the parser's tree, where it holds just what is seen
+    seen: Visible
+    tree: HTMLTree  # the parser's, with what is not seen too
 
 
 def parse(page: Source, skip_elements: Sequence[str] = ()) -> Parsed:
@@ -40,5 +40,4 @@ def parse(page: Source, skip_elements: Sequence[str] = ()) -> Parsed:
         frames = b" ".join(_NO_FRAMES.findall(whole)).decode("utf-8", "replace")
         tree = HTMLTree.parse(seen_of(frames).seen)
         whole = canonical(tree)
-    source = visible(whole)
-    return Parsed(title, said, source, tree if source is whole else None)
+    return Parsed(title, said, visible(whole), tree)

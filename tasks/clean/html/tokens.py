@@ -169,6 +169,9 @@ def end_of_script(html, i, begin):  # type: ignore[no-untyped-def]
     escaped = 0  # 1 = in what looks like a comment, 2 = in a script inside it
     while i < n:
         byte = html[i]
+        if escaped == 0 and byte != 60:  # most of all bytes are these
+            i += 1
+            continue
         if byte == 60:
             if i + 1 < n and html[i + 1] == 47 and _names(html, i + 2, begin, 6):
                 if escaped < 2:

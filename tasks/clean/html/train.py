@@ -74,7 +74,7 @@ def read_pages(folder: Path) -> list[Page]:
         about = json.loads(path.read_text("utf-8"))
         html = gzip.decompress((folder / "html" / f"{path.stem}.html.gz").read_bytes()).decode("utf-8", "replace")
         parsed = parse(seen_of(html))
-        blocks = blocks_of(parsed.source)
+        blocks = blocks_of(parsed.seen.source)
         truth = about["ground_truth"]["main_content"] or ""
         share, words = label(block_texts(blocks), truth)
         domain = ".".join((urlsplit(about["url"]).hostname or path.stem).split(".")[-2:])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import html
 import re
+from typing import NamedTuple
 
 import numpy as np
 
@@ -48,17 +49,30 @@ _OF_FORMULA = re.compile(
     re.I,
 )
 _ALT = re.compile(rb'\salt="([^"]*)"')
+_SKIPPED = [CODE["style"], CODE["iframe"], COMMENT]
+_PLAINLY_HIDDEN = re.compile(
+    rb' (?:hidden=|style="(?:[^"]*;)?\s*(?:display|visibility)\s*:\s*(?:none|hidden)\s*[;"])', re.I
+)
 _HIDES = re.compile(rb' (?:hidden|style)="[^"]*"')
 _INLINE_TAG = re.compile(rb"</?(?:i|b|em|var|span|a|strong|su[bp]|font|small|code|tt|u|cite|mark)(?: [^<>]*)?>\Z")
 _TYPESET = re.compile(rb'<(?:span|div|nobr) [^>]*class="(?:MathJax(?:_\w+)?|MJXc-display|mjx-chtml)["\s]')
 
 
-def visible(source: bytes) -> bytes:
-    """Return what is seen of a page from its canonical source, as such a source; the same bytes if that is all."""
-    found = outline(source)
-    edits = _Edits(source, found).all()
+class Visible(NamedTuple):
+    """What is seen of a page, as canonical source, and whether resiliparse sees the same in the source as it was."""
+
+    source: bytes
+    same_text: bool
+    same_main_content: bool
+
+
+def visible(source: bytes) -> Visible:
+    """Return what is seen of a page from its canonical source."""
+    page = _Edits(source, outline(source))
+    edits = page.all()
     if not edits:
-        return source
+        return Visible(source, same_text=True, same_main_content=True)
+    needed = len(edits) - page.unneeded
     edits.sort(key=lambda edit: (edit[0], -edit[1]))
     pieces: list[bytes] = []
     place = 0
@@ -66,7 +80,8 @@ def visible(source: bytes) -> bytes:
         if begin >= place:  # else it lies in what is replaced
             pieces += (source[place:begin], new)
             place = end
-    return b"".join([*pieces, source[place:]])
+    seen = b"".join([*pieces, source[place:]])
+    return Visible(seen, same_text=not needed, same_main_content=needed == page.of_hidden)
 
 
 class _Edits(Listings):
@@ -85,8 +100,11 @@ class _Edits(Listings):
         hidden = self._hidden()
         for element, code in zip(self.chosen, self.codes, strict=True):
             begin, inner, end, after = found.spans[element].tolist()
-            if element in hidden or code in _NEVER_SEEN:
-                self.drop(begin, after)
+            if element in hidden:
+                self.drop(begin, after, unneeded=code == _NOSCRIPT)
+                self.of_hidden += code != _NOSCRIPT and _PLAINLY_HIDDEN.search(self.source, begin, inner) is not None
+            elif code in _NEVER_SEEN:
+                self.drop(begin, after, unneeded=code in _SKIPPED)
             elif code == _SCRIPT:
                 self._script(begin, inner, end, after)
             elif code == _SVG:
@@ -112,7 +130,7 @@ class _Edits(Listings):
                 self.line_end(element)
             elif found.digits[element] and found.digits[element] == found.letters[element]:
                 self.numbers(element)
-            elif found.flags[element] & SHOWN_AS_BLOCK and code == 0:
+            elif found.flags[element] & SHOWN_AS_BLOCK and code == 0 and found.letters[element]:
                 text_follows = not self.source[after : after + 100].lstrip().startswith(b"<")
                 self.edits += ((begin, begin, b"<br>"), (after, after, b"<br>" if text_follows else b""))
         self._typeset_twice()
@@ -166,7 +184,7 @@ class _Edits(Listings):
     def _script(self, begin: int, inner: int, end: int, after: int) -> None:
         said = _ENCODED.search(self.source, begin, inner)
         if said is None:
-            self.drop(begin, after)
+            self.drop(begin, after, unneeded=True)
             return
         text = self.source[inner:end].decode("utf-8", "replace")
         text = formula(text) if said[1].lower() == b"mml" else tex(text)
@@ -222,6 +240,7 @@ class _Edits(Listings):
                 self.edits.append((place, inner, b"<div>" if place == begin else b"</div><div>"))
                 place = end
         self.edits.append((place, after, b"" if place == begin else b"</div>"))
+        self.unneeded += place == begin
 
     def _as_written(self, begin: int, inner: int, end: int, after: int) -> None:
         if self.source.startswith(b"<listing", begin):
@@ -234,7 +253,7 @@ class _Edits(Listings):
         if b" shadowrootmode=" in self.source[begin:inner]:
             self.edits += ((begin, inner, b"<div>"), (end, after, b"</div>"))
         else:
-            self.drop(begin, after)
+            self.drop(begin, after, unneeded=True)
 
     def _raised(self, element: int, *, low: bool) -> None:
         begin, inner, end, after = self.found.spans[element].tolist()
