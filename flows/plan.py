@@ -72,9 +72,9 @@ def make_plan(
     for stage in stages:
         try:
             rows[stage.name], contents[stage.name] = _row(stage, recipe, lake, contents, force, stage.name in wanted)
-        except (PermanentError, OSError, ValueError) as error:  # of a file that is part of the key
+        except _NoPayload as error:
             rows[stage.name], contents[stage.name] = Row(stage.name, "fails", (), None, None), None
-            faults[stage.name].append(Fault(stage.name, sentence(error)))
+            faults[stage.name].append(Fault(stage.name, str(error)))
     for stage in reversed(stages):
         if rows[stage.name].status == "unneeded":
             readers = [rows[reader.name].status for reader in stages if stage.name in reader.upstream]
@@ -151,7 +151,7 @@ def _row(
     config = getattr(recipe, stage.name)
     unknown = [name for name in stage.upstream if contents[name] is None]
     if unknown:
-        payload = stage.payload(config, {name: contents[name] or "" for name in stage.upstream})
+        payload = _payload(stage, config, contents)
         changed = differences(stage, payload, lake, ignore_upstream=unknown)
         if stage.name in force:
             changed = ["forced", *changed]
@@ -159,7 +159,7 @@ def _row(
             return Row(stage.name, "run", tuple(changed), None, None), None
         follows = f"{' and '.join(unknown)} will be rebuilt; if the content comes out the same, this is a hit"
         return Row(stage.name, "depends", (follows,), None, None), None
-    payload = stage.payload(config, {name: contents[name] or "" for name in stage.upstream})
+    payload = _payload(stage, config, contents)
     key = sha256_of(payload)
     found = stage.find(lake, key)
     if stage.name in force:
@@ -173,6 +173,17 @@ def _row(
     if may_be_deferred(stage, config, is_target) and (content := lake.remembered_content(stage.name, key)):
         return Row(stage.name, "unneeded", ("it was built, but is not in the lake any more",), key, None), content
     return Row(stage.name, "run", tuple(differences(stage, payload, lake)), key, None), None
+
+
+class _NoPayload(Exception):
+    """A file that is part of a stage's key cannot be read; the message is a sentence."""
+
+
+def _payload(stage: Stage, config: Any, contents: Mapping[str, str | None]) -> dict[str, Any]:
+    try:
+        return stage.payload(config, {name: contents[name] or "" for name in stage.upstream})
+    except (PermanentError, OSError, ValueError) as error:
+        raise _NoPayload(sentence(error)) from error
 
 
 def may_be_deferred(stage: Stage, config: Any, is_target: bool) -> bool:

@@ -20,6 +20,8 @@ from tasks import libraries
 from tasks.libraries import LEAVES_TO, OURS, SHAPE_NO_RESULT, distribution_of, imports_of, version_of
 from tasks.stage import Output, StageConfig, stage
 
+pytestmark = pytest.mark.usefixtures("known_code")
+
 # Libraries that only some machines have: asked for by a recipe, or by a newer Python than this one.
 OPTIONAL = {"pyspellchecker", "lightgbm", "datasketch", "backports.zstd"}
 
