@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from data_lake.arrow_columns import text_bytes
 from data_lake.text_folding import fold, fold_with_places
 from data_lake.text_units import mix64, run_hashes, word_hashes, word_spans, words
 from tasks.decontaminate.item import Item
 from tasks.decontaminate.leaks import Leaks
+from tasks.decontaminate.marks import may_have_marks, without_marks
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,24 +48,31 @@ class Hits:
 class Words:
     """Texts as the index reads them: the hashes of their folded words, those of text i at `offsets[i] … offsets[i+1]`.
 
-    `text(i)` is asked for a text only where something was nominated.
+    `text(i)` is asked for a text only where something was nominated. marked: the numbers of the texts that may have
+    marks between their words; unmarked: makes words of such texts without them.
     """
 
     hashes: np.ndarray
     offsets: np.ndarray
     text: Callable[[int], str]
+    marked: Sequence[int] = ()
+    unmarked: Callable[[list[str]], Words] | None = None
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> Words:
         """Split texts into words."""
-        return cls(*word_hashes([fold(text) for text in texts]), texts.__getitem__)
+        return cls(*word_hashes([fold(text) for text in texts]), texts.__getitem__, range(len(texts)), cls.of)
 
     @classmethod
     def of_column(cls, texts: pa.Array) -> Words:
         """Split the texts of an Arrow column into words, five times as fast: none becomes a Python string."""
+        import pyarrow as pa
+
         from data_lake.text_kernels import word_hashes_of
 
-        return cls(*word_hashes_of(texts), lambda i: texts[i].as_py())
+        marked = np.flatnonzero(may_have_marks(*text_bytes(texts))).tolist()
+        made = functools.partial(pa.array, type=pa.large_string())
+        return cls(*word_hashes_of(texts), lambda i: texts[i].as_py(), marked, lambda again: cls.of_column(made(again)))
 
     def runs(self, length: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the hashes of all runs of `length` words that lie within a text, and the text of each."""
@@ -165,7 +174,33 @@ class NgramIndex:
         return int(self._counts[item])
 
     def find(self, given: Words) -> Hits:
-        """Return every n-gram of the index that stands in the texts."""
+        """Return every n-gram of the index that stands in the texts, as they are and without marks between words."""
+        hits = self._find(given)
+        cleaned = {i: clean for i in given.marked if (clean := without_marks(given.text(i))) is not None}
+        if not cleaned or given.unmarked is None:
+            return hits
+        rows = np.array(list(cleaned), dtype=np.int64)
+        again = self._find(given.unmarked([clean.text for clean in cleaned.values()]))
+        found = [tuple(column.tolist()) for column in (hits.text, hits.entry, hits.start)]
+        known = set(zip(*found, strict=True))
+        columns = [list(column) for column in vars(hits).values()]
+        for number in np.unique(again.text).tolist():
+            row, clean = int(rows[number]), cleaned[int(rows[number])]
+            folded = fold_with_places(given.text(row))
+            words_at = folded.starts[word_spans(folded.text)[0]]
+            for k in np.flatnonzero(again.text == number).tolist():
+                start, end = int(clean.starts[again.start[k]]), int(clean.ends[again.end[k] - 1])
+                entry = int(again.entry[k])
+                if (row, entry, start) not in known:
+                    place = max(0, int(np.searchsorted(words_at, start, "right")) - 1)
+                    length = int(np.searchsorted(words_at, end, "left")) - place
+                    for column, value in zip(columns, (row, entry, place, length, start, end), strict=True):
+                        column.append(value)
+        merged = [np.array(column, dtype=np.int64) for column in columns]
+        order = np.lexsort((merged[1], merged[2], merged[0]))
+        return Hits(*(column[order] for column in merged))
+
+    def _find(self, given: Words) -> Hits:
         places, entries = self._nominated(given.hashes)
         # a run must not begin in one text and end in the next
         owner = np.searchsorted(given.offsets, places, side="right") - 1

@@ -108,6 +108,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
         "tasks.decontaminate.index",
         "tasks.decontaminate.item",
         "tasks.decontaminate.leaks",
+        "tasks.decontaminate.marks",
         "tasks.decontaminate.verdict",
         "data_lake.documents",
         "data_lake.arrow_columns",
