@@ -54,7 +54,7 @@ PAGES = pa.schema(
         pa.field("depth", pa.int32()),  # links from a seed
         pa.field("etag", pa.string()),
         pa.field("last_modified", pa.string()),
-        pa.field("rights", RIGHTS),  # null where nobody was asked: records of files
+        pa.field("rights", RIGHTS),  # null where nothing was heard: a record of a file that says nothing itself
     ]
 )
 """One row for each URL or file record that a crawl met, kept or not."""

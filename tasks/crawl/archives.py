@@ -286,7 +286,8 @@ def _http_record(
         content = block[answer.begin :]
     if answer.status not in WHOLE:
         return Record(problem=f"http_{answer.status}", n_bytes=len(content), **about)
-    return _kept(content, answer.mime, identity, url, answer.charset, fetched_at, mimes, record_limit)
+    kept = _kept(content, answer.mime, identity, url, answer.charset, fetched_at, mimes, record_limit)
+    return kept._replace(headers=answer.wishes) if answer.wishes else kept
 
 
 def _is_whole_answer(block: bytes) -> bool:

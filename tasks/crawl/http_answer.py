@@ -11,6 +11,7 @@ from tasks.crawl.decode import BrokenEncoding, Decoder
 from tasks.crawl.streams import packing
 
 MAX_HEADER = 65_536  # bytes
+WISHES = frozenset({"x-robots-tag", "tdm-reservation", "content-signal", "content-usage"})  # about training
 WHOLE = (200, 203)  # status of an answer that is the page: OK, or OK from a transforming proxy
 _STATUS = re.compile(rb"\s{0,64}HTTP(?:/\d{1,2}(?:\.\d{1,2})?)?[ \t]+(\d{3})(?!\d)[^\n]*(?:\n|\Z)", re.I)
 _BLANK = re.compile(rb"\n\r?\n")
@@ -27,6 +28,7 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     begin: int
+    wishes: tuple[tuple[str, str], ...] = ()  # each header of WISHES, also where one stands several times
 
     @property
     def mime(self) -> str:
@@ -77,7 +79,8 @@ def parse_answer(block: bytes) -> Answer | None:
             return None
         status = int(line[1])
         if not 100 <= status < 200 or status == 101:
-            return Answer(status, _headers(block[start:end]), begin)
+            headers, wishes = _headers(block[start:end])
+            return Answer(status, headers, begin, wishes)
         at = begin
     return None
 
@@ -118,13 +121,17 @@ def _without_trailer(body: bytes, limit: int) -> bytes | None:
     return content if inflater.eof and len(inflater.unused_data) < 8 else None
 
 
-def _headers(lines: bytes) -> dict[str, str]:
+def _headers(lines: bytes) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
     found: dict[str, str] = {}
+    wishes = []
     for line in _FOLD.sub(b" ", lines).split(b"\n"):
         name, colon, value = line.partition(b":")
         if colon:
-            found.setdefault(name.strip().lower().decode("latin-1"), value.strip().decode("latin-1"))
-    return found
+            key, text = name.strip().lower().decode("latin-1"), value.strip().decode("latin-1")
+            found.setdefault(key, text)
+            if key in WISHES:
+                wishes.append((key, text))
+    return found, tuple(wishes)
 
 
 def _unchunked(body: bytes) -> bytes:

@@ -17,6 +17,7 @@ from tasks.crawl.files import read_file
 from tasks.crawl.remote import FetchError, fetched
 from tasks.crawl.source_record import Record
 from tasks.crawl.sources import NoSuchSource, SourceFile, find_sources
+from tasks.crawl.stored_rights import heeded
 from tasks.crawl.urls import MAX_URL_LENGTH, canonical
 from tasks.output import Output
 from tasks.shards import cores, map_shards
@@ -158,6 +159,7 @@ def _tables(batch: list[tuple[str, int, Record]], part: str, row: int) -> tuple[
         "payload_digest": [_digest(record) if keep else None for keep, (_, _, record) in zip(kept, batch, strict=True)],
         "file": [part if keep else None for keep in kept],
         "offset": [next(places) if keep else None for keep in kept],
+        "rights": [record.rights for _, _, record in batch],
     }
     return _table(records, sum(kept), RECORDS), _table(pages, len(batch), PAGES)
 
@@ -187,13 +189,17 @@ def _table(columns: dict[str, list[Any]], rows: int, schema: pa.Schema) -> pa.Ta
 
 
 def _read(file: SourceFile, config: CrawlConfig, work: Path) -> Iterator[Record]:
+    def records(path: Path) -> Iterator[Record]:
+        for record in read_file(path, file.name, config):
+            yield heeded(record, config.honour, config.agent_name)
+
     if file.problem is not None:
         yield Record(problem=file.problem, detail=file.detail)
     elif not file.remote:
-        yield from read_file(Path(file.place), file.name, config)
+        yield from records(Path(file.place))
     else:
         try:
             with fetched(file.place, config, work) as path:
-                yield from read_file(path, file.name, config)
+                yield from records(path)
         except FetchError as error:
             yield Record(problem=error.reason, detail=error.detail)

@@ -23,6 +23,8 @@ class Record(NamedTuple):
     problem: str | None = None
     detail: str | None = None
     n_bytes: int = 0
+    headers: tuple[tuple[str, str], ...] = ()  # those of its answer that may speak of training, names in small letters
+    rights: dict[str, Any] | None = None  # what is said of training with it
 
 
 def date_of(value: Any) -> datetime.datetime | None:

@@ -1,0 +1,72 @@
+"""What a stored page says of training: the header and the meta tags of pages in web archives and HTML files.
+
+Whoever wrote an archive may have asked nobody, so the *no* that travels with a page is heard where it is read. Only
+what the page itself brings counts: robots.txt, tdmrep.json and licences elsewhere are not asked for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Collection, Iterable
+
+from tasks.crawl.harvest import HTML
+from tasks.crawl.http_answer import WISHES
+from tasks.crawl.links import links_of
+from tasks.crawl.rights import RSL, Statement, refusal, rights
+from tasks.crawl.rsl import licences_in_page
+from tasks.crawl.signals import said_in_headers
+from tasks.crawl.source_record import Record
+from tasks.crawl.urls import canonical
+from tasks.crawl.wishes import NOAI, TDM, directives, reservation
+
+_MARKS = (b"noai", b"tdm-reservation", b"rsl+xml")
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+def heeded(record: Record, honour: Collection[str], agent: str) -> Record:
+    """Return the record with its `rights`, or in its place the reason why nobody may train on it."""
+    if record.problem is not None or record.mime not in HTML:
+        return record
+    said = _said(record, agent)
+    if not said:
+        return record
+    found = rights(said)
+    if (refused := refusal(said, honour)) is None:
+        return record._replace(rights=found)
+    words = next(one.words for one in said if one.train != "allow")
+    return record._replace(content=b"", problem=refused, detail=words[:200], rights=found)
+
+
+def _said(record: Record, agent: str) -> list[Statement]:
+    """Return the statements; nothing is parsed where no word of one stands in the page."""
+    content = record.content
+    lowered = content.lower()
+    marked = any(mark in lowered for mark in _MARKS) or content.startswith(_UTF_16)
+    if not marked and not record.headers:
+        return []
+    url = (record.url and canonical(record.url)) or "http://localhost/"  # whose links are not followed
+    headers = {name: [value for key, value in record.headers if key == name] for name in WISHES}
+    said = said_in_headers(headers["content-signal"], headers["content-usage"])
+    robots, reserved = directives(headers["x-robots-tag"], agent), None
+    where = "header"
+    if marked:
+        page = links_of(url, content, f"text/html; charset={record.charset}" if record.charset else None, agent=agent)
+        reserved = page.tdm_reservation
+        if NOAI not in robots:
+            where = "page"
+            for contents in page.robots.values():
+                robots |= directives(contents, agent)
+        _, terms = licences_in_page(content, url)
+        said += [Statement(RSL, one.train, "page", one.words) for one in terms]
+    if NOAI in robots:
+        said.append(Statement(NOAI, "deny", where, NOAI))
+    if (found := reservation(reserved, _first(headers["tdm-reservation"]), (), "/")) is not None:
+        is_reserved, place, words = found
+        said.append(Statement(TDM, "deny" if is_reserved else "allow", place, words))
+    at = record.fetched_at or datetime.datetime.now(datetime.UTC)
+    return [dataclasses.replace(one, at=at) for one in said]
+
+
+def _first(values: Iterable[str]) -> str | None:
+    return next(iter(values), None)
