@@ -206,9 +206,7 @@ class _Body:
                 break
         size = _CHUNK.match(line)
         if size is None:
-            if not self._answer.came:
-                raise NoHttp(f"a chunk's length is {line[:40]!r}")
-            raise EOFError
+            raise NoHttp(f"a chunk's length is {line[:40]!r}")
         return int(size[1], 16)
 
     async def _piece(self, size: int) -> bool:

@@ -6,6 +6,8 @@ import datetime
 import re
 from dataclasses import dataclass
 
+from tasks.charsets.labels import name_of
+from tasks.charsets.web import decode
 from tasks.crawl.decode import unpacked
 from tasks.crawl.markup import XML_PROLOG, unescape_xml
 from tasks.crawl.urls import canonical
@@ -20,6 +22,7 @@ _TAG = re.compile(
 )
 _TEXT = re.compile(rb"\s*+(?:<!\[CDATA\[\s*+((?:[^\]<]|\](?!\]>)){1,2200}+)|([^<]{1,2200}+))")
 _ROOT = re.compile(XML_PROLOG + rb"<(?:[\w.-]{1,20}:)?(?:urlset|sitemapindex)[\s>]", re.I)
+_ENCODING = re.compile(rb"""\s*<\?xml\s[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9_.:-]{2,40})["']""")
 _START = re.compile(rb"<(?:[\w.-]{1,20}:)?(?:urlset|sitemapindex)\b", re.I)
 _URL_LINES = re.compile(rb"(?:\s*+https?://[^\s<>]++)++\s*+", re.I)
 
@@ -105,7 +108,7 @@ class _Reading:
         elif name in (b"url", b"sitemap"):
             self._in_url, self._in_media, self._current, self._lastmod = not ends, False, None, None
         elif not ends and not self._in_media and (text := _TEXT.match(body, tag.end())) is not None:
-            value = (text[1] or text[2]).decode("utf-8", "replace").strip()
+            value = _decoded(text[1] or text[2]).strip()
             value = value if text[1] is not None else unescape_xml(value)
             return self._lastmod_is(value) if name == b"lastmod" else self._loc_is(value)
         return True
@@ -126,12 +129,23 @@ class _Reading:
         return True
 
 
+def _decoded(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return decode(raw, "windows-1252")
+
+
 def _as_utf8(body: bytes) -> bytes:
-    """Return the body without its mark, and UTF-16 as UTF-8."""
+    """Return the body without its mark; UTF-16 and what the XML declaration names as UTF-8."""
     if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return body.decode("utf-16", "replace").encode("utf-8", "replace")
     if body[:2] in (b"<\0", b"\0<"):
         return body.decode("utf-16-le" if body[:1] == b"<" else "utf-16-be", "replace").encode("utf-8", "replace")
+    declared = _ENCODING.match(body)
+    name = name_of(declared[1].decode("ascii")) if declared is not None else None
+    if name not in (None, "utf-8", "utf-16le", "utf-16be") and not body.isascii():
+        return decode(body, name or "").encode("utf-8", "replace")
     return body.removeprefix(b"\xef\xbb\xbf")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import gzip
 import time
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
@@ -50,6 +51,14 @@ def test_packed_torn_and_marked_ones_are_read(pack):
 
 def test_utf_16_is_read():
     assert "http://h/Caf%C3%A9" in urls(MAP.encode("utf-16"))
+
+
+@pytest.mark.parametrize("declared", ["ISO-8859-1", "windows-1251", "koi8-r", "none", "UTF-16"])
+def test_other_encodings_are_read(declared):
+    encoding = declared if declared.startswith(("win", "koi")) else "latin-1"
+    name = "мука" if encoding != "latin-1" else "Caf\u00e9"
+    body = f"<?xml version='1.0' encoding='{declared}'?><urlset><url><loc>http://h/{name}</loc></url></urlset>"
+    assert urls(body.encode(encoding)) == [f"http://h/{quote(name)}"]
 
 
 def test_a_plain_list():
