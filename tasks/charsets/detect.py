@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tasks.charsets.labels import name_of
-from tasks.charsets.web import decode_strictly
+from tasks.charsets.web import decode, decode_strictly
 
 _SAMPLE = 8_000  # bytes the detector sees
 # Below these its answer says nothing: of 2,000 texts in 60 encodings none that was read right was below, and noise is.
@@ -20,6 +20,11 @@ _HARDLY_ANY, _ODDS = 6, 4.0
 _ASCII, _BELOW_BLANK = bytes(range(128)), bytes(range(32))
 _PLAIN = b"\t\n\f\r" + bytes(range(0x20, 0x7F))
 _EAST_ASIAN = re.compile("[\t\n\r -~\u2010-\u203e\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff01-\uff9f]")
+# Letters of scripts whose words have no ASCII letters in them, and lines of boxes: Latin-1 read as another encoding.
+_FOREIGN = "\u0370-\u052f\u0590-\u06ff\u0e00-\u0e7f\u2500-\u259f"
+_ANY_FOREIGN = re.compile(f"[{_FOREIGN}]")
+_IN_LATIN_WORD = re.compile(f"[A-Za-z][{_FOREIGN}]|[{_FOREIGN}](?=[A-Za-z])")
+_CONTROLS = re.compile("[\x80-\x84\x86-\x9f]")
 _BEYOND, _BETWEEN = re.compile(rb"[\x80-\xff]"), re.compile(rb"[<>\n]")
 _ISO_2022 = re.compile(rb"\x1b\$(?:([@B])|\)C)")
 _HZ = re.compile(rb"~\{(?:[\x21-\x77][\x21-\x7e]){2,500}+~\}")
@@ -83,7 +88,31 @@ def detect(body: bytes) -> str | None:
     odds = _ODDS if beyond < _HARDLY_ANY else 1.0
     if of_web["encoding"] and of_web["confidence"] * odds >= best["confidence"]:
         best = of_web
-    return name_of(best["encoding"] or "") if best["confidence"] >= limit else None
+    name = name_of(best["encoding"] or "") if best["confidence"] >= limit else None
+    return _of_whole_words(sample) if name is not None and _is_mixed(sample, name) else name
+
+
+def _is_mixed(sample: bytes, name: str) -> bool:
+    """Whether letters of another script stand inside of Latin words, as in "cafй" and "perchй", or control characters."""
+    text = decode(sample, name)
+    if name.startswith("iso-8859") and _CONTROLS.search(text):
+        return True  # where windows-125x has letters and quotation marks
+    foreign = len(_ANY_FOREIGN.findall(text))
+    return foreign > 0 and 2 * len(_IN_LATIN_WORD.findall(text)) >= foreign
+
+
+def _of_whole_words(sample: bytes) -> str | None:
+    """Return the likeliest encoding of the web in which each word of the sample is of one script."""
+    import chardet
+
+    answers = chardet.detect_all(
+        sample, ignore_threshold=True, compat_names=False, encoding_era=chardet.EncodingEra.MODERN_WEB
+    )
+    for answer in answers:
+        name = name_of(answer["encoding"] or "")
+        if name is not None and decode_strictly(sample, name) is not None and not _is_mixed(sample, name):
+            return name
+    return None
 
 
 def _sample(body: bytes) -> bytes:

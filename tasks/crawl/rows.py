@@ -192,7 +192,9 @@ def _encoded(text: str, odd: bool) -> tuple[bytes, str | None]:
 
 
 def _kind(value: Any) -> str:
-    names = {list: "a list", dict: "an object", bool: "a truth value", int: "a number", float: "a number"}
+    if value is None:
+        return "null"
+    names = {list: "a list", dict: "an object", bool: "a truth value", int: "a number", float: "a number", str: "a text"}
     return names.get(type(value), type(value).__name__)
 
 

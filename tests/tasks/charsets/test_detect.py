@@ -94,3 +94,20 @@ def test_few_characters_are_of_an_encoding_of_the_web_rather_than_of_dos(text, n
 )
 def test_utf8_with_faults(body, whether):
     assert is_utf8_with_faults(body) is whether
+
+
+@pytest.mark.parametrize(
+    ("text", "codec", "name"),
+    [
+        ("déjà vu", "cp1252", "windows-1252"),
+        ("La città è più bella, perché", "cp1252", "windows-1252"),
+        ("Det er to grader og is på øen, sagde Søren", "cp1252", "windows-1252"),
+        ("25 °C and 5 µm ± 2 ×", "cp1252", "windows-1252"),
+        ("Příliš žluťoučký kůň úpěl ďábelské ódy", "cp1250", "windows-1250"),
+        ("Zażółć gęślą jaźń", "cp1250", "windows-1250"),
+        ("The word привет means hello and спасибо thanks.", "cp1251", "windows-1251"),
+        ("The word καλημέρα means good morning.", "cp1253", "windows-1253"),
+    ],
+)
+def test_a_word_is_of_one_script(text, codec, name):
+    assert detect(text.encode(codec)) == name
