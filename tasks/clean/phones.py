@@ -17,13 +17,15 @@ Span = tuple[int, int]
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"  # scripts without blanks
 # A colon and the like may stand before the number where a letter is before them (Tel:030), a digit may not (12:30).
 # The first character comes before what is asked of the one in front of it, as the search for it is quick.
+_GAP = r" .()\u00a0\u2007\u2009\u202f\u2010-\u2013\u2212\u00b7\uff08\uff09\uff0d/-"  # what stands between digits
+_ITS_EXTENSION = r"(?:[,;]?\s?(?:x|ext(?:ension|n)?[.:=]?)\s?\d{1,6})"
 _PHONE = re.compile(
-    rf"[+(\d](?:(?<![\w.,:/#@=-].)|(?<=[^\W\d_][:.=/-].)|(?<=[{_UNSPACED}].))"
-    r"(?:(?<=\()\+?\d|(?<=\+)\d|(?<=\d))(?:[ .()\u00a0\u2010-\u2013/-]{0,3}\d){6,}+"
-    rf"(?:\s?(?:x|ext\.?)\s?\d{{1,6}})?+(?![^\W{_UNSPACED}]|[@%]|[.,]\d)",
+    rf"[+(\uff0b\uff08\d](?:(?<![\w.,:/#@=-].)|(?<=[^\W\d_][:.=/-].)|(?<=[^\W\d_][.)][:.=].)|(?<=[^\W\d_][(\uff08])|(?<=[{_UNSPACED}].))"
+    rf"(?:(?<=[(\uff08])[+\uff0b]?\d|(?<=[+\uff0b])\(?\d|(?<=\d))(?:[{_GAP}]{{0,3}}\d){{6,}}+"
+    rf"{_ITS_EXTENSION}?+(?![^\W{_UNSPACED}]|[@%]|[.,]\d)",
     re.I,
 )
-_EXTENSION = re.compile(r"\s?(?:x|ext\.?)\s?\d{1,6}\Z", re.I)
+_EXTENSION = re.compile(rf"{_ITS_EXTENSION}\Z", re.I)
 _NEXT_NUMBER = re.compile(
     r"[ \u00a0](?=\()|[ \u00a0]{2,}|[ \u00a0]?[/\u2013-][ \u00a0]"
 )  # where two numbers stand side by side
@@ -34,16 +36,21 @@ _DAY = (
 )
 _DATES = re.compile(rf"\(?{_DAY}(?:[ ()\u2010-\u2013/-]{{1,3}}{_DAY})*\)?\Z")  # nothing but dates
 _DATE = re.compile(rf"\(?(?:{_DAY}|(?:1[89]|20)\d\d[ ./-]\d{{1,2}}\b)(?![./-]?\d)")  # begins with one
-_SEPARATED = re.compile(r"\d[ .()\u00a0\u2010-\u2013/-]{1,3}\d")
+_SEPARATED = re.compile(rf"\d[{_GAP}]{{1,3}}\d")
+_SINGLE_DIGITS = re.compile(rf"(?<!\d)\d(?:[{_GAP}]{{1,3}}\d(?!\d)){{3}}")  # 1 2 3 4: pages, columns
+_ADDRESS = re.compile(r"(?:(?:[1-9]?\d|1\d\d|2[0-4]\d|25[0-5])(?:\.(?!\Z)|\Z)){4}")  # of the internet
 _DECIMAL = re.compile(r"(?!0\d)(?:\d+(?:\.\d+){1,2}|\d{1,3}(?:[. ]\d{3})+)\Z")
 _SIGNED = re.compile(r"[+(]*\d+\.\d+\Z")  # +3.140000 in a table of numbers
-_SUM = re.compile(r"[ \t]?[=<>*×÷]")
+_SUM = re.compile(r"[ \t]?[=<>*×÷$€£¥₹]|[ \t](?:dollars?|euros?|pounds?|usd|eur|gbp)\b", re.I)
+_ARGUMENT = re.compile(r"\w\([^()\n]*\Z")  # f(1234567)
+_AS_BLANK = dict.fromkeys(map(ord, "\u2007\u2009\u202f\u2212\u00b7"), " ")  # which phonenumbers does not know
+_PLUS = ("+", "\uff0b")
 _MONEY = frozenset("$€£¥₹")
 _NEXT_TO = 25  # characters between two numbers of which the second is what the first is
 _BEFORE = 60  # characters before a number in which a word says what it is
 
 _NAMES = (
-    r"(?:tele|auto)?(?:phone|fax)s?(?:[ -]?(?:number|line))?|tel[eé]f\w*|tel|t[eé]l|t[eé]l[eé]phone|telpon|telp|tlf|tf|"
+    r"wa\.me|fon|(?:tele|auto)?(?:phone|fax)s?(?:[ -]?(?:number|line))?|tel[eé]f\w*|tel|t[eé]l|t[eé]l[eé]phone|telpon|telp|tlf|tf|"
     r"telex|ph|mob|mobile?s?|mobil\w*|mobiel|m[oó]vil|hand(?:y|phone)\w*|natel|gsm|cellul\w*|celular\w*|"
     r"whats[ -]?app|viber|sms|hot[ -]?line|help[ -]?line|toll[ -]?free|free[ -]?phone|rufnummer|"
     r"durchwahl|telefax|puh(?:elin)?|kom[oó]rka|festnetz|switchboard|"
@@ -79,8 +86,8 @@ _LABELS = (
     r"contactos?|contatti?|contatos?|"
     r"контакт\w*|questions|fijo|hp|đt|main|direct|day|evening|secretary|reception|info|bel|privat|dienst|büro|bureau|casa|trabajo|ufficio"
 )
+_LABELLED = re.compile(rf"\b(?:{_LABELS})\b[^\w\n:?]{{0,3}}[:：?][^\w\n]{{0,3}}\Z", re.I)
 _NAMED = re.compile(
-    rf"\b(?:{_LABELS})\b[^\w\n:?]{{0,3}}[:：?][^\w\n]{{0,3}}\Z|"
     r"\bcontact(?: (?-i:[A-Z])[\w.'-]{1,20}){1,3}(?: at| on|:)?[ (]{1,2}\Z|"
     rf"(?:\b(?:{_NAMES}|{_DOING})\b\.?|{_ASIAN_NAMES}){_BETWEEN}{{0,5}}[^\w\n]{{0,6}}\Z|"
     rf"\b\w{{0,20}}(?:telefoon|telefon|nummer der hotline|telefonszám)\w{{0,8}}[^\w\n]{{0,6}}\Z",
@@ -130,7 +137,7 @@ def phones(text: str, regions: tuple[str, ...]) -> Iterator[Span]:
             ):
                 last = begin, end
                 # a bracket that opens before the number belongs to the sentence, unless it closes inside
-                yield begin + (number.startswith("(") and ")" not in number), end
+                yield begin + (number.startswith(("(", "\uff08")) and not re.search("[)\uff09]", number)), end
 
 
 def _pieces(match: re.Match[str]) -> Iterator[Span]:
@@ -154,11 +161,13 @@ def _is_named(text: str, begin: int, end: int, number: str) -> bool:
         line = before.rpartition("\n")[2]
         if _NAMED.search(line):
             return True
-    elif _NAMED.search(line) or (_LETTER.search(before) and not _DECIMAL.match(number)):
+    elif _NAMED.search(line):
+        return True
+    if (_LABELLED.search(line) or _LETTER.search(before)) and not _DECIMAL.match(number):
         return True
     if len(number) < end - begin or _BEHIND.match(text, end):  # an extension is a phone's
         return True
-    if _DATE.match(number) or _OTHER.search(line) or _DECIMAL.match(number):
+    if _DATE.match(number) or _OTHER.search(line) or _DECIMAL.match(number) or _ARGUMENT.search(line + number[:1]):
         return False
     return bool(_NEAR.search(line))
 
@@ -177,15 +186,18 @@ def _is_phone(number: str, regions: tuple[str, ...], before: str) -> bool:
     """Whether this is a phone number though no word says so."""
     if _DATE.match(number) or _OTHER.search(before.rpartition("\n")[2]) or _SIGNED.match(number):
         return False
-    if not number.startswith("+") and (not _SEPARATED.search(number) or _DECIMAL.match(number)):
+    if _SINGLE_DIGITS.search(number) or _ADDRESS.match(number):
         return False
-    return _is_valid(number, number.startswith(("+", "(+", "00")), regions)
+    if not number.startswith(_PLUS) and (not _SEPARATED.search(number) or _DECIMAL.match(number)):
+        return False
+    return _is_valid(number, number.startswith((*_PLUS, "(+", "00")), regions)
 
 
 @functools.lru_cache(maxsize=10_000)
 def _is_valid(number: str, international: bool, regions: tuple[str, ...]) -> bool:
     import phonenumbers
 
+    number = number.translate(_AS_BLANK)
     if international:
         number = number.lstrip("(")
         number = "+" + number[2:] if number.startswith("00") else number

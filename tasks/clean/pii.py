@@ -21,7 +21,7 @@ from tasks.clean.text_config import PiiConfig, PiiType
 
 _LOCAL = re.compile(r"[\w](?:[\w.+%'-]{0,62}[\w+-])?\Z")
 _DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,24}(?![\w-])")
-_IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)")
+_IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\w|-(?!\d{1,3}\.\d)|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:.])(?=[0-9A-Fa-f]{1,4}:)[0-9A-Fa-f:]{4,39}(?![\w:])")
 _DIGITS = re.compile(r"\d[^\n]{0,3}\d[^\n]{0,3}\d|::")  # whether there can be anything but e-mail at all
 _MAYBE_IPV4 = re.compile(r"\.\d{1,3}\.\d")  # cheap to search for, and part of every address

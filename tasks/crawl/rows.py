@@ -194,7 +194,14 @@ def _encoded(text: str, odd: bool) -> tuple[bytes, str | None]:
 def _kind(value: Any) -> str:
     if value is None:
         return "null"
-    names = {list: "a list", dict: "an object", bool: "a truth value", int: "a number", float: "a number", str: "a text"}
+    names = {
+        list: "a list",
+        dict: "an object",
+        bool: "a truth value",
+        int: "a number",
+        float: "a number",
+        str: "a text",
+    }
     return names.get(type(value), type(value).__name__)
 
 

@@ -25,6 +25,14 @@ AMERICAN = Redactor(PiiConfig())
         ("电话010-12345678", "电话<PHONE>"),
         ("電話03-3581-0141です", "電話<PHONE>です"),
         ("电话：13812345678", "电话：<PHONE>"),
+        ("Tel.:030 1234567, Fon:030-1234568", "Tel.:<PHONE>, Fon:<PHONE>"),
+        ("(Tel.:+49 30 1234567)", "(Tel.:<PHONE>)"),
+        ("TEL（03）1234-5678", "TEL<PHONE>"),
+        ("電話：０３－１２３４－５６７８", "電話：<PHONE>"),
+        ("+33\u202f1\u202f23\u202f45\u202f67\u202f89 or +1−415−555−2671", "<PHONE> or <PHONE>"),
+        ("Phone: 415 555 2671, ext. 123", "Phone: <PHONE>"),
+        ("tel:+1-201-555-0123;ext=4", "tel:<PHONE>"),
+        ("https://wa.me/14155552671", "https://wa.me/<PHONE>"),
         # the word on the line above
         ("Phone:\n415 555 2671", "Phone:\n<PHONE>"),
         ("Telefon\n\n  030 901820\nFax\n• 030 901821", "Telefon\n\n  <PHONE>\nFax\n• <PHONE>"),
@@ -74,6 +82,10 @@ def test_what_a_word_says(text, expected):
         "Company No. 3676192 | VAT No: GB 716 6328 31 | Phones and more",
         "at work 1990-1995 and 2001-2004",
         "12:30 415 and 12:34567890",
+        "1 2 3 4 5 6 7 8 9 10",
+        "call setRange(1000000, 2000000) and f(4155552671)",
+        "casa: 1.500.000 €, sales: 1 234 567, mobile: 1234567 euros",
+        "v 93.184.216.34",
     ],
 )
 def test_what_is_none(text):
