@@ -93,7 +93,7 @@ def detect(body: bytes) -> str | None:
 
 
 def _is_mixed(sample: bytes, name: str) -> bool:
-    """Whether letters of another script stand inside of Latin words, as in "cafй" and "perchй", or control characters."""
+    """Whether letters of another script stand in Latin words ("perchй" is perché), or control characters."""
     text = decode(sample, name)
     if name.startswith("iso-8859") and _CONTROLS.search(text):
         return True  # where windows-125x has letters and quotation marks

@@ -50,7 +50,8 @@ _NEXT_TO = 25  # characters between two numbers of which the second is what the 
 _BEFORE = 60  # characters before a number in which a word says what it is
 
 _NAMES = (
-    r"wa\.me|fon|(?:tele|auto)?(?:phone|fax)s?(?:[ -]?(?:number|line))?|tel[eé]f\w*|tel|t[eé]l|t[eé]l[eé]phone|telpon|telp|tlf|tf|"
+    r"wa\.me|fon|"
+    r"(?:tele|auto)?(?:phone|fax)s?(?:[ -]?(?:number|line))?|tel[eé]f\w*|tel|t[eé]l|t[eé]l[eé]phone|telpon|telp|tlf|tf|"
     r"telex|ph|mob|mobile?s?|mobil\w*|mobiel|m[oó]vil|hand(?:y|phone)\w*|natel|gsm|cellul\w*|celular\w*|"
     r"whats[ -]?app|viber|sms|hot[ -]?line|help[ -]?line|toll[ -]?free|free[ -]?phone|rufnummer|"
     r"durchwahl|telefax|puh(?:elin)?|kom[oó]rka|festnetz|switchboard|"

@@ -21,12 +21,13 @@ from tasks.clean.text_config import PiiConfig, PiiType
 
 _LOCAL = re.compile(r"[\w](?:[\w.+%'-]{0,62}[\w+-])?\Z")
 _DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,24}(?![\w-])")
+_PICTURE = re.compile(r"\.(?:png|jpe?g|gif|svg|webp|avif|ico)\Z", re.I)  # logo@2x.png
 _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\w|-(?!\d{1,3}\.\d)|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:.])(?=[0-9A-Fa-f]{1,4}:)[0-9A-Fa-f:]{4,39}(?![\w:])")
 _DIGITS = re.compile(r"\d[^\n]{0,3}\d[^\n]{0,3}\d|::")  # whether there can be anything but e-mail at all
 _MAYBE_IPV4 = re.compile(r"\.\d{1,3}\.\d")  # cheap to search for, and part of every address
 _MAYBE_IPV6 = re.compile(r":[0-9A-Fa-f]{0,4}:")
-_MAYBE_CARD = re.compile(r"\d{4}[ -]?\d{4}")
+_MAYBE_CARD = re.compile(r"\d{4}[ .\u2010-\u2013-]?\d{4}")
 _UNICAST = ipaddress.ip_network("2000::/3")
 _CARD = re.compile(
     r"(?<![\d.])(?<!\d[ -])(?:\d{4}([ -]?)\d{4}\1\d{4}\1\d{1,7}|3\d{3}([ -]?)\d{6}\2\d{4,5})(?![\d])(?!-\d)"
@@ -34,7 +35,7 @@ _CARD = re.compile(
 # Issuers' prefixes (ISO/IEC 7812): Visa, Mastercard, American Express, Discover, Diners, JCB, UnionPay
 _ISSUER = re.compile(r"4|5[1-5]|2[2-7]|3[47]|6011|6[245]|3[0689]|35")
 # Of other issuers and lengths (Maestro has 12 digits, some JCB cards 15) only where a word says that it is a card's.
-_ANY_CARD = re.compile(r"(?<![\w.])(?<!\d[ -])\d(?:[ -]?\d){11,18}(?!\w)(?![ -]\d)")
+_ANY_CARD = re.compile(r"(?<![\w.])(?<!\d[ -])\d(?:[ .\u2010-\u2013-]?\d){11,18}(?!\w)(?![ .\u2010-\u2013-]\d)")
 _CARD_WORDS = re.compile(
     r"\b(?:credit|debit|visa|master\s?card|maestro|amex|american express|diners|discover|jcb|union\s?pay|"
     r"(?:kredit|bank|giro|debit)?kart\w*|(?:credit|bank|debit)?cards?|cartes?|cb|tarjetas?|cart(?:ão|ões|ao)|"
@@ -46,7 +47,8 @@ _BEFORE = 50  # characters before a number in which a word says what it is
 _IBAN = re.compile(r"(?<![^\W_])[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}", re.I)
 # Before dotted numbers that are none of the network: 4.1.2.4 of a book, 120.0.6099.109 of a browser.
 _VERSION = re.compile(
-    r"(?:\b(?:v|ver|versions?|version[es]?n?|release[sd]?|build|firmware|driver|update[sd]?|upgrade[sd]?|kernel|patch|oid|"
+    r"(?:\b(?:v|ver|versions?|version[es]?n?|release[sd]?|build|firmware|driver|update[sd]?|upgrade[sd]?|kernel|patch|"
+    r"oid|ec|"
     r"sections?|sec|sect|subsections?|chapters?|ch|chap|clauses?|paragraphs?|para|articles?|art|appendix|annex|"
     r"figures?|fig|tables?|tab|equations?|eq|steps?|items?|rules?|lemma|theorem|exercises?|part|parts|page|no|"
     r"abschnitt\w*|kapitel\w*|ziffer|absatz|anhang|abbildung|tabelle|chapitre|sections?|annexe|figure|secci[oó]n|"
@@ -108,7 +110,7 @@ def _emails(text: str) -> Iterator[Span]:
         first = max(last, at - 64)
         local = _LOCAL.search(text[first:at])
         domain = _DOMAIN.match(text, at + 1) if local else None
-        if local and domain:
+        if local and domain and not _PICTURE.search(domain[0]):
             yield first + local.start(), domain.end()
             last = domain.end()
             at = text.find("@", last)

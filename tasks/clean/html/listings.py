@@ -36,6 +36,7 @@ class Listings:
 
     def __init__(self, source: bytes, found: Outline) -> None:
         self.source, self.found = source, found
+        self.begins = np.ascontiguousarray(found.spans[:, 0])  # a search in a column of spans would copy it each time
         self.edits: list[Edit] = []
         self.unneeded, self.of_hidden = 0, 0  # edits that resiliparse makes by itself: always; for its main content
         self.until: dict[int, int] = {}  # for a kind of element, where the last one ends that was looked at
@@ -45,6 +46,10 @@ class Listings:
         """Leave out a part of the page."""
         self.edits.append((begin, after, b""))
         self.unneeded += unneeded
+
+    def first_from(self, place: int) -> int:
+        """Return the first element that begins at a place, or behind it."""
+        return int(np.searchsorted(self.begins, place))
 
     def names(self, element: int) -> bytes:
         """Return what an element's class, id and role say, in small letters."""
@@ -87,10 +92,7 @@ class Listings:
         if not _NUMBERS.search(self.names(element)):
             if not (in_cell and found.code[element] == _PRE and self.is_new(_PRE, begin, after)):
                 return
-            numbers = [
-                int(number) for number in ANY_TAG.sub(b"\n", source[inner:end]).split()[:100_000] if len(number) < 9
-            ]
-            if len(numbers) < 2 or any(one + 1 != other for one, other in itertools.pairwise(numbers)):
+            if not _count_up(source, inner, end):
                 return
         self.drop(begin, after)
         if in_cell:
@@ -104,7 +106,7 @@ class Listings:
         begin, _, _, after = found.spans[table].tolist()
         if not self.is_new(_TABLE, begin, after):  # done at an earlier row
             return
-        last = int(np.searchsorted(found.spans[:, 0], after))
+        last = self.first_from(after)
         lines: list[bytes] = []
         row: list[bytes] = []
         until = 0
@@ -138,7 +140,7 @@ class Listings:
         self.until[_OL] = after
         in_pre = self.around(parent, [_PRE], 3) >= 0
         self.edits += ((begin, inner, b"" if in_pre else b"<pre>"), (end, after, b"" if in_pre else b"</pre>"))
-        last = int(np.searchsorted(found.spans[:, 0], after))
+        last = self.first_from(after)
         for item in range(element + 1, last):
             if found.code[item] == _LI and found.parent[item] == element:
                 first, second, third, fourth = found.spans[item].tolist()
@@ -181,11 +183,21 @@ class Listings:
         return answer
 
 
+def _count_up(source: bytes, inner: int, end: int) -> bool:
+    """Whether a part of the page is some numbers, each one more than the one before."""
+    numbers = [int(number) for number in ANY_TAG.sub(b"\n", source[inner:end]).split()[:100_000] if len(number) < 9]
+    return len(numbers) > 1 and all(one + 1 == other for one, other in itertools.pairwise(numbers))
+
+
 def _is_beside(source: bytes, found: Outline, cell: int) -> bool:
     """Whether a cell of digits holds numbers of lines: it or something in it says so, or it holds nothing else."""
     begin, inner, end, _ = found.spans[cell].tolist()
     said = b"\0".join(_SAYS.findall(source, begin, end)).lower()
-    return _NUMBERS.search(said) is not None or source.startswith(b"<pre>", inner) or end == inner
+    return (
+        _NUMBERS.search(said) is not None
+        or end == inner
+        or (source.startswith(b"<pre>", inner) and _count_up(source, inner, end))
+    )
 
 
 def _code_of(source: bytes, found: Outline, cell: int, inner: int, end: int) -> bytes:

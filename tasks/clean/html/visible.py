@@ -13,8 +13,6 @@ import html
 import re
 from typing import NamedTuple
 
-import numpy as np
-
 from tasks.clean.html.formulas import LONGEST, formula, raised, tex
 from tasks.clean.html.listings import ANY_TAG, Edit, Listings
 from tasks.clean.html.outline import CODE, COMMENT, HIDDEN, SHOWN_AS_BLOCK, Outline, outline
@@ -55,6 +53,8 @@ _PLAINLY_HIDDEN = re.compile(
 )
 _HIDES = re.compile(rb' (?:hidden|style)="[^"]*"')
 _INLINE_TAG = re.compile(rb"</?(?:i|b|em|var|span|a|strong|su[bp]|font|small|code|tt|u|cite|mark)(?: [^<>]*)?>\Z")
+_MATHJAX_3 = re.compile(rb"<mjx-container[ >]")
+_PARTS = re.compile(rb"<mjx-(math|assistive-mml)[ >]")
 _TYPESET = re.compile(rb'<(?:span|div|nobr) [^>]*class="(?:MathJax(?:_\w+)?|MJXc-display|mjx-chtml)["\s]')
 
 
@@ -134,6 +134,7 @@ class _Edits(Listings):
                 text_follows = not self.source[after : after + 100].lstrip().startswith(b"<")
                 self.edits += ((begin, begin, b"<br>"), (after, after, b"<br>" if text_follows else b""))
         self._typeset_twice()
+        self._mathjax_3()
         self.indents()
         return self.edits
 
@@ -205,7 +206,7 @@ class _Edits(Listings):
         said = _ALT.search(self.source, begin, after)
         if said is None or not _OF_FORMULA.search(self.source, begin, after):
             return
-        if self.source[:begin].endswith((b"</math></span>", b"</math>")):
+        if self.source.endswith((b"</math></span>", b"</math>"), 0, begin):
             return
         self._formula(begin, after, tex(html.unescape(said[1].decode("utf-8", "replace"))), display=False)
 
@@ -213,7 +214,6 @@ class _Edits(Listings):
         """Leave out what scripts made of a formula whose source stands beside it."""
         if not (self.scripts or self.math):
             return
-        begins = self.found.spans[:, 0]
         places = []
         if self.scripts:
             places = [match.start() for match in _TYPESET.finditer(self.source)]
@@ -222,9 +222,30 @@ class _Edits(Listings):
             places.append(place + len(b"</math></span>"))
             place += 1
         for place in places:
-            element = int(np.searchsorted(begins, place))
-            if element < len(begins) and begins[element] == place:
+            element = self.first_from(place)
+            if element < len(self.begins) and self.begins[element] == place:
                 self.drop(place, int(self.found.spans[element, 3]))
+
+    def _mathjax_3(self) -> None:
+        """Leave of a formula that MathJax 3 set the MathML, as a part of the line: its own elements would be blocks."""
+        if not self.math:
+            return
+        until = 0
+        for match in _MATHJAX_3.finditer(self.source):
+            element = self.first_from(match.start())
+            if match.start() < until or element == len(self.begins) or self.begins[element] != match.start():
+                continue
+            begin, inner, end, until = self.found.spans[element].tolist()
+            parts = [(part[1], self.first_from(part.start())) for part in _PARTS.finditer(self.source, inner, end)]
+            if not any(name == b"assistive-mml" for name, _ in parts):
+                continue
+            self.edits += ((begin, inner, b""), (end, until, b""))
+            for name, part in parts:
+                first, second, third, fourth = self.found.spans[part].tolist()
+                if name == b"math":
+                    self.drop(first, fourth)
+                else:
+                    self.edits += ((first, second, b""), (third, fourth, b""))
 
     def _drawing(self, element: int) -> None:
         """Of a drawing only the HTML in it is text."""
@@ -232,7 +253,7 @@ class _Edits(Listings):
         begin, _, _, after = found.spans[element].tolist()
         if not self.is_new(_SVG, begin, after):
             return
-        last = int(np.searchsorted(found.spans[:, 0], after))
+        last = self.first_from(after)
         place, until = begin, 0
         for other in range(element + 1, last):
             if found.code[other] == _FOREIGN and found.spans[other, 0] >= until and found.letters[other]:
@@ -284,7 +305,7 @@ class _Edits(Listings):
         if not self.is_new(_RUBY, begin, after):
             return
         self.edits += ((begin, inner, b""), (end, after, b""))
-        last = int(np.searchsorted(found.spans[:, 0], after))
+        last = self.first_from(after)
         parts = [other for other in range(element + 1, last) if found.code[other] in _READING]
         own = any(found.code[other] == _RP for other in parts)
         for other in parts:

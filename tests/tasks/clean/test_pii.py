@@ -38,6 +38,9 @@ ALL = Redactor(EVERY)
         ("Kreditkarte 180000000000002", "Kreditkarte <CREDIT_CARD>"),
         ("5.9.12.44 - - [10/Oct/2000:13:55:36]", "<IP> - - [10/Oct/2000:13:55:36]"),
         ("http://5.9.12.44/index", "http://<IP>/index"),
+        ("5.9.12.44-5.9.12.60", "<IP>-<IP>"),
+        ("credit card 4111–1111–1111–1111", "credit card <CREDIT_CARD>"),
+        ("visa: 4111.1111.1111.1111", "visa: <CREDIT_CARD>"),
         ("SSN 536-90-4399.", "SSN <NATIONAL_ID>."),
     ],
 )
@@ -63,6 +66,7 @@ def test_what_is_found(text, expected):
         "4.1.2.4 Overview of the mill",
         "part number 501800000009 and order 213100000000001",
         "matrix 1 0 0 0 1 0 0 0 1 and 0x7f3a2b1c",
+        "logo@2x.png and the enzyme EC 3.4.21.4",
         "user@host and @decorator and a @ b",
         "SSN 000-12-3456 was never given out",
     ],

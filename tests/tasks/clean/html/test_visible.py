@@ -45,6 +45,11 @@ def text_of(html: str) -> str:
             "</annotation></semantics></math> b",
             "a c^{2}<1 b",
         ),
+        (
+            "<p>a <mjx-container jax=CHTML><mjx-math aria-hidden=true><mjx-mi>E</mjx-mi></mjx-math><mjx-assistive-mml>"
+            "<math><mi>E</mi><mo>=</mo><mn>2</mn></math></mjx-assistive-mml></mjx-container>, b</p>",
+            "a E=2, b",
+        ),
         ("a <math alttext='c_1'><mi>c</mi></math> b", "a c_1 b"),
         ("a <math><!-- c --><mi>d</mi></math> b", "a d b"),
         (
@@ -84,6 +89,7 @@ def text_of(html: str) -> str:
             "<p style='display:none;display:block'>e</p><details><summary>f</summary>g</details>",
             "a\n\nb\n\nc\n\nd\n\ne\n\nf\ng",
         ),
+        ("<table><tr><td><pre>1\n2\n3</pre></td><td><pre>10\n20\n30</pre></td></tr></table>", "10\n20\n30"),
         ("<table><tr hidden><td>a</td></tr><tr><td>b</td></tr></table>", "b"),
         (
             "<body style='display:none'>a<noscript>b</noscript><template>c</template><iframe>d</iframe>"
@@ -199,6 +205,9 @@ def test_any_page_has_a_source_that_is_seen(html: str) -> None:
         "<ol class=linenums><li>" * 300 + "<li>x" * 20_000,
         "<code>" * 500 + "<br>&nbsp;&nbsp;x" * 20_000,
         "<sup>" * 500 + "1<sup>2</sup>" * 20_000,
+        "<img class=tex alt=x>" * 200_000,
+        "<ruby>x<rt>x</rt></ruby>" * 100_000,
+        "<mjx-container><math></math><mjx-assistive-mml>" * 300 + "<mjx-math>" * 20_000,
     ],
     ids=lambda html: html[:16],
 )
