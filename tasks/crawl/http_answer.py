@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tasks.crawl.decode import BrokenEncoding, Decoder
+from tasks.crawl.mime import named_in
 from tasks.crawl.streams import packing
 
 MAX_HEADER = 65_536  # bytes
@@ -48,7 +49,9 @@ class Answer:
 
 
 def mime_of(content_type: str | None) -> str:
-    """The MIME type in a Content-Type; without one it is taken for HTML."""
+    """The MIME type in a Content-Type, of several the last; without one it is taken for HTML."""
+    if named := named_in([content_type or ""]):
+        return named[-1]
     return (content_type or "text/html").partition(";")[0].strip().lower()
 
 

@@ -18,9 +18,14 @@ _MAGIC = ((re.compile(rb"\s*<\?xml"), "text/xml"), (re.compile(rb"%PDF-"), "appl
 
 def mime_of(values: Sequence[str], body: bytes) -> str:
     """Return the MIME type, lower case, without parameters: the last that is one, else what the body looks like."""
+    named = named_in(values)
+    return named[-1] if named else _sniffed(body)
+
+
+def named_in(values: Sequence[str]) -> list[str]:
+    """Return the MIME types that Content-Type headers name, lower case, without parameters."""
     found = [match[1].lower() for value in values for part in value.split(",") if (match := _ESSENCE.match(part))]
-    known = [mime for mime in found if mime != "*/*"]
-    return known[-1] if known else _sniffed(body)
+    return [mime for mime in found if mime != "*/*"]
 
 
 def content_type_of(values: Sequence[str], mime: str) -> str:

@@ -11,6 +11,7 @@ from tasks.crawl.http_answer import MAX_HEADER
 from tasks.crawl.streams import packing
 
 _VERSION = re.compile(rb"[\r\n]*WARC/\d{1,2}\.\d{1,3}[ \t]*\r?\n", re.I)
+_NEXT = re.compile(rb"\n\r?\nWARC/1\.\d\r?\n(?:WARC-[A-Z]|Content-[LT])")
 _BLANK = re.compile(rb"\n\r?\n")
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _NAMES = {
@@ -73,8 +74,13 @@ def shares_member(file: IO[bytes]) -> bool:
             data += member.decompress(piece, 1 << 20)
     except zlib.error:
         return False
-    found = _header(data)
-    return found is not None and _VERSION.match(data, found[1] + found[2]) is not None
+    if (found := _header(data)) is not None:
+        end = found[1] + found[2]
+        if _VERSION.match(data, end) is not None:
+            return True
+        if (end > len(data) and not member.eof) or (end <= len(data) and not data[end:].strip()):
+            return False  # it is long, or alone
+    return _NEXT.search(data, 1) is not None  # the first record is broken, or says a wrong length
 
 
 def _header(data: bytes) -> tuple[list[tuple[bytes, bytes]], int, int] | None:

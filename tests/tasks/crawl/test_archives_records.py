@@ -35,6 +35,8 @@ def test_chunks_and_compression_are_undone_and_bombs_are_not(tmp_path):
         (b"HTTP/1.1 203 From a proxy\r\nContent-Type: text/html\r\n\r\nbody", b"body"),
         (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + page("body"), b"body"),
         (b"HTTP/1.1 200 OK\r\nContent-Type:\r\n text/html\r\n\r\nbody", b"body"),
+        (b"HTTP/1.1 200 OK\r\nContent-Type: text/html, text/html; charset=utf-8\r\n\r\nbody", b"body"),
+        (b"HTTP/1.1 200 OK\r\nContent-Type: text/html charset=utf-8\r\n\r\nbody", b"body"),
         (page(b"4;a=b\r\nbody\r\n0\r\nTrailer: x\r\n\r\n", "Transfer-Encoding: chunked\r\n"), b"body"),
         (page(b"2\nbo\n2\ndy\n0\n\n", "transfer-encoding: Chunked\r\n"), b"body"),
         (page(b"2\r\nbo\r\n0002 \r\ndy", "Transfer-Encoding: chunked\r\n"), b"body"),  # the last chunk is missing
@@ -86,6 +88,21 @@ def test_odd_records_in_a_file_that_was_packed_as_a_whole(tmp_path):
     assert contents(tmp_path / "a.warc.gz") == [b"good", b"odd", "broken_record", b"good"]
 
 
+@pytest.mark.parametrize(
+    "first",
+    [
+        b"rubble\r\n\r\n",
+        warc_record(page("odd")).replace(b"Content-Length: ", b"Content-Length: -", 1),
+        warc_record(page("odd")).replace(b"Content-Length: ", b"Content-Length: 9", 1),
+    ],
+    ids=["rubble", "no-length", "too-long"],
+)
+def test_what_follows_a_broken_first_record_is_read_also_where_all_was_packed_as_one(tmp_path, first):
+    for pack in (bytes, gzip.compress):
+        (tmp_path / "a.warc").write_bytes(pack(first + warc_record(page("good")) * 2))
+        assert contents(tmp_path / "a.warc")[-2:] == [b"good"] * 2
+
+
 def test_headers_without_carriage_returns_are_read(tmp_path):
     record = header_of(warc_record(page("odd")), lambda head: head.replace(b"\r\n", b"\n"))
     record = record.replace(b"\r\n\r\nHTTP", b"\n\nHTTP").removesuffix(b"\r\n\r\n") + b"\n\n"
@@ -118,5 +135,8 @@ def test_every_record_that_is_no_page_is_a_row(tmp_path):
 
 def test_a_response_without_a_type_of_content_is_an_answer(tmp_path):
     record = warc_record(page("one")).replace(b"Content-Type: application/http; msgtype=response\r\n", b"", 1)
-    (tmp_path / "a.warc").write_bytes(record)
-    assert contents(tmp_path / "a.warc") == [b"one"]
+    as_page = warc_record(page("one")).replace(
+        b"Content-Type: application/http; msgtype=response", b"Content-Type: text/html"
+    )
+    (tmp_path / "a.warc").write_bytes(record + as_page)
+    assert contents(tmp_path / "a.warc") == [b"one", b"one"]
