@@ -68,7 +68,7 @@ def test_documents_and_reasons(crawled, tmp_path):
     assert {row["source"]: row["reason"] for row in removed} == {
         "tiny.html": "gopher_quality",
         "error.html": "error_page",
-        "random.html": "not_text",
+        "random.html": "unknown_encoding",
     }
     assert next(row for row in documents if row["source"] == "03.html")["title"] == "Page 3"
     row = next(row for row in documents if row["url"] == "http://example.org/a")
