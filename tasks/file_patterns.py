@@ -76,11 +76,11 @@ def folders(root: str) -> Iterator[Folder]:
         here.extend(reversed(below))
 
 
-def matching(pattern: str, unread: Callable[[Folder], None] | None = None) -> list[str]:
+def matching(pattern: str, unread: Callable[[Folder], None] | None = None, *, odd: bool = False) -> list[str]:
     """Return the files that a path or a pattern names, sorted; `*`, `?` and `[...]` are in a name, `**` any folders.
 
     What exists as it is spelled is itself. As in a shell, wildcards do not match what begins with a dot. unread: told
-    of the folders that `**` leaves out.
+    of the folders that `**` leaves out. odd: what is neither file nor folder (a dead link, a pipe) is among them.
     """
     pattern = as_name(os.path.expanduser(pattern))
     if os.path.exists(pattern) or not glob.has_magic(pattern):
@@ -88,10 +88,18 @@ def matching(pattern: str, unread: Callable[[Folder], None] | None = None) -> li
     parts = pattern.split(os.sep)
     first = next(number for number, part in enumerate(parts) if glob.has_magic(part))
     start = os.sep.join(parts[:first]) + (os.sep if first == 1 and not parts[0] else "")
-    return sorted(set(_below(start, [part for part in parts[first:] if part], unread or (lambda folder: None))))
+    wanted = _is_no_folder if odd else os.path.isfile
+    rest = [part for part in parts[first:] if part]
+    return sorted(set(_below(start, rest, unread or (lambda folder: None), wanted)))
 
 
-def _below(folder: str, parts: list[str], unread: Callable[[Folder], None]) -> Iterator[str]:
+def _is_no_folder(path: str) -> bool:
+    return os.path.lexists(path) and not os.path.isdir(path)
+
+
+def _below(
+    folder: str, parts: list[str], unread: Callable[[Folder], None], wanted: Callable[[str], bool]
+) -> Iterator[str]:
     """The files that the rest of a pattern names in a folder."""
     part, rest = parts[0], parts[1:]
     if part == "**":
@@ -103,17 +111,17 @@ def _below(folder: str, parts: list[str], unread: Callable[[Folder], None]) -> I
                 continue
             path = each.path if folder else each.path.removeprefix(os.curdir).removeprefix(os.sep)
             if rest:
-                yield from _below(path, rest, unread)
+                yield from _below(path, rest, unread, wanted)
             else:
                 names = (os.path.join(path, name) for name in each.files if not name.startswith("."))
-                yield from filter(os.path.isfile, names)
+                yield from filter(wanted, names)
         return
     for name in _named(folder, part):
         path = os.path.join(folder, name)
         if rest:
             if os.path.isdir(path):
-                yield from _below(path, rest, unread)
-        elif os.path.isfile(path):
+                yield from _below(path, rest, unread, wanted)
+        elif wanted(path):
             yield path
 
 

@@ -153,7 +153,7 @@ def _local(entry: str) -> Iterator[SourceFile]:
         fixed = re.split(r"[*?\[]", place, maxsplit=1)[0]
         root = fixed if fixed.endswith(os.sep) else os.path.dirname(fixed)
         unread: list[Folder] = []
-        for path in matching(place, unread.append):
+        for path in matching(place, unread.append, odd=True):
             found = True
             # `**` sweeps up whatever lies there, so it is treated as a folder; a plain pattern is a choice
             yield _file(path, root, sweeping="**" in place)

@@ -74,6 +74,19 @@ def test_a_recursive_pattern_sweeps_and_a_plain_one_chooses(tmp_path):
     ]
 
 
+def test_what_a_pattern_names_and_cannot_be_read_is_a_row(tmp_path):
+    plant(tmp_path, "x/a.txt")
+    (tmp_path / "x" / "dead.txt").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "x" / "pipe.txt")
+    for pattern in ("**/*", "x/*.txt", "*/*"):
+        found = find_local((str(tmp_path / pattern),))
+        assert [(Path(file.name).name, file.problem) for file in found] == [
+            ("a.txt", None),
+            ("dead.txt", "unreadable_file"),
+            ("pipe.txt", "unreadable_file"),
+        ]
+
+
 def test_links_to_folders_are_followed_once(tmp_path):
     plant(tmp_path, "corpus/a.txt", "corpus/b/c.txt", "elsewhere/d.txt", "elsewhere/e/f.txt")
     corpus = tmp_path / "corpus"
