@@ -17,6 +17,7 @@ _OF_LINES = [_PRE, _CODE]
 _CODE_TAGS = frozenset(CODE[name] for name in ("code", "tt", "kbd", "samp", "pre"))
 
 _NUMBERS = re.compile(rb"line[-_]?n|gutter|\bln\b|\blnum|blob-num|crayon-num|hljs-ln-n|diff-num|\bnums\b")
+_ANY_NUMBERS = re.compile(rb"gutter|\bln\b|\bnums\b")  # of these names, those that other things have too
 _LISTING = re.compile(rb"linenums|\bdp-|highlight|geshi|prettyprint|source-?code|hljs")
 _SOURCE = re.compile(
     rb"code|highlight|syntax|source|listing|snippet|program|prettyprint|hljs|terminal|console|geshi|verbatim|crayon|"
@@ -25,6 +26,8 @@ _SOURCE = re.compile(
 _SAYS = re.compile(rb' (?:class|id|role)="([^"]*)"')
 _FONT = re.compile(rb' (?:style|face)="([^"]*)"')
 ANY_TAG = re.compile(rb"<[^>]*>")
+_CODE_BEGINS = re.compile(rb"<(?:code|pre|tt|kbd|samp)[ >]")
+_NEARBY = 400  # bytes behind the numbers in which the code begins
 _LINE_END = re.compile(rb"<br>|</(?:div|p|li|tr)>")
 _BLANKS = re.compile(rb"\s*(?=<)")
 
@@ -89,7 +92,11 @@ class Listings:
         begin, inner, end, after = found.spans[element].tolist()
         cell = self.around(element, _CELLS, 4)
         in_cell = cell >= 0 and found.letters[cell] == found.letters[element]
-        if not _NUMBERS.search(self.names(element)):
+        names = self.names(element)
+        if _NUMBERS.search(names):
+            if (cell >= 0 or _ANY_NUMBERS.search(names)) and not self._is_by_code(element, cell):
+                return
+        else:
             if not (in_cell and found.code[element] == _PRE and self.is_new(_PRE, begin, after)):
                 return
             if not _count_up(source, inner, end):
@@ -99,6 +106,14 @@ class Listings:
             table = self.around(cell, [_TABLE], 4)
             if table >= 0:
                 self._table_of_code(table)
+
+    def _is_by_code(self, element: int, cell: int) -> bool:
+        """Whether numbers are in code, or code follows them; or they are in a table that is one of code."""
+        after = int(self.found.spans[element if cell < 0 else cell, 3])
+        follows = self.source[after : after + _NEARBY]
+        if _CODE_BEGINS.search(follows) or _SOURCE.search(b"\0".join(_SAYS.findall(follows)).lower()):
+            return True
+        return self._in_code(element)
 
     def _table_of_code(self, table: int) -> None:
         """Write a table of lines and their numbers as <pre>."""

@@ -90,6 +90,13 @@ def text_of(html: str) -> str:
             "a\n\nb\n\nc\n\nd\n\ne\n\nf\ng",
         ),
         ("<table><tr><td><pre>1\n2\n3</pre></td><td><pre>10\n20\n30</pre></td></tr></table>", "10\n20\n30"),
+        # numbers are those of lines only beside code
+        (
+            "<span class=nums>42</span> is the answer, <b class=ln>7</b> the question",
+            "42 is the answer, 7 the question",
+        ),
+        ("<table><tr><th>Line<th>Goods<tr><td class=line-number>10<td>Flour</table>", "Line\tGoods\n10\tFlour"),
+        ("<div><b class=ln>1</b><code>a = 1</code></div><div><b class=ln>2</b><code>b</code></div>", "a = 1\nb"),
         ("<table><tr hidden><td>a</td></tr><tr><td>b</td></tr></table>", "b"),
         (
             "<body style='display:none'>a<noscript>b</noscript><template>c</template><iframe>d</iframe>"
