@@ -95,9 +95,11 @@ def body_of(block: bytes, answer: Answer, limit: int) -> bytes:
     and cannot be unpacked.
     """
     body = block[answer.begin :]
-    if "chunked" in answer.headers.get("transfer-encoding", "").lower():
+    transfer = [name.strip().lower() for name in answer.headers.get("transfer-encoding", "").split(",")]
+    if "chunked" in transfer:
         body = _unchunked(body)
-    if not (encoding := answer.headers.get("content-encoding")):
+    packings = [name for name in transfer if name not in ("", "chunked", "identity")]
+    if not (encoding := ", ".join([*filter(None, [answer.headers.get("content-encoding")]), *packings])):
         return body[: limit + 1]
     try:
         decoder = Decoder(encoding, limit)

@@ -41,6 +41,8 @@ def test_chunks_and_compression_are_undone_and_bombs_are_not(tmp_path):
         (page(b"2\nbo\n2\ndy\n0\n\n", "transfer-encoding: Chunked\r\n"), b"body"),
         (page(b"2\r\nbo\r\n0002 \r\ndy", "Transfer-Encoding: chunked\r\n"), b"body"),  # the last chunk is missing
         (page(zlib.compress(b"body"), "Content-Encoding: deflate\r\n"), b"body"),
+        (page(gzip.compress(b"body"), "Transfer-Encoding: gzip, Chunked\r\n"), b"body"),
+        (page(b"body", "Transfer-Encoding: identity\r\n"), b"body"),
         (page(zlib.compress(b"body", wbits=-15), "Content-Encoding: deflate\r\n"), b"body"),
         (page(gzip.compress(b"body")[:-3], "Content-Encoding: x-gzip\r\n"), b"body"),  # all but its checksum is there
         (page(gzip.compress(b"body" * 99)[:-12], "Content-Encoding: gzip\r\n"), "broken_encoding"),
