@@ -24,6 +24,11 @@ _EAST_ASIAN = re.compile("[\t\n\r -~\u2010-\u203e\u3000-\u30ff\u4e00-\u9fff\uac0
 _FOREIGN = "\u0370-\u052f\u0590-\u06ff\u0e00-\u0e7f\u2500-\u259f"
 _ANY_FOREIGN = re.compile(f"[{_FOREIGN}]")
 _IN_LATIN_WORD = re.compile(f"[A-Za-z][{_FOREIGN}]|[{_FOREIGN}](?=[A-Za-z])")
+# Polish letters of ISO-8859-2 (Ś Ź ą ś), which are signs in windows-1250; that has others (Š to ź) at 80 to 9F.
+_POLISH, _OF_WINDOWS = (
+    re.compile(rb"[A-Za-z][\xa6\xac\xb1\xb6]|[\xa6\xac\xb1\xb6][A-Za-z]"),
+    re.compile(rb"[\x80-\x9f]"),
+)
 _CONTROLS = re.compile("[\x80-\x84\x86-\x9f]")
 _BEYOND, _BETWEEN = re.compile(rb"[\x80-\xff]"), re.compile(rb"[<>\n]")
 _ISO_2022 = re.compile(rb"\x1b\$(?:([@B])|\)C)")
@@ -89,6 +94,8 @@ def detect(body: bytes) -> str | None:
     if of_web["encoding"] and of_web["confidence"] * odds >= best["confidence"]:
         best = of_web
     name = name_of(best["encoding"] or "") if best["confidence"] >= limit else None
+    if name == "windows-1250" and _POLISH.search(sample) and not _OF_WINDOWS.search(sample):
+        return "iso-8859-2"
     return _of_whole_words(sample) if name is not None and _is_mixed(sample, name) else name
 
 

@@ -19,6 +19,7 @@ _SEQUENCE = re.compile(
     "[\u00c2-\u00df][\u2013\u2014“”‘’…«»®©™°ºª·•„‚‹›¹²³§ \u00a0]|[\u00e0-\u00ef][\u2013\u2014”’…»›]{2}"
 )
 _ALONE = frozenset(" \u00a0‚")  # behind a lone Â these are no sure signs
+_QUOTED = frozenset(["“”", "””", "„“", "„”", "‘’", "’’", "«»", "»«"])  # around one letter
 _WITHIN = frozenset("\u2013\u2014…’•· \u00a0")
 _ACCENTED = re.compile(r"[^\W\d_\x00-\x7f]")
 _BROKEN = re.compile("[\u00c2-\u00f4][\u0080-\u00bf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ]{1,3}")
@@ -66,6 +67,8 @@ def _without_doubtful(match: re.Match[str], accents: bool) -> str:
     # the last letter of a word: IRMÃ”, CAMPEÃ®; within a word there can be a dash, or dots: AMANHÃ–DEPOIS, but AÃ‘OS
     if in_word and not behind.islower() and (rest[-1] in _WITHIN or not behind.isalnum()):
         return "x"
+    if before + rest in _QUOTED:
+        return "x"  # a letter that is spoken of
     if before.isalpha():
         return match[0]
     if _foreign(match[0]) and not _foreign(line[begin - 2 : begin]) and not _foreign(line[end : end + 2]):

@@ -105,6 +105,7 @@ def test_utf8_with_faults(body, whether):
         ("25 °C and 5 µm ± 2 ×", "cp1252", "windows-1252"),
         ("Příliš žluťoučký kůň úpěl ďábelské ódy", "cp1250", "windows-1250"),
         ("Zażółć gęślą jaźń", "cp1250", "windows-1250"),
+        ("Wszyscy ludzie rodzą się wolni i równi", "iso8859-2", "iso-8859-2"),
         ("The word привет means hello and спасибо thanks.", "cp1251", "windows-1251"),
         ("The word καλημέρα means good morning.", "cp1253", "windows-1253"),
     ],

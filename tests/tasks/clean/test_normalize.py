@@ -79,6 +79,7 @@ def test_mojibake_is_undone_and_nothing_else(text, expected):
         "AMANHÃ–DEPOIS E MAÇÃ—VERDE, IRMÃ», MANHÃ« x",
         "ATÉ AMANHÃ… DISSE A IRMÃ “BOA” E A CAMPEÃ® TAMBÉM",
         "A IRMÃ DE JOÃO; ROMÃ’S, LÃ ”X”",
+        "à la “Ã”, die Buchstaben „Ã“ und ‘Â’",
         "de manhã…” disse a irmã”— e maçã»…",
         "À « gauche », Â « droite »",
         "ÞAÐ ER GÓÐ MYLLA VIÐ Á; ÍSLENSKT Ð®",
