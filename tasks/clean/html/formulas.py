@@ -76,7 +76,8 @@ _TEX = re.compile(r'<annotation [^>]*encoding="(?:application/x-tex|[\w/+-]*late
 _ALTERNATIVE = re.compile(r'\salttext="([^"]*)"')
 _TOKEN = re.compile(r"<(/?)([A-Za-z][^\s>/]*)([^>]*)>|([^<]+)")
 _COMMENT = re.compile(r"<!--.*?-->|<\?[^>]*>", re.S)
-_INVISIBLE = dict.fromkeys(map(ord, "\u2061\u2062\u2063\u2064\u200b"))
+_INVISIBLE = dict.fromkeys(map(ord, "\u2062\u2063\u2064\u200b"))
+_APPLIED = re.compile("\u2061(?=[^\\W_])")  # a function to what has no parentheses: sin x
 _LARGEST, _DEEPEST = 50_000, 100  # characters of MathML, and elements open within each other
 
 
@@ -103,7 +104,7 @@ def formula(source: str) -> str:
             stack.append((name.lower(), attributes, []))
             if len(stack) > _DEEPEST:
                 return _bare(source)
-    return " ".join("".join(stack[0][2]).split())
+    return " ".join(_APPLIED.sub(" ", "".join(stack[0][2])).replace("\u2061", "").split())
 
 
 def _bare(source: str) -> str:

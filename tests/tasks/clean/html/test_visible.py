@@ -50,6 +50,11 @@ def text_of(html: str) -> str:
             "<math><mi>E</mi><mo>=</mo><mn>2</mn></math></mjx-assistive-mml></mjx-container>, b</p>",
             "a E=2, b",
         ),
+        (
+            "<math><mi>sin</mi><mo>&ApplyFunction;</mo><mi>x</mi><mo>=</mo><mi>f</mi><mo>&ApplyFunction;</mo>"
+            "<mrow><mo>(</mo><mi>x</mi><mo>)</mo></mrow></math>",
+            "sin x=f(x)",
+        ),
         ("a <math alttext='c_1'><mi>c</mi></math> b", "a c_1 b"),
         ("a <math><!-- c --><mi>d</mi></math> b", "a d b"),
         (
