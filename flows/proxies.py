@@ -1,8 +1,12 @@
 """Proxies of the environment and this machine's own servers: loopback never goes through a proxy."""
 
+import ipaddress
+import re
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
+
+from tasks.crawl.proxies import KEPT, is_http_proxy
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -15,13 +19,42 @@ def around_proxies(environ: Mapping[str, str], *own: str | None) -> dict[str, st
 
     Prefect's client (httpx, websockets), MLflow's (requests) and urllib all read them. Both spellings get the same
     value, since each library prefers another one; a lone "*" (no proxy for anything) stays what it is.
+
+    httpx reads the whole environment before it asks anybody, and refuses to begin where a proxy or a name is none that
+    it knows (SOCKS, [::1]). Names are therefore written as it reads them; a proxy that is no HTTP proxy is hidden from
+    it and kept for the crawl, which says what is wrong if it would need it.
     """
     given = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
-    names = [name.strip() for name in given.split(",") if name.strip()]
+    names = [known for name in re.split(r"[,\s]+", given) for known in _excepted(name)]
     if names != ["*"]:
         hosts = (urlsplit(host).hostname if "://" in host else host for host in own if host)
         names += [name for name in dict.fromkeys((*LOOPBACK, *hosts)) if name and name not in names]
-    return dict.fromkeys(("no_proxy", "NO_PROXY"), ",".join(names))
+    return dict.fromkeys(("no_proxy", "NO_PROXY"), ",".join(names)) | _hidden(environ)
+
+
+def _excepted(name: str) -> Iterator[str]:
+    """Yield the name of no_proxy as httpx can read it; none for an IPv6 network, which no client of ours knows."""
+    bare = re.sub(r"^\[([^\]]*)\](:\d+)?$", r"\1", name)
+    if bare.count(":") > 1:
+        try:
+            bare = str(ipaddress.IPv6Address(bare))
+        except ValueError:
+            return
+    elif not re.fullmatch(r"[^:]*(:\d{1,5}|://.*)?", bare):
+        return
+    if bare:
+        yield bare
+
+
+def _hidden(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables of proxies that are no HTTP proxies, emptied, and what they were under another name."""
+    changed: dict[str, str] = {}
+    for scheme in ("http", "https", "all"):
+        spellings = (f"{scheme}_proxy", f"{scheme}_proxy".upper())
+        for proxy in (value for name in reversed(spellings) if (value := environ.get(name, ""))):
+            if not is_http_proxy(proxy):
+                changed |= dict.fromkeys(spellings, "") | {KEPT.format(scheme.upper()): proxy}
+    return changed
 
 
 def opener_of(url: str) -> urllib.request.OpenerDirector:

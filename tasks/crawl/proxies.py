@@ -6,13 +6,16 @@ What is on this machine never goes through one, nor what the recipe itself maps 
 from __future__ import annotations
 
 import ipaddress
+import os
 import urllib.request
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
-from tasks.stage import PermanentError
+from tasks.errors import PermanentError
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+# Where a process of ours keeps a proxy that other libraries refuse to read; see flows/proxies.py.
+KEPT = "TEXTMILL_GIVEN_{}_PROXY"
 
 
 class Proxies:
@@ -20,7 +23,8 @@ class Proxies:
 
     def __init__(self, direct: Collection[str] = ()) -> None:
         self._direct = frozenset(host.lower().strip("[]") for host in direct)
-        found = urllib.request.getproxies_environment()
+        kept = {name: os.environ.get(KEPT.format(name.upper())) for name in ("http", "https", "all")}
+        found = {name: proxy for name, proxy in kept.items() if proxy} | urllib.request.getproxies_environment()
         # urllib says "all"; a variable of the scheme's own comes first
         self._by_scheme = {scheme: found.get(scheme) or found.get("all") or None for scheme in ("http", "https")}
 
@@ -35,12 +39,7 @@ class Proxies:
         if not proxy or host in self._direct or is_loopback(host) or self._is_excepted(host):
             return None
         address = proxy if "://" in proxy else f"http://{proxy}"
-        try:
-            named = urlsplit(address)
-            usable = named.scheme in _DEFAULT_PORTS and bool(named.hostname) and named.port != 0
-        except ValueError:
-            usable = False
-        if not usable:
+        if not is_http_proxy(address):
             raise PermanentError(
                 f"The environment names a proxy for {parts.scheme} that is no HTTP proxy "
                 f"({_without_password(address)}); set {parts.scheme}_proxy to http://host:port, or unset it."
@@ -61,6 +60,15 @@ class Proxies:
             except ValueError:
                 continue
         return found
+
+
+def is_http_proxy(proxy: str) -> bool:
+    """Whether a proxy of the environment, with or without its scheme, is one that HTTP can go through."""
+    try:
+        named = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        return named.scheme in _DEFAULT_PORTS and bool(named.hostname) and named.port != 0
+    except ValueError:
+        return False
 
 
 def is_loopback(host: str) -> bool:

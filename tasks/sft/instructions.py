@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -112,7 +113,8 @@ def _raw(item: Any) -> str:
 
 def not_utf8(error: UnicodeDecodeError) -> str:
     """Say what is wrong with bytes that are no UTF-8, as JSON has to be, and what to do."""
+    encoding = "UTF-16" if error.object.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "WINDOWS-1252"
     return (
         f"not UTF-8 (byte 0x{error.object[error.start]:02x} at {error.start + 1:,}); convert the file, for example "
-        "with: iconv -f WINDOWS-1252 -t UTF-8"
+        f"with: iconv -f {encoding} -t UTF-8"
     )

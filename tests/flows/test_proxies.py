@@ -13,6 +13,8 @@ import pytest
 
 from data_lake.home import Home
 from flows.proxies import around_proxies, opener_of
+from tasks.crawl.proxies import Proxies
+from tasks.errors import PermanentError
 from tests.live_up import Up, copy_of
 
 CLIENT = """
@@ -93,3 +95,31 @@ def test_what_the_user_excepted_stays() -> None:
     assert given["no_proxy"] == given["NO_PROXY"] == "corp.example,.intern,127.0.0.1,localhost,::1,10.0.0.5"
     assert around_proxies(given) == {name: given["no_proxy"].removesuffix(",10.0.0.5") + ",10.0.0.5" for name in given}
     assert around_proxies({"no_proxy": "*"})["NO_PROXY"] == "*"
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"ALL_PROXY": "socks5h://127.0.0.1:9"},
+        {"http_proxy": "ftp://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:port"},
+        {"http_proxy": "http://127.0.0.1:9", "NO_PROXY": "[::1] ; fe80::/10, intern.test:8080 a:b"},
+    ],
+)
+def test_what_httpx_cannot_read_stops_none_of_our_clients(environment: dict[str, str]) -> None:
+    given = environment | around_proxies(environment)
+    script = "import httpx as h; c = h.Client(); print(c._transport_for_url(h.URL('http://[::1]:1')) is c._transport)"
+    clean = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    made = subprocess.run([sys.executable, "-c", script], env=clean | given, capture_output=True, text=True, timeout=60)
+    assert made.stdout == "True\n", made.stderr
+
+
+def test_a_proxy_that_our_clients_cannot_use_is_kept_for_the_crawl_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:9")
+    for _ in range(2):  # a process that a process of ours starts does it again
+        for name, value in around_proxies(os.environ).items():
+            monkeypatch.setenv(name, value)
+    assert Proxies().of("http://127.0.0.1:4200/") is None
+    with pytest.raises(PermanentError, match=r"no HTTP proxy \(socks5://127"):
+        Proxies().of("http://example.org/")

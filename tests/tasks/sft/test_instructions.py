@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
+import re
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,10 @@ def test_paths(tmp_path: Path) -> None:
     assert instruction_files([str(tmp_path / "b [vw].json")]) == [tmp_path / "b v.json"]
     everything = [tmp_path / name for name in ("a.json", "b [v2].json", "b v.json")]
     assert instruction_files([str(tmp_path / "*.json"), str(tmp_path / "a.json")]) == everything
+
+
+def test_a_file_of_utf16_is_told_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "wide.jsonl"
+    path.write_bytes(json.dumps({"instruction": "Say", "output": "é"}, ensure_ascii=False).encode("utf-16"))
+    (record,) = read_instructions(path)
+    assert re.search(r"not UTF-8 \(byte 0xff at 1\).*iconv -f UTF-16 ", record.reason)
