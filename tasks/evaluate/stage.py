@@ -173,7 +173,7 @@ def evaluate(
         hellaswag_items=len(asked.sentences),
         mmlu_items=len(asked.questions),
     )
-    _tell_about_prompts(out, results["benchmarks"])
+    _tell_about_prompts(out, results["benchmarks"], config.mmlu_shots)
     write_items(out.dir / "per_item.parquet", rows)
     _write_json(out.dir / "results.json", results)
     summary = comparison(results)
@@ -277,16 +277,17 @@ def _benchmarks(scorer: Scorer, asked: Asked, shots: int) -> dict[str, Accuracy]
     }
 
 
-def _tell_about_prompts(out: Output, benchmarks: dict[str, dict[str, Any]]) -> None:
+def _tell_about_prompts(out: Output, benchmarks: dict[str, dict[str, Any]], mmlu_shots: int) -> None:
     """Count and say where the final model was not asked an item as it is."""
     for name in ("hellaswag", "mmlu_letters", "mmlu_cloze"):
         found = benchmarks["sft"][name]
         out.count(**{f"{name}_truncated": found["n_truncated"], f"{name}_too_long": found["n_too_long"]})
         if found["n_truncated"]:
+            fewer = " or fewer shots (evaluate.mmlu_shots)" if mmlu_shots and name != "hellaswag" else ""
             out.warning(
                 f"{name}: {found['n_truncated']:,} of {found['n']:,} prompts are longer than the model's context and "
-                "lost their beginning; a model with a longer context (pretrain.model.max_seq_len) or fewer shots "
-                "(evaluate.mmlu_shots) would read them whole."
+                f"lost their beginning; a model with a longer context (pretrain.model.max_seq_len){fewer} would read "
+                "them whole."
             )
         if found["n_too_long"]:
             out.warning(

@@ -165,6 +165,7 @@ def test_a_part_of_the_users_file_is_even_and_items_that_cannot_be_asked_are_cou
     assert "prompts cut to the context" in text
     assert "left out, as a choice is longer than the context" in text
     assert any("1 of 90 items of" in sentence and "have an empty choice" in sentence for sentence in said)
+    assert not any("shots" in sentence for sentence in said)  # no shots were shown, so fewer are no way out
 
 
 def test_five_shots_that_do_not_fit_are_said(models: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
@@ -173,11 +174,14 @@ def test_five_shots_that_do_not_fit_are_said(models: tuple[Lake, dict[str, Artif
     for split in ("dev", "test"):
         mmlu(tmp_path, {"houses": [item] * 5}, split)
     out = local_output(tmp_path / "out")
+    said: list[str] = []
+    out.warning = said.append  # type: ignore[method-assign]
     own = {"mmlu": str(tmp_path), "mmlu_shots": 5}
     evaluate(CONFIG.model_copy(update=own), out, **{name: built[name] for name in evaluate.upstream})
     assert out.counts["mmlu_letters_truncated"] == 5
     text = comparison(json.loads((out.dir / "results.json").read_text()))
     assert "5 of 5 prompts cut to the context" in text
+    assert any(sentence.startswith("mmlu_letters: 5 of 5") and "fewer shots" in sentence for sentence in said)
 
 
 def test_a_file_of_which_nothing_can_be_asked(models: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
