@@ -126,7 +126,8 @@ def test_what_digest_ignore_matches_does_not_change_the_content(site: Site, tmp_
         for pattern in ((), ("0x[0-9a-f]+",)):
             folder = tmp_path / f"{number}{len(pattern)}"
             seeds = (f"{site.url}/",)
-            crawl(CrawlConfig(seeds=seeds, resolve=site.resolve, digest_ignore=pattern), local_output(folder))
+            config = CrawlConfig(seeds=seeds, resolve=site.resolve, digest_ignore=pattern, delay=0.0)
+            crawl(config, local_output(folder))
             prints.append(pages_fingerprint(folder))
     assert prints[0] != prints[2]
     assert prints[1] == prints[3]

@@ -96,7 +96,7 @@ def test_where_nothing_new_is_held_out_known_texts_are_not_read(
     assert sum(hashed) == made.counts["held_out_documents"] <= held_out
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     before=st.dictionaries(st.integers(0, 40), st.integers(0, 40), min_size=10, max_size=40),
     edits=st.dictionaries(st.integers(0, 40), st.one_of(st.none(), st.integers(0, 40)), max_size=12),
