@@ -174,6 +174,7 @@ def evaluate(
         mmlu_items=len(asked.questions),
     )
     _tell_about_prompts(out, results["benchmarks"], config.mmlu_shots)
+    _tell_about_shots(out, asked, config.mmlu_shots)
     write_items(out.dir / "per_item.parquet", rows)
     _write_json(out.dir / "results.json", results)
     summary = comparison(results)
@@ -275,6 +276,19 @@ def _benchmarks(scorer: Scorer, asked: Asked, shots: int) -> dict[str, Accuracy]
         "mmlu_letters": answer(scorer, [mmlu_letters(item, dev(item)) for item in asked.questions]),
         "mmlu_cloze": answer(scorer, [mmlu_cloze(item, dev(item)) for item in asked.questions]),
     }
+
+
+def _tell_about_shots(out: Output, asked: Asked, shots: int) -> None:
+    """Count and say which questions were asked with fewer shots than the recipe wants, as dev/ has no more."""
+    short = [item for item in asked.questions if len(asked.dev.get(item.subject, [])) < shots]
+    out.count(mmlu_without_shots=len(short))
+    if short:
+        subjects = sorted({item.subject for item in short})
+        named = ", ".join(subjects[:5]) + (f" and {len(subjects) - 5:,} more" if len(subjects) > 5 else "")
+        out.warning(
+            f"{len(short):,} of {len(asked.questions):,} MMLU items were asked with fewer than {shots} shots "
+            f"(evaluate.mmlu_shots): dev/ has no {shots} items of {named}."
+        )
 
 
 def _tell_about_prompts(out: Output, benchmarks: dict[str, dict[str, Any]], mmlu_shots: int) -> None:

@@ -168,6 +168,19 @@ def test_a_part_of_the_users_file_is_even_and_items_that_cannot_be_asked_are_cou
     assert not any("shots" in sentence for sentence in said)  # no shots were shown, so fewer are no way out
 
 
+def test_shots_that_are_not_there_are_said(models: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
+    item = ["What is it?", "a", "b", "c", "d", "B"]
+    mmlu(tmp_path, {"art": [item] * 2, "law": [item] * 3})
+    mmlu(tmp_path, {"art": [item]}, "dev")
+    out = local_output(tmp_path / "out")
+    said: list[str] = []
+    out.warning = said.append  # type: ignore[method-assign]
+    own = {"mmlu": str(tmp_path), "mmlu_shots": 1}
+    evaluate(CONFIG.model_copy(update=own), out, **{name: models[1][name] for name in evaluate.upstream})
+    assert out.counts["mmlu_without_shots"] == 3
+    assert any("3 of 5 MMLU items" in sentence and "of law." in sentence for sentence in said)
+
+
 def test_five_shots_that_do_not_fit_are_said(models: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
     built = models[1]
     item = ["What stands on the shelf beside the window of the house?", "a lamp", "a book", "a cup", "a shoe", "B"]
