@@ -97,7 +97,7 @@ def make_plan(
             found = own  # what the check says of a file is what its fingerprint stumbled over
         faults[stage.name] = [fault for fault in found if fault.stops]
         if found:
-            said = tuple(f"it would fail: {fault.reason}" if fault.stops else fault.reason for fault in found)
+            said = tuple(f"it would fail: {_named(fault)}" if fault.stops else fault.reason for fault in found)
             status = "fails" if faults[stage.name] else row.status
             rows[stage.name] = replace(row, status=status, reasons=(*said, *row.reasons))
     problems = tuple(_problem(recipe, fault) for fault in itertools.chain(*faults.values()))
@@ -114,6 +114,12 @@ def require_sound(
     """Raise RecipeError with everything for which a run with the same arguments would fail, before it begins."""
     if problems := make_plan(recipe, lake, force, until, graph).problems:
         raise RecipeError(recipe.name, problems)
+
+
+def _named(fault: Fault) -> str:
+    """The reason with the field that has to change, where it does not name that itself."""
+    has_name = "." not in fault.field or fault.field in fault.reason
+    return fault.reason if has_name else f"{fault.field}: {fault.reason}"
 
 
 def _problem(recipe: Recipe, fault: Fault) -> Problem:

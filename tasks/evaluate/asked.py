@@ -78,8 +78,8 @@ def _with_choices(
         ("mmlu", config.mmlu, questions, answerable),
     ):
         without = len(given) - len(left)
-        out.count(**{f"{name}_empty_choice": without})
         if without:
+            out.count(**{f"{name}_empty_choice": without})
             out.warning(f"{without:,} of {len(given):,} items of {path} have an empty choice and are left out.")
         if given and not left:
             raise PermanentError(f"Every item of {path} has an empty choice; correct the file.")

@@ -281,8 +281,8 @@ def _benchmarks(scorer: Scorer, asked: Asked, shots: int) -> dict[str, Accuracy]
 def _tell_about_shots(out: Output, asked: Asked, shots: int) -> None:
     """Count and say which questions were asked with fewer shots than the recipe wants, as dev/ has no more."""
     short = [item for item in asked.questions if len(asked.dev.get(item.subject, [])) < shots]
-    out.count(mmlu_without_shots=len(short))
     if short:
+        out.count(mmlu_without_shots=len(short))
         subjects = sorted({item.subject for item in short})
         named = ", ".join(subjects[:5]) + (f" and {len(subjects) - 5:,} more" if len(subjects) > 5 else "")
         out.warning(
