@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from tasks.sft.stage import SftConfig
 
 
+BROKEN = "broken record"
+
+
 @dataclass(frozen=True)
 class Lesson:
     """A conversation to learn from, where it came from, and the tokens that it is."""
@@ -46,7 +49,7 @@ def gather(
 
     def reject(name: str, place: str, reason: str, record: str, size: int) -> None:
         tally.remove(name, size)
-        rejected.append({"place": place, "reason": reason, "record": record[:2000]})
+        rejected.append({"place": place, "kind": name, "reason": reason, "record": record[:2000]})
 
     kept: dict[str, list[Lesson]] = {"train": [], "val": []}
     found = _of_files(config, reject) if config.data else _of_documents(config, decontaminate, tokenize)
@@ -82,7 +85,9 @@ def gather(
     if not kept["val"]:  # a handful of pairs may leave none to the hash; one is then held out so that there is a number
         kept["val"].append(kept["train"].pop() if len(kept["train"]) > 1 else kept["train"][0])
     if rejected:
-        out.warning(f"{len(rejected):,} records were put aside (rejected.jsonl has them all): {put_aside}.")
+        # what a user's own files lose is a warning; that pages say some things twice is none
+        tell = out.warning if config.data else out.info
+        tell(f"{len(rejected):,} records were put aside (rejected.jsonl has them all): {put_aside}.")
         write_jsonl(out.dir / "rejected.jsonl", rejected)
     write_jsonl(out.dir / "alpaca.jsonl", [lesson.conversation.row() for lesson in kept["train"]])
     write_jsonl(out.dir / "alpaca_validation.jsonl", [lesson.conversation.row() for lesson in kept["val"]])
@@ -93,14 +98,20 @@ def gather(
 
 def _reasons(rejected: Sequence[dict[str, str]]) -> str:
     """Say how many records were put aside for which kind of reason, each with the first of its kind."""
-    kinds = [re.sub(r"\d[\d,.]*|0x\w+", "#", row["reason"]) for row in rejected]
+    kinds = [_kind_of(row) for row in rejected]
     counts = Counter(kinds)
-    shown = [
-        f"{n:,} × {rejected[kinds.index(kind)]['reason']} (first: {rejected[kinds.index(kind)]['place']})"
-        for kind, n in counts.most_common(5)
-    ]
+    shown = []
+    for kind, n in counts.most_common(5):
+        row = rejected[kinds.index(kind)]
+        said = row["reason"] if row["kind"] == BROKEN else f"{row['kind']}: {row['reason']}"
+        shown.append(f"{n:,} × {said} (first: {row['place']})")
     more = len(counts) - len(shown)
     return "; ".join(shown) + (f"; and {more} other reasons" if more else "")
+
+
+def _kind_of(row: dict[str, str]) -> str:
+    """Broken records are of one kind by what is wrong with them, whatever numbers stand in the sentence."""
+    return re.sub(r"\d[\d,.]*|0x\w+", "#", row["reason"]) if row["kind"] == BROKEN else row["kind"]
 
 
 def _of_documents(
@@ -131,7 +142,7 @@ def _of_files(config: SftConfig, reject: Callable[..., None]) -> Iterator[tuple[
     for path in instruction_files(config.data):
         for record in read_instructions(path):
             if record.conversation is None:
-                reject("broken record", record.place, record.reason, record.raw, len(record.raw.encode()))
+                reject(BROKEN, record.place, record.reason, record.raw, len(record.raw.encode()))
             else:
                 drawn = hashlib.sha256(_prompt_key(record.conversation).encode()).hexdigest()[:16]
                 yield split_of(drawn, config.validation, 0.0), record.place, record.conversation
