@@ -45,6 +45,7 @@ _SUM = re.compile(r"[ \t]?[=<>*×÷$€£¥₹]|[ \t](?:dollars?|euros?|pounds?|
 _ARGUMENT = re.compile(r"\w\([^()\n]*\Z")  # f(1234567)
 _AS_BLANK = dict.fromkeys(map(ord, "\u2007\u2009\u202f\u2212\u00b7"), " ")  # which phonenumbers does not know
 _PLUS = ("+", "\uff0b")
+_JOINED = re.compile(r"[^\W\d_][.:=/-]\Z")
 _MONEY = frozenset("$€£¥₹")
 _NEXT_TO = 25  # characters between two numbers of which the second is what the first is
 _BEFORE = 60  # characters before a number in which a word says what it is
@@ -129,6 +130,7 @@ def phones(text: str, regions: tuple[str, ...]) -> Iterator[Span]:
                 or _DATES.match(number)
                 or _SUM.match(text, end)
                 or text[begin - 1 : begin] in _MONEY
+                or _is_part_of_a_word(text, begin, number)
             ):
                 continue
             if (
@@ -151,6 +153,14 @@ def _pieces(match: re.Match[str]) -> Iterator[Span]:
         yield begin, match.start() + gap.start()
         begin = match.start() + gap.end()
     yield begin, match.end()
+
+
+def _is_part_of_a_word(text: str, begin: int, number: str) -> bool:
+    """Whether letters are joined to the number and do not call it one: aix-6107-1415-32, but not Tel:0610 714 1532."""
+    if number.startswith(_PLUS) or not _JOINED.match(text[max(0, begin - 2) : begin]):
+        return False
+    line = text[max(0, begin - _BEFORE) : begin].rpartition("\n")[2]
+    return not (_NAMED.search(line) or _LABELLED.search(line) or _LETTER.search(line))
 
 
 def _is_named(text: str, begin: int, end: int, number: str) -> bool:

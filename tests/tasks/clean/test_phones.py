@@ -86,6 +86,7 @@ def test_what_a_word_says(text, expected):
         "call setRange(1000000, 2000000) and f(4155552671)",
         "casa: 1.500.000 €, sales: 1 234 567, mobile: 1234567 euros",
         "v 93.184.216.34",
+        '"aix-6107-1415-32" for AIX 6.1, call aix-6107-1415-32, bug/415-555-2671, foo.415-555-2671',
     ],
 )
 def test_what_is_none(text):
