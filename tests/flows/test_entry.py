@@ -11,7 +11,8 @@ import pytest
 # What the command does before a signal comes: nothing yet (its imports), or a long piece of work of a verb.
 WORKING = """
 import signal, sys, time
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started the tests with it ignored
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # nohup and shells start programs with some ignored
+    signal.signal(number, signal.SIG_DFL)
 from flows import cli, console
 import flows.commands.lake as lake
 def work():
@@ -38,7 +39,7 @@ def test_while_it_imports(number: int, tmp_path: Path) -> None:
     slow = tmp_path / "flows_started.py"  # says when the entry has begun, then takes its time as an import would
     slow.write_text("import time\nprint('begun', flush=True)\ntime.sleep(60)\n")
     code = f"import signal, sys, flows.entry; sys.path.insert(0, {str(tmp_path)!r})\n"
-    code += "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += f"signal.signal({int(number)}, signal.SIG_DFL)\n"
     code += "import types; sys.modules['flows.cli'] = types.ModuleType('flows.cli')\n"
     code += "sys.modules['flows.cli'].__getattr__ = lambda name: __import__('flows_started')\nflows.entry.main()"
     returned, said = signalled([sys.executable, "-c", code], number)
