@@ -34,6 +34,7 @@ _COLUMNS = (
     *(tuple(f"{name}{letter}" for letter in "abcdefghijkl") for name in ("choice_", "option_", "op", "option")),
 )  # fmt: skip
 _LETTER = re.compile(r"\(?([A-Za-z])[).:]?\Z")
+_MAX_LITERAL = 100_000  # characters of a written list; longer ones cost the parser its stack
 
 
 def read_benchmark(path: Path, benchmark: str) -> list[Item]:
@@ -83,6 +84,8 @@ def choices_of(row: Row) -> tuple[list[str], list[Any]]:
     choices: Any = _field(row, CHOICES)
     labels: Any = []
     if isinstance(choices, str):  # a list in a column of a csv
+        if len(choices) > _MAX_LITERAL:
+            return [], []
         try:
             choices = ast.literal_eval(choices)
         except (ValueError, SyntaxError, MemoryError, RecursionError):
