@@ -6,6 +6,7 @@
 #                                  lists them: cpu, cu130, rocm ...)
 #   make demo PYTHON=python3.12    another Python than python3
 #   make bench-data                the data side beside its rivals, in one run; the numbers land in .bench/data.json
+#   make docs                      the documentation as a site: build/docs/index.html
 #   make test | test-all | lint | format | clean
 
 SHELL       := /bin/bash
@@ -25,6 +26,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 INSTALLED := $(VENV)/.installed-$(TORCH)
 TESTABLE  := $(VENV)/.testable-$(TORCH)
 BENCHABLE := $(VENV)/.benchable-$(TORCH)
+READABLE  := $(VENV)/.readable-$(TORCH)
 # The measurements of the data side, in the order of the pipeline.
 BENCH_DATA := $(wildcard $(patsubst %,tests/benchmarks/test_%.py,crawl sources extraction filters dedup decontaminate growth))
 
@@ -53,7 +55,7 @@ if not os.path.exists(".venv/.installed-" + build) and free < need:
 endef
 export CHECK_MACHINE
 
-.PHONY: help demo test test-all bench-data lint format clean install
+.PHONY: help demo test test-all bench-data docs lint format clean install
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -71,6 +73,11 @@ test-all: lint
 bench-data: $(BENCHABLE)
 	@rm -f .bench/data.json; status=0; $(BIN)/python -m pytest -m benchmark -q --timeout 900 $(BENCH_DATA) || status=$$?; \
 	    $(BIN)/python -m tests.benchmarks.board data; exit $$status
+
+# -W: a link that leads nowhere is an error. -E: from scratch, in seconds.
+docs: $(READABLE)
+	@$(BIN)/python -m sphinx -E -W -q -b html docs build/docs
+	@echo "build/docs/index.html"
 
 lint: $(TESTABLE)
 	@$(BIN)/ruff check .
@@ -94,7 +101,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed: on Debian or Ubuntu run 'apt install python3 python3-venv', then make again." >&2; exit 1; }
 	@$(PYTHON) -c "$$CHECK_MACHINE" $(PYTHON) $(TORCH)
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "Creating $(VENV)"; $(PYTHON) -m venv --clear $(VENV); }
-	@if [ "$$(cat $(VENV)/.torch-build 2>/dev/null || echo $(TORCH))" != "$(TORCH)" ]; then $(PIP) uninstall -qq -y torch; rm -f $(VENV)/.installed-* $(VENV)/.testable-* $(VENV)/.benchable-*; fi
+	@if [ "$$(cat $(VENV)/.torch-build 2>/dev/null || echo $(TORCH))" != "$(TORCH)" ]; then $(PIP) uninstall -qq -y torch; rm -f $(VENV)/.installed-* $(VENV)/.testable-* $(VENV)/.benchable-* $(VENV)/.readable-*; fi
 	@echo "$(TORCH)" > $(VENV)/.torch-build; echo "$(CURDIR)" > $(VENV)/.home
 	@echo "Installing PyTorch $(TORCH_VERSION) ($(TORCH) build)"
 	@if [ -n "$(TORCH_INDEX)" ]; then \
@@ -113,6 +120,11 @@ $(TESTABLE): $(INSTALLED)
 $(BENCHABLE): $(TESTABLE)
 	@echo "Installing the rivals"
 	@$(PIP) install -qq -c constraints.txt -e '.[test,bench]' || { $(INSTALL_FAILED); }
+	@touch $@
+
+$(READABLE): $(INSTALLED)
+	@echo "Installing the documentation tools"
+	@$(PIP) install -qq -c constraints.txt -e '.[docs]' || { $(INSTALL_FAILED); }
 	@touch $@
 
 INSTALL_FAILED = status=$$?; echo "pip could not finish the installation (its last lines above say why): check the network and the free disk space, then make again; what is installed already is kept." >&2; exit $$status

@@ -1,4 +1,4 @@
-"""The README tells the truth: its recipe reference is up to date, and its example stage works as it says."""
+"""README and docs tell the truth: the recipe reference is up to date, and the example stage works as they say."""
 
 from __future__ import annotations
 
@@ -14,40 +14,39 @@ from pathlib import Path
 
 import pytest
 
-from flows.reference import with_reference
+from flows.reference import PAGE, with_reference
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
+STAGES = (ROOT / "docs" / "stages.md").read_text("utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def test_the_recipe_reference_is_what_the_configs_say() -> None:
-    assert with_reference(README) == README, "run `python -m flows.reference`"
+    page = PAGE.read_text("utf-8")
+    assert with_reference(page) == page, "run `python -m flows.reference`"
 
 
-def test_every_command_that_the_readme_names_exists() -> None:
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_every_command_that_a_page_names_exists(path: Path) -> None:
     from typer.main import get_command
 
     from flows.cli import app
 
     verbs = get_command(app).commands  # type: ignore[attr-defined]
-    named = set(re.findall(r"textmill ([a-z]+)\b", README)) - {"is", "grows", "run", "exists", "and"}
-    spoken = {word for word in named if re.search(rf"`[^`]*textmill {word}\b|bin/textmill {word}\b", README)}
-    assert spoken <= set(verbs), spoken - set(verbs)
-
-
-def test_pictures_exist() -> None:
-    for path in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README):
-        assert (ROOT / path).is_file(), path
+    code = re.findall(r"`+[^`]+`+|^    .*$", path.read_text("utf-8"), re.MULTILINE)
+    named = {verb for text in code for verb in re.findall(r"(?<![\w=/-])(?:\.venv/bin/)?textmill ([a-z]+)\b", text)}
+    assert named <= set(verbs), named - set(verbs)
 
 
 @pytest.mark.e2e
-def test_the_example_stage_runs_as_the_readme_says(tmp_path: Path) -> None:
-    """Follow the README in a copy of the project: one file, two lines, then `textmill run --until words`."""
+def test_the_example_stage_runs_as_its_page_says(tmp_path: Path) -> None:
+    """Follow docs/stages.md in a copy of the project: one file, two lines, then `textmill run --until words`."""
     copy = tmp_path / "textmill"
     copy.mkdir()
     for folder in ("flows", "tasks", "model", "data_lake", "deployments"):
         shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    example = re.search(r"<!-- example: stage -->\n```python\n(.*?)```\n<!-- example: end -->", README, re.DOTALL)
+    example = re.search(r"<!-- example: stage -->\n```python\n(.*?)```\n<!-- example: end -->", STAGES, re.DOTALL)
     assert example is not None
     assert len(example[1].splitlines()) <= 45
     (copy / "tasks" / "words").mkdir()
