@@ -15,9 +15,10 @@ from flows.graph import STAGES
 from flows.recipe import Recipe
 from tasks.config import flatten, identity
 from tasks.evaluate.report import comparison
+from tasks.mlflow_client import NOTE
 from tasks.stage import Artifact, BuildResult
 from tasks.terminal import say, visible
-from tasks.tracking import PIPELINE_EXPERIMENT, Tracker, experiment_of, mlflow_run_id
+from tasks.tracking import PIPELINE_ABOUT, PIPELINE_EXPERIMENT, Tracker, experiment_of, mlflow_run_id
 
 _WIDTH = max(map(len, STAGES))
 
@@ -55,8 +56,13 @@ class Report:
         self._run = tracker.start_run(
             PIPELINE_EXPERIMENT,
             (recipe.name or "pipeline") + (f" until {until}" if until else ""),
-            {"textmill.recipe": recipe.name, **self.tags()},
+            {
+                "textmill.recipe": recipe.name,
+                **self.tags(),
+                **({NOTE: recipe.description} if recipe.description else {}),
+            },
             {name: value for stage, c in recipe.configs().items() for name, value in _parameters(stage, c).items()},
+            about=PIPELINE_ABOUT,
         )
 
     def tags(self) -> dict[str, Any]:

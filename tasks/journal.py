@@ -218,6 +218,8 @@ def _send(entries: list[dict[str, Any]], state: dict[str, Any], folder: Path, se
                 sender.tags(state["run_id"], first["values"])
             case "params":
                 sender.params(state["run_id"], first["values"])
+            case "inputs":
+                sender.inputs(state["run_id"], first["datasets"])
             case "file":
                 sender.file(state["run_id"], folder / "files" / first["file"], first["to"])
             case "model":

@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from data_lake.home import Home
+from tasks.mlflow_datasets import to_mlflow
 
 MAX_METRICS, MAX_PARAMS, MAX_TAGS, MAX_VALUE = 1000, 100, 100, 5000
+NOTE = "mlflow.note.content"  # what the pages show as the description of an experiment or a run
+EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 
 
 class Refused(Exception):
@@ -43,7 +46,7 @@ class Sender:
         """Create the run, or take up the one that this journal, or an earlier one for the same key, belongs to."""
         if run_id and self._call(self.client.update_run, run_id, status="RUNNING", missing_ok=True) is not _MISSING:
             return run_id
-        experiment = self._experiment(entry["experiment"])
+        experiment = self._experiment(entry["experiment"], entry.get("about"))
         run = self._call(
             self.client.create_run,
             experiment,
@@ -76,6 +79,10 @@ class Sender:
         rows = [RunTag(name, _text(value)) for name, value in values.items()]
         for start in range(0, len(rows), MAX_TAGS):
             self._call(self.client.log_batch, run_id, tags=rows[start : start + MAX_TAGS])
+
+    def inputs(self, run_id: str, datasets: Sequence[Mapping[str, Any]]) -> None:
+        """Send what the run reads, as datasets; MLflow keeps each once for a run."""
+        self._call(self.client.log_inputs, run_id, [to_mlflow(dataset) for dataset in datasets])
 
     def file(self, run_id: str, path: Path, to: str) -> None:
         """Upload a file as the run's artifact `to`."""
@@ -122,15 +129,20 @@ class Sender:
         """End the run as FINISHED, FAILED or KILLED."""
         self._call(self.client.set_terminated, run_id, status, end_time)
 
-    def _experiment(self, name: str) -> str:
+    def _experiment(self, name: str, about: str | None) -> str:
+        """Return the experiment's id; it is made, and its tags are set, where they are not there yet."""
+        tags = {**EXPERIMENT_TAGS, **({NOTE: about[:MAX_VALUE]} if about else {})}
         found = self._call(self.client.get_experiment_by_name, name)
         if found is None:
             # Our own database is used with and without a server: one absolute place serves both.
-            location = (self.home.mlartifacts / name).as_uri() if self._ours() else None
-            made = self._call(self.client.create_experiment, name, artifact_location=location, exists_ok=True)
+            place = (self.home.mlartifacts / name).as_uri() if self._ours() else None
+            made = self._call(self.client.create_experiment, name, artifact_location=place, tags=tags, exists_ok=True)
             if made is not _MISSING:
                 return str(made)
             found = self._call(self.client.get_experiment_by_name, name)
+        for tag, value in tags.items():
+            if not found.tags.get(tag):  # what somebody wrote there is theirs
+                self._call(self.client.set_experiment_tag, found.experiment_id, tag, value)
         return str(found.experiment_id)
 
     def _ours(self) -> bool:

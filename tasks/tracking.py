@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,9 +16,10 @@ from data_lake.store import KEY_LENGTH, WORK, Artifact
 from tasks.config import execution, flatten, identity
 from tasks.journal import Drainer, Journal, numbers, run_id_of
 from tasks.mlflow_client import Sender, tracking_uri
+from tasks.mlflow_datasets import datasets_of
 from tasks.output import Reporter
 from tasks.progress import StageProgress
-from tasks.stage import Build, Watch
+from tasks.stage import Build, Stage, Watch
 from tasks.system_metrics import SystemMetrics
 from tasks.terminal import say
 
@@ -25,12 +27,23 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PIPELINE_EXPERIMENT = "textmill"
+PIPELINE_ABOUT = """One run for each run of the pipeline.
+
+Its parameters are the recipe's fields, its metrics the counts and results of every stage, as `stage.name`, whether the
+stage was built or found in the lake. The tags `textmill.run.<stage>` hold the ids of the runs that built the artifacts,
+in the experiments `textmill/<stage>`."""
 FLUSH_TIMEOUT_SECONDS = 20.0
 
 
 def experiment_of(stage_name: str) -> str:
     """One experiment per stage: charts then lay like beside like (nested runs do not)."""
     return f"{PIPELINE_EXPERIMENT}/{stage_name}"
+
+
+def about_stage(stage: Stage) -> str:
+    """The description of a stage's experiment: what its runs are, and what its function says of its metrics."""
+    said = inspect.getdoc(stage.function) or ""
+    return f"One run for each artifact that the stage `{stage.name}` built.\n\n{said}".rstrip()
 
 
 class Tracker:
@@ -48,10 +61,12 @@ class Tracker:
         tags: Mapping[str, Any],
         params: Mapping[str, Any],
         continues: str | None = None,
+        about: str | None = None,
     ) -> TrackedRun:
-        """Start a run, or go on with the one that the journal `continues` belongs to."""
+        """Start a run, or go on with the one that the journal `continues` belongs to; `about` describes the experiment
+        where nobody has."""
         journal = Journal(self.home.spool)
-        journal.write("start", experiment=experiment, name=name, tags=dict(tags), continues=continues)
+        journal.write("start", experiment=experiment, about=about, name=name, tags=dict(tags), continues=continues)
         if params:
             journal.write("params", values=dict(params))
         return TrackedRun(journal)
@@ -85,6 +100,11 @@ class TrackedRun:
     def tags(self, values: Mapping[str, Any]) -> None:
         """Set tags."""
         self.journal.write("tags", values=dict(values))
+
+    def inputs(self, artifacts: Mapping[str, Artifact], home: Home) -> None:
+        """Log what the run reads, by role, as MLflow's datasets."""
+        if artifacts:
+            self.journal.write("inputs", datasets=datasets_of(artifacts, home))
 
     def file(self, to: str, write: Callable[[Path], object]) -> None:
         """Log what `write(path)` writes as the artifact `to`."""
@@ -185,6 +205,8 @@ class TrackingWatch(Watch):
         *,
         logger: logging.Logger | logging.LoggerAdapter,
         tags: Mapping[str, Any] | None = None,
+        node: str | None = None,
+        variant: str | None = None,
         model_name: str = "textmill",
         terminal: bool = True,
         prefect: bool = True,
@@ -192,6 +214,8 @@ class TrackingWatch(Watch):
         self._tracker = tracker
         self._logger = logger
         self._tags = dict(tags or {})
+        self._node = node
+        self._variant = variant
         self._model_name = model_name
         self._terminal = terminal
         self._prefect = prefect
@@ -213,11 +237,15 @@ class TrackingWatch(Watch):
             "textmill.key": build.key,
             "textmill.artifact": name,
             "textmill.reason": build.reason,
+            **({"variant": self._variant} if self._variant else {}),
             **{f"textmill.upstream.{up}": artifact.name for up, artifact in build.upstream.items()},
             **self._tags,
         }
         params = flatten({**identity(build.config), "execution": execution(build.config)})
-        run = self._tracker.start_run(experiment_of(stage), name, tags, params, continues=earlier)
+        run = self._tracker.start_run(
+            experiment_of(stage), self._node or stage, tags, params, continues=earlier, about=about_stage(build.stage)
+        )
+        run.inputs(build.upstream, self._tracker.home)
         write_atomically(note, json.dumps({"journal": earlier or run.journal.id}))
         progress = StageProgress(stage, terminal=self._terminal, prefect=self._prefect)
         system = SystemMetrics(run.metrics)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 from matplotlib.figure import Figure
 from mlflow import MlflowClient
+from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT as CONTEXT
 
 from data_lake.home import Home
 from data_lake.store import Lake
@@ -99,6 +101,97 @@ def test_a_stage_run_carries_its_key_params_headline_and_system_metrics(textmill
     assert run.data.metrics["total"] == 30
     assert "system/cpu_utilization_percentage" in run.data.metrics
     assert mlflow_run_id(textmill, artifact) == run.info.run_id
+
+
+def datasets(run: Any) -> dict[str, Any]:
+    """What a run read: the role -> the dataset."""
+    return {entry.tags[0].value: entry.dataset for entry in run.inputs.dataset_inputs if entry.tags[0].key == CONTEXT}
+
+
+def test_what_a_stage_reads_is_logged_as_datasets(textmill: Home) -> None:
+    tracker = Tracker(textmill)
+    lake = Lake(textmill.lake)
+    made = numbers.build(lake, NumbersConfig(), {}, watch=watch(tracker)).artifact
+    squares.build(lake, squares.config_type(), {"numbers": made}, watch=watch(tracker))
+    assert tracker.close() is None
+    assert only_run(textmill, "textmill/numbers").inputs.dataset_inputs == []
+    ((role, dataset),) = datasets(only_run(textmill, "textmill/squares")).items()
+    assert role == "numbers"
+    assert dataset.name == made.name
+    assert made.content.startswith(dataset.digest)
+    assert len(dataset.digest) == 16
+    source = json.loads(dataset.source)
+    assert textmill.root / source["uri"] == made.path
+    assert not Path(source["uri"]).is_absolute(), "the home may be moved"
+    size = (made.path / "numbers.json").stat().st_size
+    assert json.loads(dataset.profile) == {"numbers": 5, "bytes": size}
+
+
+def test_an_artifact_that_is_read_in_two_roles_is_one_dataset_of_both(textmill: Home) -> None:
+    tracker = Tracker(textmill)
+    made = numbers.build(Lake(textmill.lake), NumbersConfig(), {}).artifact
+    run = tracker.start_run("textmill/two", "two", {}, {})
+    run.inputs({"base": made, "against": made}, textmill)
+    run.finish("FINISHED")
+    assert tracker.close() is None
+    assert list(datasets(only_run(textmill, "textmill/two"))) == ["base, against"]
+
+
+def test_datasets_that_wait_for_the_server_are_sent_later_and_once(
+    textmill: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = numbers.build(Lake(textmill.lake), NumbersConfig(), {}).artifact
+    monkeypatch.setattr("tasks.tracking.FLUSH_TIMEOUT_SECONDS", 0.1)
+    with monkeypatch.context() as away:
+        away.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+        tracker = Tracker(textmill)
+        run = tracker.start_run("textmill/later", "later", {}, {})
+        run.inputs({"numbers": made}, textmill)
+        run.finish("FINISHED")
+        assert "Nothing is lost" in (tracker.close() or "")
+    monkeypatch.setattr("tasks.tracking.FLUSH_TIMEOUT_SECONDS", 60.0)
+    (waiting,) = unsent(textmill.spool)
+    shutil.copytree(waiting, tmp_path / "journal")
+    for _ in range(2):  # the second time as after a kill between sending and taking that down
+        assert flush_spool(textmill) is None
+        assert [dataset.name for dataset in datasets(only_run(textmill, "textmill/later")).values()] == [made.name]
+        shutil.copytree(tmp_path / "journal", waiting, dirs_exist_ok=True)
+
+
+def test_a_stage_run_is_called_as_its_node_and_can_be_found_by_its_variant(textmill: Home) -> None:
+    tracker = Tracker(textmill)
+    lake = Lake(textmill.lake)
+    for count, variant in enumerate((None, "d6"), 2):
+        node = "numbers" if variant is None else f"numbers@{variant}"
+        looks = TrackingWatch(tracker, logger=Logger(), node=node, variant=variant, terminal=False, prefect=False)  # type: ignore[arg-type]
+        numbers.build(lake, NumbersConfig(count=count), {}, watch=looks)
+    squares.build(lake, squares.config_type(), {"numbers": lake.artifacts("numbers")[0]}, watch=watch(tracker))
+    assert tracker.close() is None
+    experiment = client(textmill).get_experiment_by_name("textmill/numbers")
+    assert experiment is not None
+    (found,) = client(textmill).search_runs([experiment.experiment_id], "tags.variant = 'd6'")
+    assert found.info.run_name == "numbers@d6"
+    (other,) = client(textmill).search_runs([experiment.experiment_id], "attributes.run_name = 'numbers'")
+    assert "variant" not in other.data.tags
+    assert only_run(textmill, "textmill/squares").info.run_name == "squares"
+
+
+def test_an_experiment_says_what_it_is_also_one_that_was_there_before(textmill: Home) -> None:
+    kind, note = "mlflow.experimentKind", "mlflow.note.content"
+    client(textmill).create_experiment("textmill/old")
+    client(textmill).create_experiment("textmill/ours", tags={note: "what we wrote", kind: "finetuning"})
+    tracker = Tracker(textmill)
+    for name in ("textmill/old", "textmill/ours", "textmill/new"):
+        tracker.start_run(name, "a", {}, {}, about="What its runs are.").finish("FINISHED")
+    numbers.build(Lake(textmill.lake), NumbersConfig(), {}, watch=watch(tracker))
+    assert tracker.close() is None
+    tags = {one.name: one.tags for one in client(textmill).search_experiments()}
+    for name in ("textmill/old", "textmill/new"):
+        assert (tags[name][kind], tags[name][note]) == ("custom_model_development", "What its runs are.")
+    assert (tags["textmill/ours"][kind], tags["textmill/ours"][note]) == ("finetuning", "what we wrote")
+    said = tags["textmill/numbers"][note]
+    assert "`numbers`" in said
+    assert str(numbers.function.__doc__) in said
 
 
 def test_what_a_killed_process_logged_is_sent_by_the_next_one(textmill: Home) -> None:
