@@ -14,6 +14,7 @@ from typing import Any
 from tasks.crawl.markup import XML_PROLOG
 from tasks.crawl.sitemaps import Entry
 from tasks.crawl.urls import canonical
+from tasks.crawl.xml import LIMITS, as_utf8, local_name, parsable
 
 MAX_ENTRIES = 10_000  # of one feed; those met in the wild have 10 to some hundred
 _ROOT = rb"<(?:[\w.-]{1,20}:)?(rss|feed|RDF)[\s>]"
@@ -53,32 +54,24 @@ def parse_feed(body: bytes, url: str) -> tuple[Entry, ...]:
         return ()
     if _JSON_FEED.match(_as_ascii(body[:4096])) is not None:
         return _json_items(body, url)
-    body, charset = _well_formed(body)
     entries: dict[str, float | None] = {}
     base = url
     try:
         events = etree.iterparse(
-            io.BytesIO(body),
+            io.BytesIO(_well_formed(body)),
             events=("start", "end"),
-            encoding=charset,
-            recover=True,
-            resolve_entities=False,
-            load_dtd=False,
-            no_network=True,
-            huge_tree=False,
-            remove_comments=True,
-            remove_pis=True,
+            **LIMITS,
         )
         inside = 0
         for event, element in events:
             if event == "start":
                 if not isinstance(element.tag, str):
                     continue
-                if _name(element) in ("feed", "rss", "RDF", "channel") and (own := element.get(_XML_BASE)):
+                if local_name(element) in ("feed", "rss", "RDF", "channel") and (own := element.get(_XML_BASE)):
                     base = canonical(own, base) or base
-                inside += _name(element) in ("item", "entry")
+                inside += local_name(element) in ("item", "entry")
                 continue
-            if _name(element) in ("item", "entry"):
+            if local_name(element) in ("item", "entry"):
                 inside -= 1
                 link, when = _item(element, base)
                 if link is not None:
@@ -89,19 +82,19 @@ def parse_feed(body: bytes, url: str) -> tuple[Entry, ...]:
                 entries.setdefault(more, None)
             if inside == 0:  # what has been read is let go; an item is needed whole
                 element.clear()
-    except (etree.XMLSyntaxError, ValueError, LookupError):  # a document that even recovery gives up on
+    except (etree.XMLSyntaxError, ValueError):  # a document that even recovery gives up on
         pass
     return tuple(Entry(link, when) for link, when in entries.items())
 
 
-def _well_formed(body: bytes) -> tuple[bytes, str | None]:
-    """Return a feed from its beginning on, each `&` in it a reference that XML knows; and its charset if it is sure."""
-    charset = None
+def _well_formed(body: bytes) -> bytes:
+    """Return a feed from its beginning on, each `&` in it a reference that XML knows."""
     if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        body, charset = body.decode("utf-16", "replace").encode("utf-8", "replace"), "utf-8"
+        body = as_utf8(body)
     if _FEED.match(_as_ascii(body[:70_000])) is None and (start := _BEGINS.search(body, 0, 4096)) is not None:
         body = body[start.start() :]
-    return (_STRAY.sub(_reference, body) if b"&" in body else body), charset
+    body = parsable(body)
+    return _STRAY.sub(_reference, body) if b"&" in body else body
 
 
 def _reference(stray: re.Match[bytes]) -> bytes:
@@ -142,7 +135,7 @@ def _item(item: Any, base: str) -> tuple[str | None, float | None]:
     links: dict[int, str] = {}
     when: float | None = None
     for child in _children(item):
-        name, text = _name(child), (child.text or "").strip()
+        name, text = local_name(child), (child.text or "").strip()
         if name == "origLink" and text:
             links.setdefault(0, text)
         elif name == "link" and child.get("href") is not None:
@@ -165,18 +158,13 @@ def _item(item: Any, base: str) -> tuple[str | None, float | None]:
 
 def _next_page(element: Any, base: str) -> str | None:
     """The URL of the next page of a feed, where the element is a link to it."""
-    if _name(element) != "link" or element.get("rel") != "next":
+    if local_name(element) != "link" or element.get("rel") != "next":
         return None
     return canonical(element.get("href") or "", base)
 
 
 def _children(item: Any) -> Iterator[Any]:
     return (child for child in item if isinstance(child.tag, str))
-
-
-def _name(element: Any) -> str:
-    """The name of an element without its namespace; "" for what is no element."""
-    return element.tag.rpartition("}")[2].rpartition(":")[2] if isinstance(element.tag, str) else ""
 
 
 def _date(text: str) -> float | None:

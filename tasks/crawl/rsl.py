@@ -16,6 +16,7 @@ from tasks.crawl.rights import RSL, Statement, Verdict, combined
 from tasks.crawl.signals import normal_path
 from tasks.crawl.urls import canonical, origin_of
 from tasks.crawl.wishes import PathPattern
+from tasks.crawl.xml import LIMITS, local_name, parsable
 
 MAX_BYTES = 1_000_000  # of a licence
 MAX_CONTENTS = 2000  # of one document
@@ -64,25 +65,20 @@ def parse_rsl(body: bytes, base: str = "") -> list[Terms]:
     """
     from lxml import etree
 
-    found: list[Terms] = []
-    parser = etree.XMLParser(
-        recover=True, resolve_entities=False, load_dtd=False, no_network=True, huge_tree=False, remove_comments=True
-    )
     if len(body) > MAX_BYTES or b"<" not in body:
         return []
+    found: list[Terms] = []
     try:
-        root = etree.fromstring(body.strip(), parser)
-    except (etree.XMLSyntaxError, ValueError, LookupError):  # a document that even recovery gives up on
-        return []
-    if root is None:
-        return []
-    for element in root.iter():
-        if _name(element) == "content" and _is_rsl(element):
-            train, words = _judge(element)
-            item = _item_of(element, base)
-            found.append(Terms((element.get("url") or "").strip(), train, words, item))
-            if len(found) >= MAX_CONTENTS:
-                break
+        root = etree.fromstring(parsable(body).strip(), etree.XMLParser(**LIMITS))
+        for element in () if root is None else root.iter():
+            if local_name(element) == "content" and _is_rsl(element):
+                train, words = _judge(element)
+                item = _item_of(element, base)
+                found.append(Terms((element.get("url") or "").strip(), train, words, item))
+                if len(found) >= MAX_CONTENTS:
+                    break
+    except (etree.XMLSyntaxError, ValueError):  # a document that even recovery gives up on
+        pass
     return found
 
 
@@ -166,7 +162,7 @@ def _judge(content: Any) -> tuple[Verdict, str]:
     """Return what a <content> says of training, and the words that decide."""
     if content.get("server") or (content.get("encrypted") or "").strip().lower() == "true":
         return "deny", f"asks for a licence from {content.get('server') or 'its server'}"
-    licences = [child for child in content if _name(child) == "license"]
+    licences = [child for child in content if local_name(child) == "license"]
     for licence in licences:
         if prohibited := _tokens(licence, "prohibits", "usage") & _TRAINING:
             return "deny", f"prohibits {' '.join(sorted(prohibited))}"
@@ -184,9 +180,9 @@ def _offer(licence: Any) -> tuple[str, str]:
     if permitted and not permitted & _TRAINING:
         return "other", f"permits only {' '.join(sorted(permitted))}"
     for child in licence:
-        if _name(child) == "reporting":
+        if local_name(child) == "reporting":
             return "paid", "asks for reports"
-        if _name(child) == "payment" and not _is_free(child):
+        if local_name(child) == "payment" and not _is_free(child):
             return "paid", f"asks for payment ({child.get('type') or 'by agreement'})"
     conditions = [f"{kind} {who}" for kind in ("permits", "prohibits") for who in ("user", "geo")
                   if _tokens(licence, kind, who)]  # fmt: skip
@@ -194,26 +190,28 @@ def _offer(licence: Any) -> tuple[str, str]:
         return "unsaid", f"depends on who asks ({', '.join(conditions)})"
     if permitted:
         return "free", f"permits {' '.join(sorted(permitted & _TRAINING))}"
-    free = any(_name(child) == "payment" and (child.get("type") or "").strip().lower() == "free" for child in licence)
+    free = any(
+        local_name(child) == "payment" and (child.get("type") or "").strip().lower() == "free" for child in licence
+    )
     return ("free", "free") if free else ("unsaid", "says nothing of training")
 
 
 def _is_free(payment: Any) -> bool:
     kind = (payment.get("type") or "").strip().lower()
-    amounts = [(child.text or "").strip().strip("0.") for child in payment if _name(child) == "amount"]
+    amounts = [(child.text or "").strip().strip("0.") for child in payment if local_name(child) == "amount"]
     return not any(amounts) and (kind == "free" or (not kind and not len(payment)))
 
 
 def _tokens(licence: Any, name: str, kind: str) -> set[str]:
     """Return the words of the elements of a name and type; without a type they are usages."""
     said = [child.text or "" for child in licence
-            if _name(child) == name and (child.get("type") or "usage").strip().lower() == kind]  # fmt: skip
+            if local_name(child) == name and (child.get("type") or "usage").strip().lower() == kind]  # fmt: skip
     return {word for text in said for word in re.split(r"[\s,]+", text.lower()) if word}
 
 
 def _item_of(element: Any, base: str) -> str | None:
     """Return the page of the feed's item that an element stands in."""
-    item = next((one for one in element.iterancestors() if _name(one) in _ITEMS), None)
+    item = next((one for one in element.iterancestors() if local_name(one) in _ITEMS), None)
     if item is None:
         return None
     from tasks.crawl.feeds import item_link
@@ -226,12 +224,7 @@ def _is_rsl(element: Any) -> bool:
     namespace = element.tag[1:].partition("}")[0] if element.tag.startswith("{") else ""
     if namespace:
         return _NAMESPACE.match(namespace) is not None
-    return element.tag.startswith("rsl:") or any(_name(one) == "rsl" for one in element.iterancestors())
-
-
-def _name(element: Any) -> str:
-    """The name of an element without its namespace; "" for what is no element."""
-    return element.tag.rpartition("}")[2].rpartition(":")[2] if isinstance(element.tag, str) else ""
+    return element.tag.startswith("rsl:") or any(local_name(one) == "rsl" for one in element.iterancestors())
 
 
 def _attributes(tag: bytes) -> dict[str, str]:

@@ -6,11 +6,11 @@ import datetime
 import re
 from dataclasses import dataclass
 
-from tasks.charsets.labels import name_of
 from tasks.charsets.web import decode
 from tasks.crawl.decode import unpacked
 from tasks.crawl.markup import XML_PROLOG, unescape_xml
 from tasks.crawl.urls import canonical
+from tasks.crawl.xml import as_utf8
 
 MAX_URLS = 50_000  # of one sitemap; the protocol's own limit
 MAX_BYTES = 52_428_800  # of one sitemap once decompressed; the protocol's own limit
@@ -22,7 +22,6 @@ _TAG = re.compile(
 )
 _TEXT = re.compile(rb"\s*+(?:<!\[CDATA\[\s*+((?:[^\]<]|\](?!\]>)){1,2200}+)|([^<]{1,2200}+))")
 _ROOT = re.compile(XML_PROLOG + rb"<(?:[\w.-]{1,20}:)?(?:urlset|sitemapindex)[\s>]", re.I)
-_ENCODING = re.compile(rb"""\s*<\?xml\s[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9_.:-]{2,40})["']""")
 _START = re.compile(rb"<(?:[\w.-]{1,20}:)?(?:urlset|sitemapindex)\b", re.I)
 _URL_LINES = re.compile(rb"(?:\s*+https?://[^\s<>]++)++\s*+", re.I)
 
@@ -49,7 +48,7 @@ def is_sitemap(body: bytes, *, page: bool = False) -> bool:
 
     `page`: it was sent as a web page, so its root has to be one; anything else may have something before it.
     """
-    head = _as_utf8(unpacked(body[:65_536], 65_536))
+    head = as_utf8(unpacked(body[:65_536], 65_536))
     return _ROOT.match(head) is not None if page else _START.search(head, 0, 4096) is not None
 
 
@@ -70,7 +69,7 @@ def parse_sitemap(body: bytes, limit: int = MAX_BYTES, base: str | None = None) 
     plain = unpacked(body, limit + 1)
     if len(plain) > limit:
         cut, plain = f"only its first {limit:,} bytes were read, which is the protocol's limit", plain[:limit]
-    plain = _without_comments(_as_utf8(plain))
+    plain = _without_comments(as_utf8(plain))
     found = _Reading(base)
     for tag in _TAG.finditer(plain):
         if not found.take(tag, plain):
@@ -134,19 +133,6 @@ def _decoded(raw: bytes) -> str:
         return raw.decode()
     except UnicodeDecodeError:
         return decode(raw, "windows-1252")
-
-
-def _as_utf8(body: bytes) -> bytes:
-    """Return the body without its mark; UTF-16 and what the XML declaration names as UTF-8."""
-    if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return body.decode("utf-16", "replace").encode("utf-8", "replace")
-    if body[:2] in (b"<\0", b"\0<"):
-        return body.decode("utf-16-le" if body[:1] == b"<" else "utf-16-be", "replace").encode("utf-8", "replace")
-    declared = _ENCODING.match(body)
-    name = name_of(declared[1].decode("ascii")) if declared is not None else None
-    if name not in (None, "utf-8", "utf-16le", "utf-16be") and not body.isascii():
-        return decode(body, name or "").encode("utf-8", "replace")
-    return body.removeprefix(b"\xef\xbb\xbf")
 
 
 def _without_comments(body: bytes) -> bytes:
