@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from data_lake.ledger import Amount, Ledger
-from data_lake.store import KEY_LENGTH, Artifact, Lake
+from data_lake.manifest import InputEntry
+from data_lake.store import Artifact, Lake
 
 
 @dataclass(frozen=True)
@@ -119,9 +120,11 @@ def followed(artifact: Artifact, earlier: Iterable[Artifact]) -> Artifact | None
     one of the same content, and whose ledger counts the same things."""
     found = None
     for before in earlier:
-        entry = artifact.manifest.upstream.get(before.stage)
-        read = entry is not None and entry.content == before.content
-        if read and _counts(before) is not None and _counts(before) == _counts(artifact):
+        if (
+            _entry(artifact, before) is not None
+            and _counts(before) is not None
+            and _counts(before) == _counts(artifact)
+        ):
             found = before
     return found
 
@@ -134,7 +137,8 @@ def gaps(before: Artifact, after: Artifact) -> Iterator[str]:
     """
     assert before.manifest.ledger is not None
     assert after.manifest.ledger is not None
-    itself = after.manifest.upstream[before.stage].key == before.key
+    entry = _entry(after, before)
+    itself = entry is not None and entry.key == before.key
     incoming = Ledger.from_dict(after.manifest.ledger).incoming
     for unit, was in asdict(Ledger.from_dict(before.manifest.ledger).kept).items():
         came = getattr(incoming, unit)
@@ -144,6 +148,14 @@ def gaps(before: Artifact, after: Artifact) -> Iterator[str]:
             yield (
                 f"{before.name} kept {was:,} {unit}, but {came:,} came into {after.name} (difference {came - was:+,})."
             )
+
+
+def _entry(artifact: Artifact, before: Artifact) -> InputEntry | None:
+    """Return how `artifact` names what it read of `before`; what it only compared with hands it no document."""
+    for role, entry in artifact.manifest.inputs.items():
+        if (entry.stage, entry.content) == (before.stage, before.content) and "[" not in role:
+            return entry
+    return None
 
 
 def _counts(artifact: Artifact) -> str | None:
@@ -161,12 +173,11 @@ def lineage(lake: Lake, artifacts: Iterable[Artifact]) -> tuple[list[Artifact], 
     def visit(artifact: Artifact) -> None:
         if artifact.name in found:
             return
-        for stage, entry in artifact.manifest.upstream.items():
-            name = f"{stage}/{entry.key[:KEY_LENGTH]}"
-            if name in there:
-                visit(there[name])
-            elif name not in gone:
-                gone.append(name)
+        for entry in artifact.manifest.inputs.values():
+            if entry.name in there:
+                visit(there[entry.name])
+            elif entry.name not in gone:
+                gone.append(entry.name)
         found[artifact.name] = artifact
 
     for artifact in artifacts:

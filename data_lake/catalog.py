@@ -1,7 +1,7 @@
 """The catalog: read-only SQL over the lake, in place, with DuckDB.
 
 Views over manifests, one row for each artifact unless said otherwise:
-    artifacts   what is in the lake          lineage   one row per upstream of an artifact
+    artifacts   what is in the lake          lineage   one row per input of an artifact
     files       one row per file             ledger    one row per account: incoming, kept, rewritten, removed by reason
     metrics     one row per count or metric  runs      when, where and by which run it was built
 Views over Parquet files; each row names its `stage` and `artifact`:
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_lake.store import KEY_LENGTH, Artifact, Lake
+from data_lake.store import Artifact, Lake
 
 if TYPE_CHECKING:
     import duckdb
@@ -108,10 +108,10 @@ class Catalog:
         """Return what an artifact's pages were crawled from, as far as its crawl is still in the lake."""
         by_name = {(one.stage, one.key): one for one in self._artifacts}
         one: Artifact | None = artifact
-        while one is not None and one.stage != "crawl" and one.manifest.upstream:
-            nearer = [by_name.get((stage, entry.key)) for stage, entry in one.manifest.upstream.items()]
+        while one is not None and one.manifest.inputs:
+            nearer = [by_name.get((entry.stage, entry.key)) for entry in one.manifest.inputs.values()]
             one = next((found for found in nearer if found is not None), None)
-        config = one.manifest.payload.get("config") if one is not None and one.stage == "crawl" else None
+        config = one.manifest.payload.get("config") if one is not None else None
         if not isinstance(config, dict):
             return ""
         places = [str(place) for name in ("seeds", "paths") for place in config.get(name) or ()]
@@ -214,16 +214,20 @@ def _newest(
         by_stage.setdefault(artifact.stage, (artifact, files))
     if not last_stage_only:
         return list(by_stage.values())
-    read = {upstream for a in everything if a.stage in by_stage for upstream in a.manifest.upstream}
+    inputs = [(a.stage, entry.stage) for a in everything for entry in a.manifest.inputs.values()]
+    read = {source for reader, source in inputs if reader in by_stage and reader != source}
     return [holder for stage, holder in by_stage.items() if stage not in read][:1]
 
 
 def _made_of_another(artifact: Artifact, newest: dict[str, Artifact]) -> tuple[str, str] | None:
     """Return the stage and the name of what an artifact was made of, also at second hand, if the newest is another."""
-    for stage, entry in artifact.manifest.upstream.items():
-        if stage in newest and newest[stage].content != entry.content:
-            return stage, f"{stage}/{entry.key[:KEY_LENGTH]}"
-        if stage in newest and (found := _made_of_another(newest[stage], newest)) is not None:
+    for role, entry in artifact.manifest.inputs.items():
+        stage = entry.stage
+        if "[" in role or stage not in newest or stage == artifact.stage:
+            continue
+        if newest[stage].content != entry.content:
+            return stage, entry.name
+        if (found := _made_of_another(newest[stage], newest)) is not None:
             return found
     return None
 
@@ -245,7 +249,9 @@ def _manifest_tables(artifacts: list[Artifact], mlflow_run_id: Callable[[Artifac
         },
         "files": {"artifact": text, "stage": text, "path": text, "bytes": whole, "sha256": text},
         "metrics": {"artifact": text, "stage": text, "kind": text, "name": text, "value": real},
-        "lineage": {"artifact": text, "stage": text, "upstream": text, "upstream_stage": text, "content": text},
+        "lineage": {
+            "artifact": text, "stage": text, "role": text, "upstream": text, "upstream_stage": text, "content": text,
+        },
         "ledger": {
             "artifact": text, "stage": text, "entry": text, "reason": text, "documents": whole, "bytes": whole,
             "tokens": whole,
@@ -266,9 +272,7 @@ def _manifest_tables(artifacts: list[Artifact], mlflow_run_id: Callable[[Artifac
         rows["files"] += [(*head, path, entry.size, entry.sha256) for path, entry in m.files.items()]
         rows["metrics"] += [(*head, "count", name, float(value)) for name, value in m.counts.items()]
         rows["metrics"] += [(*head, "metric", name, value) for name, value in m.metrics.items()]
-        rows["lineage"] += [
-            (*head, f"{stage}/{entry.key[:KEY_LENGTH]}", stage, entry.content) for stage, entry in m.upstream.items()
-        ]
+        rows["lineage"] += [(*head, role, entry.name, entry.stage, entry.content) for role, entry in m.inputs.items()]
         rows["ledger"] += [(*head, *account) for account in _accounts(m.ledger)]
         rows["runs"].append(
             (*head, m.started_at, m.finished_at, m.seconds, mlflow_run_id(a),

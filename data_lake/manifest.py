@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 MANIFEST_NAME = "manifest.json"
 MAX_MANIFEST_BYTES = 64 * 2**20
+KEY_LENGTH = 16
+"""Hex digits of a key in names and folders."""
 
 
 class FileEntry(BaseModel):
@@ -22,26 +24,33 @@ class FileEntry(BaseModel):
     sha256: str
 
 
-class UpstreamEntry(BaseModel):
-    """The artifact that was read: its key and the fingerprint of its content."""
+class InputEntry(BaseModel):
+    """An artifact that was read: the stage that made it, its key, and the fingerprint of its content."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    stage: str
     key: str
     content: str
+
+    @property
+    def name(self) -> str:
+        """`stage/key`, the short name of the artifact."""
+        return f"{self.stage}/{self.key[:KEY_LENGTH]}"
 
 
 class Manifest(BaseModel):
     """Everything that is known of one artifact. No manifest, no artifact."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2
     stage: str
     key: str
     version: int
     payload: dict[str, Any]
     execution: dict[str, Any] = {}
     content: str
-    upstream: dict[str, UpstreamEntry] = {}
+    inputs: dict[str, InputEntry] = {}
+    """By role: what the artifact was to the stage that read it; `against[0]`, `against[1]` where a role has several."""
     files: dict[str, FileEntry]
     counts: dict[str, int] = {}
     metrics: dict[str, float | None] = {}
@@ -86,11 +95,19 @@ def read_manifest(folder: Path) -> Manifest:
     if seal != _seal(raw):
         raise ManifestError("its manifest.json changed since it was committed")
     try:
-        return Manifest.model_validate(raw)
+        return Manifest.model_validate(_with_inputs(raw))
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the whole file"
         raise ManifestError(f"its manifest.json cannot be read: {field}: {first['msg']}") from error
+
+
+def _with_inputs(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return a manifest of format 1, which had one input of each stage and no roles, with its stages as the roles."""
+    if raw.get("format") != 1 or "inputs" in raw:
+        return raw
+    rest = {name: value for name, value in raw.items() if name != "upstream"}
+    return rest | {"inputs": {stage: {"stage": stage, **entry} for stage, entry in raw.get("upstream", {}).items()}}
 
 
 def _seal(raw: dict[str, Any]) -> str:

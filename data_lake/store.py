@@ -16,9 +16,8 @@ from typing import Literal
 from data_lake.files import write_atomically
 from data_lake.fingerprint import file_sha256, sha256_of
 from data_lake.locks import locked
-from data_lake.manifest import MANIFEST_NAME, FileEntry, Manifest, ManifestError, read_manifest, sealed
+from data_lake.manifest import KEY_LENGTH, MANIFEST_NAME, FileEntry, Manifest, ManifestError, read_manifest, sealed
 
-KEY_LENGTH = 16
 WORK = "_work"
 
 
@@ -50,6 +49,10 @@ class Artifact:
     def content(self) -> str:
         """Fingerprint of what the artifact says; what a downstream key is made of."""
         return self.manifest.content
+
+    def problems(self) -> Iterator[str]:
+        """Yield a sentence for each rule of its kind that the artifact breaks; a kind says its own rules."""
+        return iter(())
 
     @property
     def files(self) -> dict[str, FileEntry]:

@@ -224,10 +224,15 @@ def _compare(old: Mapping[str, Any], new: Mapping[str, Any], ignore_upstream: Co
     found += library_changes(old, new)
     if old.get("sources") != new.get("sources"):
         found.append("its source files changed")
-    for name, content in new["upstream"].items():
-        if name not in ignore_upstream and old["upstream"].get(name) != content:
+    for name, content in new["inputs"].items():
+        if name not in ignore_upstream and old_inputs(old).get(name) != content:
             found.append(f"upstream {name} has new content")
     return found
+
+
+def old_inputs(payload: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return the contents by role; of a payload of manifest format 1 by stage."""
+    return payload.get("inputs", payload.get("upstream", {}))
 
 
 def library_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -13,6 +13,7 @@ from tasks.file_patterns import as_text
 __all__ = [
     "Execution",
     "Linked",
+    "Reference",
     "StageConfig",
     "changed_by",
     "execution",
@@ -43,6 +44,14 @@ class StageConfig(Settings):
 def Execution(default: Any, *, description: str, **constraints: Any) -> Any:
     """Return a pydantic field that never enters a key: how a stage runs, not what it makes."""
     return Field(default, description=description, json_schema_extra={"execution": True}, **constraints)
+
+
+def Reference(default: Any = "", *, description: str, **constraints: Any) -> Any:
+    """Return a field that names artifacts of the lake, as `stage/<key>`.
+
+    The graph makes them inputs (`Graph.pinned`). So what is in the key is their content, and not their names.
+    """
+    return Execution(default, description=description, **constraints)
 
 
 def Linked(source: str, *, description: str) -> Any:

@@ -7,13 +7,14 @@ import inspect
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, get_type_hints
 
 from data_lake.account import followed, gaps
 from data_lake.fingerprint import canonical, code_fingerprint, sha256_of
 from data_lake.ledger import Ledger
-from data_lake.manifest import FileEntry, Manifest, UpstreamEntry
+from data_lake.manifest import FileEntry, InputEntry, Manifest
 from data_lake.store import Artifact, Lake, Miss, content_of
 from tasks.config import Execution, StageConfig, execution, identity
 from tasks.errors import PermanentError
@@ -21,6 +22,7 @@ from tasks.libraries import imports_of, libraries_of
 from tasks.output import Output, Reporter, local_output
 from tasks.preflight import Check, Facts, Fault
 from tasks.provenance import provenance
+from tasks.roles import Role, inputs_of, of_kind, role_of
 
 # Clocks of machines that share a lake differ; more than this is a clock that was set wrong.
 _CLOCK_SKEW_SECONDS = 60.0
@@ -33,11 +35,16 @@ __all__ = [
     "Execution",
     "Output",
     "PermanentError",
+    "Role",
     "Stage",
     "StageConfig",
     "local_output",
     "stage",
 ]
+
+C = TypeVar("C", bound=StageConfig)
+P = ParamSpec("P")
+K = TypeVar("K", bound=Artifact)
 
 Contract = Callable[[Artifact], Iterator[str]]
 Preview = Callable[[Any, Mapping[str, Artifact]], list[dict[str, Any]]]
@@ -58,14 +65,16 @@ class BuildResult:
 
 
 @dataclass(frozen=True)
-class Stage:
+class Stage(Generic[C, P, K]):
     """A stage of the pipeline. `build` is the whole contract; Prefect and MLflow only watch it."""
 
     name: str
     version: int
-    function: Callable[..., None]
-    config_type: type[StageConfig]
-    upstream: tuple[str, ...]
+    function: Callable[Concatenate[C, Output, P], None]
+    config_type: type[C]
+    makes: type[K]
+    inputs: Mapping[str, Role]
+    per: str | None
     code: tuple[str, ...]
     retries: int
     gpu: bool
@@ -77,14 +86,19 @@ class Stage:
     check: Check | None = field(default=None, repr=False)
     without: Callable[[Any], Collection[str]] | None = field(default=None, repr=False)
 
-    def __call__(self, config: StageConfig, out: Output, **upstream: Artifact) -> None:
+    @property
+    def upstream(self) -> tuple[str, ...]:
+        """The names of its roles."""
+        return tuple(self.inputs)
+
+    def __call__(self, config: C, out: Output, /, *args: P.args, **inputs: P.kwargs) -> None:
         """Run the plain function, without the contract; for tests."""
-        self.function(config, out, **upstream)
+        self.function(config, out, *args, **inputs)
 
     # -- identity ------------------------------------------------------------------------------------------------------
 
     def payload(self, config: StageConfig, contents: Mapping[str, str]) -> dict[str, Any]:
-        """All that makes this stage's result what it is; `contents` maps each upstream stage to its content.
+        """All that makes this stage's result what it is; `contents` maps the role of each input to its content.
 
         The payload is stored in the manifest, so that a plan can say which field changed, not only that one did.
         """
@@ -92,7 +106,7 @@ class Stage:
             "stage": self.name,
             "version": self.version,
             "config": identity(config),
-            "upstream": {name: contents[name] for name in self.upstream},
+            "inputs": dict(contents),
             "code": code_fingerprint(self.code),
         }
         if libraries := self.libraries(config):
@@ -113,21 +127,25 @@ class Stage:
 
     # -- checking ------------------------------------------------------------------------------------------------------
 
-    def find(self, lake: Lake, key: str, *, deep: bool = False) -> Artifact | Miss:
+    def find(self, lake: Lake, key: str, *, deep: bool = False) -> K | Miss:
         """The artifact of `key` if its bytes are whole and its output contract holds, else why not."""
         found = lake.lookup(self.name, key, deep=deep)
-        if isinstance(found, Artifact) and (broken := self.violations(found)):
+        if isinstance(found, Miss):
+            return found
+        if broken := self.violations(found):
             return Miss("damaged", "it breaks its output contract: " + " ".join(broken))
-        return found
+        return of_kind(self.makes, found)
 
     def violations(self, artifact: Artifact) -> list[str]:
         """Sentences for each rule of the output contract that `artifact` breaks."""
         broken = []
         if artifact.manifest.ledger is not None:
             broken += list(Ledger.from_dict(artifact.manifest.ledger).problems())
-        if self.contract is not None:
+        for rules in (of_kind(self.makes, artifact).problems, self.contract and partial(self.contract, artifact)):
+            if rules is None:
+                continue
             try:
-                broken += list(self.contract(artifact))
+                broken += list(rules())
             except Exception as error:  # a file too broken for the check itself is a broken file
                 broken.append(f"Its files cannot be checked ({type(error).__name__}: {error}).")
         return broken
@@ -150,7 +168,7 @@ class Stage:
         self,
         lake: Lake,
         config: StageConfig,
-        upstream: Mapping[str, Artifact],
+        inputs: Mapping[str, Artifact],
         *,
         force: bool = False,
         attempt: int = 1,
@@ -161,17 +179,18 @@ class Stage:
         """Return the stage's artifact: the one in the lake if it is good, else a newly built and committed one.
 
         One builder per key. What an earlier attempt at the key left in staging is there again, except before the
-        first attempt of a forced build, which must not reuse what it was asked to redo. `contents` names the content
-        of upstream artifacts where a hit is expected that needs none of them; `why` is a better reason than "it is not
-        in the lake", if the caller knows one (which field changed).
+        first attempt of a forced build, which must not reuse what it was asked to redo. `contents` has the contents of
+        all inputs where a hit is expected that needs none of them; `why` is a better reason than "it is not in the
+        lake", if the caller knows one (which field changed).
         """
         watch = watch or Watch()
         started = time.perf_counter()
-        payload = self.payload(config, {**(contents or {}), **{name: a.content for name, a in upstream.items()}})
+        contents = {**(contents or {}), **{role: artifact.content for role, artifact in inputs.items()}}
+        payload = self.payload(config, contents)
         key = sha256_of(payload)
         with (
             lake.building(self.name, key, on_wait=lambda: watch.waiting(self.name, key)),
-            lake.reading(*upstream.values()),
+            lake.reading(*inputs.values()),
         ):
             found = self.find(lake, key)
             reason, previous = self._why_build(config, found, force)
@@ -180,14 +199,16 @@ class Stage:
             if reason is None:
                 assert isinstance(found, Artifact)
                 return BuildResult(found, "cached", "in the lake", time.perf_counter() - started)
-            if missing := [name for name in self.upstream if name not in upstream]:
-                raise FileNotFoundError(f"{self.name} cannot be built: {' and '.join(missing)} went out of the lake.")
+            if missing := [role for role in dict.fromkeys([*contents, *self.lacking(contents)]) if role not in inputs]:
+                raise FileNotFoundError(
+                    f"{self.name} cannot be built: the lake does not have its {' and '.join(missing)} any more."
+                )
             folder = lake.staging(self.name, key, fresh=force and attempt == 1)
-            build = Build(self, config, key, folder, reason, upstream)
+            build = Build(self, config, key, folder, reason, inputs)
             sibling = self._sibling(lake, payload) if self.reuses and not force else None
             with watch.building(build) as (reporter, runs), lake.reading(*([sibling] if sibling else [])):
                 out = Output(folder, reporter, previous, sibling)
-                artifact = self._run(lake, out, config, payload, key, upstream, reason, runs)
+                artifact = self._run(lake, out, config, payload, key, inputs, reason, runs)
                 return BuildResult(artifact, "built", reason, time.perf_counter() - started)
 
     def _why_build(
@@ -206,7 +227,7 @@ class Stage:
         """The newest whole artifact that differs from the one to be built in nothing but its input."""
 
         def but_input(payload: Mapping[str, Any]) -> dict[str, Any]:
-            return {name: value for name, value in payload.items() if name != "upstream"}
+            return {name: value for name, value in payload.items() if name != "inputs"}
 
         for artifact in lake.artifacts(self.name):
             if but_input(artifact.manifest.payload) == but_input(payload):
@@ -222,12 +243,12 @@ class Stage:
         config: StageConfig,
         payload: dict[str, Any],
         key: str,
-        upstream: Mapping[str, Artifact],
+        inputs: Mapping[str, Artifact],
         reason: str,
         runs: Callable[[], dict[str, str]],
     ) -> Artifact:
         started_at, clock, folder = datetime.datetime.now(datetime.UTC), time.perf_counter(), out.dir
-        self.function(config, out, **upstream)
+        self._function(config, out, inputs)
         content = self.content(folder) if self.content is not None else None
 
         def describe(files: dict[str, FileEntry]) -> Manifest:
@@ -238,7 +259,7 @@ class Stage:
                 payload=payload,
                 execution=canonical(execution(config)),
                 content=content or content_of(files),
-                upstream={name: UpstreamEntry(key=a.key, content=a.content) for name, a in upstream.items()},
+                inputs={r: InputEntry(stage=a.stage, key=a.key, content=a.content) for r, a in inputs.items()},
                 files=files,
                 counts=out.counts,
                 metrics=out.metrics,
@@ -251,24 +272,44 @@ class Stage:
                 seconds=round(time.perf_counter() - clock, 3),
             )
             made = Artifact(self.name, key, folder, manifest)
-            before = followed(made, upstream.values())
+            before = followed(made, inputs.values())
             if broken := self.violations(made) + (list(gaps(before, made)) if before else []):
                 raise ContractError(f"The stage {self.name} broke its output contract: " + " ".join(broken))
             return manifest
 
         return lake.commit(folder, describe)
 
+    def _function(self, config: StageConfig, out: Output, inputs: Mapping[str, Artifact]) -> None:
+        """Call the function with its inputs by role, as the kinds that it asks for."""
+        function: Callable[..., None] = self.function
+        arguments: dict[str, Any] = {}
+        for name, role in self.inputs.items():
+            typed = [of_kind(role.kind, inputs[one]) for one in inputs_of(name, inputs)]
+            if role.many:
+                arguments[name] = tuple(typed)
+            elif typed:
+                arguments[name] = typed[0]
+        function(config, out, **arguments)
+
+    def lacking(self, inputs: Collection[str]) -> list[str]:
+        """The roles that must be filled and are not."""
+        needed = [name for name, role in self.inputs.items() if not (role.many or role.optional)]
+        return [name for name in needed if name not in inputs]
+
+
+AnyStage = Stage[Any, Any, Any]
+
 
 @dataclass(frozen=True)
 class Build:
     """One build of a stage: what is built, where its files lie meanwhile, why, and from what."""
 
-    stage: Stage
+    stage: AnyStage
     config: StageConfig
     key: str
     folder: Path
     reason: str
-    upstream: Mapping[str, Artifact]
+    inputs: Mapping[str, Artifact]
 
 
 class Watch:
@@ -286,8 +327,10 @@ class Watch:
 
 def stage(
     *,
+    makes: type[K],
     version: int,
     code: list[str],
+    per: str | None = None,
     retries: int = 2,
     gpu: bool = False,
     contract: Contract | None = None,
@@ -297,31 +340,38 @@ def stage(
     reuses: bool = False,
     check: Check | None = None,
     without: Callable[[Any], Collection[str]] | None = None,
-) -> Callable[[Callable[..., None]], Stage]:
-    """Make a stage of `def name(config, out, <upstream stage>: Artifact, ...)`.
+) -> Callable[[Callable[Concatenate[C, Output, P], None]], Stage[C, P, K]]:
+    """Make a stage of `def name(config: Config, out: Output, <role>: <kind>, ...)`.
 
+    A role's annotation is a kind of artifact; `Kind | None = None` may be missing, `Sequence[Kind] = ()` takes several.
+
+    makes: the kind of its artifacts.
     version: raise it when the meaning of the output changes without its code.
     code: dotted modules or packages whose AST is part of the key: everything of ours that shapes the result.
+    per: the role after whose node its own nodes are called: `evaluate-sft` is the one whose `model` is sft.
     gpu: the stage holds the accelerator slot while it runs.
-    contract: yields a sentence per broken rule of an artifact; runs before commit and on every hit, so keep it cheap.
+    contract: yields a sentence per broken rule of an artifact, beside those of its kind; runs before commit and on
+        every hit, so keep it cheap.
     content: what the artifact says, as a fingerprint (hex), where raw bytes would say too much (dates in a crawl).
     sources: fingerprint of files outside the lake that the config points at, or None when there are none.
-    preview: rows of a table that a plan shows before the stage runs, from config and upstream artifacts; keep it cheap.
+    preview: rows of a table that a plan shows before the stage runs, from config and inputs; keep it cheap.
     without: the libraries among the imports of its code that a config does not use; the versions of all others that
         shape results (`tasks.libraries`) are part of the key.
     check: yields why the stage would fail, asked before the first stage of a run begins; keep it cheap.
     reuses: the stage takes from `out.sibling`, an artifact that differs in its input only, what did not change.
     """
 
-    def decorate(function: Callable[..., None]) -> Stage:
-        config_name, _out, *upstream = inspect.signature(function).parameters
-        config_type = get_type_hints(function, localns={"Artifact": Artifact, "Output": Output})[config_name]
+    def decorate(function: Callable[Concatenate[C, Output, P], None]) -> Stage[C, P, K]:
+        hints = get_type_hints(function, localns={"Artifact": Artifact, "Output": Output})
+        config_name, _out, *roles = inspect.signature(function).parameters
         return Stage(
             function.__name__,
             version,
             function,
-            config_type,
-            tuple(upstream),
+            hints[config_name],
+            makes,
+            {name: role_of(hints[name]) for name in roles},
+            per,
             tuple(code),
             retries,
             gpu,

@@ -238,7 +238,7 @@ class TrackingWatch(Watch):
             "textmill.artifact": name,
             "textmill.reason": build.reason,
             **({"variant": self._variant} if self._variant else {}),
-            **{f"textmill.upstream.{up}": artifact.name for up, artifact in build.upstream.items()},
+            **{f"textmill.input.{role}": artifact.name for role, artifact in build.inputs.items()},
             **self._tags,
         }
         params = flatten({**identity(build.config), "execution": execution(build.config)})

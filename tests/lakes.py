@@ -11,7 +11,7 @@ import pyarrow as pa
 from data_lake import schemas
 from data_lake.documents import doc_id, write_parquet
 from data_lake.fingerprint import sha256_of
-from data_lake.manifest import Manifest, UpstreamEntry
+from data_lake.manifest import InputEntry, Manifest
 from data_lake.store import Artifact, Lake, content_of
 
 NOON = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
@@ -31,7 +31,7 @@ def commit(
         "stage": stage,
         "version": 1,
         "config": config or {},
-        "upstream": {a.stage: a.content for a in upstream},
+        "inputs": {a.stage: a.content for a in upstream},
         "code": {f"tasks.{stage}": "0" * 64},
     }
     key = sha256_of(payload)
@@ -46,7 +46,7 @@ def commit(
             version=1,
             payload=payload,
             content=content_of(files),
-            upstream={a.stage: UpstreamEntry(key=a.key, content=a.content) for a in upstream},
+            inputs={a.stage: InputEntry(stage=a.stage, key=a.key, content=a.content) for a in upstream},
             files=files,
             reason="never built",
             started_at=NOON,

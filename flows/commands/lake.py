@@ -129,7 +129,7 @@ def show(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Show one artifact: its manifest, files, counts, ledger, metrics, upstream and the payload behind its key."""
+    """Show one artifact: its manifest, files, counts, ledger, metrics, inputs and the payload behind its key."""
     found = find_artifact(artifact)
     checked = lake().lookup(found.stage, found.key)
     damage = checked.reason if isinstance(checked, Miss) else None
@@ -158,7 +158,7 @@ def _show_head(console: Console, artifact: Artifact, damage: str | None) -> None
         "built": f"{manifest.finished_at:%Y-%m-%d %H:%M:%S} UTC in {age(manifest.seconds)}, because: {manifest.reason}",
         "size": f"{size(manifest.total_bytes)} in {len(manifest.files)} files",
         "content": manifest.content,
-        **{f"read {stage}": f"{stage}/{entry.key[:KEY_LENGTH]}" for stage, entry in manifest.upstream.items()},
+        **{f"read as {role}": entry.name for role, entry in manifest.inputs.items()},
         **{name: run for name, run in {**manifest.runs, "mlflow_run_id": run_id}.items() if run},
         "commit": (provenance.get("git_commit") or "unknown")
         + (" with changes" if provenance.get("git_dirty") else ""),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from data_lake.documents import documents_fingerprint
+from tasks import kinds
 from tasks.clean.config import CleanConfig
 from tasks.clean.preflight import check as faults
 from tasks.clean.processes import run_all
@@ -56,6 +57,7 @@ def check(artifact: Artifact) -> Iterator[str]:
 
 
 @stage(
+    makes=kinds.Documents,
     version=2,
     code=[
         "tasks.clean",
@@ -76,7 +78,7 @@ def check(artifact: Artifact) -> Iterator[str]:
     without=not_used,
     reuses=True,
 )
-def clean(config: CleanConfig, out: Output, crawl: Artifact) -> None:
+def clean(config: CleanConfig, out: Output, crawl: kinds.Pages) -> None:
     """Clean all pages of the crawl."""
     from data_lake.documents import count_rows
     from data_lake.ledger import Amount, Ledger, Tally

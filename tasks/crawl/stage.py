@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks import kinds
 from tasks.crawl.config import PYDOC_HOST, CrawlConfig
 from tasks.crawl.preflight import check as faults
 from tasks.crawl.pydoc_server import pydoc_server, python_identity
@@ -69,6 +70,7 @@ def content(folder: Path) -> str:
 
 
 @stage(
+    makes=kinds.Pages,
     version=2,
     retries=3,
     code=[

@@ -12,6 +12,7 @@ import numpy as np
 
 from data_lake.documents import count_rows, documents_fingerprint, shard_path, shards
 from data_lake.known_texts import write_known
+from tasks import kinds
 from tasks.decontaminate import overlap, report
 from tasks.decontaminate.config import DecontaminateConfig
 from tasks.decontaminate.items import benchmark_files, read_items
@@ -66,6 +67,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
 
 
 @stage(
+    makes=kinds.Corpus,
     version=1,
     code=[
         "tasks.decontaminate",
@@ -97,7 +99,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
     check=check,
     reuses=True,
 )
-def decontaminate(config: DecontaminateConfig, out: Output, dedup: Artifact) -> None:
+def decontaminate(config: DecontaminateConfig, out: Output, dedup: kinds.Documents) -> None:
     """Find benchmark items in the documents and cut them out of training; decide what is held out, and what of it is
     in training too."""
     items = read_items(config)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from data_lake.documents import count_rows, documents_fingerprint, shard_path, shards
 from data_lake.ledger import Amount, Ledger, Tally
 from data_lake.store import Lake
-from tasks import figures
+from tasks import figures, kinds
 from tasks.corpus_figures import show_corpus
 from tasks.dedup.config import DedupConfig
 from tasks.dedup.preflight import check
@@ -54,6 +54,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
 
 
 @stage(
+    makes=kinds.Documents,
     version=3,
     code=[
         "tasks.dedup",
@@ -74,7 +75,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
     check=check,
     reuses=True,
 )
-def dedup(config: DedupConfig, out: Output, clean: Artifact) -> None:
+def dedup(config: DedupConfig, out: Output, clean: kinds.Documents) -> None:
     """Of each group of duplicates keep the preferred document, cut what documents repeat, write down every decision."""
     from tasks.dedup.against import earlier_artifacts
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from data_lake.files import write_whole
+from tasks import kinds
 from tasks.benchmark_formats import HellaSwagItem, MmluItem
 from tasks.config import Linked
 from tasks.decontaminate.config import DetectionConfig
@@ -100,6 +101,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
 
 
 @stage(
+    makes=kinds.Evaluation,
     version=1,
     code=[
         "tasks.evaluate",
@@ -132,11 +134,11 @@ def contract(artifact: Artifact) -> Iterator[str]:
 def evaluate(
     config: EvaluateConfig,
     out: Output,
-    decontaminate: Artifact,
-    tokenize: Artifact,
-    tokenizer: Artifact,
-    pretrain: Artifact,
-    sft: Artifact,
+    decontaminate: kinds.Corpus,
+    tokenize: kinds.Tokens,
+    tokenizer: kinds.Tokenizer,
+    pretrain: kinds.Model,
+    sft: kinds.Model,
 ) -> None:
     """Measure both models on the same held-out text and items; write every number and every item's scores."""
     test = list(documents_of(decontaminate.path, tokenize.path, {"test"}))

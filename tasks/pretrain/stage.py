@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from model.config import GPTConfig, GPTShape, Optimization, Runtime
+from tasks import kinds
 from tasks.pretrain.mix import MixConfig, mix_contract, open_mix, preview, report_mix
 from tasks.pretrain.preflight import check
 from tasks.stage import Artifact, Execution, Output, PermanentError, StageConfig, stage
@@ -50,6 +51,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
 
 
 @stage(
+    makes=kinds.Model,
     version=1,
     code=[
         "tasks.pretrain",
@@ -67,7 +69,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
     without=lambda config: {"tiktoken"},
     gpu=True,
 )
-def pretrain(config: PretrainConfig, out: Output, tokenize: Artifact, tokenizer: Artifact) -> None:
+def pretrain(config: PretrainConfig, out: Output, tokenize: kinds.Tokens, tokenizer: kinds.Tokenizer) -> None:
     """Train from scratch, or from the newest checkpoint that an interrupted attempt left."""
     from data_lake.loader import TokenDataset
     from model.batches import Batch

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from data_lake.loader import permuted
 from model.config import Optimization, Runtime
+from tasks import kinds
 from tasks.sft.formats import Conversation
 from tasks.sft.gather import gather
 from tasks.sft.instructions import instruction_files
@@ -55,6 +56,7 @@ def sources(config: SftConfig) -> str | None:
 
 
 @stage(
+    makes=kinds.Model,
     version=1,
     code=[
         "tasks.sft",
@@ -79,7 +81,12 @@ def sources(config: SftConfig) -> str | None:
     gpu=True,
 )
 def sft(
-    config: SftConfig, out: Output, decontaminate: Artifact, tokenize: Artifact, tokenizer: Artifact, pretrain: Artifact
+    config: SftConfig,
+    out: Output,
+    decontaminate: kinds.Corpus,
+    tokenize: kinds.Tokens,
+    tokenizer: kinds.Tokenizer,
+    pretrain: kinds.Model,
 ) -> None:
     """Fine-tune on the answers only; write the pairs beside the model."""
     from model.chat import answer_batch

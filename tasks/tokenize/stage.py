@@ -13,7 +13,7 @@ from data_lake.documents import shard_path, shards, write_parquet
 from data_lake.ledger import Amount, Ledger
 from data_lake.loader import TokenDataset
 from data_lake.tokens import read_shard_info
-from tasks import figures
+from tasks import figures, kinds
 from tasks.shards import map_shards, workers_for
 from tasks.splits import read_split
 from tasks.stage import Artifact, Execution, Output, StageConfig, stage
@@ -62,6 +62,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
 
 
 @stage(
+    makes=kinds.Tokens,
     version=1,
     code=[
         "tasks.tokenize",
@@ -75,7 +76,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
     contract=contract,
     reuses=True,
 )
-def tokenize(config: TokenizeConfig, out: Output, decontaminate: Artifact, tokenizer: Artifact) -> None:
+def tokenize(config: TokenizeConfig, out: Output, decontaminate: kinds.Corpus, tokenizer: kinds.Tokenizer) -> None:
     """Write train/, val/ and test/ token shards and documents.parquet, the index of where each document lies."""
     split = read_split(decontaminate.path)
     documents, pieces = decontaminate.path / "documents", out.work / "index"

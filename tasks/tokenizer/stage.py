@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from data_lake.documents import read_documents, split_of
 from data_lake.store import Lake
 from model.tokenizer import PATTERNS, SPECIALS, Tokenizer, specials_after
-from tasks import figures
+from tasks import figures, kinds
 from tasks.named import named_artifact
 from tasks.splits import SplitConfig, read_split
 from tasks.stage import Artifact, Output, PermanentError, StageConfig, stage
@@ -87,12 +87,13 @@ def contract(artifact: Artifact) -> Iterator[str]:
 
 
 @stage(
+    makes=kinds.Tokenizer,
     version=1,
     code=["tasks.tokenizer", "tasks.named", "tasks.splits", "model.tokenizer", "data_lake.documents"],
     contract=contract,
     check=check,
 )
-def tokenizer(config: TokenizerConfig, out: Output, decontaminate: Artifact) -> None:
+def tokenizer(config: TokenizerConfig, out: Output, decontaminate: kinds.Corpus) -> None:
     """Learn a vocabulary of `vocab_size` tokens from the training documents, or keep one."""
     split = read_split(decontaminate.path)
     learned, sampled = _kept(config, decontaminate) if config.keep else _learned(config, out, decontaminate, split)

@@ -42,12 +42,12 @@ class GrowConfig(StageConfig):
         return self
 
 
-@stage(version=1, code=["flows.recipe"])
+@stage(makes=Artifact, version=1, code=["flows.recipe"])
 def gather(config: GatherConfig, out: Output) -> None:
     """Gather text."""
 
 
-@stage(version=1, code=["flows.recipe"])
+@stage(makes=Artifact, version=1, code=["flows.recipe"])
 def grow(config: GrowConfig, out: Output, gather: Artifact) -> None:
     """Grow a model."""
 

@@ -105,7 +105,7 @@ class NamesConfig(StageConfig):
     """Nothing to set."""
 
 
-@stage(version=1, code=["tasks.clean"])
+@stage(makes=Artifact, version=1, code=["tasks.clean"])
 def names(config: NamesConfig, out: Output) -> None:
     """Write something."""
     (out.dir / "names.txt").write_text("x")

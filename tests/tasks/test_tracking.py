@@ -96,7 +96,7 @@ def test_a_stage_run_carries_its_key_params_headline_and_system_metrics(textmill
     assert tracker.close() is None
     run = only_run(textmill, "textmill/total")
     assert run.data.tags["textmill.artifact"] == artifact.name
-    assert run.data.tags["textmill.upstream.squares"] == squared.name
+    assert run.data.tags["textmill.input.squares"] == squared.name
     assert run.data.params["modulus"] == "1000"
     assert run.data.metrics["total"] == 30
     assert "system/cpu_utilization_percentage" in run.data.metrics

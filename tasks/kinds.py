@@ -1,0 +1,37 @@
+"""Kinds: what an artifact is, whichever stage made it. A stage's parameters are roles, their annotations kinds."""
+
+from __future__ import annotations
+
+from data_lake.store import Artifact
+
+
+class Pages(Artifact):
+    """What was fetched: pages.parquet with a row per URL, and the bodies."""
+
+
+class Documents(Artifact):
+    """Texts: documents/ with a row per document (data_lake.schemas.DOCUMENTS), removed/ with what was taken out."""
+
+
+class Corpus(Documents):
+    """The documents to learn from and to measure on: each is held out or not."""
+
+
+class Tokenizer(Artifact):
+    """A vocabulary and the rule by which text is cut (model.tokenizer)."""
+
+
+class Tokens(Artifact):
+    """Token shards train/, val/ and test/, and documents.parquet, which says where each document lies."""
+
+
+class Model(Artifact):
+    """Weights, shape and tokenizer in one folder that needs nothing else to be used."""
+
+
+class Questions(Artifact):
+    """What models are asked: held-out texts, items of benchmarks, and what no model changes about them."""
+
+
+class Evaluation(Artifact):
+    """What one model's answers came to: results.json, and the scores of every item."""
