@@ -245,7 +245,7 @@ class TrackingWatch(Watch):
         run = self._tracker.start_run(
             experiment_of(stage), self._node or stage, tags, params, continues=earlier, about=about_stage(build.stage)
         )
-        run.inputs(build.upstream, self._tracker.home)
+        run.inputs(build.inputs, self._tracker.home)
         write_atomically(note, json.dumps({"journal": earlier or run.journal.id}))
         progress = StageProgress(stage, terminal=self._terminal, prefect=self._prefect)
         system = SystemMetrics(run.metrics)
