@@ -1,1 +1,1 @@
-"""The data lake: storage only. Artifacts, schemas, documents, tokens; knows no Prefect, no MLflow, no torch."""
+"""The data lake: storage only. Artifacts, schemas, documents, tokens; it imports no Prefect, no MLflow, no torch."""

@@ -1,4 +1,4 @@
-"""The account of a corpus: the ledgers of all stages that made it, each beginning with what the one before kept."""
+"""The account of a corpus: the ledgers of all stages that made it, each starting with what the one before kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from data_lake.store import Artifact, Lake
 
 @dataclass(frozen=True)
 class Row:
-    """One line of an account; `tokens` is None where a stage does not count tokens yet."""
+    """One line of an account; `tokens` is None for stages that do not count tokens yet."""
 
     stage: str
     entry: str  # "came in", "removed", "rewritten" or "kept"
@@ -24,7 +24,7 @@ class Row:
 
     @property
     def label(self) -> str:
-        """The entry in words: a removal by its reason."""
+        """The entry as text; a removal is shown by its reason."""
         return f"− {self.reason}" if self.entry == "removed" else self.entry
 
 
@@ -51,7 +51,7 @@ class Account:
 
     @property
     def problems(self) -> list[str]:
-        """Sentences on what does not add up; empty when every document and byte is accounted for."""
+        """One sentence for each thing that does not add up; empty if every document and byte is accounted for."""
         return [problem for stage in self.stages for problem in stage.problems]
 
     def rows(self) -> list[Row]:
@@ -59,7 +59,7 @@ class Account:
         return [row for stage in self.stages for row in stage.rows()]
 
     def ledgers(self) -> dict[str, Ledger]:
-        """The ledgers that count documents, by stage: what a funnel is drawn from."""
+        """The ledgers that count documents, by stage: the data of a funnel."""
         return {stage.stage: stage.ledger for stage in self.stages if stage.ledger.counts == "documents"}
 
     def to_json(self) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class Account:
 
 
 def ledger_rows(stage: str, ledger: Ledger) -> Iterator[Row]:
-    """Yield the lines of one ledger; a reason with nothing in it and a rewriting of nothing are left out."""
+    """Yield the lines of one ledger; empty reasons and an empty rewriting are left out."""
     counts_tokens = bool(ledger.incoming.tokens or ledger.kept.tokens)
 
     def row(entry: str, amount: Amount, reason: str | None = None) -> Row:
@@ -94,10 +94,10 @@ def ledger_rows(stage: str, ledger: Ledger) -> Iterator[Row]:
 
 
 def account_of(artifacts: Sequence[Artifact]) -> Account:
-    """Return the account of artifacts in the order of the pipeline; those without a ledger have no part in it.
+    """Return the account of artifacts in the order of the pipeline; artifacts without a ledger are left out.
 
-    A stage follows the last one before it that it reads and whose ledger counts the same things: what that one kept
-    must be what came in here, to the last document and byte. Tokens are compared where both stages count them.
+    A stage follows the last earlier stage that it reads and whose ledger counts the same things: what that one kept
+    must be what came in here, to the last document and byte. Tokens are compared if both stages count them.
     """
     stages: list[StageAccount] = []
     earlier: list[Artifact] = []
@@ -116,8 +116,8 @@ def account_of(artifacts: Sequence[Artifact]) -> Account:
 
 
 def followed(artifact: Artifact, earlier: Iterable[Artifact]) -> Artifact | None:
-    """Return which of the earlier artifacts handed its documents to this one: the last one that this one read, or
-    one of the same content, and whose ledger counts the same things."""
+    """Return which of the earlier artifacts this one got its documents from: the last one that it read (or one with
+    the same content) whose ledger counts the same things."""
     found = None
     for before in earlier:
         if (
@@ -130,10 +130,10 @@ def followed(artifact: Artifact, earlier: Iterable[Artifact]) -> Artifact | None
 
 
 def gaps(before: Artifact, after: Artifact) -> Iterator[str]:
-    """Yield a sentence for each unit in which what `before` kept is not what came into `after`.
+    """Yield a sentence for each unit in which `before` kept another amount than came into `after`.
 
-    Where `after` was made from another artifact of the same content, only documents are compared: a page whose dates
-    are ignored (crawl.digest_ignore) may have come with other bytes.
+    If `after` was made from another artifact with the same content, only documents are compared: a page whose dates
+    are ignored (crawl.digest_ignore) may have had other bytes there.
     """
     assert before.manifest.ledger is not None
     assert after.manifest.ledger is not None
@@ -144,7 +144,7 @@ def gaps(before: Artifact, after: Artifact) -> Iterator[str]:
         came = getattr(incoming, unit)
         if unit != "documents" and not itself:
             continue
-        if was != came and (unit != "tokens" or was):  # tokens begin where a text first meets a tokenizer
+        if was != came and (unit != "tokens" or was):  # tokens are counted from the first tokenizer on
             yield (
                 f"{before.name} kept {was:,} {unit}, but {came:,} came into {after.name} (difference {came - was:+,})."
             )
@@ -164,8 +164,8 @@ def _counts(artifact: Artifact) -> str | None:
 
 
 def lineage(lake: Lake, artifacts: Iterable[Artifact]) -> tuple[list[Artifact], list[str]]:
-    """Return these artifacts with all they were made from, what was read before what read it, and the names of those
-    that are no longer in the lake. Only manifests are read."""
+    """Return these artifacts with everything they were made from, inputs first, and the names of inputs that are no
+    longer in the lake. Only manifests are read."""
     there = {artifact.name: artifact for artifact in lake.artifacts()}
     found: dict[str, Artifact] = {}
     gone: list[str] = []

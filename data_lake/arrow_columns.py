@@ -1,4 +1,4 @@
-"""Columns of Arrow as arrays of numpy over the same memory, and back: no Python object for each row."""
+"""Arrow columns as numpy arrays over the same memory, and back, without a Python object per row."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def text_bytes(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Return the bytes of a column of text without nulls (uint8), and where each begins in them (int64[n + 1])."""
+    """Return the bytes of a text column without nulls (uint8), and the offset of each text (int64[n + 1])."""
     if not len(texts):
         return np.empty(0, np.uint8), np.zeros(1, np.int64)
     _, offsets, data = texts.buffers()
@@ -22,14 +22,14 @@ def text_bytes(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 
 def text_digests(texts: pa.Array) -> list[bytes]:
-    """Return 128 bits of each text."""
+    """Return a 128-bit digest of each text."""
     import xxhash
 
     return [xxhash.xxh3_128_digest(text.as_buffer()) for text in texts]
 
 
 def fixed_column(rows: np.ndarray) -> pa.Array:
-    """Return the rows of a matrix as a column of binary of fixed size."""
+    """Return the rows of a matrix as a column of fixed-size binary values."""
     import pyarrow as pa
 
     kind = pa.binary(rows.shape[1] * rows.itemsize)
@@ -37,7 +37,7 @@ def fixed_column(rows: np.ndarray) -> pa.Array:
 
 
 def fixed_values(column: pa.Array, dtype: str) -> np.ndarray:
-    """Return a column of binary of fixed size as numbers: dtype[n, size / itemsize]."""
+    """Return a column of fixed-size binary values as numbers: dtype[n, size / itemsize]."""
     width = column.type.byte_width // np.dtype(dtype).itemsize
     if not len(column):
         return np.zeros((0, width), dtype=dtype)

@@ -1,4 +1,4 @@
-"""AST hashes of sources seen before: parsing all stages' code is half a second of every plan and every cached run."""
+"""AST hashes of known sources: parsing the code of all stages would take half a second of every plan and cached run."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from data_lake.files import write_atomically
 from data_lake.home import Home
 
 _MOST = 4096
-"""Sources that the file remembers: those that were new last."""
+"""Number of sources that the file remembers: the newest ones."""
 
 
 class AstHashes:
     """{sha256 of a source: its AST hash}, kept in one file of the home.
 
-    The source's bytes, the Python that parses them and the code that hashes trees are all in the name, so an entry is
-    never stale. A file that is damaged (it carries a checksum) is one that is not there; one that cannot be written is
-    not written.
+    The source's bytes, the Python version and the code that hashes trees are all part of the name, so an entry is never
+    stale. A damaged file (it has a checksum) counts as missing; if the file cannot be written, nothing is stored.
     """
 
     def __init__(self, path: Path) -> None:
@@ -41,7 +40,7 @@ class AstHashes:
         return cls._at(Home.from_env().code_hashes)
 
     def get(self, source: bytes, compute: Callable[[str], str]) -> str:
-        """Return the AST hash of a source, computed only if these bytes were never seen."""
+        """Return the AST hash of a source, computed only if these bytes are new."""
         name = hashlib.sha256(_salt() + source).hexdigest()
         if name not in self._known:
             self._known[name] = compute(source.decode("utf-8"))

@@ -6,10 +6,10 @@ Views over manifests, one row for each artifact unless said otherwise:
     metrics     one row per count or metric  runs      when, where and by which run it was built
 Views over Parquet files; each row names its `stage` and `artifact`:
     pages       URLs that a crawl met        documents     the corpus with its text
-    removed     what a stage took out, why   duplicates    decisions of a deduplication
-    tokens      where each document lies     contamination passages shared with benchmarks
-They show the newest artifact of each stage. Only `documents` would count a corpus twice that way (clean and dedup both
-hold it), so it shows the newest artifact of the last such stage. The same name with `all_` before it shows every
+    removed     what a stage removed, why    duplicates    decisions of a deduplication
+    tokens      where each document is       contamination passages shared with benchmarks
+They show the newest artifact of each stage. `documents` would count a corpus twice that way (clean and dedup both hold
+it), so it shows only the newest artifact of the last such stage. The same name with the prefix `all_` shows every
 artifact in the lake.
 """
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH_ROWS = 1024
-# Which files of an artifact belong to a view: whole relative path, or the folder of its shards.
+# Which files of an artifact belong to a view: a relative path, or the folder of its shards.
 PARQUET_VIEWS = {
     "pages": "pages.parquet",
     "documents": "documents",
@@ -41,25 +41,25 @@ PARQUET_VIEWS = {
 
 
 class QueryError(Exception):
-    """A query that cannot be answered; the message is a sentence for the one who wrote it."""
+    """A query that cannot be answered; the message is a sentence for its author."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """Column names, and the rows as they come out of the query."""
+    """Column names, and the rows in the order of the query."""
 
     columns: list[str]
     rows: Iterator[tuple[Any, ...]]
 
 
 class Catalog:
-    """A DuckDB in memory whose views read the lake, and nothing else on the machine."""
+    """An in-memory DuckDB whose views read the lake and nothing else on the machine."""
 
     def __init__(self, lake: Lake, mlflow_run_id: Callable[[Artifact], str | None] | None = None) -> None:
-        """`mlflow_run_id` finds the run of an artifact whose manifest was written before MLflow answered."""
+        """`mlflow_run_id` finds the run of an artifact whose manifest was written before MLflow responded."""
         self.lake = lake
         self._mlflow_run_id = mlflow_run_id or (lambda artifact: artifact.manifest.runs.get("mlflow_run_id"))
-        self.missing: list[str] = []  # files that a manifest names and the disk does not have
+        self.missing: list[str] = []  # files that a manifest lists and that are not on disk
         self._artifacts = lake.artifacts()
         self._shown: dict[str, list[Artifact]] = {}  # view → the artifacts that it shows
         self._connection = self._connect()
@@ -71,23 +71,23 @@ class Catalog:
         try:
             sql.encode("utf-8")
         except UnicodeEncodeError as error:
-            raise QueryError("The query holds bytes that are no UTF-8 text.") from error
+            raise QueryError("The query has bytes that are not UTF-8 text.") from error
         try:
             statements = self._connection.extract_statements(sql)
             if len(statements) != 1:
-                raise QueryError(f"Give one SQL statement; these are {len(statements)}.")
+                raise QueryError(f"Give one SQL statement, not {len(statements)}.")
             kind = statements[0].type
             if kind not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
-                raise QueryError(f"SQL only reads the lake: SELECT is allowed, {kind.name} is not.")
+                raise QueryError(f"SQL can only read the lake: SELECT is allowed, {kind.name} is not.")
             reader = self._connection.sql(statements[0]).to_arrow_reader(BATCH_ROWS)  # type: ignore[arg-type]
         except (duckdb.Error, RuntimeError) as error:
             raise QueryError(self._explained(error)) from error
         return Result(list(reader.schema.names), self._rows(reader))
 
     def strangers(self, sql: str) -> Iterator[str]:
-        """Yield a sentence for each artifact behind the query's views that was not made of the newest before it.
+        """Yield a sentence for each artifact behind the query's views that was not made from the newest inputs.
 
-        After `run other.yaml --until clean`, say, the view `documents` is still the dedup of the recipe before.
+        After `run other.yaml --until clean`, for example, the view `documents` still shows the previous recipe's dedup.
         """
         newest = {artifact.stage: artifact for artifact in reversed(self._artifacts)}
         words = set(re.findall(r"[a-z_]+", sql.lower()))
@@ -99,13 +99,13 @@ class Catalog:
                     stage, name = made_of
                     yield (
                         f"{view} has rows of {artifact.name} ({_when(artifact)}{self._source_of(artifact)}), which was "
-                        f"made of {name} and not of the newest {stage}, {newest[stage].name} ({_when(newest[stage])}"
-                        f"{self._source_of(newest[stage])}): it is of another recipe or an earlier run. all_{view} has "
-                        "the rows of all, with the column artifact."
+                        f"made from {name}, not from the newest {stage}, {newest[stage].name} ({_when(newest[stage])}"
+                        f"{self._source_of(newest[stage])}): it is from another recipe or an earlier run. all_{view} "
+                        "has the rows of all artifacts, with the column artifact."
                     )
 
     def _source_of(self, artifact: Artifact) -> str:
-        """Return what an artifact's pages were crawled from, as far as its crawl is still in the lake."""
+        """Return what an artifact's pages were crawled from, if its crawl is still in the lake."""
         by_name = {(one.stage, one.key): one for one in self._artifacts}
         one: Artifact | None = artifact
         while one is not None and one.manifest.inputs:
@@ -125,7 +125,7 @@ class Catalog:
         return [name for (name,) in self._connection.execute("SHOW TABLES").fetchall()]
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self._connection.close()
 
     def __enter__(self) -> Catalog:
@@ -153,7 +153,7 @@ class Catalog:
                 else:
                     _create_table(connection, name, _empty(view))
             allowed += [path for _, files in holders for path in files]
-        # The order matters: the views are made, then nothing but their files can be read, then nothing can be set.
+        # The order matters: first the views, then only their files may be read, then no setting can be changed.
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(f"SET allowed_paths = {literal(allowed)}")
         connection.execute("SET enable_external_access = false")
@@ -161,7 +161,7 @@ class Catalog:
         return connection
 
     def _files(self, artifact: Artifact, place: str) -> list[str]:
-        """The artifact's files of a view that are there; those that are not are noted in `missing`."""
+        """The artifact's files of a view that exist; those that do not are added to `missing`."""
         names = [n for n in artifact.files if n == place or (n.startswith(f"{place}/") and n.endswith(".parquet"))]
         there = [name for name in names if (artifact.path / name).is_file()]
         self.missing += [f"{artifact.name}/{name}" for name in names if name not in there]
@@ -175,7 +175,7 @@ class Catalog:
 
         try:
             for batch in reader:
-                # Not to_pylist: a query may name two columns alike.
+                # Not to_pylist: two columns of a query may have the same name.
                 yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
         except (duckdb.Error, pa.ArrowException, OSError) as error:
             raise QueryError(self._explained(error)) from error
@@ -185,9 +185,9 @@ class Catalog:
         text = " ".join(line for line in lines if not line.startswith("LINE "))
         text = f"The query cannot be answered: {text.rstrip('.')}."
         if "parquet" in text.lower() or "magic bytes" in text:
-            text += " A file of the lake is damaged; `textmill run` finds it and builds it again."
+            text += " A file of the lake is damaged; `textmill run` will find it and build it again."
         if text.startswith("The query cannot be answered: Catalog Error: Table"):
-            text += f" There are: {', '.join(self.views())}."
+            text += f" The tables are: {', '.join(self.views())}."
         return text
 
 
@@ -208,7 +208,7 @@ def _select(holders: list[tuple[Artifact, list[str]]]) -> str:
 def _newest(
     holders: list[tuple[Artifact, list[str]]], everything: list[Artifact], *, last_stage_only: bool
 ) -> list[tuple[Artifact, list[str]]]:
-    """The first (newest) holder of each stage; or only that of the stage which reads the others."""
+    """The first (newest) holder of each stage, or only that of the last stage, which reads the others."""
     by_stage: dict[str, tuple[Artifact, list[str]]] = {}
     for artifact, files in holders:
         by_stage.setdefault(artifact.stage, (artifact, files))
@@ -220,7 +220,7 @@ def _newest(
 
 
 def _made_of_another(artifact: Artifact, newest: dict[str, Artifact]) -> tuple[str, str] | None:
-    """Return the stage and the name of what an artifact was made of, also at second hand, if the newest is another."""
+    """Return stage and name of a direct or indirect input of an artifact that is not the newest of its stage."""
     for role, entry in artifact.manifest.inputs.items():
         stage = entry.stage
         if "[" in role or stage not in newest or stage == artifact.stage:
@@ -290,7 +290,7 @@ def _table(columns: dict[str, pa.DataType], rows: list[tuple[Any, ...]]) -> pa.T
 
 
 def _accounts(ledger: dict[str, Any] | None) -> Iterable[tuple[str, str | None, int, int, int | None]]:
-    """(entry, reason, documents, bytes, tokens) of each account of a stored ledger; tokens None where not counted."""
+    """(entry, reason, documents, bytes, tokens) of each account of a stored ledger; tokens None if not counted."""
     if ledger is None:
         return
     counts_tokens = any(ledger.get(entry, {}).get("tokens") for entry in ("incoming", "kept"))
@@ -307,7 +307,7 @@ def _git_commit(provenance: dict[str, Any]) -> str | None:
 
 
 def _empty(view: str) -> pa.Table:
-    """A table without rows and with the columns that the view has when there is something to see."""
+    """An empty table with the columns that the view has when it has rows."""
     import pyarrow as pa
 
     from data_lake import schemas

@@ -1,6 +1,6 @@
-"""Functions that numba compiles, once for a machine: what has to look at every byte or number and cannot be numpy's.
+"""Functions compiled by numba, once per machine: loops over every byte or number that numpy cannot express.
 
-Importing this module imports numba (a third of a second), so only modules that a running stage imports do.
+Importing this module imports numba (a third of a second), so only modules that a running stage needs import it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def compiled(function: Function) -> Function:
-    """Decorate a function on numpy arrays: it is compiled at its first call, and the code kept for later processes.
+    """Compile a function on numpy arrays at its first call, and keep the machine code for later processes.
 
-    numba keeps it beside the source or, where that is read-only, in the user's cache folder.
+    numba keeps it next to the source or, if that is read-only, in the user's cache folder.
     """
     try:
         return cast(Function, numba.njit(function, cache=True, nogil=True))
-    except RuntimeError:  # neither place may be written to: compile it in each process
+    except RuntimeError:  # neither place is writable: compile it in each process
         return cast(Function, numba.njit(function, nogil=True))

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 from data_lake.files import whole_file
 
-if TYPE_CHECKING:  # pyarrow is imported where it is used: `textmill plan` imports this module and needs none of it
+if TYPE_CHECKING:  # pyarrow is imported where it is used: `textmill plan` imports this module and does not need it
     import pyarrow as pa
 
 Split = Literal["train", "val", "test"]
@@ -20,9 +20,9 @@ Split = Literal["train", "val", "test"]
 def doc_id(*, url: str | None = None, record_id: str | None = None, source: str = "", payload: str = "") -> str:
     """Return a document's id: 16 hex digits of sha256 over its name.
 
-    The name is its canonical URL, or its own id within its source, with what it says (`payload`, a digest) where these
-    are not its own; without either it is what the document says. So the id of a row stays when rows are added around
-    it, and two sources may both number their rows from 1.
+    The name is its canonical URL, or else its id within its source; a digest of the content (`payload`) is added if
+    several documents share that name, and is the whole name of a document that has neither. So a row keeps its id when
+    rows are added around it, and two sources may both number their rows from 1.
     """
     if url:
         name = f"url\0{url}"
@@ -36,13 +36,13 @@ def doc_id(*, url: str | None = None, record_id: str | None = None, source: str 
 
 
 def split_of(doc_id: str, val: float, test: float) -> Split:
-    """Return the split of a document: a hash of its id, so it stays when other documents come or go.
+    """Return the split of a document. A hash of its id decides, so it stays the same when other documents come or go.
 
-    `val` and `test` are fractions of all documents. A document in val stays there when `val` grows.
+    `val` and `test` are fractions of all documents. A document in val stays in val when `val` grows.
     """
     if val < 0 or test < 0 or val + test > 1:
         raise ValueError(f"The fractions val={val} and test={test} must be at least 0 and their sum at most 1.")
-    # val grows from 0 upwards and test from 1 downwards, so a change of one never moves a document of the other
+    # val grows upwards from 0 and test downwards from 1, so changing one never moves a document of the other
     place = int.from_bytes(hashlib.sha256(f"split\0{doc_id}".encode()).digest()[:8], "big") / 2**64
     if place < val:
         return "val"
@@ -52,7 +52,7 @@ def split_of(doc_id: str, val: float, test: float) -> Split:
 
 
 def shards(folder: Path) -> list[Path]:
-    """Return the Parquet shards of a folder in order; [] where there is no folder."""
+    """Return the Parquet shards of a folder in order; [] if there is no folder."""
     return sorted(folder.glob("part-*.parquet"))
 
 
@@ -62,9 +62,9 @@ def shard_path(folder: Path, number: int) -> Path:
 
 
 def write_parquet(path: Path, table: pa.Table, *, row_group_bytes: int = 64 << 20) -> None:
-    """Write a table so that `path` is the whole file or does not exist, even after a kill or a power cut.
+    """Write a table so that `path` is either complete or absent, even after a kill or a power cut.
 
-    Same table, same bytes: no date or writer's path gets into the file.
+    The same table gives the same bytes: the file contains no date and no path.
     """
     import pyarrow.parquet as pq
 
@@ -74,9 +74,9 @@ def write_parquet(path: Path, table: pa.Table, *, row_group_bytes: int = 64 << 2
 
 
 def write_tables(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, row_group_bytes: int = 4 << 20) -> None:
-    """Write tables of one schema, as they come, so that `path` is the whole file or does not exist.
+    """Write tables of one schema, as they come, so that `path` is either complete or absent.
 
-    Memory: one row group, which is a table or as many small ones as fill it.
+    Memory: one row group, which holds one table or several small ones.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -97,8 +97,8 @@ def write_tables(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, r
 class ShardWriter:
     """Writes rows of one schema as folder/part-00000.parquet, ...; each shard appears whole or not at all.
 
-    Use as a context manager; an exception inside leaves the finished shards and nothing half-written. With no row at
-    all one empty shard is written, so that readers find the schema. Memory: one row group.
+    Use as a context manager; an exception inside leaves the finished shards and nothing half-written. If there are no
+    rows at all, one empty shard is written, so that readers find the schema. Memory: one row group.
     """
 
     def __init__(
@@ -127,14 +127,14 @@ class ShardWriter:
         if kind is None:
             self.close()
         elif self._file is not None:
-            with contextlib.suppress(OSError):  # a full disk, which is what this is about
-                self._parquet.close()  # else it would write its footer into a closed file when it is collected
+            with contextlib.suppress(OSError):  # a full disk, the usual reason to be here
+                self._parquet.close()  # or else it would write its footer to a closed file when it is garbage-collected
             self._file.close()
             self._part.unlink(missing_ok=True)
 
     @property
     def path(self) -> Path:
-        """The shard that the next row goes to, where the row group in memory does not fill it."""
+        """The shard that the next row goes to, unless the row group in memory fills it."""
         return shard_path(self.folder, self._number)
 
     @property
@@ -142,7 +142,7 @@ class ShardWriter:
         return self.path.with_name(f".{self.path.name}.part")
 
     def write(self, row: dict[str, Any]) -> None:
-        """Add one row; keys that the schema does not have are an error, missing ones are null."""
+        """Add one row; keys that are not in the schema are an error, missing ones become null."""
         unknown = row.keys() - set(self.schema.names)
         if unknown:
             raise KeyError(
@@ -207,16 +207,16 @@ def read_documents(
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows of artifact/documents/part-*.parquet in order, a batch at a time.
 
-    Raises FileNotFoundError where the artifact has no such folder.
+    Raises FileNotFoundError if the artifact has no such folder.
     """
     import pyarrow.parquet as pq
 
     paths = shards(artifact / folder)
     if not paths:
-        raise FileNotFoundError(f"{artifact} has no {folder}/part-*.parquet; it is no artifact with {folder}.")
+        raise FileNotFoundError(f"{artifact} has no {folder}/part-*.parquet; it is not an artifact with {folder}.")
     for path in paths:
         with pq.ParquetFile(path) as file:
-            # an empty shard still yields nothing, not an empty batch
+            # an empty shard yields nothing, not an empty batch
             yield from file.iter_batches(batch_size=batch_rows, columns=list(columns) if columns else None)
 
 
@@ -228,10 +228,10 @@ def count_rows(folder: Path) -> int:
 
 
 def documents_fingerprint(artifact: Path) -> str:
-    """Return sha256 (hex) over all that the documents of an artifact say, except the dates of fetching.
+    """Return sha256 (hex) over everything in the documents of an artifact except the dates of fetching.
 
-    It is the content of the stages that write documents: the same pages crawled on another day or machine, or
-    documents that a changed setting leaves as they were, rebuild nothing downstream.
+    Stages that write documents use it as their content: the same pages crawled on another day or machine, or documents
+    that a changed setting left unchanged, cause no rebuild downstream.
     """
     whole = hashlib.sha256()
     for batch in read_documents(artifact, ["doc_id", "url", "source", "title", "language", "text"]):

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, also after a kill or a power cut."""
+"""Files that are complete or absent, even after a kill or a power cut."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import IO, Any
 
 @contextlib.contextmanager
 def whole_file(path: Path, mode: str = "wb", **options: Any) -> Iterator[IO[Any]]:
-    """Open a file that appears under its name when all is written, and not at all after an exception.
+    """Open a file that appears under its name once everything is written, and not at all after an exception.
 
-    For files that one process writes, such as those of a stage: what a kill leaves behind has a fixed name, so the
-    next attempt replaces it, where a name of its own would become a file of the artifact.
+    For files with one writer, such as those of a stage: what a kill leaves behind has a fixed name, so the next attempt
+    replaces it. A leftover with a unique name would become a file of the artifact.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
@@ -32,7 +32,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def write_atomically(path: Path, text: str, *, durable: bool = False) -> None:
-    """Write `text` to `path` so that nobody ever sees half of it; many processes may do so at once."""
+    """Write `text` to `path` so that nobody ever sees half of it, even if several processes do so at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with temporary.open("w", encoding="utf-8") as file:

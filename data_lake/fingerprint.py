@@ -19,18 +19,18 @@ from typing import Any
 from data_lake.ast_hashes import AstHashes
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-# What stages are asked before a run, by the name of its files.
+# Files that only answer questions before a run, by name.
 SHAPE_NO_RESULT = {"preflight.py"}
 _PARSE_TRIES = 100
-# Begins the name of what the cache of hashes knows besides: the imports of a source.
+# Prefix under which the cache of hashes also stores the imports of a source.
 _IMPORTS = "imports of\n"
 
 
 def canonical(value: Any, where: str = "value") -> Any:
-    """Return `value` as plain JSON data with one form for equal values.
+    """Return `value` as plain JSON data that has the same form for equal values.
 
-    Raises TypeError, naming the place, on everything it does not know: a fallback to str() or pickle would give the
-    same value two fingerprints in two processes (sets and default reprs do), and a cache that is silently wrong.
+    Raises TypeError, naming the place, for any type it does not know: falling back to str() or pickle could give one
+    value two fingerprints in two processes (as sets and default reprs do), and the cache would be silently wrong.
     """
     if value is None or isinstance(value, bool | int | str):
         return value.value if isinstance(value, enum.Enum) else value
@@ -79,11 +79,11 @@ def file_sha256(path: Path) -> str:
 
 
 def code_fingerprint(modules: tuple[str, ...]) -> dict[str, str]:
-    """Return {module: fingerprint of its AST} for each dotted module or package named, packages with all their files
-    but those that shape no result.
+    """Return {module: fingerprint of its AST} for each dotted module or package; packages with all their files except
+    those that do not affect results.
 
     Comments, docstrings and formatting do not count. Marin's caches went stale for weeks because code was not in the
-    key (marin-community/marin#5034); hashing raw text instead would retrain after a reworded comment.
+    key (marin-community/marin#5034); hashing the raw text, however, would retrain after a reworded comment.
     """
     known = AstHashes.of_home()
     found = {}
@@ -91,13 +91,13 @@ def code_fingerprint(modules: tuple[str, ...]) -> dict[str, str]:
         source = path.read_bytes()
         with _errors_name(path):
             found[name] = known.get(source, source_ast_sha256)
-        known.get(_IMPORTS.encode() + source, _imports)  # will be asked for, and the source is parsed already
+        known.get(_IMPORTS.encode() + source, _imports)  # will be needed soon, and the source is parsed already
     known.save()
     return found
 
 
 def imported_modules(modules: tuple[str, ...]) -> set[str]:
-    """Return the first name of every module that these modules and packages import, wherever they do."""
+    """Return the top-level name of every module that these modules and packages import, at any depth."""
     known = AstHashes.of_home()
     found = {known.get(_IMPORTS.encode() + path.read_bytes(), _imports) for _, path in _files(modules)}
     known.save()
@@ -106,7 +106,7 @@ def imported_modules(modules: tuple[str, ...]) -> set[str]:
 
 @contextlib.contextmanager
 def _errors_name(path: Path) -> Iterator[None]:
-    """Let a syntax error name its file: the parser is given a text and knows none."""
+    """Add the file name to a syntax error: the parser only sees the text."""
     try:
         yield
     except SyntaxError as error:
@@ -115,7 +115,7 @@ def _errors_name(path: Path) -> Iterator[None]:
 
 
 def _files(modules: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
-    """Yield name and file of each module, of packages all but those that shape no result."""
+    """Yield name and file of each module; of packages, all files except those that do not affect results."""
     for module in modules:
         base = REPOSITORY.joinpath(*module.split("."))
         if base.is_dir():
@@ -123,7 +123,7 @@ def _files(modules: tuple[str, ...]) -> Iterator[tuple[str, Path]]:
         elif base.with_suffix(".py").is_file():
             paths = [base.with_suffix(".py")]
         else:
-            raise FileNotFoundError(f"The stage declares the code {module!r}, but no such module lies in textmill.")
+            raise FileNotFoundError(f"The stage declares the code {module!r}, but textmill has no such module.")
         for path in paths:
             yield ".".join(path.relative_to(REPOSITORY).with_suffix("").parts), path
 
@@ -154,10 +154,10 @@ def source_ast_sha256(source: str) -> str:
 
 @functools.lru_cache(maxsize=1)
 def _parse(source: str) -> ast.Module:
-    """Parse, again where another thread that parses at the same time confuses the interpreter.
+    """Parse, and try again if another thread that parses at the same time confused the interpreter.
 
-    Threads share the counter of the depth (CPython gh-106905, seen with 3.11.7): "AST constructor recursion depth
-    mismatch" is a SystemError that says nothing about the source.
+    Threads share the recursion counter (CPython gh-106905, seen with 3.11.7), so the SystemError "AST constructor
+    recursion depth mismatch" says nothing about the source.
     """
     for _ in range(_PARSE_TRIES):
         with contextlib.suppress(SystemError):

@@ -10,12 +10,12 @@ from urllib.parse import quote
 
 VARIABLE = "TEXTMILL_HOME"
 DEFAULT = ".textmill"
-# A probe of this size meets a full disk where an empty file would still fit into the directory block.
+# A probe of this size fails on a full disk, where an empty file might still fit into the directory block.
 _PROBE_BYTES = 16 * 1024
 
 
 class HomeError(OSError):
-    """The home folder cannot be used; the message is a sentence for the user that says what to do."""
+    """The home folder cannot be used; the message tells the user what to do."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Home:
             str(root).encode()
         except UnicodeEncodeError as error:
             sentence = (
-                f"{VARIABLE} names {str(root)!r}, which is no UTF-8 text, as databases and URLs need it: rename it."
+                f"{VARIABLE} names {str(root)!r}, which is not UTF-8 text, as databases and URLs need: rename it."
             )
             raise HomeError(errno.EILSEQ, sentence) from error
         return cls(root)
@@ -49,7 +49,7 @@ class Home:
 
     @property
     def mlflow_uri(self) -> str:
-        """SQLAlchemy URI of the MLflow database; absolute: a relative one would mean another file in each cwd."""
+        """SQLAlchemy URI of the MLflow database; absolute, as a relative one would depend on the working directory."""
         return sqlite_url(self.mlflow_db)
 
     @property
@@ -64,7 +64,7 @@ class Home:
 
     @property
     def run(self) -> Path:
-        """State of living processes: lock files and the addresses of servers. Safe to delete when none runs."""
+        """State of running processes: lock files and the addresses of servers. Safe to delete when none is running."""
         return self.root / "run"
 
     @property
@@ -83,9 +83,9 @@ class Home:
         return self.root / "spool"
 
     def ensure(self) -> "Home":
-        """Creates the folders and proves that they can be written to.
+        """Create the folders and check that they can be written to.
 
-        Raises HomeError, a full sentence, when the disk is full, the folder is read-only or belongs to somebody else.
+        Raises HomeError, a full sentence, if the disk is full or the folder is read-only or belongs to somebody else.
         """
         folders = (self.lake, self.mlartifacts, self.prefect, self.run, self.logs, self.spool)
         probe = self.run / f".probe-{os.getpid()}"
@@ -102,14 +102,14 @@ class Home:
 
 
 def sqlite_url(path: Path, scheme: str = "sqlite") -> str:
-    """SQLAlchemy's URL of a SQLite file. It knows no quoting, so a path that needs it becomes a URI of SQLite's own."""
+    """SQLAlchemy's URL of a SQLite file. It has no quoting, so a path that needs it becomes one of SQLite's URIs."""
     if re.search("[?#%]", str(path)) is None:
         return f"{scheme}:///{path}"
     return f"{scheme}:///file:{quote(str(path))}?uri=true"
 
 
 def explain(error: OSError, root: Path) -> str:
-    """A sentence for an error of the file system under `root`: what is wrong and what the user can do."""
+    """A sentence about an error of the file system under `root`: what is wrong and what the user can do."""
     place = error.filename or str(root)
     move = f"or move everything elsewhere with {VARIABLE}=/another/folder"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -117,7 +117,7 @@ def explain(error: OSError, root: Path) -> str:
     if error.errno == errno.EROFS:
         return f"{place} is on a read-only file system: make it writable, {move}."
     if error.errno in (errno.EACCES, errno.EPERM):
-        return f"{place} may not be written by this user: change its owner or mode, {move}."
+        return f"This user may not write to {place}: change its owner or mode, {move}."
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return f"{place} is a file where textmill needs a folder: rename it, {move}."
     return f"{place} cannot be used as textmill's home ({error.strerror or error}): repair it, {move}."

@@ -1,7 +1,7 @@
-"""Texts of an earlier artifact, found by 128 bits of them: which of its rows were made of a text that is here again.
+"""Texts of an earlier artifact, found by a 128-bit digest: which of its rows were made from a text that is here again.
 
-What a stage makes of a text alone it need not make twice. Such a stage keeps the digests of its texts, row by row; its
-next build writes them once as a sorted file, which any number of jobs may then ask without reading all of it.
+What a stage makes from one text alone need not be made twice. Such a stage keeps the digests of its texts, row by row;
+its next build writes them once as a sorted file, which any number of jobs can search without reading all of it.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from data_lake.runs import Runs, write_run
 
 _ROWS, _SHARDS = "rows.npy", "shards.npy"
 _AT_A_TIME = 1 << 20  # rows in memory: 24 MB
-# To open a shard of signatures costs a tenth of making it (20 and 180 ms for 10,000 texts). What wants next to nothing
-# of it is made again, or a corpus in another order would open all shards for each of its own. The neighbours of an open
-# shard are open too: where texts came or went, others have moved over its edges.
+# Opening a shard of signatures costs a tenth of making it (20 and 180 ms for 10,000 texts). Where a batch needs very
+# little of a shard, it is made again; otherwise a corpus in another order would open all shards for each of its own.
+# The neighbours of an open shard count as open too: when texts are added or removed, others move across its edges.
 _ENOUGH_OF_BATCH, _ENOUGH_OF_SHARD = 1 / 4, 1 / 64
 
 
 def write_known(folder: Path, shards: Sequence[Path]) -> None:
     """Write what `KnownTexts` reads, unless an earlier attempt has. Memory: one shard's digests, or 24 MB.
 
-    shards: Parquet files of an artifact, a row for each text with its `text_digest`, in order.
+    shards: Parquet files of an artifact, in order, with one row and its `text_digest` for each text.
     """
     import pyarrow.parquet as pq
 
@@ -47,12 +47,12 @@ def write_known(folder: Path, shards: Sequence[Path]) -> None:
             np.ascontiguousarray(rows.read(low, high).T).tofile(file)
     for run in runs:
         run.unlink()
-    with whole_file(folder / _SHARDS) as file:  # last: it says that the other one is whole
+    with whole_file(folder / _SHARDS) as file:  # last: its existence says that the other file is complete
         np.save(file, np.array(first, dtype=np.int64))
 
 
 class KnownTexts:
-    """Asks for texts, a batch at a time, where an earlier artifact has them; without a folder it knows none."""
+    """Finds the texts of a batch in an earlier artifact; without a folder it finds none."""
 
     def __init__(self, folder: Path | None) -> None:
         self._rows = np.empty((0, 3), np.uint64) if folder is None else np.load(folder / _ROWS, mmap_mode="r")
@@ -60,9 +60,9 @@ class KnownTexts:
         self._opened: set[int] = set()
 
     def find(self, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return shard and row of each text in the earlier artifact, int64[n] both; -1 where it has none.
+        """Return shard and row of each text in the earlier artifact, int64[n] both; -1 if it is not there.
 
-        Also -1 where so few of the texts are in a shard that reading it would cost more than it saves.
+        Also -1 if a shard has so few of the texts that reading it would cost more than it saves.
         wanted: the digests of texts, uint64[n, 2].
         """
         shard, row = np.full(len(wanted), -1, np.int64), np.full(len(wanted), -1, np.int64)
@@ -78,11 +78,11 @@ class KnownTexts:
         return shard, row
 
     def _search(self, keys: np.ndarray) -> np.ndarray:
-        """Return where each key would stand in the first column; of it only the pages on the way are read."""
+        """Return the position of each key in the first column; only the pages on the search path are read."""
         return np.searchsorted(self._rows[:, 0], keys)
 
     def _not_worth(self, shard: np.ndarray) -> list[int]:
-        """Return the shards that are not opened for a batch of texts that lie in these; what is open stays open."""
+        """Return the shards that are not worth opening for a batch with these texts; open shards stay open."""
         numbers, counts = np.unique(shard[shard >= 0], return_counts=True)
         sizes = np.diff(self._first)[numbers]
         enough = counts >= np.minimum(_ENOUGH_OF_BATCH * len(shard), _ENOUGH_OF_SHARD * sizes)

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Amount:
-    """So many documents, bytes and, from tokenize on, tokens."""
+    """A number of documents, bytes and, from tokenize on, tokens."""
 
     documents: int = 0
     bytes: int = 0
@@ -26,9 +26,9 @@ class Amount:
 class Ledger:
     """What came in, what was kept, and what was removed for which reason; `problems()` is empty when it adds up.
 
-    `rewritten` is what the kept documents lost by being rewritten (markup taken off, text repaired); it is negative
-    where they grew. So `kept` of one stage is `incoming` of the next, byte for byte. `counts` names what is counted as
-    documents: fine-tuning counts instruction pairs, which go on from no other stage's documents.
+    `rewritten` is what the kept documents lost by being rewritten (markup removed, text repaired); it is negative if
+    they grew. So `kept` of one stage is `incoming` of the next, byte for byte. `counts` names what is counted as
+    documents: fine-tuning counts instruction pairs, which do not continue another stage's documents.
     """
 
     incoming: Amount
@@ -38,7 +38,7 @@ class Ledger:
     counts: str = "documents"
 
     def problems(self) -> Iterator[str]:
-        """Yield one sentence for each unit in which incoming is not kept + removed + rewritten."""
+        """Yield one sentence for each unit in which incoming differs from kept + removed + rewritten."""
         out = self.kept + self.rewritten
         for amount in self.removed.values():
             out = out + amount
@@ -57,7 +57,7 @@ class Ledger:
                     yield f"The ledger holds a negative number: {name} has {number:,} {unit}."
 
     def by_reason(self) -> list[tuple[str, Amount]]:
-        """The removals, those of most documents first."""
+        """The removals, most documents first."""
         return sorted(self.removed.items(), key=lambda item: (-item[1].documents, item[0]))
 
     def to_dict(self) -> dict[str, Any]:
@@ -85,8 +85,8 @@ class Ledger:
 class Tally:
     """Counts documents as a stage handles them; `ledger()` is the sum so far.
 
-    Every document goes through exactly one of `keep` and `remove`. What came in is what the caller says came in
-    (`incoming`, from the upstream's manifest) or, without it, the sum of what was handled.
+    Every document goes through exactly one of `keep` and `remove`. What came in is what the caller states (`incoming`,
+    from the manifest of the input) or, if not given, the sum of what was handled.
     """
 
     def __init__(self, counts: str = "documents") -> None:
@@ -118,6 +118,6 @@ class Tally:
             self._removed[reason] = self._removed.get(reason, Amount()) + amount
 
     def ledger(self, incoming: Amount | None = None) -> Ledger:
-        """Return the account so far; with `incoming` from elsewhere, a lost document shows as a problem."""
+        """Return the ledger so far; with `incoming` from elsewhere, a lost document shows up as a problem."""
         incoming = self._handled if incoming is None else incoming
         return Ledger(incoming, self._kept, dict(self._removed), self._rewritten, self._counts)

@@ -1,9 +1,9 @@
-"""The token dataset: windows of one split's token stream, read from memory-mapped shards in an order by number.
+"""The token dataset: numbered windows of one split's token stream, read from memory-mapped shards.
 
 All shards of a split are one stream; window i is tokens `i*seq_len … i*seq_len + seq_len`, one more than the model's
-length, so that inputs and targets are both inside it. Nothing is copied or parsed when a dataset opens: each row
-group's page is one contiguous piece of the file, found through the footer and checked against the page's own header. A
-file whose pages look different (another writer made it) is read through pyarrow instead.
+length, so that it holds both inputs and targets. Nothing is copied or parsed when a dataset is opened: each row group's
+page is one contiguous piece of the file, found through the footer and checked against the page's own header. A file
+whose pages look different (because another writer made it) is read through pyarrow instead.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _FEISTEL_ROUNDS = 6
 class TokenDataset:
     """One split of a tokenize artifact as numbered windows of `seq_len + 1` tokens.
 
-    `len(dataset)` windows; `dataset.window(i)` and `dataset.batch(indices)` read them; `dataset.indices(step, batch)`
-    says which ones a training step takes, so a resumed run needs to know its step number and nothing else.
+    `len(dataset)` is their number; `dataset.window(i)` and `dataset.batch(indices)` read them;
+    `dataset.indices(step, batch)` says which ones a training step takes, so a resumed run needs only its step number.
     """
 
     def __init__(self, artifact: Path | str, split: str, *, seq_len: int | None = None) -> None:
-        """Open `artifact/split/part-*.parquet`. `seq_len` defaults to the row length; any other works as well.
+        """Open `artifact/split/part-*.parquet`. `seq_len` defaults to the row length; any other works too.
 
-        Raises FileNotFoundError when there are no shards, TokenShardError when one is damaged or does not fit the rest.
+        Raises FileNotFoundError if there are no shards, TokenShardError if one is damaged or does not match the rest.
         """
         paths = sorted((Path(artifact) / split).glob("part-*.parquet"))
         if not paths:
@@ -41,7 +41,7 @@ class TokenDataset:
         first = infos[0]
         for path, info in zip(paths, infos, strict=True):
             if (info.tokenizer_sha256, info.dtype) != (first.tokenizer_sha256, first.dtype):
-                raise TokenShardError(f"{path} was made with another tokenizer than {paths[0]}; build tokenize again.")
+                raise TokenShardError(f"{path} and {paths[0]} have different tokenizers; build tokenize again.")
         self.split = split
         self.seq_len = first.seq_len if seq_len is None else seq_len
         if self.seq_len < 1:
@@ -61,7 +61,7 @@ class TokenDataset:
         self._starts = np.concatenate([[0], np.cumsum([len(piece) for piece in self._pieces])]).tolist()[:-1]
 
     def __len__(self) -> int:
-        """Return how many whole windows there are; up to `seq_len` tokens at the very end are in none."""
+        """Return how many whole windows there are; up to `seq_len` tokens at the very end are not in any window."""
         return max(0, (self.n_tokens - 1) // self.seq_len)
 
     def tokens(self, start: int, stop: int) -> np.ndarray:
@@ -95,7 +95,7 @@ class TokenDataset:
         return out
 
     def indices(self, step: int, batch: int, seed: int = 0) -> np.ndarray:
-        """Return the window numbers of a training step: int64[batch], each window once per epoch, shuffled anew.
+        """Return the window numbers of a training step: int64[batch]; each window once per epoch, reshuffled each time.
 
         Step s takes positions `s*batch … s*batch + batch-1` of the endless sequence epoch 0, epoch 1, …, so the order
         does not depend on how a run was interrupted or on how many devices share a batch.
@@ -123,8 +123,8 @@ def permuted(positions: np.ndarray, n: int, seed: int, epoch: int) -> np.ndarray
     """Return where a pseudo-random permutation of `0 … n-1` sends `positions`, without making the permutation.
 
     A Feistel network over the next power of four, walked until it lands below n (Black & Rogaway 2002, "Ciphers with
-    arbitrary finite domains"): a billion windows cost no memory, any step's windows are found at once, and the order
-    cannot change with a version of numpy's generators.
+    arbitrary finite domains"): a billion windows need no memory, the windows of any step are found at once, and the
+    order does not depend on the version of numpy's generators.
     """
     half_bits = max(1, (max(n - 1, 1).bit_length() + 1) // 2)
     mask = np.uint64((1 << half_bits) - 1)
@@ -173,10 +173,10 @@ def _map_shard(path: Path, info: ShardInfo) -> tuple[list[np.ndarray], bool]:
 
 
 def page_offsets(shard: Any, path: Path, info: ShardInfo) -> list[int] | None:
-    """Return each row group's first data byte in the file, or None when a group is not one plain page.
+    """Return the offset of each row group's first data byte, or None if a group is not one plain page.
 
     The footer says where a column chunk begins and how long it is with its page header; the header says how long the
-    page is. Only when both agree that the chunk is one header and one page of exactly the rows' bytes is it mapped.
+    page is. A chunk is mapped only if both agree that it is one header and one page of exactly the rows' bytes.
     """
     offsets = []
     with open(path, "rb") as file:

@@ -1,4 +1,4 @@
-"""File locks that the kernel releases when their process ends, however it ends."""
+"""File locks that the kernel releases when their process ends, no matter how."""
 
 import fcntl
 import os
@@ -11,11 +11,11 @@ _POLL_SECONDS = 0.05
 
 
 def try_lock(path: Path, *, shared: bool = False) -> int | None:
-    """Takes the lock on `path` without waiting; returns its file descriptor, or None while somebody else holds it.
+    """Take the lock on `path` without waiting; return its file descriptor, or None if somebody else holds it.
 
     The lock is flock(2): it lasts until the descriptor is closed, at the latest by the kernel when the process dies,
-    kill -9 included. (A lock file with a written-down owner outlives its owner: after a kill the next run waits for
-    ever.) The descriptor is not inherited by programs that are started.
+    even by kill -9. (A lock file that names its owner outlives that owner, so after a kill the next run would wait for
+    ever.) Programs started by this process do not inherit the descriptor.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
@@ -33,9 +33,9 @@ def try_lock(path: Path, *, shared: bool = False) -> int | None:
 def locked(
     path: Path, *, shared: bool = False, timeout: float | None = None, on_wait: Callable[[], None] | None = None
 ) -> Iterator[None]:
-    """Holds the lock on `path` for a block; calls `on_wait` once if it has to wait for somebody else.
+    """Hold the lock on `path` for a block; call `on_wait` once if it has to wait for somebody else.
 
-    Raises TimeoutError after `timeout` seconds (None = waits for ever).
+    Raises TimeoutError after `timeout` seconds (None = wait for ever).
     """
     give_up = None if timeout is None else time.monotonic() + timeout
     while (descriptor := try_lock(path, shared=shared)) is None:

@@ -39,7 +39,7 @@ class InputEntry(BaseModel):
 
 
 class Manifest(BaseModel):
-    """Everything that is known of one artifact. No manifest, no artifact."""
+    """Everything that is known about one artifact. Without a manifest there is no artifact."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     format: Literal[1, 2] = 2
@@ -74,7 +74,7 @@ class ManifestError(Exception):
 
 
 def sealed(manifest: Manifest) -> str:
-    """The text of `manifest.json`: the manifest and a sha256 over all the rest of it, so that a flipped byte shows."""
+    """The text of `manifest.json`: the manifest and a sha256 over the rest of it, so that a flipped byte is noticed."""
     raw = json.loads(manifest.model_dump_json())
     return json.dumps({**raw, "sha256": _seal(raw)}, indent=1, ensure_ascii=False)
 
@@ -82,16 +82,16 @@ def sealed(manifest: Manifest) -> str:
 def read_manifest(folder: Path) -> Manifest:
     """Read and validate `folder/manifest.json`.
 
-    Raises FileNotFoundError when there is none, ManifestError when it is not a whole manifest, every byte of it.
+    Raises FileNotFoundError if there is none, ManifestError if any byte of it is wrong.
     """
     path = folder / MANIFEST_NAME
     if path.stat().st_size > MAX_MANIFEST_BYTES:
-        raise ManifestError(f"{path} is larger than {MAX_MANIFEST_BYTES} bytes, which no manifest is.")
+        raise ManifestError(f"{path} is larger than {MAX_MANIFEST_BYTES} bytes, so it cannot be a manifest.")
     try:
         raw = json.loads(path.read_bytes())
         seal = raw.pop("sha256")
     except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
-        raise ManifestError("its manifest.json cannot be read: it is no whole manifest") from error
+        raise ManifestError("its manifest.json cannot be read: it is not a complete manifest") from error
     if seal != _seal(raw):
         raise ManifestError("its manifest.json changed since it was committed")
     try:

@@ -1,8 +1,8 @@
-"""The mix: token windows of several sources in fixed proportions, drawn from the token store as it is.
+"""The mix: token windows of several sources in fixed proportions, drawn from the token shards as they are.
 
-Nothing is tokenised or copied for it. A source is the training documents whose `source` or URL matches its patterns;
-their tokens, one document after the other, are a stream of its own, cut into windows as the whole split is without a
-mix. A window never holds documents of two sources, and every step's windows follow from the step's number.
+Nothing is tokenised again or copied. A source is the training documents whose `source` or URL matches its patterns.
+Their tokens, one document after the other, form a stream that is cut into windows, just as the whole split is without
+a mix. A window never holds documents of two sources, and a step's windows depend on the number of the step alone.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ REST = "rest"
 
 
 class MixError(ValueError):
-    """The mix cannot be drawn from these documents; the message is a sentence."""
+    """The mix cannot be drawn from these documents; the message is a full sentence."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """What is asked of a source: globs on `source` and URL, its weight (None: its tokens), how often it may be read.
+    """A source as requested: globs on `source` and URL, its weight (None: its tokens), how often it may be read.
 
-    `patterns` of the rest are empty: it is what no other source matches.
+    The rest has no `patterns`: it is everything that no other source matches.
     """
 
     name: str
@@ -44,8 +44,8 @@ class Source:
 
 @dataclass(frozen=True)
 class Share:
-    """What a source comes to: its documents, tokens and windows; the share of the windows that it was meant to have
-    (`weight`) and has (`share`); how many that are, and how often its tokens are read."""
+    """A source as planned: its documents, tokens and windows; the share of the windows that it should have (`weight`)
+    and gets (`share`); how many windows that is, and how often its tokens are read."""
 
     name: str
     documents: int
@@ -73,9 +73,9 @@ def training_index(artifact: Path) -> pa.Table:
 
 
 def assign(index: pa.Table, sources: Sequence[Source]) -> np.ndarray:
-    """Return the number of each document's source, int64; the first that matches has it, the rest what none matches.
+    """Return the number of each document's source, int64: the first one that matches, else the rest.
 
-    -1 where no source matches and none is the rest.
+    -1 if no source matches and there is no rest.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -93,7 +93,7 @@ def assign(index: pa.Table, sources: Sequence[Source]) -> np.ndarray:
 
 
 def glob_regex(pattern: str) -> str:
-    """Return a glob as a regular expression of RE2: `*` is any text, slashes too, `?` any character."""
+    """Return a glob as an RE2 regular expression: `*` is any text, including slashes, `?` any character."""
     parts = {"*": ".*", "?": "."}
     return "(?s)^" + "".join(parts.get(letter, re.escape(letter)) for letter in pattern) + "$"
 
@@ -102,14 +102,14 @@ def shares(
     sources: Sequence[Source], tokens: Sequence[int], documents: Sequence[int], *, seq_len: int, draws: int,
     temperature: float = 1.0,
 ) -> list[Share]:  # fmt: skip
-    """Return what each source comes to in a run of `draws` windows.
+    """Return the share of each source in a run of `draws` windows.
 
-    Weights are raised to 1/temperature and divided by their sum: 1 takes them as they are, and the higher the
-    temperature, the more alike all sources are (Devlin 2018 for multilingual BERT; Xue et al. 2021, § 3.1, for mT5). A
-    source whose share would read it more than `max_epochs` times gets just that many windows, and the other sources
-    share what it leaves in proportion to their weights; that may put another one over its cap, so this is repeated.
-    Shares hold for the whole run: a capped source is not read faster at first and then never again.
-    Raises MixError when a source has no window, or when all sources together may not be read often enough.
+    Weights are raised to 1/temperature and divided by their sum: 1 takes them as they are, and a higher temperature
+    makes the sources more alike (Devlin 2018 for multilingual BERT; Xue et al. 2021, § 3.1, for mT5). A source that
+    would be read more than `max_epochs` times gets exactly that many windows, and the other sources fill the gap in
+    proportion to their weights; that may put another one over its cap, so this is repeated. Shares hold throughout the
+    run: a capped source is not read faster at first and then never again.
+    Raises MixError if a source has no window, or if all sources together do not allow enough windows.
     """
     weights = [
         float(count if source.weight is None else source.weight) for source, count in zip(sources, tokens, strict=True)
@@ -117,7 +117,7 @@ def shares(
     windows = [max(0, (count - 1) // seq_len) for count in tokens]
     for number, (source, weight, count, found) in enumerate(zip(sources, weights, tokens, windows, strict=True)):
         if weight > 0 and not found and source.weight is None and not source.patterns:
-            weights[number] = 0.0  # a few documents that match nothing and nobody has asked for
+            weights[number] = 0.0  # a few documents that match no source and have no weight
         elif weight > 0 and not found:
             raise MixError(
                 f"The source {source.name!r} of the mix has {count:,} tokens, too few for one window of {seq_len:,} + 1"
@@ -125,7 +125,7 @@ def shares(
             )
     powers = np.array([weight ** (1 / temperature) if weight > 0 else 0.0 for weight in weights])
     if powers.sum() <= 0:
-        raise MixError("No source of the mix has a weight above 0, so there is nothing to draw.")
+        raise MixError("No source of the mix has a weight above 0, so there is nothing to read.")
     caps = np.array(
         [
             np.inf if source.max_epochs is None else np.floor(source.max_epochs * count)
@@ -159,7 +159,7 @@ def shares(
 def plan_mix(
     index: pa.Table, sources: Sequence[Source], *, seq_len: int, draws: int, temperature: float = 1.0
 ) -> tuple[list[Share], np.ndarray]:
-    """Return the shares of a mix of these documents, and the source of each document. Reads no token."""
+    """Return the shares of a mix of these documents, and the source of each document. Reads no tokens."""
     owner = assign(index, sources)
     counts = index["n_tokens"].to_numpy()
     there = owner >= 0
@@ -176,12 +176,12 @@ def plan_mix(
 
 
 class SourceStream:
-    """The tokens of some documents of a split, one after the other, as numbered windows of `seq_len + 1`."""
+    """The tokens of some documents of a split, concatenated, as numbered windows of `seq_len + 1`."""
 
     def __init__(self, data: TokenDataset, first_token: np.ndarray, n_tokens: np.ndarray) -> None:
         """first_token, n_tokens: where the documents lie in the split's stream, in its order; int64."""
         self._data = data
-        # documents that lie side by side are one stretch; where a source's are, it has as many as shards, or one
+        # adjacent documents are one stretch; a source whose documents are all adjacent has one per shard, or just one
         begins = np.ones(len(first_token), dtype=bool)
         begins[1:] = first_token[1:] != first_token[:-1] + n_tokens[:-1]
         at = np.flatnonzero(begins)
@@ -210,17 +210,17 @@ class SourceStream:
 
 
 class MixedDataset:
-    """The training split as a mix: `batch(step, size)` are the windows of a step, by its number alone.
+    """The training split as a mix: `batch(step, size)` returns the windows of a step, given its number alone.
 
-    Draw number k of the run goes to the source that `MixOrder` names. Each source goes through its windows in an order
-    of its own, each once per epoch, shuffled anew (as `TokenDataset.indices` does for the whole split).
+    Draw number k of the run goes to the source that `MixOrder` names. Each source goes through its windows in its own
+    order, each window once per epoch, reshuffled every epoch (as `TokenDataset.indices` does for the whole split).
     """
 
     def __init__(
         self, artifact: Path, sources: Sequence[Source], *, seq_len: int, draws: int, temperature: float = 1.0,
         seed: int = 0,
     ) -> None:  # fmt: skip
-        """draws: windows of the whole run. Raises MixError when these sources cannot be mixed so."""
+        """draws: windows of the whole run. Raises MixError if these sources cannot be mixed that way."""
         from data_lake.mix_order import MixOrder
 
         self._data = TokenDataset(artifact, "train", seq_len=seq_len)
@@ -230,7 +230,7 @@ class MixedDataset:
         self._streams = [
             SourceStream(self._data, first[owner == number], counts[owner == number]) for number in range(len(sources))
         ]
-        # of its name: another source beside it, or another place in the list, does not change a source's own order
+        # seeded by name: adding a source or reordering the list does not change a source's own order
         self._seeds = [_seed(seed, source.name) for source in sources]
         self._order = MixOrder([share.share for share in self.shares])
 
@@ -255,9 +255,9 @@ class MixedDataset:
         return out
 
     def drawn(self, draws: int) -> list[dict[str, Any]]:
-        """Return what the first `draws` windows took of each source: windows, tokens, epochs, and the share asked for.
+        """Return what the first `draws` windows took of each source: windows, tokens, epochs and the planned share.
 
-        From the order itself, which is what `batch` reads, so it is the same for a run that was interrupted.
+        It is computed from the order that `batch` reads, so it is the same for a run that was interrupted.
         """
         return [
             {

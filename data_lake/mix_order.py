@@ -1,12 +1,13 @@
-"""Whose turn it is: the order in which the sources of a mix are drawn, exact in its proportions after every draw.
+"""The order in which the sources of a mix are drawn; its proportions are exact after every draw.
 
-After k draws a source of share p was drawn p·k times, give or take less than one. Random draws are off by the root of
-k, and taking always the source that is most behind can be off by more than one. Tijdeman's rule is never off by more
-than 1 - 1/(2n - 2) with n sources: of those that may come already, the one that must come soonest (R. Tijdeman, "The
-chairman assignment problem", Discrete Mathematics 32, 1980, 323-330).
+After k draws, a source of share p has been drawn p·k times, off by less than one. Random draws are off by about the
+square root of k, and always taking the source that is furthest behind can be off by more than one. Tijdeman's rule is
+never off by more than 1 - 1/(2n - 2) with n sources: of the sources that may be drawn already, it takes the one that
+must be drawn soonest (R. Tijdeman, "The chairman assignment problem", Discrete Mathematics 32, 1980, 323-330).
 
-Importing this module imports numba: the rule looks at every draw before. It does 30 million a second, so the order of a
-run of 300 billion tokens in windows of 2,048 is known after five seconds; then any draw is found in a millisecond.
+Importing this module imports numba, because the rule depends on all earlier draws. It plays 30 million draws a second,
+so the order of a run of 300 billion tokens in windows of 2,048 is known after five seconds, and any draw is then found
+in a millisecond.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ import numpy as np
 from data_lake.compiled import compiled
 
 BLOCK = 1 << 16
-"""Draws between two points at which the counts are kept, so that a resumed run begins near its step."""
+"""Draws between two points at which the counts are kept, so that a resumed run starts close to its step."""
 
 
 class MixOrder:
-    """An endless order of sources, the same for the same shares."""
+    """An endless order of sources that depends on the shares alone."""
 
     def __init__(self, shares: Sequence[float]) -> None:
         """shares: of each source, at least 0, with a sum of 1."""
@@ -53,10 +54,10 @@ class MixOrder:
 
 @compiled
 def _draw(shares, counts, first, drawn):  # type: ignore[no-untyped-def]
-    """Play draws first, first + 1, ...: into drawn[0] the source, into drawn[1] its draws before; bring counts on.
+    """Play draws first, first + 1, ...: drawn[0] gets the source, drawn[1] its earlier draws; counts is updated.
 
-    Behind is how much a source lacks if the draw is not its own. It may be drawn if that is at least 1/(2n - 2), and
-    must be before it reaches 1 - 1/(2n - 2): the draw goes to the one that reaches it first.
+    `behind` is what a source lacks if it does not get this draw. It may be drawn if that is at least 1/(2n - 2), and
+    must be drawn before it reaches 1 - 1/(2n - 2): the draw goes to the source that reaches it first.
     """
     n = 0
     for share in shares:
@@ -69,7 +70,7 @@ def _draw(shares, counts, first, drawn):  # type: ignore[no-untyped-def]
             if shares[i] > 0:
                 behind = shares[i] * (first + k + 1) - counts[i]
                 deadline = (1.0 - slack - behind) / shares[i]
-                # a billionth: where a source may come from now on, rounding must not say that it may not
+                # a billionth, so that rounding cannot exclude a source that may be drawn from now on
                 if behind >= slack - 1e-9 and deadline < best_deadline:
                     best, best_deadline = i, deadline
         drawn[0, k] = best

@@ -1,8 +1,8 @@
-"""Sorted runs on disk: how more rows than memory holds are grouped, ordered and found.
+"""Sorted runs on disk: how to group, order and find more rows than fit into memory.
 
-A run is a file of rows of 64-bit numbers, stored by columns and sorted by the first, the key. Every shard writes its
-own; whoever needs all rows of a range of keys reads that slice of every run. So equal keys come together, in jobs that
-know nothing of each other and each as large as its memory allows: the shuffle of MapReduce (Dean & Ghemawat 2004).
+A run is a file of rows of 64-bit numbers, stored by column and sorted by the first, the key. Every shard writes its own
+run; to get all rows of a range of keys, that slice of every run is read. So equal keys come together in independent
+jobs, each as large as its memory allows: the shuffle of MapReduce (Dean & Ghemawat 2004).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ KEYS = 1 << 64  # keys are below this
 def write_run(path: Path, rows: np.ndarray) -> None:
     """Sort uint64[columns, n] by its first column and write it, whole or not at all.
 
-    The order of equal keys is not promised: readers that need one sort what they read.
+    The order of equal keys is undefined: readers that need one must sort what they read.
     """
     rows = rows[:, np.argsort(rows[0])]
     with whole_file(path) as file:
@@ -39,7 +39,7 @@ class Runs:
         for path in sorted(paths):
             found, n = (int(number) for number in np.fromfile(path, np.uint64, 2))
             if found != columns or path.stat().st_size != 16 + 8 * found * n:
-                raise OSError(f"{path} is no run of {columns} columns: its size does not fit what it says of itself.")
+                raise OSError(f"{path} is not a run of {columns} columns: its size does not match its header.")
             self._runs.append((path, n))
 
     def __len__(self) -> int:
@@ -59,7 +59,7 @@ class Runs:
         return rows if len(self._runs) < 2 else rows[:, np.argsort(rows[0])]
 
     def split(self, limit: int, low: int = 0, high: int = KEYS) -> Iterator[tuple[int, int]]:
-        """Yield ranges of keys, ascending, that hold together all rows of [low, high), each at most `limit` rows.
+        """Yield ascending ranges of keys that together cover all rows of [low, high), each with at most `limit` rows.
 
         A range of a single key may hold more.
         """
@@ -108,7 +108,7 @@ def read_into(file: BinaryIO, values: np.ndarray, offset: int) -> None:
     while len(view):
         n = file.readinto(view)  # type: ignore[attr-defined]
         if not n:
-            raise OSError(f"{file.name} ends {len(view):,} bytes too early.")
+            raise OSError(f"{file.name} is {len(view):,} bytes too short.")
         view = view[n:]
 
 

@@ -1,4 +1,4 @@
-"""Samples of the corpus and of what was taken out of it: a few rows of a view, drawn by a seed."""
+"""Samples of the corpus and of what was removed from it: a few rows of a view, drawn by a seed."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ COLUMNS = {
 
 
 def sample(catalog: Catalog, view: str, n: int, seed: int, wanted: Mapping[str, str | None]) -> list[dict[str, Any]]:
-    """Return `n` rows of `view` (removed or documents) whose columns have the `wanted` values; None asks for nothing.
+    """Return `n` rows of `view` (removed or documents) whose columns have the `wanted` values; None means any value.
 
-    Which rows is decided by a hash of what the row is and the seed, so the same seed shows the same rows, whatever
-    files they lie in. Raises QueryError that names the values there are when no row has a wanted one.
+    A hash of the row and the seed decides which rows, so the same seed shows the same rows, whatever files they are
+    in. Raises QueryError, which lists the existing values, when no row has a wanted one.
     """
     conditions: list[str] = []
     for column, value in wanted.items():
@@ -34,7 +34,7 @@ def sample(catalog: Catalog, view: str, n: int, seed: int, wanted: Mapping[str, 
 
 
 def _check(catalog: Catalog, view: str, column: str, value: str, conditions: list[str]) -> None:
-    """Raise QueryError where no row meets the conditions, the last of which is that `column` is `value`."""
+    """Raise QueryError if no row meets the conditions, the last of which is that `column` is `value`."""
     if next(catalog.query(f"SELECT 1 FROM {view} WHERE {' AND '.join(conditions)} LIMIT 1").rows, None):
         return
     earlier = " AND ".join([*conditions[:-1], f"{column} IS NOT NULL"])

@@ -1,4 +1,4 @@
-"""The artifact store: finds, verifies, builds aside and commits artifacts with one rename."""
+"""The artifact store: finds and verifies artifacts, stages new ones and commits them with one rename."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ class Artifact:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Exact counts that the stage wrote down."""
+        """Exact counts that the stage recorded."""
         return self.manifest.counts
 
     @property
     def metrics(self) -> dict[str, float | None]:
-        """Headline results that the stage wrote down."""
+        """Headline results that the stage recorded."""
         return self.manifest.metrics
 
     @property
     def content(self) -> str:
-        """Fingerprint of what the artifact says; what a downstream key is made of."""
+        """Fingerprint of the artifact's content, from which downstream keys are made."""
         return self.manifest.content
 
     def problems(self) -> Iterator[str]:
@@ -62,14 +62,14 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Miss:
-    """Why a key is not usable: nothing there, or something that is damaged."""
+    """Why a key cannot be used: nothing is there, or what is there is damaged."""
 
     kind: Literal["missing", "damaged"]
     reason: str
 
 
 class Lake:
-    """All artifacts under one root: `<root>/<stage>/<key16>/`, with staging and locks beside them."""
+    """All artifacts under one root: `<root>/<stage>/<key16>/`, and next to them staging and locks."""
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root).absolute()
@@ -79,16 +79,16 @@ class Lake:
         return self.root / stage / key[:KEY_LENGTH]
 
     def staging_path(self, stage: str, key: str) -> Path:
-        """The folder in which a key is built: the same for every attempt, so that a retry finds what it had."""
+        """The folder in which a key is built: the same for every attempt, so that a retry finds earlier work."""
         return self.root / ".staging" / f"{stage}-{key[:KEY_LENGTH]}"
 
     # -- finding ---------------------------------------------------------------------------------------------------
 
     def lookup(self, stage: str, key: str, *, deep: bool = False) -> Artifact | Miss:
-        """Return the artifact of `key` if every file is as its manifest says, else why not.
+        """Return the artifact of `key` if every file matches its manifest, else why not.
 
-        A file is hashed again when its size, inode, mtime or ctime moved since it was last verified (ctime cannot be
-        set back by a program, so a changed byte shows), or always with `deep`, as before a stage reads it.
+        A file is hashed again if its size, inode, mtime or ctime changed since it was last verified (programs cannot
+        set ctime back, so a changed byte is noticed). With `deep`, as before a stage reads it, it is always hashed.
         """
         folder = self.path(stage, key)
         if not folder.is_dir():
@@ -116,7 +116,7 @@ class Lake:
         return sorted(found, key=lambda artifact: artifact.manifest.finished_at, reverse=True)
 
     def find(self, name: str) -> list[Artifact]:
-        """Artifacts that `name` may mean: a stage (newest first), `stage/key prefix`, or a key prefix."""
+        """Artifacts that `name` may refer to: a stage (newest first), `stage/key prefix`, or a key prefix."""
         stage, _, prefix = name.strip("/").partition("/")
         candidates = self.artifacts()
         if prefix:
@@ -124,7 +124,7 @@ class Lake:
         return [a for a in candidates if a.stage == stage] or [a for a in candidates if a.key.startswith(stage)]
 
     def _damage(self, folder: Path, manifest: Manifest, *, deep: bool) -> str | None:
-        """The first file that is not as the manifest says, as a sentence; None when all are."""
+        """A sentence about the first file that does not match the manifest; None if all do."""
         record = self.root / ".verified" / f"{manifest.stage}-{manifest.key[:KEY_LENGTH]}.json"
         known: dict[str, list[int]] = {}
         with contextlib.suppress(OSError, ValueError):
@@ -142,18 +142,18 @@ class Lake:
             if (deep or known.get(name) != seen[name]) and file_sha256(path) != entry.sha256:
                 return f"the bytes of its file {name} changed since it was committed"
         if seen != known:
-            with contextlib.suppress(OSError):  # a read-only lake is verified again each time, that is all
+            with contextlib.suppress(OSError):  # a read-only lake is simply verified again each time
                 write_atomically(record, json.dumps(seen))
         return None
 
     # -- what a missing artifact contained -----------------------------------------------------------------------------
 
     def remember(self, artifact: Artifact) -> None:
-        """Note which content a key had, so that stages after it need not rebuild it only to learn their own keys."""
+        """Record the content of a key, so that later stages need not rebuild it only to compute their own keys."""
         write_atomically(self._memory(artifact.stage, artifact.key), json.dumps({"content": artifact.content}))
 
     def remembered_content(self, stage: str, key: str) -> str | None:
-        """The content that a key had when it was last committed, even if the artifact is gone; None if unknown."""
+        """The content of a key when it was last committed, even if the artifact was deleted since; None if unknown."""
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             return str(json.loads(self._memory(stage, key).read_text())["content"])
         return None
@@ -165,7 +165,7 @@ class Lake:
 
     @contextlib.contextmanager
     def building(self, stage: str, key: str, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
-        """Hold the one build lock of a key. The kernel lets go of it when the process is killed."""
+        """Hold the build lock of a key. The kernel releases it when the process is killed."""
         with locked(self._lock(stage, key, "build"), on_wait=on_wait):
             yield
 
@@ -199,7 +199,7 @@ class Lake:
         """Turn a staging folder into an artifact with one rename.
 
         `describe` gets {relative path: size and sha256} and returns the manifest. An older artifact of the same key
-        is exchanged in one step (renameat2), so a reader sees the old one or the new one, never neither.
+        is swapped in one step (renameat2), so a reader always sees either the old one or the new one.
         """
         files = {}
         for path in sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / MANIFEST_NAME):
@@ -211,7 +211,7 @@ class Lake:
             files[name] = FileEntry(size=path.stat().st_size, sha256=file_sha256(path))
         manifest = describe(files)
         write_atomically(folder / MANIFEST_NAME, sealed(manifest), durable=True)
-        # The work folder goes aside before the rename and away after it: a kill in between loses no checkpoint.
+        # The work folder is moved away before the rename and deleted after it: a kill in between loses no checkpoint.
         aside = _aside(folder)
         shutil.rmtree(aside, ignore_errors=True)
         if (folder / WORK).exists():
@@ -241,7 +241,7 @@ def _aside(staging: Path) -> Path:
 
 
 def _exchange(new: Path, old: Path) -> None:
-    """Swap two folders atomically (Linux renameat2); with two renames where the system call is not there."""
+    """Swap two folders atomically (Linux renameat2), or with two renames if the system call does not exist."""
     at_fdcwd, rename_exchange = -100, 2
     libc = ctypes.CDLL(None, use_errno=True)
     if hasattr(libc, "renameat2"):

@@ -1,12 +1,12 @@
-"""What is the same however it was typed: one folding of characters, for every comparison of words or texts.
+"""Folding: characters that differ only in how they were typed become equal, for every comparison of words or texts.
 
-It is Unicode's NFKC_Casefold (Unicode Standard, § 3.13: case, composed or not, full-width, ligatures, superscripts;
-soft hyphens, joiners and other invisible characters go) and typography on top: apostrophes, quotation marks and dashes
-are those of a keyboard. `fold` is the definition; `fold_with_places` also says where each character came from, so that
-what was found in folded text is cut out of the original to the character. The kernels of `text_kernels` fold by the
-same tables.
+It is Unicode's NFKC_Casefold (Unicode Standard, § 3.13: case, composition, full-width forms, ligatures, superscripts;
+soft hyphens, joiners and other invisible characters are removed) plus typography: apostrophes, quotation marks and
+dashes become those of a keyboard. `fold` is the definition; `fold_with_places` also returns where each character came
+from, so that what was found in folded text can be cut from the original exactly. The kernels of `text_kernels` fold by
+the same tables.
 
-The tables come from Python's `unicodedata` and `str.casefold`, so all of it folds alike on every version of Python.
+The tables come from Python's `unicodedata` and `str.casefold`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# An entry of the table: the folded character, or the number of several (or none).
+# An entry of the table: the folded character, or the number of a sequence of several (or none).
 POINT = np.uint32(0x1FFFFF)
 ASK = np.uint32(1 << 25)  # may compose with its neighbours, or change places with them
 MARK = np.uint32(1 << 26)  # has a combining class: in order only after a smaller one
 SEVERAL = np.uint32(1 << 27)  # folds to several characters or to none
-WHOLE = np.uint32(1 << 28)  # has the one mark that is a letter when folded: its place among others is found before
+WHOLE = np.uint32(1 << 28)  # has the one mark that folds to a letter: it is put in order before
 
 _APOSTROPHES = "‘’‛′‵＇ʹʻʼʽʾʿꞋꞌ՚׳"
 _QUOTATION_MARKS = "“”„‟〃〝〞〟＂״«»"
@@ -31,11 +31,11 @@ _TYPOGRAPHY = {
     **dict.fromkeys(_APOSTROPHES, "'"),
     **dict.fromkeys(_QUOTATION_MARKS, '"'),
     **dict.fromkeys(_DASHES, "-"),
-    "⁄": "/",  # of ½, which NFKC takes apart
+    "⁄": "/",  # of ½, which NFKC splits
     "∕": "/",
-    "〜": "~",  # the wave dash, which is a tilde in half of all Japanese text
+    "〜": "~",  # the wave dash, which half of all Japanese text writes as a tilde
 }
-# An acute accent that stands alone is an apostrophe too; as NFKC has it, a space and an accent on the next letter.
+# A free-standing acute accent is an apostrophe too; NFKC makes it a space and an accent on the next letter.
 _ACUTE = "\u00b4\u1ffd"
 _YPOGEGRAMMENI = "\u0345"
 _AFTER_YPOGEGRAMMENI = 240  # its combining class
@@ -43,10 +43,10 @@ _AFTER_YPOGEGRAMMENI = 240  # its combining class
 
 @dataclass(frozen=True)
 class FoldTable:
-    """What folding makes of each character, by code point.
+    """The folding of each character, by code point.
 
     entries: uint32, see above. order: uint8, the combining class of the last character that an entry stands for.
-    several: what the numbers stand for. firsts, characters: the same as arrays, `several[i]` is
+    several: the sequences that the numbers stand for. firsts, characters: the same as arrays, `several[i]` is
     `characters[firsts[i] : firsts[i + 1]]`.
     """
 
@@ -67,7 +67,7 @@ class Folded:
 
 
 def fold(text: str, *, case: bool = True) -> str:
-    """Return `text` as comparisons see it; with case=False capitals stay."""
+    """Return `text` as comparisons see it; with case=False capitals are kept."""
     if text.isascii():
         return text.lower() if case else text
     points, table = code_points(text), fold_table(case)
@@ -80,9 +80,9 @@ def fold(text: str, *, case: bool = True) -> str:
 
 
 def fold_with_places(text: str, *, case: bool = True) -> Folded:
-    """Return what `fold` does, with the place of each character.
+    """Return what `fold` returns, with the position of each character.
 
-    Characters that were composed or put in order come from all the characters that they were.
+    The origin of characters that were composed or reordered is all the characters that they were made from.
     """
     every = np.arange(len(text) + 1)
     if text.isascii():
@@ -121,13 +121,13 @@ def _text(points: np.ndarray) -> str:
 
 
 def _in_order(points: np.ndarray, entries: np.ndarray, table: FoldTable) -> bool:
-    """Return whether each character folds for itself here: none composes, and marks are in canonical order."""
+    """Return whether each character can be folded by itself: none composes, and marks are in canonical order."""
     every = np.bitwise_or.reduce(entries, initial=0)
     if every & ASK:
         return False
     if not every & MARK:
         return True
-    if every & SEVERAL:  # what folds to nothing stands between no marks
+    if every & SEVERAL:  # characters that fold to nothing do not separate marks
         empty = (entries & SEVERAL != 0) & (np.diff(table.firsts)[_number(entries)] == 0)
         points, entries = points[~empty], entries[~empty]
     order = table.order[points]
@@ -135,12 +135,12 @@ def _in_order(points: np.ndarray, entries: np.ndarray, table: FoldTable) -> bool
 
 
 def _number(entries: np.ndarray) -> np.ndarray:
-    """Return which of the several an entry stands for; 0 for an entry that is a character."""
+    """Return the number of the sequence that an entry stands for; 0 for an entry that is a character."""
     return np.where(entries & SEVERAL != 0, entries & POINT, 0)
 
 
 def _replaced(entries: np.ndarray, table: FoldTable) -> tuple[np.ndarray, np.ndarray]:
-    """Return the characters that entries stand for, uint32[…], and how many each: int64[n]."""
+    """Return the characters that entries stand for, uint32[…], and how many each has: int64[n]."""
     counts = np.ones(len(entries), dtype=np.int64)
     if not np.bitwise_or.reduce(entries, initial=0) & SEVERAL:
         return entries & POINT, counts
@@ -156,7 +156,7 @@ def _replaced(entries: np.ndarray, table: FoldTable) -> tuple[np.ndarray, np.nda
 
 
 def _fold_in_full(text: str, table: FoldTable) -> str:
-    """Fold by the definition: taken apart, folded one by one, composed."""
+    """Fold by the definition: decompose, fold one by one, compose."""
     for accent in _ACUTE:
         text = text.replace(accent, "'")
     points = code_points(unicodedata.normalize("NFKD", text))
@@ -164,7 +164,7 @@ def _fold_in_full(text: str, table: FoldTable) -> str:
 
 
 def _fold_one(character: str, case: bool, ignored: frozenset[str]) -> str:
-    """Fold a character by the rules, as often as it takes."""
+    """Fold a character by the rules until it no longer changes."""
     before, now = "", "'" if character in _ACUTE else unicodedata.normalize("NFKD", character)
     while now != before:
         before = now
@@ -187,7 +187,7 @@ def fold_table(case: bool = True) -> FoldTable:
     numbers = {"": 0}
     for first in range(0, 0x110000, 256):
         if 0xAC00 <= first < 0xD700 or 0xD800 <= first < 0xE000:
-            continue  # composed Hangul, and surrogates, which are no characters
+            continue  # composed Hangul, and surrogates, which are not characters
         block = everything[first : first + 256]
         if unicodedata.normalize("NFKD", block) == block == block.casefold() and special.isdisjoint(block):
             continue  # most of Unicode
@@ -217,9 +217,9 @@ def fold_table(case: bool = True) -> FoldTable:
 
 @functools.cache
 def composition() -> tuple[np.ndarray, np.ndarray]:
-    """Return which characters may change under NFC beside others (bool), and combining classes (uint8), by code point.
+    """Return which characters may change under NFC next to others (bool), and combining classes (uint8), by code point.
 
-    By the quick check's definition: those that NFC replaces, and those that are the second half of a composed one.
+    As the quick check defines it: those that NFC replaces, and those that are the second half of a composed one.
     """
     changes, classes = np.zeros(0x110000, dtype=np.bool_), np.zeros(0x110000, dtype=np.uint8)
     everything = _every_character()
@@ -242,5 +242,5 @@ def composition() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _every_character() -> str:
-    """Return a string in which place is code point."""
+    """Return a string in which the position is the code point."""
     return np.arange(0x110000, dtype="<u4").tobytes().decode("utf-32-le", "surrogatepass")

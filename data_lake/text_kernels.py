@@ -1,12 +1,12 @@
-"""The words of `text_units` by kernels compiled for speed, straight from the bytes of an Arrow column.
+"""The words of `text_units`, computed by compiled kernels straight from the bytes of an Arrow column.
 
-`text_units` says what a word is and what its hash is; this says the same, bit for bit, of UTF-8 that was never made a
-Python string: folding, the rules of Unicode's word segmentation and the rolling hash in one walk over the bytes. It
-takes 10 µs for a document of 3 kB where the arrays of `text_units` take 40.
+`text_units` defines what a word is and what its hash is. This module gives the same results, bit for bit, for UTF-8
+that was never turned into a Python string: folding, Unicode's word segmentation and the rolling hash in one pass over
+the bytes. It takes 10 µs for a document of 3 kB; the arrays of `text_units` take 40.
 
-Folding (`text_folding`) is done here one character at a time and composition (NFC) not at all, which is right for a
+Folding (`text_folding`) is done one character at a time here and composition (NFC) not at all, which is correct for a
 text that Unicode's quick check (UAX #15, § 9) finds composed once it is folded. Any other text is handed back to the
-definition, as is one longer than the longest word. Broken UTF-8 is U+FFFD, no part of a word.
+definition, as is one longer than the longest word. Broken UTF-8 becomes U+FFFD, which is not part of a word.
 
 Importing this module imports numba (a third of a second).
 """
@@ -33,7 +33,7 @@ def word_hashes_of(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """Return `text_units.word_hashes([fold(text) for text in texts])` of an Arrow column of text without nulls."""
     data, begins = text_bytes(texts)
     table, order, several = folding()
-    hashes = np.empty(len(data) + 1, dtype=np.uint64)  # words are fewer, but for ½½½ and the like
+    hashes = np.empty(len(data) + 1, dtype=np.uint64)  # words are fewer, except in ½½½ and the like
     counts = np.empty(len(texts), dtype=np.int64)
     powers, inverses = (text_units._powers(base, text_units._LONGEST) for base in _BASES)
     found = _hash_words(data, begins, table, order, several, powers, inverses, hashes, counts)
@@ -65,10 +65,10 @@ def shingle_hashes_of(hashes: np.ndarray, offsets: np.ndarray, n: int) -> tuple[
 
 
 def spaced(texts: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return each text folded but for its case, with one space for every run of white space and none at its ends.
+    """Return each text folded except for case, with one space for every run of white space and none at its ends.
 
-    uint8[…] of all texts' UTF-8, int64[n + 1] of where each begins, and which texts (bool[n]) are left out because
-    they are broken UTF-8 or may not be composed (NFC).
+    uint8[…]: the UTF-8 of all texts; int64[n + 1]: their offsets; bool[n]: which texts are left out because they are
+    broken UTF-8 or may not be composed (NFC).
     """
     data, begins = text_bytes(texts)
     tables = spacing()
@@ -80,13 +80,13 @@ def spaced(texts: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def text_at(data: np.ndarray, begins: np.ndarray, i: int) -> str:
-    """Return text `i` as a string, U+FFFD where its bytes are no UTF-8."""
+    """Return text `i` as a string, with U+FFFD for bytes that are not UTF-8."""
     return data[begins[i] : begins[i + 1]].tobytes().decode("utf-8", "replace")
 
 
 @compiled
 def _decode(data, place, end):  # type: ignore[no-untyped-def]
-    """Return the character at `place` and how many bytes it has; 0xFFFD and 1 where the bytes are no UTF-8."""
+    """Return the character at `place` and its length in bytes; 0xFFFD and 1 if the bytes are not UTF-8."""
     lead = np.uint32(data[place])
     size, smallest, point = 0, np.uint32(0), np.uint32(0)
     if lead >= 0xC2 and lead < 0xE0:
@@ -117,14 +117,14 @@ def _mix64(x):  # type: ignore[no-untyped-def]
 @compiled
 def _is_ascii(text):  # type: ignore[no-untyped-def]
     every = np.uint8(0)
-    for k in range(len(text)):  # no way out: so it goes 32 bytes at a time
+    for k in range(len(text)):  # no early exit, so that the loop runs 32 bytes at a time
         every |= text[k]
     return every < 128
 
 
 @compiled
 def _among(byte, first, last):  # type: ignore[no-untyped-def]
-    """Return 1 for a byte of this range, else 0; on bytes without widening them, or it does not go 32 at a time."""
+    """Return 1 for a byte of this range, else 0; bytes are not widened, so that the loop runs 32 at a time."""
     return np.uint8(np.uint8(byte - np.uint8(first)) <= np.uint8(last - first))
 
 
@@ -160,8 +160,8 @@ def _ascii_classes(text, classes, inside):  # type: ignore[no-untyped-def]
 def _hash_ascii_words(text, values, powers, inverses, classes, inside, edges, sums, out, found):  # type: ignore[no-untyped-def]
     """Write the hashes of the words of an ASCII text from out[found]; return how many there are.
 
-    Without a branch for each byte: where a word ends is a coin to the processor, and a wrong guess costs as much as
-    five letters. So one sum runs through the text, and a word is the difference between its two edges.
+    There is no branch per byte: the processor can only guess where a word ends, and a wrong guess costs as much as five
+    letters. So one running sum covers the text, and a word is the difference between its two ends.
     """
     n, first = len(text), found
     _ascii_classes(text, classes, inside)
@@ -194,7 +194,7 @@ def _inside(before, kind, after):  # type: ignore[no-untyped-def]
 
 @compiled
 def _hash_words(data, begins, table, order_of, several, powers, inverses, out, counts):  # type: ignore[no-untyped-def]
-    """Write the hashes of all words one after another, and each text's number of them; -1 for one to ask about."""
+    """Write the hashes of all words, and each text's number of words; -1 for a text to hand back."""
     longest, size = len(powers), 1
     for i in range(len(counts)):
         size = max(size, min(longest, begins[i + 1] - begins[i]))
@@ -285,11 +285,11 @@ def _hash_shingles(hashes, offsets, begins, n, out):  # type: ignore[no-untyped-
     for i in range(len(offsets) - 1):
         words, shingles = hashes[offsets[i] : offsets[i + 1]], out[begins[i] : begins[i + 1]]
         shingles[:] = words[: len(shingles)]
-        for apart in range(1, n):  # all shingles' next word at a time: in vectors
+        for apart in range(1, n):  # the next word of all shingles at a time, in vectors
             there = words[min(apart, len(words)) :][: len(shingles)]
             for k in range(len(there)):
                 shingles[k] = shingles[k] * _SHINGLE_BASE + there[k]
-            for k in range(len(there), len(shingles)):  # of a text of fewer words than n
+            for k in range(len(there), len(shingles)):  # of a text with fewer words than n
                 shingles[k] *= _SHINGLE_BASE
         for k in range(len(shingles)):
             shingles[k] = _mix64(shingles[k])
@@ -302,7 +302,7 @@ def _is_ascii_space(byte):  # type: ignore[no-untyped-def]
 
 @compiled
 def _space_ascii(text, spaces, out):  # type: ignore[no-untyped-def]
-    """Write an ASCII text with single spaces; return its length. Without a branch, as `_hash_ascii_words`."""
+    """Write an ASCII text with single spaces; return its length. Without a branch, like `_hash_ascii_words`."""
     spaces[0] = 1
     for k in range(len(text)):
         spaces[k + 1] = _is_ascii_space(text[k])

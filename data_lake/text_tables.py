@@ -1,6 +1,6 @@
-"""What the kernels of `text_kernels` must know of each Unicode character, as tables by code point.
+"""What the kernels of `text_kernels` need to know about each Unicode character, as tables by code point.
 
-They say what `text_folding` makes of each character, and what class of `text_units` that has.
+They contain what `text_folding` turns each character into, and the `text_units` class of the result.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import numpy as np
 from data_lake.text_folding import ASK, MARK, POINT, SEVERAL, fold_table
 from data_lake.text_units import character_classes, count_words
 
-# An entry of the folding table: what `text_folding` says, and the class of the character. Where it stands for several,
-# POINT is their place among all: their number, then the entry of each.
+# An entry of the folding table: the entry of `text_folding`, and the class of the character. If it stands for several
+# characters, POINT is the position of their list: their number, then the entry of each.
 KIND = np.uint32(21)
 
-# An entry of the spacing table, for texts whose case counts.
+# An entry of the spacing table, for texts in which case matters.
 ASK_RAW, SPACE, RAW_MARK, REPLACED = (np.uint8(1 << bit) for bit in range(4))
 
 
 @functools.cache
 def folding() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return what folding makes of each character (POINT, KIND, ASK, MARK, SEVERAL), the combining class of the last
-    of that, and the entries of all that fold to several characters or none."""
+    """Return the folding of each character (POINT, KIND, ASK, MARK, SEVERAL), the combining class of its last
+    character, and the entries of all characters that fold to several or to none."""
     kinds = character_classes().astype(np.uint32)
     table = fold_table()
     entries = table.entries.copy()
@@ -33,7 +33,7 @@ def folding() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         folded = table.characters[table.firsts[number] : table.firsts[number + 1]]
         parts.append(np.concatenate([[len(characters)], folded | kinds[folded] << KIND]).astype(np.uint32))
         places.append(places[-1] + len(parts[-1]))
-    # the kernel has room for two characters and a word to a byte
+    # the kernel has room for two characters and one word per byte
     sizes = np.array([max((len(each) + 1) // 2, count_words(each)) for each in table.several])
     points = np.flatnonzero(several)
     numbers = entries[points] & POINT
@@ -45,12 +45,13 @@ def folding() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @functools.cache
 def spacing() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return what each character is to spacing (ASK_RAW, SPACE, RAW_MARK, REPLACED), the combining class of the last
-    of what it folds to, and of what is replaced the place in the bytes of all replacements: their number, then they."""
+    """Return each character's role in spacing (ASK_RAW, SPACE, RAW_MARK, REPLACED), the combining class of the last
+    character of its folding, and the position of its replacement among the bytes of all: their number, then the bytes.
+    """
     table = fold_table(case=False)
     entries = table.entries
     out = np.where(entries & ASK, ASK_RAW, np.uint8(0)) | np.where(entries & MARK, RAW_MARK, np.uint8(0))
-    for point in range(0x3001):  # U+3000 is the last white space
+    for point in range(0x3001):  # U+3000 is the last white-space character
         if chr(point).isspace():
             out[point] |= SPACE
     places, replacements = np.zeros(0x110000, dtype=np.uint32), bytearray()
@@ -59,7 +60,7 @@ def spacing() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         entry = int(entries[point])
         text = table.several[entry & int(POINT)] if entry & int(SEVERAL) else chr(entry & int(POINT))
         made = text.encode()
-        # the kernel has room for twice the bytes; and a space that a character folds to may stand beside another one
+        # the kernel has room for twice the bytes; and a space that a character folds to may be next to another one
         if len(made) > 2 * len(chr(point).encode()) or any(map(str.isspace, text)):
             out[point] |= ASK_RAW
             continue

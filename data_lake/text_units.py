@@ -1,16 +1,16 @@
-"""What a word is, once for all of textmill: Unicode's word segmentation, single characters where there are no spaces.
+"""What a word is, defined once for textmill: Unicode word segmentation; single characters in scripts without spaces.
 
 Shingles, filters, n-gram indexes and statistics all count these words. The rules are Unicode's (UAX #29, § 4.1, WB4 to
-WB13b) on the Word_Break property: letters run together, also over an apostrophe ("don't"), digits over a point
-("3.14"), both over an underscore ("read_csv"); marks and joiners stay with the letter before them. A segment without
-a letter or digit is no word. Scripts written without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese, …) have no
-such runs in the standard: each of their characters is a word of its own. Here that holds for Katakana, Yi, Javanese
-and Balinese too. (Left out: the Hebrew abbreviation mark between letters, WB7b, and an emoji joined to a letter, WB3c.)
+WB13b) on the Word_Break property: letters join, also across an apostrophe ("don't"), digits join across a point
+("3.14"), both join across an underscore ("read_csv"), and marks and joiners belong to the letter before them. A segment
+without a letter or digit is not a word. Scripts written without spaces (Chinese, Japanese, Thai, Lao, Khmer, …) have no
+such runs in the standard: each of their characters is a word. Here that also holds for Katakana, Yi, Javanese and
+Balinese. (Left out: the Hebrew abbreviation mark between letters, WB7b, and an emoji joined to a letter, WB3c.)
 
-Which words are the same is said by `text_folding.fold`: fold a text first where case and typography must not matter.
+`text_folding.fold` defines which words are equal: fold a text first if case and typography should not matter.
 
-All of it works on arrays of code points, many documents at a time: some 90 million characters a second on one core.
-The property comes from the `regex` package, so words do not change with the version of Python.
+Everything works on arrays of code points, many documents at a time: some 90 million characters a second on one core.
+The property comes from the `regex` package, so words do not depend on the version of Python.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from data_lake.text_folding import code_points
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-# Classes of characters, the few that the rules tell apart.
+# The few classes of characters that the rules distinguish.
 OTHER, LETTER, NUMERIC, JOIN, MID_LETTER, MID_NUM, MID_BOTH, EXTEND, SINGLE = range(9)
 
 _PROPERTIES: tuple[tuple[int, str], ...] = (
-    (SINGLE, r"[\p{Alphabetic}\p{N}]"),  # whatever is a letter or number and in no class below
+    (SINGLE, r"[\p{Alphabetic}\p{N}]"),  # every letter or number that is in none of the classes below
     (LETTER, r"[\p{WB=ALetter}\p{WB=Hebrew_Letter}]"),
-    # written without spaces as well, though the standard has no say on them: a run of letters is a sentence
+    # also written without spaces, though the standard ignores that: a run of letters would be a sentence
     (SINGLE, r"(?:(?=[\p{Script=Yi}\p{Script=Javanese}\p{Script=Balinese}])\p{L})"),
     (NUMERIC, r"\p{WB=Numeric}"),
     (JOIN, r"\p{WB=ExtendNumLet}"),
@@ -44,16 +44,16 @@ _PROPERTIES: tuple[tuple[int, str], ...] = (
 )
 
 # Odd multipliers modulo 2^64 (the golden ratio, and one of Steele & Vigna's, "Computationally easy, spectrally good
-# multipliers", 2021), and the first's inverse: a word's hash is a difference of running sums, shifted back to zero.
+# multipliers", 2021), and the inverse of the first: a word's hash is a difference of running sums, shifted to zero.
 _BASE = 0x9E3779B97F4A7C15
 _BASE_INVERSE = pow(_BASE, -1, 1 << 64)
 _SHINGLE_BASE = 0xD1342543DE82EF95
 
-# Characters per pass: what stays in a core's cache. At 2^16, 98 million characters a second; at 2^22, 10 million.
+# Characters per pass: as many as fit a core's cache. At 2^16, 98 million characters a second; at 2^22, 10 million.
 _CHUNK = 1 << 16
 
-# Longer texts are taken in pieces that end behind one of these, which no word contains. Only a run of _LONGEST
-# characters without any of them is cut inside, so that a 100 MB line costs no gigabytes.
+# Longer texts are processed in pieces that end after one of these, which no word contains. Only a run of _LONGEST
+# characters without any of them is cut in the middle, so that a 100 MB line does not need gigabytes.
 _SEPARATORS = (" ", "\n", "\t", "。")
 _LONGEST = 1 << 20
 
@@ -64,7 +64,7 @@ def character_classes() -> np.ndarray:
     import regex
 
     table = np.zeros(0x110000, dtype=np.uint8)
-    # surrogates are no characters and match nothing; everything else in one string, where place is code point
+    # surrogates are not characters and match nothing; the rest is one string in which the position is the code point
     everything = "".join(map(chr, range(0x110000)))
     for kind, pattern in _PROPERTIES:
         for match in regex.finditer(f"{pattern}+", everything):
@@ -85,7 +85,7 @@ def count_words(text: str) -> int:
 
 
 def word_spans(text: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return where the words of a text begin and end: two int64 arrays of character positions."""
+    """Return where the words of a text start and end: two int64 arrays of character positions."""
     spans, first = [], 0
     for piece in _pieces(text):
         starts, ends = _spans(code_points(piece))
@@ -97,7 +97,7 @@ def word_spans(text: str) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True)
 class WordTable:
-    """The words of one text as arrays, one place for each word.
+    """The words of one text as arrays, one element per word.
 
     starts, ends: int64, character positions; hashes: uint64, as `word_hashes` gives them; letters, single: bool,
     whether the word has a letter, and whether it is a single character of a script without spaces.
@@ -111,7 +111,7 @@ class WordTable:
 
 
 def word_table(text: str) -> WordTable:
-    """Return all there is to know of the words of a text, from one pass over it, piece by piece."""
+    """Return everything about the words of a text, from one pass over it, piece by piece."""
     columns: list[tuple[np.ndarray, ...]] = []
     first = 0
     for piece in _pieces(text):
@@ -131,7 +131,7 @@ def word_hashes(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return the 64-bit hashes of all words of all texts, and where each text's words begin.
 
     uint64[n_words] and int64[len(texts) + 1]; the words of text i are `hashes[offsets[i] : offsets[i + 1]]`. Equal
-    words have equal hashes in every text; fold the texts first if case must not matter.
+    words have equal hashes in every text; fold the texts first if case should not matter.
     """
     pieces, owners = [], []
     for i, text in enumerate(texts):
@@ -157,7 +157,7 @@ def word_hashes(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
 def shingle_hashes(hashes: np.ndarray, offsets: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the hash of every run of `n` words within a text: uint64[n_shingles] and int64[n_texts + 1].
 
-    A text of fewer words is one shingle of all it has; a text without words has none. Repeated shingles stay repeated.
+    A text with fewer words is a single shingle; a text without words has none. Repeated shingles are kept.
     """
     lengths = np.diff(offsets)
     counts = np.where(lengths >= n, lengths - n + 1, np.minimum(lengths, 1))
@@ -179,8 +179,8 @@ def run_hashes(hashes: np.ndarray, n: int) -> np.ndarray:
     """Return the hash of every run of `n` words of one long array: uint64[max(0, n_words - n + 1)].
 
     The values are those of `shingle_hashes`, but a run may begin in one text and end in the next: the caller knows the
-    borders. Built by doubling (runs of 1, 2, 4, 8 … words, each from two shorter ones that lie side by side), so that
-    13 words cost six passes over contiguous memory; 13 look-ups a word take ten times as long.
+    boundaries. Built by doubling (runs of 1, 2, 4, 8 … words, each from two adjacent shorter ones), so that 13 words
+    cost six passes over contiguous memory; 13 look-ups per word take ten times as long.
     """
     count = max(0, len(hashes) - n + 1)
     total = np.zeros(count, dtype=np.uint64)
@@ -189,7 +189,7 @@ def run_hashes(hashes: np.ndarray, n: int) -> np.ndarray:
     covered, power, length = 0, hashes, 1  # `power` are the runs of `length` words
     with np.errstate(over="ignore"):
         while True:
-            if n & length:  # the lengths are the bits of n: the longer runs stand behind the shorter ones
+            if n & length:  # the lengths are the bits of n: the longer runs follow the shorter ones
                 total += power[n - covered - length :][:count] * np.uint64(pow(_SHINGLE_BASE, covered, 1 << 64))
                 covered += length
             if covered == n:
@@ -207,7 +207,7 @@ def mix64(x: np.ndarray) -> np.ndarray:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Cut a text into pieces of about _CHUNK characters that no word crosses."""
+    """Cut a text into pieces of about _CHUNK characters, never inside a word."""
     start = 0
     while len(text) - start > _CHUNK:
         stop = max(text.rfind(mark, start, start + _CHUNK) for mark in _SEPARATORS) + 1
@@ -221,7 +221,7 @@ def _pieces(text: str) -> Iterator[str]:
 
 def _chunk_hashes(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return the word hashes of a few texts, and how many words each has."""
-    # a line feed is no part of a word and lets no mark through, so documents cannot touch
+    # a line feed is not part of a word and takes no marks, so documents cannot run into each other
     points = code_points("\n".join(texts))
     starts, ends = _spans(points)
     begins = np.zeros(len(texts) + 1, dtype=np.int64)
@@ -249,7 +249,7 @@ def _powers(base: int, count: int) -> np.ndarray:
 def _spans(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Find the words in an array of code points."""
     kinds = character_classes()[points]
-    # WB4: marks and joiners count as part of the character before them, so the rules look past them
+    # WB4: marks and joiners are part of the character before them, so the rules look past them
     kept = np.flatnonzero(kinds != EXTEND)
     kinds = kinds[kept]
     before = np.concatenate([[OTHER], kinds[:-1]]).astype(np.uint8)
@@ -262,9 +262,9 @@ def _spans(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     is_running = np.concatenate([running[1:], [False]])
     first = np.flatnonzero(single | (running & ~was_running))
     last = np.flatnonzero(single | (running & ~is_running))
-    # underscores alone are no word
+    # underscores alone are not a word
     content = np.concatenate([[0], np.cumsum(single | (running & (kinds != JOIN)))])
     real = content[last + 1] > content[first]
     first, last = first[real], last[real]
-    edges = np.append(kept, len(points))  # a word ends where the next character begins, behind its own marks
+    edges = np.append(kept, len(points))  # a word ends where the next character begins, after its own marks
     return kept[first].astype(np.int64), edges[last + 1].astype(np.int64)

@@ -3,8 +3,8 @@
 Parquet has no 16-bit integers and stores lists with repetition levels: a `list<uint16>` column takes twice the bytes
 and reads a hundred times slower than a raw file. So a row is `fixed_size_binary[itemsize * seq_len]`, PLAIN,
 uncompressed, one page per row group of 1024 rows. The tokens of a row group are then one contiguous piece of the file
-at an offset that its footer tells: `data_lake.loader` maps it into memory (2.5 Gtok/s scan, as fast as a raw .bin),
-and any Parquet reader still reads it. The last row is filled up with the pad id; the metadata holds the true count.
+at an offset given in its footer: `data_lake.loader` maps it into memory (2.5 Gtok/s scan, as fast as a raw .bin), and
+any Parquet reader can still read it. The last row is padded with the pad id; the metadata holds the true count.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ COLUMN = "tokens"
 
 
 class TokenShardError(ValueError):
-    """A token shard is damaged, or is none."""
+    """A file is a damaged token shard, or not a token shard at all."""
 
 
 @dataclass(frozen=True)
 class ShardInfo:
     """What a token shard says about itself, in its Parquet metadata.
 
-    n_tokens without padding; n_bos of them open a document; max_id is the largest of them, -1 if there are none.
+    n_tokens excludes padding; n_bos of the tokens open a document; max_id is the largest id, -1 if there are no tokens.
     """
 
     n_tokens: int
@@ -73,7 +73,7 @@ def document_index_schema() -> Any:
         pa.field("n_bytes", pa.int64(), nullable=False),
         pa.field("url", pa.string()),
         pa.field("source", pa.string(), nullable=False),
-        pa.field("text_digest", pa.binary(16)),  # XXH3 of the text in UTF-8: tells a later run that it did not change
+        pa.field("text_digest", pa.binary(16)),  # XXH3 of the text in UTF-8: shows a later run that it is unchanged
     ]
     return pa.schema(fields)
 
@@ -122,7 +122,7 @@ class TokenShardWriter:
         path.parent.mkdir(parents=True, exist_ok=True)
 
     def append(self, ids: Sequence[int] | np.ndarray) -> None:
-        """Add ids to the end of the stream; ValueError if one is outside the vocabulary."""
+        """Add ids to the end of the stream; raises ValueError if one is outside the vocabulary."""
         if not len(ids):
             return
         given = np.asarray(ids)
@@ -143,7 +143,7 @@ class TokenShardWriter:
                 self._flush()
 
     def close(self) -> ShardInfo:
-        """Fill the last row with pad ids, write the metadata, and give the file its name."""
+        """Pad the last row, write the metadata, and give the file its final name."""
         info = replace(self._info, n_tokens=self._n_tokens, n_bos=self._n_bos, max_id=self._max_id)
         if self._filled:
             rows = -(-self._filled // info.seq_len)
@@ -181,7 +181,7 @@ class TokenShardWriter:
                 column_encoding="PLAIN",
                 data_page_size=2 * ROWS_PER_GROUP * row_bytes,  # a row group is one page
                 write_batch_size=ROWS_PER_GROUP,
-                write_page_checksum=True,  # lets `check_shard` tell a flipped bit
+                write_page_checksum=True,  # lets `check_shard` detect a flipped bit
             )
         return self._writer
 
@@ -198,12 +198,12 @@ class TokenShardWriter:
 
 
 def read_shard_info(path: Path) -> ShardInfo:
-    """Read a shard's metadata from its footer; TokenShardError when it is no whole token shard."""
+    """Read a shard's metadata from its footer; raises TokenShardError if it is not a complete token shard."""
     return _info_of(open_shard(path), path)
 
 
 def open_shard(path: Path) -> Any:
-    """Open a shard's Parquet file with checksums verified on every page read; TokenShardError if the footer is bad."""
+    """Open a shard with checksums verified on every page read; raises TokenShardError if the footer is bad."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -212,13 +212,14 @@ def open_shard(path: Path) -> Any:
     except (pa.ArrowInvalid, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise
-        raise TokenShardError(f"{path} is no readable token shard: {error}. Build the tokenize stage again.") from error
+        sentence = f"{path} is not a readable token shard: {error}. Build the tokenize stage again."
+        raise TokenShardError(sentence) from error
 
 
 def check_shard(path: Path) -> ShardInfo:
-    """Read a shard from end to end: page checksums, row count, ids and documents as its metadata says, padding last.
+    """Read a shard from end to end and compare checksums, rows, ids, documents and padding with its metadata.
 
-    Raises TokenShardError with the reason when anything is wrong.
+    Raises TokenShardError, with the reason, if anything is wrong.
     """
     shard = open_shard(path)
     info = _info_of(shard, path)
@@ -257,11 +258,11 @@ def _groups(shard: Any) -> range:
 def _info_of(shard: Any, path: Path) -> ShardInfo:
     metadata = shard.metadata.metadata or {}
     if METADATA_KEY not in metadata:
-        raise TokenShardError(f"{path} is Parquet, but no token shard: its metadata has no {METADATA_KEY.decode()!r}.")
+        raise TokenShardError(f"{path} is Parquet but no token shard: its metadata has no {METADATA_KEY.decode()!r}.")
     try:
         info = ShardInfo(**json.loads(metadata[METADATA_KEY]))
     except (TypeError, ValueError) as error:
-        raise TokenShardError(f"{path} describes itself in a way this version cannot read: {error}.") from error
+        raise TokenShardError(f"{path} has metadata that this version cannot read: {error}.") from error
     rows = -(-info.n_tokens // info.seq_len)
     if shard.metadata.num_rows != rows:
         raise TokenShardError(f"{path} has {shard.metadata.num_rows} rows, but {info.n_tokens} tokens need {rows}.")

@@ -28,7 +28,7 @@ def test_databases_are_where_the_home_is_whatever_its_name(tmp_path: Path, name:
 
 
 def test_a_name_that_is_no_utf8_is_told(tmp_path: Path) -> None:
-    with pytest.raises(HomeError, match="no UTF-8 text"):
+    with pytest.raises(HomeError, match="not UTF-8 text"):
         Home.from_env({"TEXTMILL_HOME": os.fsdecode(os.fsencode(tmp_path) + b"/a\xff")})
 
 
@@ -50,7 +50,7 @@ def test_a_file_in_the_way(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "says"), [(28, "is full"), (30, "read-only"), (13, "may not be written"), (5, "cannot be used")]
+    ("number", "says"), [(28, "is full"), (30, "read-only"), (13, "may not write to"), (5, "cannot be used")]
 )
 def test_sentences(number: int, says: str, tmp_path: Path) -> None:
     sentence = explain(OSError(number, os.strerror(number)), tmp_path)

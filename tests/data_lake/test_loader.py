@@ -134,7 +134,7 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
     write(tmp_path, stream(100))
     write(tmp_path / "other", stream(100), sha="cd")
     (tmp_path / "other" / "train" / "part-00000.parquet").rename(tmp_path / "train" / "part-00001.parquet")
-    with pytest.raises(TokenShardError, match="another tokenizer"):
+    with pytest.raises(TokenShardError, match="different tokenizers"):
         TokenDataset(tmp_path, "train")
     (tmp_path / "train" / "part-00001.parquet").write_bytes(b"PAR1")
     with pytest.raises(TokenShardError, match="part-00001"):

@@ -68,8 +68,8 @@ def test_lookup_finds_a_row_of_each_key(
 def test_a_broken_run_is_named(tmp_path: Path) -> None:
     made = tmp_path / "a.run"
     write_run(made, np.ones((2, 10), dtype=np.uint64))
-    with pytest.raises(OSError, match=r"a\.run is no run of 3 columns"):
+    with pytest.raises(OSError, match=r"a\.run is not a run of 3 columns"):
         Runs([made], 3)
     made.write_bytes(made.read_bytes()[:-1])
-    with pytest.raises(OSError, match=r"a\.run is no run of 2 columns"):
+    with pytest.raises(OSError, match=r"a\.run is not a run of 2 columns"):
         Runs([made], 2)

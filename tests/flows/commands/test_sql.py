@@ -56,7 +56,7 @@ def test_a_view_that_is_of_another_recipe_says_so(lake: Lake) -> None:
     assert json.loads(done.stdout) == [{"count_star()": 2}]
     said = " ".join(done.stderr.split())
     assert "documents has rows of dedup/" in said
-    assert f"not of the newest clean, {newest.name}" in said
+    assert f"not from the newest clean, {newest.name}" in said
     assert "from https://other.example/" in said
     assert "another recipe" not in CliRunner().invoke(app, ["sql", "SELECT count(*) FROM artifacts"]).stderr
     commit(lake, "dedup", {"documents/part-00000.parquet": documents("x y")}, (newest,), hour=7)
