@@ -9,7 +9,7 @@ from pathlib import Path
 from data_lake.home import Home, sqlite_url
 from data_lake.locks import locked
 from flows.mlflow_moves import follow_home
-from flows.server_host import privacy
+from flows.server_environment import privacy
 from flows.state import ServerError, read_state, write_state
 
 # Not `python -m mlflow db upgrade`, which imports all of MLflow's command line: 4 s instead of 2 s.

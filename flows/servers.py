@@ -25,7 +25,7 @@ from data_lake.locks import locked, try_lock
 from flows.databases import check_tracking_uri, database_problem
 from flows.mlflow_db import init_mlflow
 from flows.proxies import LOOPBACK, around_proxies, opener_of
-from flows.server_host import privacy
+from flows.server_environment import privacy
 from flows.state import ServerError, living_state, read_state, write_state
 
 # A fresh database takes 9 s on two free cores; a loaded machine takes several times that.

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,36 @@ def test_imports_go_downwards_only(path: Path) -> None:
         f"{name(path)}:{line} imports {module}" for module, line in imported(path) if module.split(".")[0] in forbidden
     ]
     assert not wrong, f"The floor {floor} must not import this: {wrong}"
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def modules_imported(path: Path) -> Iterator[str]:
+    """Every module of the tree that a file imports when it runs, within functions too."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in MODULES)
+        elif isinstance(node, ast.ImportFrom) and node.module in MODULES:
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in MODULES else node.module
+
+
+MODULES = {module_of(path): path for path in SOURCES}
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    """Imports within functions count: they hide a circle from Python, not from who has to understand it."""
+    try:
+        TopologicalSorter({module: set(modules_imported(path)) for module, path in MODULES.items()}).prepare()
+    except CycleError as error:
+        pytest.fail("These modules import each other in a circle: " + " → ".join(reversed(error.args[1])))
 
 
 @pytest.mark.parametrize("path", SOURCES + TESTS, ids=name)

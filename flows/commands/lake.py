@@ -13,9 +13,9 @@ import typer
 from data_lake.account import ledger_rows
 from data_lake.home import Home
 from data_lake.ledger import Ledger
-from data_lake.store import KEY_LENGTH, Artifact, Lake, Miss
+from data_lake.store import KEY_LENGTH, Artifact, Miss
+from flows.commands.arguments import AsJson, find_artifact, known_stage, lake
 from flows.console import (
-    UserError,
     age,
     examples,
     in_sentences,
@@ -33,29 +33,6 @@ if TYPE_CHECKING:
 
 MAX_FILES_SHOWN = 30
 
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
-
-
-def lake() -> Lake:
-    """The lake of $TEXTMILL_HOME."""
-    return Lake(Home.from_env().lake)
-
-
-def find_artifact(name: str) -> Artifact:
-    """Return the artifact that `name` means: a stage (its newest), `stage/key` or a prefix of it, or a key's prefix.
-
-    Raises UserError where there is none, or where a prefix fits several.
-    """
-    store = lake()
-    found = store.find(name)
-    if not found:
-        known = sorted({artifact.stage for artifact in store.artifacts()})
-        there = f"there are artifacts of {', '.join(known)}" if known else f"the lake {store.root} is empty"
-        raise UserError(f"The lake has no artifact {name!r}: {there}. `textmill artifacts` lists them.")
-    if len(found) > 1 and name.strip("/") != found[0].stage:
-        raise UserError(f"{name!r} could be {' or '.join(a.name for a in found[:5])}: give more of the key.")
-    return found[0]
-
 
 @in_sentences
 def artifacts(
@@ -64,8 +41,6 @@ def artifacts(
 ) -> None:
     """List what is in the lake, newest first."""
     if stage is not None:
-        from flows.commands.plan import known_stage
-
         stage = known_stage(stage)
     found = lake().artifacts(stage)
     if as_json:

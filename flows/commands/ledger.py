@@ -8,7 +8,7 @@ import typer
 
 from data_lake.home import Home
 from data_lake.store import Artifact, Lake
-from flows.commands.lake import AsJson, find_artifact, lake
+from flows.commands.arguments import AsJson, find_artifact, lake
 from flows.console import FAILED, UserError, examples, in_sentences, note, output, print_json, table
 
 if TYPE_CHECKING:

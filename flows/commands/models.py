@@ -10,7 +10,7 @@ import typer
 
 from data_lake.home import Home
 from data_lake.store import Miss
-from flows.commands.lake import AsJson, find_artifact, lake
+from flows.commands.arguments import AsJson, find_artifact, lake
 from flows.console import UserError, examples, in_sentences, note, output, print_json, table, write
 
 if TYPE_CHECKING:

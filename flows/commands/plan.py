@@ -6,23 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.commands.lake import AsJson, lake
-from flows.console import WRONG_USAGE, UserError, examples, in_sentences, note, output, print_json, styled, table
-from flows.recipe_errors import nearest
+from flows.commands.arguments import AsJson, Force, Overrides, RecipeName, Until, known_stage, lake, load
+from flows.console import WRONG_USAGE, examples, in_sentences, note, output, print_json, styled, table
 
 if TYPE_CHECKING:
     from flows.plan import Plan
-    from flows.recipe import Recipe
-
-RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="name of a recipe, or path of a .yaml file")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="change a field; VALUE is YAML; may be given often"),
-]
-Until = Annotated[str | None, typer.Option(metavar="STAGE", help="the last stage: run it and what it needs")]
-Force = Annotated[
-    list[str] | None, typer.Option(metavar="STAGE", help="build it even if the lake has it; may be given often")
-]
 
 STYLES = {"hit": "green", "run": "yellow", "depends": "cyan", "unneeded": "dim", "fails": "red"}
 MEANINGS = {
@@ -32,24 +20,6 @@ MEANINGS = {
     "unneeded": "it is gone, and nothing will read it",
     "fails": "it would fail, so that `textmill run` does not begin",
 }
-
-
-def known_stage(name: str) -> str:
-    """Return `name` if it is a stage; raises UserError with the nearest one if it is not."""
-    from flows.graph import STAGES
-
-    if name in STAGES:
-        return name
-    near = nearest(name, STAGES)
-    hint = f" Did you mean {near}?" if near else ""
-    raise UserError(f"There is no stage {name!r}; the stages are {', '.join(STAGES)}.{hint}")
-
-
-def load(recipe: str, overrides: list[str] | None) -> Recipe:
-    """Load a recipe with `--set` overrides; raises RecipeError with every mistake."""
-    from flows.recipe import load_recipe
-
-    return load_recipe(recipe, overrides or ())
 
 
 def _cell(name: str, value: object) -> str:

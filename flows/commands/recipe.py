@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from flows.commands.plan import Overrides, RecipeName, load
+from flows.commands.arguments import Overrides, RecipeName, load
 from flows.console import examples, in_sentences, write
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.commands.plan import Force, Overrides, RecipeName, Until, known_stage, load
+from flows.commands.arguments import Force, Overrides, RecipeName, Until, known_stage, load
 from flows.console import FAILED, examples, in_sentences, note, program
 
 if TYPE_CHECKING:

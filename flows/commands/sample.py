@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.commands.lake import AsJson, lake
+from flows.commands.arguments import AsJson, lake
 from flows.console import examples, in_sentences, metric_text, note, output, plain_text, print_json
 
 Count = Annotated[int, typer.Option("-n", "--number", min=1, max=1000, help="how many")]

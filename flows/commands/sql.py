@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from data_lake.home import Home
-from flows.commands.lake import AsJson, lake
+from flows.commands.arguments import AsJson, lake
 from flows.console import UserError, examples, in_sentences, json_text, note, output, plain_text, table, write
 
 

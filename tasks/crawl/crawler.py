@@ -14,10 +14,10 @@ from tasks.crawl.config import CrawlConfig
 from tasks.crawl.fetch import Fetcher, Response
 from tasks.crawl.frontier import Frontier, Link, Task
 from tasks.crawl.harvest import Harvest, Harvester
+from tasks.crawl.inside import links_inside, sitemaps_inside
 from tasks.crawl.licences import Licences
 from tasks.crawl.listening import Listener, said_before
 from tasks.crawl.politeness import Host, Hosts
-from tasks.crawl.refused import links_inside, sitemaps_inside
 from tasks.crawl.rights import Statement, rights
 from tasks.crawl.robots import Robots, Rules
 from tasks.crawl.scope import Scope

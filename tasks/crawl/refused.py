@@ -9,15 +9,10 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
-from tasks.crawl.urls import canonical, host_of
-
-if TYPE_CHECKING:
-    from tasks.crawl.frontier import Frontier, Link, Task
-    from tasks.crawl.harvest import Harvest
-    from tasks.crawl.scope import Scope
+from tasks.crawl.urls import host_of
 
 MAX_ROWS = 10_000  # of one reason that have rows in pages.parquet; which ones is decided by hash
 _RECENT = 200_000  # URLs that are remembered in memory, to spare the database the links that every page has
@@ -74,34 +69,3 @@ class Refused:
         """Return how many URLs of each reason have no row, for there were more than `most`."""
         query = "SELECT reason, count(*) FROM refused WHERE url NOT IN (SELECT url FROM urls) GROUP BY reason"
         return Counter({reason: number - most for reason, number in self._db.execute(query) if number > most})
-
-
-def links_inside(task: Task, harvest: Harvest, frontier: Frontier, scope: Scope) -> list[Link]:
-    """Return what a page links to, as far as it is inside the scope; note what is not, and why."""
-    from tasks.crawl.frontier import Link
-
-    depth, inside, refused = task.depth + 1, [], frontier.refused
-    for entry in harvest.links:
-        if frontier.knows(entry.url, depth) or refused.knows(entry.url, depth):
-            continue
-        if (reason := scope.refusal(entry.url, depth)) is None:
-            inside.append(Link(entry.url, host_of(entry.url), depth, lastmod=entry.lastmod))
-        else:
-            refused.add(entry.url, depth, reason, f"linked from {task.url}")
-    for url, reason, detail in harvest.unfollowed:
-        if not frontier.knows(url, depth) and not refused.knows(url, depth):
-            refused.add(url, depth, scope.refusal(url, depth) or reason, detail or f"linked from {task.url}")
-    return inside
-
-
-def sitemaps_inside(names: Iterable[str], room: int, frontier: Frontier, scope: Scope, host: str) -> Iterator[Link]:
-    """Yield the sitemaps of a host that are to be read: on hosts that may be visited, and no more than `room`."""
-    from tasks.crawl.frontier import Link
-
-    for url in dict.fromkeys(url for name in names if (url := canonical(name)) is not None):
-        if scope.has_host(host_of(url)) and room > 0:
-            room -= 1
-            yield Link(url, host_of(url), 0, kind="list")
-        else:
-            reason = "sitemap_limit" if scope.has_host(host_of(url)) else "other_host"
-            frontier.refused.add(url, 0, reason, f"a sitemap of {host}")

@@ -1,0 +1,65 @@
+"""What verbs have in common: their arguments and options, and what these mean: a recipe, a stage, an artifact."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from data_lake.home import Home
+from data_lake.store import Artifact, Lake
+from flows.console import UserError
+from flows.recipe_errors import nearest
+
+if TYPE_CHECKING:
+    from flows.recipe import Recipe
+
+RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="name of a recipe, or path of a .yaml file")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="change a field; VALUE is YAML; may be given often"),
+]
+Until = Annotated[str | None, typer.Option(metavar="STAGE", help="the last stage: run it and what it needs")]
+Force = Annotated[
+    list[str] | None, typer.Option(metavar="STAGE", help="build it even if the lake has it; may be given often")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
+
+
+def known_stage(name: str) -> str:
+    """Return `name` if it is a stage; raises UserError with the nearest one if it is not."""
+    from flows.graph import STAGES
+
+    if name in STAGES:
+        return name
+    near = nearest(name, STAGES)
+    hint = f" Did you mean {near}?" if near else ""
+    raise UserError(f"There is no stage {name!r}; the stages are {', '.join(STAGES)}.{hint}")
+
+
+def load(recipe: str, overrides: list[str] | None) -> Recipe:
+    """Load a recipe with `--set` overrides; raises RecipeError with every mistake."""
+    from flows.recipe import load_recipe
+
+    return load_recipe(recipe, overrides or ())
+
+
+def lake() -> Lake:
+    """The lake of $TEXTMILL_HOME."""
+    return Lake(Home.from_env().lake)
+
+
+def find_artifact(name: str) -> Artifact:
+    """Return the artifact that `name` means: a stage (its newest), `stage/key` or a prefix of it, or a key's prefix.
+
+    Raises UserError where there is none, or where a prefix fits several.
+    """
+    store = lake()
+    found = store.find(name)
+    if not found:
+        known = sorted({artifact.stage for artifact in store.artifacts()})
+        there = f"there are artifacts of {', '.join(known)}" if known else f"the lake {store.root} is empty"
+        raise UserError(f"The lake has no artifact {name!r}: {there}. `textmill artifacts` lists them.")
+    if len(found) > 1 and name.strip("/") != found[0].stage:
+        raise UserError(f"{name!r} could be {' or '.join(a.name for a in found[:5])}: give more of the key.")
+    return found[0]
