@@ -38,6 +38,13 @@ class PipelineRecord:
     parameters: Mapping[str, str]
     metrics: Mapping[str, float]
     artifacts: Mapping[str, str]  # stage -> artifact name
+    variant: str | None = None
+    flow_run_id: str | None = None  # the variants of one run have it in common
+
+    @property
+    def recipe_name(self) -> str:
+        """The name of the run without its variant."""
+        return self.name.replace(f"@{self.variant}", "", 1) if self.variant else self.name
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,7 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `textmill compare --json`."""
-        head = ("run_id", "name", "status", "started_at")
+        head = ("run_id", "name", "variant", "status", "started_at")
         return {
             "runs": [{name: getattr(run, name) for name in head} for run in (self.before, self.after)],
             "parameters": [asdict(change) for change in self.parameters],
@@ -140,29 +147,62 @@ def pipeline_runs(home: Home) -> list[PipelineRecord]:
 
 
 def find_run(wanted: str, runs: Sequence[PipelineRecord]) -> PipelineRecord:
-    """Return the run that `wanted` means: `last`, `last~2`, an id, the first letters of an id, or a name (its newest).
+    """Return the run that `wanted` means: `last`, `last~2`, an id, the first letters of an id, or a name (its newest);
+    each with `@variant` behind it where the run has variants.
 
     `runs` are newest first. Raises CompareError.
     """
     if not runs:
         raise CompareError("MLflow knows no pipeline run yet; `textmill run demo` makes one.")
-    if wanted == "last" or wanted.startswith("last~"):
-        back = "0" if wanted == "last" else wanted.partition("~")[2]
-        if not back.isdecimal() or int(back) >= len(runs):
-            raise CompareError(
-                f"There is no run {wanted!r}: MLflow knows {len(runs)}, so last~{len(runs) - 1} is the first."
-            )
-        return runs[int(back)]
-    by_id = [run for run in runs if len(wanted) >= MIN_PREFIX and run.run_id.startswith(wanted)]
-    if len(by_id) > 1:
-        raise CompareError(f"{wanted!r} begins the ids of {len(by_id)} runs; give more of the id.")
-    found = by_id or [run for run in runs if run.name == wanted]
+    which, at, variant = wanted.partition("@")
+    found = _runs_of(which, variant if at else None, runs) if which else []
     if not found:
         newest = ", ".join(f"{run.run_id[:8]} ({run.name})" for run in runs[:5])
         raise CompareError(
             f"There is no pipeline run {wanted!r}. The newest are {newest}; `last` and `last~1` work too."
         )
+    if at:
+        found = [run for run in found if run.variant == variant] or _no_variant(which, variant, found)
+    names = dict.fromkeys(run.variant for run in found)
+    if len(names) > 1:
+        choices = " or ".join(f"{which}@{name}" for name in names if name)
+        raise CompareError(f"The run {which!r} has {len(names)} variants; say which one: {choices}.")
     return found[0]
+
+
+def _runs_of(which: str, variant: str | None, runs: Sequence[PipelineRecord]) -> list[PipelineRecord]:
+    """The variants of the pipeline run that `which` means, none where there is no such run; of an MLflow run's id that
+    one alone, unless another variant of its pipeline run is asked for."""
+    together: dict[str, list[PipelineRecord]] = {}
+    for run in runs:
+        together.setdefault(run.flow_run_id or run.run_id, []).append(run)
+    every = list(together.values())
+    if which == "last" or which.startswith("last~"):
+        back = "0" if which == "last" else which.partition("~")[2]
+        if not back.isdecimal() or int(back) >= len(every):
+            raise CompareError(
+                f"There is no run {which!r}: MLflow knows {len(every)}, so last~{len(every) - 1} is the first."
+            )
+        return every[int(back)]
+    if len(which) >= MIN_PREFIX:
+        by_id = [run for run in runs if run.run_id.startswith(which)]
+        by_flow = [variants for flow_run_id, variants in together.items() if flow_run_id.startswith(which)]
+        groups = {id(together[run.flow_run_id or run.run_id]) for run in by_id} | {id(group) for group in by_flow}
+        if len(groups) > 1 or (len(by_id) > 1 and variant is None):
+            raise CompareError(f"{which!r} begins the ids of {max(len(groups), len(by_id))} runs; give more of the id.")
+        if by_id:
+            return by_id if variant is None else together[by_id[0].flow_run_id or by_id[0].run_id]
+        if by_flow:
+            return by_flow[0]
+    by_name = [variants for variants in every if any(run.recipe_name == which for run in variants)]
+    has_it = [variants for variants in by_name if any(run.variant == variant for run in variants)]
+    return next(iter(has_it or by_name), [])
+
+
+def _no_variant(which: str, variant: str, runs: Sequence[PipelineRecord]) -> list[PipelineRecord]:
+    names = list(dict.fromkeys(run.variant for run in runs if run.variant))
+    there = f"it has {', '.join(names)}" if names else "it has no variants"
+    raise CompareError(f"The run {which!r} has no variant {variant!r}; {there}.")
 
 
 def _record(run: Run) -> PipelineRecord:
@@ -178,4 +218,6 @@ def _record(run: Run) -> PipelineRecord:
         {name: value for name, value in run.data.metrics.items() if not name.startswith("system/")},
         # "built dedup/1a2b" or "cached dedup/1a2b"; a failed stage names no artifact
         {stage: value.split()[-1] for stage, value in stages.items() if "/" in value},
+        tags.get("variant"),
+        tags.get("prefect.flow_run_id"),
     )

@@ -12,6 +12,7 @@ from typing import Any
 from data_lake.account import Account, account_of
 from data_lake.home import Home
 from flows.graph import STAGES
+from flows.mlflow_pages import run_page
 from flows.recipe import Recipe
 from tasks.config import flatten, identity
 from tasks.evaluate.report import comparison
@@ -152,7 +153,7 @@ class Report:
             return "not sent yet"
         if not self._tracker.uri.startswith("http"):
             return f"`{run_id}` in {experiment_of(stage)}"
-        return f"[{experiment_of(stage)}]({self._tracker.uri}/#/experiments/search/runs/{run_id})"
+        return f"[{experiment_of(stage)}]({run_page(self._tracker.uri, run_id)})"
 
 
 def as_markdown(text: str) -> str:

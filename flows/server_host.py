@@ -19,6 +19,7 @@ from data_lake.home import Home
 from data_lake.locks import try_lock
 from flows.lifeline import end_with, end_with_folder
 from flows.mlflow_db import init_mlflow
+from flows.mlflow_pages import OpensOnTraining
 from flows.proxies import LOOPBACK, around_proxies
 from flows.server_environment import mlflow_environment, prefect_environment
 
@@ -44,7 +45,7 @@ def mlflow_app(home: Home) -> Any:
     init_mlflow(home)
     from mlflow.server.fastapi_app import app
 
-    return app
+    return OpensOnTraining(app)
 
 
 class SameOriginOnly:

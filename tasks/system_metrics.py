@@ -44,7 +44,8 @@ class SystemMetrics:
                     sample.update(monitor.aggregate_metrics())
                     monitor.clear_metrics()
             if sample:
-                with contextlib.suppress(OSError):  # a full disk: the stage itself says so, in a sentence
+                # a full disk: the stage itself says so, in a sentence; a run that had ended before MLflow was imported
+                with contextlib.suppress(OSError, ValueError):
                     self._report({f"system/{name}": float(value) for name, value in sample.items()}, step)
                 step += 1
             if last:

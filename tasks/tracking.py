@@ -214,7 +214,7 @@ class TrackingWatch(Watch):
         self._tracker = tracker
         self._logger = logger
         self._tags = dict(tags or {})
-        self._node = node
+        self._node = node  # what the run is called; the stage's name without it
         self._variant = variant
         self._model_name = model_name
         self._terminal = terminal
@@ -237,6 +237,7 @@ class TrackingWatch(Watch):
             "textmill.key": build.key,
             "textmill.artifact": name,
             "textmill.reason": build.reason,
+            "kind": build.stage.makes.__name__,
             **({"variant": self._variant} if self._variant else {}),
             **{f"textmill.input.{role}": artifact.name for role, artifact in build.inputs.items()},
             **self._tags,

@@ -10,6 +10,7 @@ import typer
 
 from flows.commands.arguments import Force, Overrides, RecipeName, Until, known_stage, load
 from flows.console import FAILED, examples, in_sentences, note, program
+from flows.mlflow_pages import experiments_page
 
 if TYPE_CHECKING:
     from flows.run import RunResult
@@ -77,7 +78,8 @@ def _tell(result: RunResult, next_steps: list[tuple[str, str]]) -> None:
     width = max(len(command) for command in commands)
     for command, (_, meaning) in zip(commands, next_steps, strict=True):
         note(f"  {command:<{width}}  {meaning}")
-    for name, url in (("Prefect", result.prefect_url), ("MLflow", result.mlflow_url)):
+    mlflow = experiments_page(result.mlflow_url) if result.mlflow_url else None
+    for name, url in (("Prefect", result.prefect_url), ("MLflow", mlflow)):
         if url:
             note(f"  {name}: {url}")
 

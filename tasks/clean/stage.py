@@ -79,7 +79,12 @@ def check(artifact: Artifact) -> Iterator[str]:
     reuses=True,
 )
 def clean(config: CleanConfig, out: Output, crawl: kinds.Pages) -> None:
-    """Clean all pages of the crawl."""
+    """Clean all pages of the crawl.
+
+    `documents` is how many pages became documents, `megabytes` the size of their texts; the figure and the
+    artifact's ledger say for which reasons the others were removed. `pages_reused` is how many were taken over from the
+    build before.
+    """
     from data_lake.documents import count_rows
     from data_lake.ledger import Amount, Ledger, Tally
     from tasks.clean.identity import count_repeats

@@ -88,7 +88,11 @@ def content(folder: Path) -> str:
     without=lambda config: {"publicsuffixlist"} if config.hosts or not config.all_hosts else (),
 )
 def crawl(config: CrawlConfig, out: Output) -> None:
-    """Read the files, visit the sites, write pages.parquet."""
+    """Read the files, visit the sites, write pages.parquet.
+
+    `pages` is how many pages were kept, `megabytes` the size of their bodies, `pages_per_second` how many were kept in
+    a second, and `requests` what was asked of sites, robots.txt and pages that were not kept among them.
+    """
     if not (config.all_seeds or config.paths):
         raise PermanentError("The crawl has no source: set crawl.seeds, crawl.paths or crawl.server in the recipe.")
     from tasks.crawl.pages import KEPT, write_pages

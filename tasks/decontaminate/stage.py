@@ -101,7 +101,11 @@ def contract(artifact: Artifact) -> Iterator[str]:
 )
 def decontaminate(config: DecontaminateConfig, out: Output, dedup: kinds.Documents) -> None:
     """Find benchmark items in the documents and cut them out of training; decide what is held out, and what of it is
-    in training too."""
+    in training too.
+
+    `contaminated_fraction` is the share of the benchmark items that training documents had, `held_out_overlap` the mean
+    share of a held-out document's n-grams that training documents have too. Less is better.
+    """
     items = read_items(config)
     write_items(out.work / "items.json", items)
     write_split(out.dir, config.split)

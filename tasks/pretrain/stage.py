@@ -70,7 +70,13 @@ def contract(artifact: Artifact) -> Iterator[str]:
     gpu=True,
 )
 def pretrain(config: PretrainConfig, out: Output, tokenize: kinds.Tokens, tokenizer: kinds.Tokenizer) -> None:
-    """Train from scratch, or from the newest checkpoint that an interrupted attempt left."""
+    """Train from scratch, or from the newest checkpoint that an interrupted attempt left.
+
+    `loss` and `validation_loss` are the mean cross-entropy of the next token in nats, on training and on held-out text.
+    `validation_bits_per_byte` is the same for each byte of text, so that models with other tokenizers compare; less is
+    better. `tokens_per_second` is the speed, `mfu` the share of the hardware's peak that it uses, `epochs` how often
+    the training text was read.
+    """
     from data_lake.loader import TokenDataset
     from model.batches import Batch
     from model.gpt import GPT

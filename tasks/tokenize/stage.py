@@ -77,7 +77,11 @@ def contract(artifact: Artifact) -> Iterator[str]:
     reuses=True,
 )
 def tokenize(config: TokenizeConfig, out: Output, decontaminate: kinds.Corpus, tokenizer: kinds.Tokenizer) -> None:
-    """Write train/, val/ and test/ token shards and documents.parquet, the index of where each document lies."""
+    """Write train/, val/ and test/ token shards and documents.parquet, the index of where each document lies.
+
+    `bytes_per_token` is how many bytes of text a token stands for, `tokens_per_second` the speed of the encoding, and
+    `documents_reused` how many documents were encoded in the build before.
+    """
     split = read_split(decontaminate.path)
     documents, pieces = decontaminate.path / "documents", out.work / "index"
     count = len(shards(documents))

@@ -94,7 +94,10 @@ def contract(artifact: Artifact) -> Iterator[str]:
     check=check,
 )
 def tokenizer(config: TokenizerConfig, out: Output, decontaminate: kinds.Corpus) -> None:
-    """Learn a vocabulary of `vocab_size` tokens from the training documents, or keep one."""
+    """Learn a vocabulary of `vocab_size` tokens from the training documents, or keep one.
+
+    `bytes_per_token` is how many bytes of held-out text a token stands for: more is a shorter text for the model.
+    """
     split = read_split(decontaminate.path)
     learned, sampled = _kept(config, decontaminate) if config.keep else _learned(config, out, decontaminate, split)
     learned.save(out.dir)

@@ -8,7 +8,13 @@ from data_lake.home import Home
 from flows.compare import CompareError, MetricChange, PipelineRecord, compare, find_run, pipeline_runs
 
 
-def record(run_id: str = "a" * 32, name: str = "demo", **parts: dict[str, object]) -> PipelineRecord:
+def record(
+    run_id: str = "a" * 32,
+    name: str = "demo",
+    variant: str | None = None,
+    flow_run_id: str | None = None,
+    **parts: dict[str, object],
+) -> PipelineRecord:
     empty: dict[str, object] = {}
     return PipelineRecord(
         run_id,
@@ -18,6 +24,8 @@ def record(run_id: str = "a" * 32, name: str = "demo", **parts: dict[str, object
         parts.get("parameters", empty),  # type: ignore[arg-type]
         parts.get("metrics", empty),  # type: ignore[arg-type]
         parts.get("artifacts", empty),  # type: ignore[arg-type]
+        variant,
+        flow_run_id,
     )
 
 
@@ -54,6 +62,57 @@ def test_a_run_by_age_id_prefix_or_name(wanted: str, place: int) -> None:
 def test_a_run_that_is_not_there(wanted: str, reason: str) -> None:
     with pytest.raises(CompareError) as caught:
         find_run(wanted, RUNS)
+    assert reason in str(caught.value)
+
+
+# newest first: an A/B run, a plain one, and the A/B run before, of which a variant ran twice (Retry in Prefect)
+AB = [
+    record("e1" * 16, "ab@d6", "d6", "11112222-ab"),
+    record("e2" * 16, "ab@d12", "d12", "11112222-ab"),
+    record("e3" * 16, "demo", None, "33334444-demo"),
+    record("e4" * 16, "ab@d12", "d12", "55556666-ab"),
+    record("e5" * 16, "ab@d6", "d6", "55556666-ab"),
+    record("e6" * 16, "ab@d6", "d6", "55556666-ab"),
+]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "place"),
+    [
+        ("last@d6", 0),
+        ("last@d12", 1),
+        ("last~1", 2),
+        ("last~2@d12", 3),
+        ("last~2@d6", 4),
+        ("ab@d12", 1),
+        ("demo", 2),
+        ("e5e5", 4),
+        ("e5e5@d12", 3),
+        ("e1e1@d6", 0),
+        ("11112222@d12", 1),
+        ("3333", 2),
+    ],
+)
+def test_a_variant_of_a_run(wanted: str, place: int) -> None:
+    assert find_run(wanted, AB) is AB[place]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reason"),
+    [
+        ("last", "The run 'last' has 2 variants; say which one: last@d6 or last@d12."),
+        ("ab", "say which one: ab@d6 or ab@d12."),
+        ("5555", "say which one: 5555@d12 or 5555@d6."),
+        ("last@d7", "The run 'last' has no variant 'd7'; it has d6, d12."),
+        ("last~1@d6", "The run 'last~1' has no variant 'd6'; it has no variants."),
+        ("last@", "The run 'last' has no variant ''; it has d6, d12."),
+        ("last~3@d6", "MLflow knows 3, so last~2 is the first"),
+        ("@d6", "There is no pipeline run '@d6'"),
+    ],
+)
+def test_a_variant_that_is_not_there_or_not_said(wanted: str, reason: str) -> None:
+    with pytest.raises(CompareError) as caught:
+        find_run(wanted, AB)
     assert reason in str(caught.value)
 
 

@@ -25,7 +25,7 @@ class Seen:
         self.figures: dict[str, Any] = {}
         self.status = ""
 
-    def start_run(self, *_: Any) -> Seen:
+    def start_run(self, *_: Any, **__: Any) -> Seen:
         return self
 
     def metrics(self, values: Any) -> None: ...

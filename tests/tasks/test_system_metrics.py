@@ -53,6 +53,17 @@ def samples(monkeypatch: pytest.MonkeyPatch) -> Iterator[Samples]:
     assert len(found) == count, "sampling goes on after it was stopped"
 
 
+def test_a_run_that_ends_before_its_first_sample_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    faults: list[object] = []
+    monkeypatch.setattr("threading.excepthook", faults.append)
+
+    def closed(sample: dict[str, float], step: int) -> None:
+        raise ValueError("I/O operation on closed file.")
+
+    SystemMetrics(closed).stop()
+    assert faults == []
+
+
 def test_a_gpu_is_sampled_with_the_machine(driver: SimpleNamespace, samples: Samples) -> None:
     eventually(lambda: len(samples) >= 2, 60, "two samples were taken")
     assert samples[0]["system/gpu_0_memory_usage_percentage"] == 50.0

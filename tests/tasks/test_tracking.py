@@ -173,6 +173,7 @@ def test_a_stage_run_is_called_as_its_node_and_can_be_found_by_its_variant(textm
     assert found.info.run_name == "numbers@d6"
     (other,) = client(textmill).search_runs([experiment.experiment_id], "attributes.run_name = 'numbers'")
     assert "variant" not in other.data.tags
+    assert other.data.tags["kind"] == found.data.tags["kind"] == numbers.makes.__name__
     assert only_run(textmill, "textmill/squares").info.run_name == "squares"
 
 
