@@ -140,6 +140,7 @@ class Catalog:
         import duckdb
 
         connection = duckdb.connect(":memory:")
+        connection.execute("CREATE SCHEMA columns_of")
         allowed: list[str] = []
         for name, rows in _manifest_tables(self._artifacts, self._mlflow_run_id).items():
             _create_table(connection, name, rows)
@@ -148,10 +149,9 @@ class Catalog:
             shown = _newest(holders, self._artifacts, last_stage_only=view == "documents")
             self._shown[view] = [artifact for artifact, _ in shown]
             for name, chosen in ((view, shown), (f"all_{view}", holders)):
-                if chosen:
-                    connection.execute(f"CREATE VIEW {name} AS {_select(chosen)}")
-                else:
-                    _create_table(connection, name, _empty(view))
+                # the empty table gives the view its columns, also where no artifact of before has them
+                _create_table(connection, f"columns_of.{name}", _empty(view))
+                connection.execute(f"CREATE VIEW {name} AS {_select(f'columns_of.{name}', chosen)}")
             allowed += [path for _, files in holders for path in files]
         # The order matters: first the views, then only their files may be read, then no setting can be changed.
         connection.execute("SET TimeZone = 'UTC'")
@@ -197,12 +197,14 @@ def _create_table(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Tab
     connection.unregister("_rows")
 
 
-def _select(holders: list[tuple[Artifact, list[str]]]) -> str:
-    return " UNION ALL BY NAME ".join(
+def _select(columns: str, holders: list[tuple[Artifact, list[str]]]) -> str:
+    """Return the SELECT of a view: the rows of the holders' files, with the columns that the table `columns` has."""
+    parts = [
         f"SELECT {literal(artifact.stage)} AS stage, {literal(artifact.name)} AS artifact, * "
         f"FROM read_parquet({literal(files)})"
         for artifact, files in holders
-    )
+    ]
+    return " UNION ALL BY NAME ".join([f"SELECT * FROM {columns}", *parts])
 
 
 def _newest(
@@ -315,7 +317,7 @@ def _empty(view: str) -> pa.Table:
 
     named = {
         "pages": schemas.PAGES,
-        "documents": schemas.DOCUMENTS,
+        "documents": schemas.CORPUS,
         "removed": schemas.REMOVED,
         "duplicates": schemas.DUPLICATES,
         "contamination": schemas.CONTAMINATION,

@@ -7,7 +7,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal, get_args
 
 from data_lake.files import whole_file
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # pyarrow is imported where it is used: `textmill plan` impor
     import pyarrow as pa
 
 Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 def doc_id(*, url: str | None = None, record_id: str | None = None, source: str = "", payload: str = "") -> str:
@@ -227,14 +228,15 @@ def count_rows(folder: Path) -> int:
     return sum(pq.read_metadata(path).num_rows for path in shards(folder))
 
 
-def documents_fingerprint(artifact: Path) -> str:
+def documents_fingerprint(artifact: Path, also: Sequence[str] = ()) -> str:
     """Return sha256 (hex) over everything in the documents of an artifact except the dates of fetching.
 
-    Stages that write documents use it as their content: the same pages crawled on another day or machine, or documents
-    that a changed setting left unchanged, cause no rebuild downstream.
+    `also` names further text columns that later stages read. Stages that write documents use it as their content: the
+    same pages crawled on another day or machine, or documents that a changed setting left unchanged, cause no rebuild
+    downstream.
     """
     whole = hashlib.sha256()
-    for batch in read_documents(artifact, ["doc_id", "url", "source", "title", "language", "text"]):
+    for batch in read_documents(artifact, ["doc_id", "url", "source", "title", "language", "text", *also]):
         for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
             whole.update("\0".join("" if value is None else value for value in row).encode("utf-8") + b"\n")
     return whole.hexdigest()

@@ -11,7 +11,8 @@ from data_lake.catalog import Catalog, QueryError, literal
 COLUMNS = {
     "removed": ("stage", "reason", "value", "threshold", "detail", "doc_id", "url", "source", "n_bytes", "text"),
     "documents": (
-        "stage", "doc_id", "url", "source", "title", "language", "language_score", "quality", "date", "n_bytes", "text",
+        "stage", "doc_id", "url", "source", "title", "language", "language_score", "quality", "date", "split",
+        "n_bytes", "text",
     ),
 }  # fmt: skip
 

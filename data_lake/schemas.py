@@ -92,7 +92,10 @@ DOCUMENTS = pa.schema(
         _required("n_bytes", pa.int64()),  # len(text) in UTF-8
     ]
 )
-"""Documents as every stage from clean to tokenize reads and writes them."""
+"""Documents as clean, dedup and decontaminate read them, and as the first two write them."""
+
+CORPUS = DOCUMENTS.append(_required("split", pa.string()))  # "train", "val", "test"
+"""Documents as decontaminate writes them for all that learns or measures: nothing may be learned but "train"."""
 
 REMOVED = pa.schema(
     [

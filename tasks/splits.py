@@ -1,8 +1,8 @@
-"""Splits: which documents are held out, decided once by the decontaminate stage, and the documents of a split."""
+"""Splits: which documents are held out, a column of the corpus that decontaminate writes, and the documents of each."""
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +10,9 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from data_lake.documents import read_documents
-from data_lake.files import write_whole
+from data_lake.documents import SPLITS, read_documents, shards
+from data_lake.store import Artifact
 from tasks.config import StageConfig
-
-SPLIT_FILE = "split.json"
 
 
 class SplitConfig(StageConfig):
@@ -32,19 +30,9 @@ class SplitConfig(StageConfig):
         return self
 
 
-def write_split(artifact: Path, split: SplitConfig) -> None:
-    """Write down how documents are held out, for every stage that comes later."""
-    write_whole(artifact / SPLIT_FILE, json.dumps(split.model_dump(), sort_keys=True) + "\n")
-
-
-def read_split(artifact: Path) -> SplitConfig:
-    """Return how a decontaminate artifact holds documents out; everything later must do the same."""
-    return SplitConfig.model_validate_json((artifact / SPLIT_FILE).read_bytes())
-
-
 @dataclass(frozen=True)
 class SplitDocument:
-    """A document together with the split that the tokenize stage put it into."""
+    """A document of the corpus together with its split."""
 
     doc_id: str
     url: str | None
@@ -54,17 +42,34 @@ class SplitDocument:
     split: str
 
 
-def documents_of(decontaminate: Path, tokenize: Path, splits: Collection[str]) -> Iterator[SplitDocument]:
-    """Yield the documents of `splits` in the corpus's order.
+def documents_of(corpus: Path, splits: Collection[str]) -> Iterator[SplitDocument]:
+    """Yield the documents of `splits` in the corpus's order."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
-    The index is what training really held out: deciding the split a second time here could disagree with it.
-    """
+    wanted = pa.array(sorted(splits), pa.string())
+    for batch in read_documents(corpus, ["doc_id", "url", "title", "text", "n_bytes", "split"]):
+        for row in batch.filter(pc.is_in(batch["split"], value_set=wanted)).to_pylist():
+            yield SplitDocument(**row)
+
+
+def count_splits(corpus: Path) -> dict[str, int]:
+    """Return how many documents of the corpus have each split: all that there should be, and what else is found."""
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    index = pq.read_table(tokenize / "documents.parquet", columns=["doc_id", "split"])
-    split_by_id = dict(zip(index.column("doc_id").to_pylist(), index.column("split").to_pylist(), strict=True))
-    for batch in read_documents(decontaminate, ["doc_id", "url", "title", "text", "n_bytes"]):
-        for row in batch.to_pylist():
-            split = split_by_id[row["doc_id"]]
-            if split in splits:
-                yield SplitDocument(split=split, **row)
+    counts: Counter[str] = Counter(dict.fromkeys(SPLITS, 0))
+    for path in shards(corpus / "documents"):
+        for found in pc.value_counts(pq.read_table(path, columns=["split"])["split"]).to_pylist():
+            counts[str(found["values"])] += found["counts"]
+    return dict(counts)
+
+
+def split_problems(corpus: Artifact) -> Iterator[str]:
+    """Yield a sentence for each split that documents should not have, or not so many of them have."""
+    for name, found in count_splits(corpus.path).items():
+        if name not in SPLITS:
+            yield f"{found:,} documents have the split {name!r}; there are {', '.join(SPLITS)}."
+        elif found != corpus.counts[f"{name}_documents"]:
+            counted = corpus.counts[f"{name}_documents"]
+            yield f"{found:,} documents are in {name}, but the stage counted {counted:,}."

@@ -35,13 +35,15 @@ def removed(
 def documents(
     source: Source = None,
     language: Annotated[str | None, typer.Option(help="only of this language, as in en")] = None,
+    split: Annotated[str | None, typer.Option(help="only of this split: train, val, or test")] = None,
     number: Count = 5,
     seed: Seed = 0,
     characters: Characters = 600,
     as_json: AsJson = False,
 ) -> None:
     """Show documents of the corpus, as the last stage that reads them left them."""
-    _show("documents", {"source": source, "language": language}, number, seed, characters, as_json)
+    wanted = {"source": source, "language": language, "split": split}
+    _show("documents", wanted, number, seed, characters, as_json)
 
 
 def _show(view: str, wanted: Mapping[str, str | None], n: int, seed: int, characters: int, as_json: bool) -> None:
@@ -72,12 +74,12 @@ def _verdict(row: Mapping[str, Any]) -> str:
 
 
 def _about(row: Mapping[str, Any]) -> str:
-    """Title, language and scores, where they are known."""
+    """Title, language, scores and split, where they are known."""
     language = row["language"]
     if language and row["language_score"] is not None:
         language += f" ({row['language_score']:.2f})"
     quality = None if row["quality"] is None else f"quality {row['quality']:.2f}"
-    known = [row["title"], language, quality, row["date"], row["stage"], f"{row['n_bytes']:,} bytes"]
+    known = [row["title"], language, quality, row["date"], row["split"], row["stage"], f"{row['n_bytes']:,} bytes"]
     return " · ".join(part for part in known if part)
 
 
@@ -97,5 +99,5 @@ EXAMPLES = {
         "textmill sample removed --reason gopher_repetition -n 3",
         "textmill sample removed --stage dedup --seed 7 --json",
     ),
-    "documents": ("textmill sample documents --source example.org", "textmill sample documents --language de -n 20"),
+    "documents": ("textmill sample documents --source example.org", "textmill sample documents --split test -n 20"),
 }

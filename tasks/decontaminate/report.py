@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_lake.documents import shards, split_of, write_parquet
+from data_lake.documents import shard_path, shards, write_parquet
 from data_lake.files import write_whole
 from data_lake.ledger import Amount, Tally
 from tasks import figures
 from tasks.decontaminate.config import DecontaminateConfig
+from tasks.decontaminate.reuse import SCAN, read_splits
+from tasks.splits import count_splits
 from tasks.stage import Artifact, Output
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ def write(
     write_parquet(out.dir / "contamination.parquet", found)
     items = _items(index, verdict)
     write_parquet(out.dir / "items.parquet", items)
-    held_out = _overlap(config, dedup, shares)
+    held_out = _overlap(config, out.dir / SCAN / "texts", dedup, shares)
     write_parquet(out.dir / "overlap.parquet", held_out)
 
     lines = _benchmarks(index, verdict, found)
@@ -65,6 +67,7 @@ def write(
         contamination_rows=found.num_rows,
         items_rows=items.num_rows,
         overlap_rows=held_out.num_rows,
+        **{f"{name}_documents": number for name, number in count_splits(out.dir).items()},
     )
     out.metric(
         contaminated_fraction=contaminated / len(index.items) if index.items else None,
@@ -103,7 +106,7 @@ def _items(index: NgramIndex, verdict: Verdict) -> pa.Table:
     )
 
 
-def _overlap(config: DecontaminateConfig, dedup: Artifact, shares: Shares) -> pa.Table:
+def _overlap(config: DecontaminateConfig, texts: Path, dedup: Artifact, shares: Shares) -> pa.Table:
     """Return one row per held-out document; its share is null where it has fewer words than an n-gram."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -111,8 +114,9 @@ def _overlap(config: DecontaminateConfig, dedup: Artifact, shares: Shares) -> pa
     rows: list[dict[str, Any]] = []
     for shard, path in enumerate(shards(dedup.path / "documents")):
         table = pq.read_table(path, columns=["doc_id", "url"])
-        for row, (name, url) in enumerate(zip(table["doc_id"].to_pylist(), table["url"].to_pylist(), strict=True)):
-            split = split_of(name, config.split.val, config.split.test)
+        splits = read_splits(shard_path(texts, shard))
+        columns = (table["doc_id"].to_pylist(), table["url"].to_pylist(), splits.to_pylist())
+        for row, (name, url, split) in enumerate(zip(*columns, strict=True)):
             if split != "train":
                 share = shares.get((shard, row))
                 overlaps = share is not None and share >= config.overlap.share

@@ -7,12 +7,16 @@ held-out n-grams those are known that were held out then too; documents that cha
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from data_lake.documents import shard_path
 from data_lake.files import whole_file
 from data_lake.known_texts import KnownTexts
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SCAN = "scan"  # the folder of an artifact with what was found: texts/, hits/, seen/ ...
 HELD_OUT = "held_out.npy"  # ... and the held-out n-grams that training texts were asked for, sorted
@@ -35,7 +39,8 @@ class Earlier:
         shard, row = self._known.find(digests)
         for number in np.unique(shard[shard >= 0]).tolist():
             here = np.flatnonzero(shard == number)
-            (trained,) = self._columns("texts", number, "train")
+            assert self._scan is not None
+            trained = are_training(shard_path(self._scan / "texts", number))
             other = here[trained[row[here]] != train[here]]
             shard[other] = row[other] = -1
         return shard, row
@@ -71,6 +76,20 @@ class Earlier:
         assert self._scan is not None
         table = pq.read_table(shard_path(self._scan / kind, number), columns=list(names))
         return [np.asarray(table[name].to_numpy()) for name in names]
+
+
+def read_splits(path: Path) -> pa.Array:
+    """Return the split of each document of a shard, from its file of scan/texts."""
+    import pyarrow.parquet as pq
+
+    return pq.read_table(path, columns=["split"])["split"].combine_chunks()
+
+
+def are_training(path: Path) -> np.ndarray:
+    """Return which texts of a shard are learned from, bool[n], from its file of scan/texts."""
+    import pyarrow.compute as pc
+
+    return pc.equal(read_splits(path), "train").to_numpy(zero_copy_only=False)
 
 
 def write_since(artifact: Path, held_out: Path, since: Path) -> None:

@@ -17,7 +17,7 @@ from data_lake.files import write_whole
 from tasks.decontaminate.config import DetectionConfig
 from tasks.decontaminate.index import HashTable, NgramIndex, Words
 from tasks.decontaminate.item import Item
-from tasks.decontaminate.reuse import HELD_OUT, HITS, Earlier
+from tasks.decontaminate.reuse import HELD_OUT, HITS, Earlier, are_training
 from tasks.splits import SplitConfig
 
 BATCH_ROWS = 256
@@ -67,17 +67,20 @@ def write_items(path: Path, items: list[Item]) -> None:
 
 
 def read_shard(job: ScanJob) -> None:
-    """Write scan/texts/part-<number>.parquet, each text's digest and whether it is learned from, and
-    work/held_out/part-<number>.parquet: each n-gram of each document that is not, once."""
+    """Write scan/texts/part-<number>.parquet, each text's digest and its document's split, and
+    work/held_out/part-<number>.parquet: each n-gram of each document that is held out, once.
+
+    Nothing decides the split of a document a second time.
+    """
     import pyarrow as pa
 
-    texts = [pa.table({"text_digest": pa.array([], pa.binary(16)), "train": pa.array([], pa.bool_())})]
+    texts = [pa.table({"text_digest": pa.array([], pa.binary(16)), "split": pa.array([], pa.string())})]
     rows, ngrams = [np.empty(0, np.int64)], [np.empty(0, np.uint64)]
     for first, batch in _batches(job, ["doc_id", "text"]):
         split = [split_of(name, job.split.val, job.split.test) for name in batch["doc_id"].to_pylist()]
         train = np.array(split) == "train"
         told = pa.array(text_digests(batch["text"]), pa.binary(16))
-        texts.append(pa.table({"text_digest": told, "train": pa.array(train)}))
+        texts.append(pa.table({"text_digest": told, "split": pa.array(split, pa.string())}))
         held_out = np.flatnonzero(~train)
         given = Words.of_column(batch["text"].take(pa.array(held_out)))
         hashes, owner = given.runs(job.detection.words)
@@ -133,9 +136,9 @@ def read_texts(scan: Path, number: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the digests of a shard's texts, uint64[n, 2], and which of them are learned from, bool[n]."""
     import pyarrow.parquet as pq
 
-    table = pq.read_table(shard_path(scan / "texts", number)).combine_chunks()
-    digest, train = (table[name].combine_chunks() for name in ("text_digest", "train"))
-    return fixed_values(digest, "<u8"), train.to_numpy(zero_copy_only=False)
+    path = shard_path(scan / "texts", number)
+    digest = pq.read_table(path, columns=["text_digest"])["text_digest"].combine_chunks()
+    return fixed_values(digest, "<u8"), are_training(path)
 
 
 def _seen(given: Words, rows: np.ndarray, words: int, wanted: HashTable) -> tuple[np.ndarray, np.ndarray]:

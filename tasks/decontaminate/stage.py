@@ -22,7 +22,7 @@ from tasks.decontaminate.rewrite import Evidence, RewriteJob, rewrite_shard
 from tasks.decontaminate.scan import ScanJob, load_index, read_shard, read_texts, scan_shard, write_items
 from tasks.decontaminate.verdict import Verdict, judge
 from tasks.shards import map_shards, workers_for
-from tasks.splits import SPLIT_FILE, write_split
+from tasks.splits import split_problems
 from tasks.stage import Artifact, Output, stage
 
 if TYPE_CHECKING:
@@ -45,12 +45,11 @@ def content(artifact: Path) -> str:
 
     What was found is not in it: a benchmark that is only reported, or of which nothing was found, rebuilds no model.
     """
-    split = (artifact / SPLIT_FILE).read_bytes()
-    return hashlib.sha256(documents_fingerprint(artifact).encode() + split).hexdigest()
+    return documents_fingerprint(artifact, also=["split"])
 
 
 def contract(artifact: Artifact) -> Iterator[str]:
-    """Rows agree with the counts, and something is left."""
+    """Rows agree with the counts, every document has a split, and something is left."""
     import pyarrow.parquet as pq
 
     counts = artifact.counts
@@ -62,6 +61,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
         rows = pq.read_metadata(artifact.path / f"{name}.parquet").num_rows
         if rows != counts[f"{name}_rows"]:
             yield f"{name}.parquet has {rows:,} rows, but the stage counted {counts[f'{name}_rows']:,}."
+    yield from split_problems(artifact)
     if not kept:
         yield "No document is left: every one has text of a benchmark; look at contamination.parquet."
 
@@ -108,7 +108,6 @@ def decontaminate(config: DecontaminateConfig, out: Output, dedup: kinds.Documen
     """
     items = read_items(config)
     write_items(out.work / "items.json", items)
-    write_split(out.dir, config.split)
     index = load_index(out.work / "items.json", config.detection.words, config.detection.shortest)
 
     documents, scan = dedup.path / "documents", out.dir / SCAN
@@ -143,6 +142,7 @@ def decontaminate(config: DecontaminateConfig, out: Output, dedup: kinds.Documen
         RewriteJob(
             documents,
             job.number,
+            scan / "texts",
             out.dir,
             out.work / "contamination",
             config,

@@ -27,9 +27,7 @@ class Asked:
     available: dict[str, int]
 
 
-def questions_of(
-    config: EvaluateConfig, out: Output, test: Sequence[SplitDocument], decontaminate: Artifact, tokenize: Artifact
-) -> Asked:
+def questions_of(config: EvaluateConfig, out: Output, test: Sequence[SplitDocument], decontaminate: Artifact) -> Asked:
     """Return HellaSwag items, MMLU test items and MMLU dev items by subject, and write those made here."""
     sentences: list[HellaSwagItem] = []
     questions: list[MmluItem] = []
@@ -44,7 +42,7 @@ def questions_of(
     questions = evenly(questions, config.max_items, lambda item: item.subject)
     if not (config.hellaswag and config.mmlu):
         found = [passage for document in test for passage in passages(document)]
-        training = (document.text for document in documents_of(decontaminate.path, tokenize.path, {"train"}))
+        training = (document.text for document in documents_of(decontaminate.path, {"train"}))
         pool, n_seen = without_seen(found, training)
         out.count(passages=len(found), passages_in_training=n_seen)
         if not config.hellaswag:

@@ -135,18 +135,17 @@ def evaluate(
     config: EvaluateConfig,
     out: Output,
     decontaminate: kinds.Corpus,
-    tokenize: kinds.Tokens,
     tokenizer: kinds.Tokenizer,
     pretrain: kinds.Model,
     sft: kinds.Model,
 ) -> None:
     """Measure both models on the same held-out text and items; write every number and every item's scores."""
-    test = list(documents_of(decontaminate.path, tokenize.path, {"test"}))
+    test = list(documents_of(decontaminate.path, {"test"}))
     texts = _limited([document.text for document in test], config.text_bytes)
     if not texts:
         raise PermanentError("The test split is empty; hold out more documents with decontaminate.split.test.")
-    asked = questions_of(config, out, test, decontaminate, tokenize)
-    verdicts = _verdicts(config, out, asked.sentences, asked.questions, decontaminate, tokenize)
+    asked = questions_of(config, out, test, decontaminate)
+    verdicts = _verdicts(config, out, asked.sentences, asked.questions, decontaminate)
 
     results: dict[str, Any] = {"text": {}, "benchmarks": {}}
     rows: list[dict[str, Any]] = []
@@ -167,7 +166,7 @@ def evaluate(
         _headline(out, name, results["text"][name], results["benchmarks"][name])
 
     out.progress(len(MODELS), len(MODELS) + 1, "models", "compressing with xz")
-    results["compression"] = _compression(config, texts, decontaminate, tokenize)
+    results["compression"] = _compression(config, texts, decontaminate)
     out.metric(**{f"{key}_bits_per_byte": value for key, value in results["compression"].items()})
     out.count(
         text_bytes=sum(len(text.encode()) for text in texts),
@@ -194,7 +193,6 @@ def _verdicts(
     sentences: Sequence[HellaSwagItem],
     questions: Sequence[MmluItem],
     decontaminate: Artifact,
-    tokenize: Artifact,
 ) -> dict[str, Verdict]:
     """Return what the training documents have of the items of each benchmark.
 
@@ -203,7 +201,7 @@ def _verdicts(
     later needs no new model, and the flags are always of the text that this model has learned.
     """
     detection = config.contamination or DetectionConfig()
-    training = (document.text for document in documents_of(decontaminate.path, tokenize.path, {"train"}))
+    training = (document.text for document in documents_of(decontaminate.path, {"train"}))
     items = {"hellaswag": hellaswag_texts(sentences), "mmlu": mmlu_texts(questions)}
     verdicts = verdicts_on(items, training, detection)
     out.count(**{f"{name}_contaminated_items": int(found.contaminated.sum()) for name, found in verdicts.items()})
@@ -323,13 +321,11 @@ def _headline(out: Output, name: str, text: dict[str, float], benchmarks: dict[s
     out.metric(**{f"{key}{suffix}": value for key, value in numbers.items()})
 
 
-def _compression(
-    config: EvaluateConfig, texts: Sequence[str], decontaminate: Artifact, tokenize: Artifact
-) -> dict[str, float | None]:
+def _compression(config: EvaluateConfig, texts: Sequence[str], decontaminate: Artifact) -> dict[str, float | None]:
     """Return the bits per byte of xz on the same text, alone and primed with training text."""
     primed = None
     if config.priming_bytes:
-        training = [document.text for document in documents_of(decontaminate.path, tokenize.path, {"train"})]
+        training = [document.text for document in documents_of(decontaminate.path, {"train"})]
         primed = primed_xz_bits_per_byte(texts, _limited(training, config.priming_bytes))
     return {"xz": xz_bits_per_byte(texts), "xz_primed": primed}
 

@@ -84,7 +84,6 @@ def sft(
     config: SftConfig,
     out: Output,
     decontaminate: kinds.Corpus,
-    tokenize: kinds.Tokens,
     tokenizer: kinds.Tokenizer,
     pretrain: kinds.Model,
 ) -> None:
@@ -93,7 +92,7 @@ def sft(
 
     model, words = load_trained(pretrain)
     _check_tokenizer(tokenizer, words)
-    kept, held_out = gather(config, out, decontaminate, tokenize, words, model.config.max_seq_len)
+    kept, held_out = gather(config, out, decontaminate, words, model.config.max_seq_len)
     settings = config.training
     examples = [lesson.example for lesson in kept]
 

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_lake.arrow_columns import text_digests
-from data_lake.documents import shard_path, split_of, write_parquet
+from data_lake.documents import SPLITS, shard_path, write_parquet
 from data_lake.files import write_whole
 from data_lake.tokens import TokenShardWriter, check_shard, document_index_schema
 from model.tokenizer import Tokenizer
 from tasks.tokenize.reuse import Earlier
-
-SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -26,8 +24,6 @@ class EncodeJob:
     index: Path
     number: int
     seq_len: int
-    val: float
-    test: float
     earlier: Path | None = None
 
     @property
@@ -47,10 +43,11 @@ def encode_shard(job: EncodeJob) -> int:
 
     tokenizer = Tokenizer.load(job.tokenizer)
     schema = document_index_schema()
-    names = ["doc_id", "url", "source", "n_bytes"]
+    names = ["doc_id", "url", "source", "n_bytes", "split"]
     pieces = [schema.empty_table()]
-    written, reused = dict.fromkeys(SPLITS, 0), 0
-    paths = {split: shard_path(job.folder / split, job.number) for split in SPLITS}
+    written: dict[str, int] = dict.fromkeys(SPLITS, 0)
+    reused = 0
+    paths: dict[str, Path] = {split: shard_path(job.folder / split, job.number) for split in SPLITS}
     with ExitStack() as stack:
         writers = {split: stack.enter_context(_writer(path, split, job, tokenizer)) for split, path in paths.items()}
         file = stack.enter_context(pq.ParquetFile(shard_path(job.documents, job.number)))
@@ -59,12 +56,12 @@ def encode_shard(job: EncodeJob) -> int:
         for batch in file.iter_batches(batch_size=256, columns=[*names, "text"]):
             rows, texts = batch.select(names).to_pylist(), batch["text"]
             for row, text, told in zip(rows, texts, text_digests(texts), strict=True):
-                split = split_of(row["doc_id"], job.val, job.test)
+                split = row["split"]
                 found = earlier.tokens(row["doc_id"], told)
                 ids = [tokenizer.bos, *tokenizer.encode(text.as_py())] if found is None else found
                 reused += found is not None
                 writers[split].append(ids)
-                row |= {"split": split, "first_token": written[split], "n_tokens": len(ids), "text_digest": told}
+                row |= {"first_token": written[split], "n_tokens": len(ids), "text_digest": told}
                 written[split] += len(ids)
             pieces.append(pa.Table.from_pylist(rows, schema=schema))
     for path in paths.values():

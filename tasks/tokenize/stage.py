@@ -1,4 +1,4 @@
-"""The tokenize stage: split documents by hash, encode them, and lay the tokens out for training."""
+"""The tokenize stage: encode documents, and lay their tokens out for training, split by split."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from data_lake.documents import shard_path, shards, write_parquet
+from data_lake.documents import SPLITS, shard_path, shards, write_parquet
 from data_lake.ledger import Amount, Ledger
 from data_lake.loader import TokenDataset
 from data_lake.tokens import read_shard_info
 from tasks import figures, kinds
 from tasks.shards import map_shards, workers_for
-from tasks.splits import read_split
 from tasks.stage import Artifact, Execution, Output, StageConfig, stage
-from tasks.tokenize.encode import SPLITS, EncodeJob, encode_shard
+from tasks.tokenize.encode import EncodeJob, encode_shard
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -66,7 +65,6 @@ def contract(artifact: Artifact) -> Iterator[str]:
     version=1,
     code=[
         "tasks.tokenize",
-        "tasks.splits",
         "model.tokenizer",
         "data_lake.arrow_columns",
         "data_lake.documents",
@@ -82,12 +80,11 @@ def tokenize(config: TokenizeConfig, out: Output, decontaminate: kinds.Corpus, t
     `bytes_per_token` is how many bytes of text a token stands for, `tokens_per_second` the speed of the encoding, and
     `documents_reused` how many documents were encoded in the build before.
     """
-    split = read_split(decontaminate.path)
     documents, pieces = decontaminate.path / "documents", out.work / "index"
     count = len(shards(documents))
     earlier = out.sibling.path if out.sibling is not None else None
     every = [
-        EncodeJob(documents, tokenizer.path, out.dir, pieces, number, config.seq_len, split.val, split.test, earlier)
+        EncodeJob(documents, tokenizer.path, out.dir, pieces, number, config.seq_len, earlier)
         for number in range(count)
     ]
     jobs = [job for job in every if not shard_path(pieces, job.number).exists()]
@@ -109,7 +106,7 @@ def _merge_index(folder: Path, pieces: Path) -> pa.Table:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    before = dict.fromkeys(SPLITS, 0)
+    before: dict[str, int] = dict.fromkeys(SPLITS, 0)
     tables = []
     for number, path in enumerate(shards(pieces)):
         table = pq.read_table(path)

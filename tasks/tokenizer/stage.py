@@ -9,12 +9,12 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
-from data_lake.documents import read_documents, split_of
+from data_lake.documents import read_documents
 from data_lake.store import Lake
 from model.tokenizer import PATTERNS, SPECIALS, Tokenizer, specials_after
 from tasks import figures, kinds
 from tasks.named import named_artifact
-from tasks.splits import SplitConfig, read_split
+from tasks.splits import documents_of
 from tasks.stage import Artifact, Output, PermanentError, StageConfig, stage
 from tasks.tokenizer.preflight import SAMPLE, check
 
@@ -98,13 +98,12 @@ def tokenizer(config: TokenizerConfig, out: Output, decontaminate: kinds.Corpus)
 
     `bytes_per_token` is how many bytes of held-out text a token stands for: more is a shorter text for the model.
     """
-    split = read_split(decontaminate.path)
-    learned, sampled = _kept(config, decontaminate) if config.keep else _learned(config, out, decontaminate, split)
+    learned, sampled = _kept(config, decontaminate) if config.keep else _learned(config, out, decontaminate)
     learned.save(out.dir)
 
     merges = len(learned.ranks) - 256
     out.count(vocab_size=learned.vocab_size, merges=merges, specials=len(learned.specials), trained_on_bytes=sampled)
-    out.metric(bytes_per_token=_bytes_per_token(split, learned, decontaminate.path))
+    out.metric(bytes_per_token=_bytes_per_token(learned, decontaminate.path))
     lengths = [len(token) for token in learned.ranks]
     out.figure("token_lengths", figures.histogram(lengths, "Lengths of tokens", "bytes", log=False))
     longest = sorted(learned.ranks, key=lambda token: (-len(token), learned.ranks[token]))[:50]
@@ -122,20 +121,18 @@ def _kept(config: TokenizerConfig, decontaminate: Artifact) -> tuple[Tokenizer, 
         return Tokenizer.load(artifact.path), artifact.counts["trained_on_bytes"]
 
 
-def _learned(
-    config: TokenizerConfig, out: Output, decontaminate: Artifact, split: SplitConfig
-) -> tuple[Tokenizer, int]:
+def _learned(config: TokenizerConfig, out: Output, decontaminate: Artifact) -> tuple[Tokenizer, int]:
     """Learn a tokenizer; return it, and the bytes that it was learned from."""
     import rustbpe
 
     pattern = PATTERNS.get(config.pattern, config.pattern)
     specials = [*SPECIALS, *config.specials]
-    total, sampled = _training_bytes(split, decontaminate.path), 0
+    total, sampled = _training_bytes(decontaminate.path), 0
     share = min(1.0, config.max_bytes / max(1, total))
 
     def training_texts() -> Iterator[str]:
         nonlocal sampled
-        for text, n_bytes in _training_texts(split, decontaminate.path, share):
+        for text, n_bytes in _training_texts(decontaminate.path, share):
             sampled += n_bytes
             out.progress(sampled, total * share, "bytes")
             yield text
@@ -160,30 +157,29 @@ def _learned(
     return learned, sampled
 
 
-def _training_bytes(split: SplitConfig, documents: Path) -> int:
+def _training_bytes(corpus: Path) -> int:
+    import pyarrow.compute as pc
+
     total = 0
-    for batch in read_documents(documents, ["doc_id", "n_bytes"]):
-        for name, n_bytes in zip(batch["doc_id"].to_pylist(), batch["n_bytes"].to_pylist(), strict=True):
-            if split_of(name, split.val, split.test) == "train":
-                total += n_bytes
+    for batch in read_documents(corpus, ["n_bytes", "split"]):
+        total += pc.sum(batch.filter(pc.equal(batch["split"], "train"))["n_bytes"]).as_py() or 0
     return total
 
 
-def _training_texts(split: SplitConfig, documents: Path, share: float) -> Iterator[tuple[str, int]]:
+def _training_texts(corpus: Path, share: float) -> Iterator[tuple[str, int]]:
     """Yield text and size of training documents, of a large corpus a share chosen by hash, so in no one's favour."""
-    for batch in read_documents(documents, ["doc_id", "n_bytes", "text"]):
-        for row in batch.to_pylist():
-            place = int.from_bytes(hashlib.sha256(f"tokenizer\0{row['doc_id']}".encode()).digest()[:8], "big") / 2**64
-            if place < share and split_of(row["doc_id"], split.val, split.test) == "train":
-                yield row["text"], row["n_bytes"]
+    for document in documents_of(corpus, {"train"}):
+        place = int.from_bytes(hashlib.sha256(f"tokenizer\0{document.doc_id}".encode()).digest()[:8], "big") / 2**64
+        if place < share:
+            yield document.text, document.n_bytes
 
 
-def _bytes_per_token(split: SplitConfig, learned: Tokenizer, documents: Path, limit: int = 2_000_000) -> float | None:
+def _bytes_per_token(learned: Tokenizer, corpus: Path, limit: int = 2_000_000) -> float | None:
     """Return bytes per token on up to `limit` bytes of held-out text; None when nothing is held out."""
     n_bytes = n_tokens = 0
-    for batch in read_documents(documents, ["doc_id", "n_bytes", "text"]):
-        for row in batch.to_pylist():
-            if n_bytes < limit and split_of(row["doc_id"], split.val, split.test) != "train":
-                n_bytes += row["n_bytes"]
-                n_tokens += len(learned.encode(row["text"]))
+    for document in documents_of(corpus, {"val", "test"}):
+        if n_bytes >= limit:
+            break
+        n_bytes += document.n_bytes
+        n_tokens += len(learned.encode(document.text))
     return n_bytes / n_tokens if n_tokens else None

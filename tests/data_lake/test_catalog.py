@@ -70,7 +70,7 @@ def test_every_view_is_there_in_an_empty_lake_with_the_columns_that_it_has_in_a_
     full = Lake(tmp_path / "full")
     tables = {
         "pages.parquet": schemas.PAGES,
-        "documents/part-00000.parquet": schemas.DOCUMENTS,
+        "documents/part-00000.parquet": schemas.CORPUS,
         "removed/part-00000.parquet": schemas.REMOVED,
         "duplicates.parquet": schemas.DUPLICATES,
         "contamination.parquet": schemas.CONTAMINATION,
@@ -88,6 +88,16 @@ def test_every_view_is_there_in_an_empty_lake_with_the_columns_that_it_has_in_a_
             assert {"stage", "artifact"} <= set(result.columns)
             assert result.columns == filled.query(f"SELECT * FROM {view}").columns
             assert list(result.rows) == []
+
+
+def test_a_column_that_only_later_artifacts_have_is_null_in_earlier_ones(lake: Lake) -> None:
+    assert ask(lake, "SELECT split, count(*) FROM documents GROUP BY 1") == [(None, 2)]
+    dedup = lake.artifacts("dedup")[0]
+    rows = documents("alpha beta gamma").append_column(schemas.CORPUS.field("split"), [["test"]])
+    commit(lake, "decontaminate", {"documents/part-00000.parquet": rows}, (dedup,), hour=5)
+    assert ask(lake, "SELECT stage, split, text FROM documents") == [("decontaminate", "test", "alpha beta gamma")]
+    everywhere = "SELECT stage, split, count(*) FROM all_documents GROUP BY ALL ORDER BY ALL"
+    assert ask(lake, everywhere) == [("clean", None, 6), ("decontaminate", "test", 1), ("dedup", None, 2)]
 
 
 def test_a_missing_file_is_left_out_and_named(lake: Lake) -> None:

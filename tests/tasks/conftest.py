@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from data_lake.documents import doc_id, shard_path, write_parquet
+from data_lake.documents import doc_id, shard_path, split_of, write_parquet
 from data_lake.ledger import Tally
 from data_lake.store import Artifact, Lake
-from tasks.splits import SplitConfig, write_split
+from tasks.splits import SplitConfig, count_splits
 from tasks.stage import Output, StageConfig, stage
 
 
@@ -28,7 +28,7 @@ def given(config: GivenConfig, out: Output) -> None:
     """Write the texts as documents with their split, as decontaminate does."""
     import pyarrow as pa
 
-    from data_lake.schemas import DOCUMENTS
+    from data_lake.schemas import CORPUS
 
     tally = Tally()
     rows = []
@@ -36,14 +36,15 @@ def given(config: GivenConfig, out: Output) -> None:
         url = f"http://example.org/{number}"
         size = len(text.encode())
         tally.keep(size)
-        rows.append({"doc_id": doc_id(url=url), "url": url, "source": "example.org", "text": text, "n_bytes": size})
+        row = {"doc_id": doc_id(url=url), "url": url, "source": "example.org", "text": text, "n_bytes": size}
+        rows.append(row | {"split": split_of(row["doc_id"], config.split.val, config.split.test)})
     step = -(-len(rows) // config.shards) or 1
     for number in range(config.shards):
-        table = pa.Table.from_pylist(rows[number * step : (number + 1) * step], schema=DOCUMENTS)
+        table = pa.Table.from_pylist(rows[number * step : (number + 1) * step], schema=CORPUS)
         write_parquet(shard_path(out.dir / "documents", number), table)
-    write_split(out.dir, config.split)
     out.ledger(tally.ledger())
-    out.count(documents=len(rows))
+    splits = count_splits(out.dir)
+    out.count(documents=len(rows), **{f"{name}_documents": number for name, number in splits.items()})
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from data_lake import schemas
-from data_lake.documents import doc_id, shard_path, write_parquet
+from data_lake.documents import doc_id, shard_path, split_of, write_parquet
 from data_lake.ledger import Tally
 from data_lake.store import Artifact, Lake
-from tasks.splits import SplitConfig, write_split
+from tasks.splits import SplitConfig, count_splits
 from tasks.stage import BuildResult, Output, Stage, StageConfig, stage
 from tasks.tokenize import TokenizeConfig, tokenize
 from tasks.tokenizer import TokenizerConfig, tokenizer
@@ -85,12 +85,13 @@ def decontaminate(config: PagesConfig, out: Output) -> None:
                 "title": f"module mod{number}" if config.python else f"page {number}",
                 "text": text,
                 "n_bytes": len(text.encode()),
+                "split": split_of(doc_id(url=url), config.split.val, config.split.test),
             }
         )
-    write_parquet(shard_path(out.dir / "documents", 0), pa.Table.from_pylist(rows, schema=schemas.DOCUMENTS))
-    write_split(out.dir, config.split)
+    write_parquet(shard_path(out.dir / "documents", 0), pa.Table.from_pylist(rows, schema=schemas.CORPUS))
     out.ledger(tally.ledger())
-    out.count(documents=len(rows))
+    splits = count_splits(out.dir)
+    out.count(documents=len(rows), **{f"{name}_documents": number for name, number in splits.items()})
 
 
 def make(stage: Stage, lake: Lake, config: StageConfig, built: dict[str, Artifact]) -> BuildResult:

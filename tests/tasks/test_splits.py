@@ -1,19 +1,31 @@
-"""tasks/splits.py: the split is written down once and read by everybody."""
+"""tasks/splits.py: the documents of a split in the corpus's order, and a corpus whose splits do not add up."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from pydantic import ValidationError
 
-from tasks.splits import SplitConfig, read_split, write_split
+from data_lake.documents import doc_id, split_of
+from data_lake.store import Artifact
+from tasks.splits import SplitConfig, count_splits, documents_of
+
+HALVES = SplitConfig(val=0.3, test=0.3)
 
 
-def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
-    write_split(tmp_path, SplitConfig(val=0.25, test=0.125))
-    assert read_split(tmp_path) == SplitConfig(val=0.25, test=0.125)
-    assert [path.name for path in tmp_path.iterdir()] == ["split.json"]
+def test_the_documents_of_a_split_come_in_the_corpuss_order(given_documents: Callable[..., Artifact]) -> None:
+    corpus = given_documents([f"text {number}" for number in range(40)], shards=3, split=HALVES)
+    place = {split: [] for split in ("train", "val", "test")}  # type: dict[str, list[str]]
+    for number in range(40):
+        place[split_of(doc_id(url=f"http://example.org/{number}"), HALVES.val, HALVES.test)].append(f"text {number}")
+    for split, texts in place.items():
+        assert [document.text for document in documents_of(corpus.path, {split})] == texts
+        assert {document.split for document in documents_of(corpus.path, {split})} == {split}
+    both = [document.text for document in documents_of(corpus.path, {"train", "test"})]
+    assert both == sorted([*place["train"], *place["test"]], key=lambda text: int(text[5:]))
+    assert list(documents_of(corpus.path, ())) == []
+    assert count_splits(corpus.path) == {split: len(texts) for split, texts in place.items()}
 
 
 def test_something_must_be_left_to_train_on() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from data_lake import schemas
 from data_lake.store import Lake
-from tests.lakes import commit
+from tests.lakes import commit, documents
 from tests.terminal import data, textmill
 
 
@@ -50,6 +50,18 @@ def test_documents_of_the_corpus(lake: Lake) -> None:
     assert sorted(row["text"] for row in rows) == ["[bold]delta[/bold] \x1b[31m", "alpha beta gamma"]
     assert data("sample", "documents", "--seed", "3") == data("sample", "documents", "--seed", "3")
     assert "alpha · en · dedup · 16 bytes" in textmill("sample", "documents")
+
+
+def test_documents_say_their_split(lake: Lake) -> None:
+    assert {row["split"] for row in data("sample", "documents")} == {None}  # nobody has decided it yet
+    assert "so none has the split 'test'" in textmill("sample", "documents", "--split", "test", code=2)
+    texts = pa.concat_tables([documents("kept to test with"), documents("to learn from")])
+    rows = texts.append_column(schemas.CORPUS.field("split"), [["test", "train"]])
+    commit(lake, "decontaminate", {"documents/part-00000.parquet": rows}, tuple(lake.artifacts("dedup")), hour=5)
+    (row,) = data("sample", "documents", "--split", "test")
+    assert (row["text"], row["split"]) == ("kept to test with", "test")
+    assert "to · en · train · decontaminate · 13 bytes" in textmill("sample", "documents", "--split", "train")
+    assert "there are test (1), train (1)" in textmill("sample", "documents", "--split", "dev", code=2)
 
 
 @pytest.mark.parametrize(

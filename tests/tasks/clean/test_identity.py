@@ -61,7 +61,7 @@ def test_every_row_is_a_document_whatever_id_it_bears(lake: Lake, tmp_path: Path
     assert account_of([pages, documents, apart, kept, tokens]).problems == []
     index = pq.read_table(tokens.path / "documents.parquet", columns=["split"])
     assert len(index["split"].unique()) > 1  # rows that share an id do not share their split
-    assert len(list(documents_of(kept.path, tokens.path, ["train", "val", "test"]))) == 26
+    assert len(list(documents_of(kept.path, ["train", "val", "test"]))) == 26
 
 
 def test_an_id_stays_when_other_rows_come_and_when_its_text_changes(lake: Lake, tmp_path: Path) -> None:

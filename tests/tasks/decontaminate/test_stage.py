@@ -8,13 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data_lake.documents import doc_id, read_documents, split_of
+from data_lake import schemas
+from data_lake.documents import doc_id, read_documents, shards, split_of
 from data_lake.store import Artifact, Lake
 from tasks.decontaminate import DecontaminateConfig, decontaminate
-from tasks.splits import SplitConfig, read_split
+from tasks.splits import SplitConfig
 from tasks.stage import Output, PermanentError, local_output
 
 Given = Callable[..., Artifact]
@@ -170,8 +172,37 @@ def test_a_report_rebuilds_nothing_after_it(lake: Lake, given_documents: Given, 
     assert reported.content == without.content
     assert {row["action"] for row in table(reported, "contamination")} == {"reported"}
     assert build(lake, source, benchmarks=(benchmark,)).content != without.content
-    # the split is part of what the next stages read
-    assert build(lake, source, split=SplitConfig(val=0.2, test=0.1)).content != without.content
+
+
+def test_every_document_says_which_split_its_id_is_in(lake: Lake, given_documents: Given, benchmark: str) -> None:
+    """Cut or untouched, all that stay have the column; and only a split that moves a document is new content."""
+    documents, places = planted()
+    documents[places["val"][0]] = documents[places["train"][3]][100:1200]
+    source = given_documents(documents, shards=3)
+    made = build(lake, source, benchmarks=(benchmark,))
+    found = {row["doc_id"]: row["split"] for b in read_documents(made.path) for row in b.to_pylist()}
+    assert found == {name: split_of(name, SPLIT.val, SPLIT.test) for name in found}
+    assert (made.counts["cut_documents"], made.counts["removed"], len(found)) == (3, 1, 39)
+    assert [made.counts[f"{split}_documents"] for split in ("train", "val", "test")] == [
+        len(places["train"]), len(places["val"]) - 1, len(places["test"])
+    ]  # fmt: skip
+    for path in shards(made.path / "documents"):
+        assert pq.read_schema(path).equals(schemas.CORPUS)
+    assert build(lake, source, benchmarks=(benchmark,), split=SplitConfig(val=0.2, test=0.1)).content != made.content
+    nobody_moves = SplitConfig(val=0.2, test=0.2 + 1e-9)
+    assert build(lake, source, benchmarks=(benchmark,), split=nobody_moves).content == made.content
+
+
+def test_a_corpus_whose_splits_are_not_as_counted_is_no_hit(lake: Lake, given_documents: Given) -> None:
+    made = build(lake, given_documents([prose(number) for number in range(20)]))
+    path = shards(made.path / "documents")[0]
+    whole = pq.read_table(path)
+    for wrong, words in (("train", "in val, but the stage counted"), ("held out", "the split 'held out'")):
+        column = pa.array([wrong if split == "val" else split for split in whole["split"].to_pylist()])
+        pq.write_table(whole.set_column(whole.schema.get_field_index("split"), "split", column), path)
+        assert words in " ".join(decontaminate.violations(made))
+    pq.write_table(whole.drop_columns(["split"]), path)
+    assert decontaminate.violations(made)
 
 
 def test_common_phrases_are_ignored(lake: Lake, given_documents: Given, benchmark: str) -> None:
@@ -212,7 +243,6 @@ def test_held_out_documents_that_stand_in_training_go(lake: Lake, given_document
     assert [url for url, row in shares.items() if row["overlaps"]] == [f"http://example.org/{copied}"]
     removed = [row for b in read_documents(made.path, folder="removed") for row in b.to_pylist()]
     assert [(row["url"], row["reason"]) for row in removed] == [(f"http://example.org/{copied}", "stands_in_training")]
-    assert read_split(made.path) == SPLIT
 
     kept = build(lake, source, overlap={"action": "report"})
     assert kept.counts["overlapping_documents"] == 1

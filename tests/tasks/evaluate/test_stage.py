@@ -50,7 +50,7 @@ def test_items_that_training_documents_have_are_counted_apart(
 ) -> None:
     """The user's own benchmark: one item is a sentence of a training page, the others are new."""
     _, built = models
-    page = next(documents_of(built["decontaminate"].path, built["tokenize"].path, {"train"})).text
+    page = next(documents_of(built["decontaminate"].path, {"train"})).text
     seen = page[page.index("Functions") :].replace("\n", " ")[:300]
     lines = [
         {"ind": n, "activity_label": "", "ctx_a": text, "ctx_b": "", "endings": [" a", " b", " c", " d"], "label": 0}
@@ -80,8 +80,7 @@ def test_items_are_of_held_out_pages_and_unseen(models: tuple[Lake, dict[str, Ar
     lake, built = models
     artifact = make(evaluate, lake, CONFIG, built).artifact
     training = " ".join(
-        " ".join(document.text.split()).casefold()
-        for document in documents_of(built["decontaminate"].path, built["tokenize"].path, {"train"})
+        " ".join(document.text.split()).casefold() for document in documents_of(built["decontaminate"].path, {"train"})
     )
     sentences = read_hellaswag(artifact.path / "items" / "hellaswag_val.jsonl")
     questions, dev = read_mmlu(artifact.path / "items" / "mmlu")
@@ -115,7 +114,7 @@ def test_own_files_are_asked_instead(models: tuple[Lake, dict[str, Artifact]], t
 
 def test_a_corpus_without_items_asks_for_files(models: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
     _, other = build_corpus(tmp_path / "lake", PagesConfig(count=12, python=False))  # every page says the same
-    mixed = {**models[1], "decontaminate": other["decontaminate"], "tokenize": other["tokenize"]}
+    mixed = {**models[1], "decontaminate": other["decontaminate"]}
     with pytest.raises(PermanentError, match=r"There are 0 HellaSwag and 0 MMLU items"):
         evaluate(CONFIG, local_output(tmp_path / "out"), **{name: mixed[name] for name in evaluate.upstream})
 

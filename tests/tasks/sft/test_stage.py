@@ -23,7 +23,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, dict[str, Ar
 
 
 def given(models: tuple[Lake, dict[str, Artifact]]) -> dict[str, Artifact]:
-    return {name: models[1][name] for name in ("decontaminate", "tokenize", "tokenizer", "pretrain")}
+    return {name: models[1][name] for name in ("decontaminate", "tokenizer", "pretrain")}
 
 
 def lines(path: Path) -> list[dict[str, str]]:
@@ -34,7 +34,7 @@ def test_pairs_come_from_training_pages_only(models: tuple[Lake, dict[str, Artif
     artifact = models[1]["sft"]
     held_out = {
         document.title.split()[1]  # type: ignore[union-attr]
-        for document in documents_of(models[1]["decontaminate"].path, models[1]["tokenize"].path, {"test"})
+        for document in documents_of(models[1]["decontaminate"].path, {"test"})
     }
     assert held_out
     pairs = lines(artifact.path / "alpaca.jsonl") + lines(artifact.path / "alpaca_validation.jsonl")
@@ -141,7 +141,7 @@ def test_an_edited_file_is_another_training(tmp_path: Path) -> None:
 
 def test_a_corpus_without_prose_asks_for_data(models: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
     _, other = build_corpus(tmp_path / "lake", PagesConfig(count=12, python=False, prose=False))
-    mixed = {**given(models), "decontaminate": other["decontaminate"], "tokenize": other["tokenize"]}
+    mixed = {**given(models), "decontaminate": other["decontaminate"]}
     with pytest.raises(PermanentError, match=r"no instruction pair to train on.*set sft.data"):
         sft(SftConfig(**SFT), local_output(tmp_path / "out"), **mixed)
 
