@@ -1,4 +1,4 @@
-"""AST hashes of known sources: parsing the code of all stages would take half a second of every plan and cached run."""
+"""What is known of sources seen before: parsing the code of all stages would take half a second of every plan."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _MOST = 4096
 
 
 class AstHashes:
-    """{sha256 of a source: its AST hash}, kept in one file of the home.
+    """{sha256 of a source: the hash of its AST and what else it says}, kept in one file of the home.
 
-    The source's bytes, the Python version and the code that hashes trees are all part of the name, so an entry is never
+    The source's bytes, the Python version and the code that reads trees are all part of the name, so an entry is never
     stale. A damaged file (it has a checksum) counts as missing; if the file cannot be written, nothing is stored.
     """
 
@@ -39,11 +39,11 @@ class AstHashes:
         """The file of this process's home, read once."""
         return cls._at(Home.from_env().code_hashes)
 
-    def get(self, source: bytes, compute: Callable[[str], str]) -> str:
-        """Return the AST hash of a source, computed only if these bytes are new."""
+    def get(self, source: bytes, compute: Callable[[bytes], str]) -> str:
+        """Return what `compute` says of a source, computed only if these bytes are new."""
         name = hashlib.sha256(_salt() + source).hexdigest()
         if name not in self._known:
-            self._known[name] = compute(source.decode("utf-8"))
+            self._known[name] = compute(source)
             self._new = True
         return self._known[name]
 
@@ -59,8 +59,8 @@ class AstHashes:
 
 @functools.cache
 def _salt() -> bytes:
-    hasher = Path(__file__).with_name("fingerprint.py").read_bytes()
-    return hashlib.sha256(repr(sys.version_info).encode() + hasher).digest()
+    reader = Path(__file__).with_name("python_source.py").read_bytes()
+    return hashlib.sha256(repr(sys.version_info).encode() + reader).digest()
 
 
 def _read(path: Path) -> dict[str, str]:

@@ -10,6 +10,8 @@ from typing import Any, TypeVar, cast
 
 import numba
 
+SHAPES_NO_RESULT = "compiles functions that are in the key themselves"
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 

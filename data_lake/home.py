@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+SHAPES_NO_RESULT = "says where things lie"
+
 VARIABLE = "TEXTMILL_HOME"
 DEFAULT = ".textmill"
 # A probe of this size fails on a full disk, where an empty file might still fit into the directory block.

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+SHAPES_NO_RESULT = "counts what was made"
+
 
 @dataclass(frozen=True)
 class Amount:

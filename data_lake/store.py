@@ -18,6 +18,8 @@ from data_lake.fingerprint import file_sha256, sha256_of
 from data_lake.locks import locked
 from data_lake.manifest import KEY_LENGTH, MANIFEST_NAME, FileEntry, Manifest, ManifestError, read_manifest, sealed
 
+SHAPES_NO_RESULT = "stores what stages make"
+
 WORK = "_work"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from model.chat import Example
 from model.losses import IGNORE
 
 
@@ -52,6 +53,23 @@ class Batch:
         """Make a batch of token windows (B, T + 1): every token predicts the next one."""
         ids = torch.from_numpy(windows.astype(np.int64))
         return cls(ids[:, :-1].contiguous(), ids[:, 1:].contiguous())
+
+
+def answer_batch(examples: Sequence[Example], pad: int) -> Batch:
+    """Put examples into one batch whose targets are the answers and their end tokens only.
+
+    Padding is masked by length, never by its id: where pad and end token are the same id, a mask by id would also take
+    away the end token, and the model would never learn to stop (huggingface/trl issue 1623).
+    """
+    lengths = torch.tensor([len(one.ids) - 1 for one in examples])
+    inputs = torch.full((len(examples), int(lengths.max())), pad, dtype=torch.int64)
+    targets = torch.full_like(inputs, IGNORE)
+    for row, one in enumerate(examples):
+        ids = torch.tensor(one.ids)
+        inputs[row, : len(ids) - 1] = ids[:-1]
+        for start, end in one.answers:
+            targets[row, start - 1 : end - 1] = ids[start:end]
+    return Batch(inputs, targets, lengths)
 
 
 BatchOf = Callable[[int], Batch]

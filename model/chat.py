@@ -11,10 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
-from model.batches import Batch
-from model.losses import IGNORE
 from model.tokenizer import Tokenizer
 
 
@@ -70,23 +66,6 @@ def fitted(tokenizer: Tokenizer, prompt: Sequence[int], room: int) -> tuple[list
     oldest_first = sorted(text, key=lambda place: (place < user, place))
     left_out = set(oldest_first[:excess])
     return [token for place, token in enumerate(prompt) if place not in left_out], excess
-
-
-def answer_batch(examples: Sequence[Example], pad: int) -> Batch:
-    """Put examples into one batch whose targets are the answers and their end tokens only.
-
-    Padding is masked by length, never by its id: where pad and end token are the same id, a mask by id would also take
-    away the end token, and the model would never learn to stop (huggingface/trl issue 1623).
-    """
-    lengths = torch.tensor([len(one.ids) - 1 for one in examples])
-    inputs = torch.full((len(examples), int(lengths.max())), pad, dtype=torch.int64)
-    targets = torch.full_like(inputs, IGNORE)
-    for row, one in enumerate(examples):
-        ids = torch.tensor(one.ids)
-        inputs[row, : len(ids) - 1] = ids[:-1]
-        for start, end in one.answers:
-            targets[row, start - 1 : end - 1] = ids[start:end]
-    return Batch(inputs, targets, lengths)
 
 
 def _opening(tokenizer: Tokenizer, system: str, history: Exchanges) -> tuple[list[int], list[tuple[int, int]]]:

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or absent, checked before use, the newest two kept; and the folder a finished model is.
+"""Checkpoints: whole or absent, checked before use, the newest two kept.
 
 Weights are safetensors (no code runs on loading), the optimizer's state is read with `weights_only=True`. A checkpoint
 is written beside its name, flushed to disk and renamed; its `checkpoint.json` holds each file's sha256. So one that was
@@ -20,45 +20,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from model.config import GPTConfig
-from model.gpt import GPT
+from model.folder import WEIGHTS, flush
 
-WEIGHTS, CONFIG, STATE, SEAL = "model.safetensors", "model.json", "state.pt", "checkpoint.json"
-
-
-def save_model(model: GPT, folder: Path, **facts: Any) -> None:
-    """Write weights and `model.json` (config and `facts`, such as the tokenizer's sha256) into `folder`, atomically."""
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    part = folder / f".{WEIGHTS}.part"
-    save_file(weights, part, metadata={"format": "pt"})
-    part.chmod(0o644)  # safetensors makes files that only their owner can read
-    _flush(part)
-    os.replace(part, folder / WEIGHTS)
-    described = {"architecture": "llama", "config": model.config.model_dump(), **facts}
-    part = folder / f".{CONFIG}.part"
-    part.write_text(json.dumps(described, indent=2, sort_keys=True) + "\n")
-    _flush(part)
-    os.replace(part, folder / CONFIG)
-
-
-def load_model(folder: Path, device: str | torch.device = "cpu") -> tuple[GPT, dict[str, Any]]:
-    """Read what `save_model` wrote; returns the model in eval mode and all of `model.json`.
-
-    Raises FileNotFoundError where it is missing and ValueError, naming the file, where it is damaged.
-    """
-    for name in (WEIGHTS, CONFIG):
-        if not (folder / name).is_file():
-            raise FileNotFoundError(
-                f"{folder} is no model folder: {name} is missing. Name one that a training stage made."
-            )
-    try:
-        described = json.loads((folder / CONFIG).read_text())
-        model = GPT(GPTConfig(**described["config"]))
-        model.load_state_dict(load_file(folder / WEIGHTS))
-    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise ValueError(f"The model in {folder} cannot be loaded ({error}); build it again.") from error
-    return model.to(device).eval(), described
+STATE, SEAL = "state.pt", "checkpoint.json"
 
 
 @dataclass(frozen=True)
@@ -88,10 +52,10 @@ class Checkpoints:
         hashes = {name: _sha256(part / name) for name in (WEIGHTS, STATE)}
         (part / SEAL).write_text(json.dumps({"step": step, "sha256": hashes}, indent=2))
         for path in part.iterdir():
-            _flush(path)
+            flush(path)
         shutil.rmtree(final, ignore_errors=True)
         os.replace(part, final)
-        _flush(self.folder)
+        flush(self.folder)
         self._forget_old()
         return final
 
@@ -126,12 +90,3 @@ class Checkpoints:
 def _sha256(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _flush(path: Path) -> None:
-    """Wait until the file or folder is on disk, so that a rename never outlives the content it names."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+SHAPES_NO_RESULT = "chooses how to compute, which is execution: another device rounds otherwise and is not in the key"
+
 # Dense bfloat16 peak in FLOP/s, from the vendors' data sheets (without sparsity), by the name the driver reports.
 PEAK_BFLOAT16 = {
     "NVIDIA A100": 312e12,

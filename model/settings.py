@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ModelWrapValid
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+SHAPES_NO_RESULT = "makes configs, whose values are in the key"
+
 
 class Settings(BaseModel):
     """Base of every config in a recipe.

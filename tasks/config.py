@@ -10,6 +10,8 @@ from pydantic import BaseModel, Field, model_validator
 from model.settings import Settings, changed_by, models_of, with_defaults
 from tasks.file_patterns import as_text
 
+SHAPES_NO_RESULT = "makes configs, whose values are in the key"
+
 __all__ = [
     "Execution",
     "Linked",

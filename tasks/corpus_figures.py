@@ -12,6 +12,8 @@ from tasks.output import Output
 if TYPE_CHECKING:
     import pyarrow as pa
 
+SHAPES_NO_RESULT = "draws what was made"
+
 MOST = 25  # bars of a figure; all others share one
 BATCH_ROWS = 16_384
 HOST = r"^[A-Za-z][A-Za-z0-9+.-]*://(?P<host>\[[^\]]+\]|[^/:?#]+)"  # of a canonical URL, which holds no credentials

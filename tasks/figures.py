@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+SHAPES_NO_RESULT = "draws what was made"
+
 _CAME, _KEPT, _REMOVED, _REWRITTEN = "#777777", "#2a7f62", "#c8553d", "#d9a441"
 MAX_REASONS = 10  # of a stage in a funnel; the smaller ones share a step
 

@@ -33,7 +33,7 @@ def generate_text(
     from model.chat import fitted, prompt_ids
     from model.generate import Sampling, stream
     from model.hardware import choose_device
-    from tasks.training import load_trained
+    from tasks.trained import load_trained
 
     sampling = Sampling(temperature, top_k, top_p, seed)
     model, tokenizer = load_trained(artifact, str(choose_device(device)))

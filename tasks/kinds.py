@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from data_lake.store import Artifact
 
+SHAPES_NO_RESULT = "says what artifacts are, and checks those that were made"
+
 
 class Pages(Artifact):
     """What was fetched: pages.parquet with a row per URL, and the bodies."""

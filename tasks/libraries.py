@@ -8,9 +8,8 @@ import sys
 import unicodedata
 from collections.abc import Collection
 
-from data_lake.fingerprint import imported_modules
+from tasks.stage_code import Code
 
-OURS = {"data_lake", "flows", "model", "tasks"}
 # Where the name of a module is not that of its distribution.
 DISTRIBUTIONS = {
     "ada_url": "ada-url",
@@ -44,8 +43,6 @@ SHAPE_NO_RESULT = {
     "pydantic": "checks configs, whose values are in the key",
     "matplotlib": "draws figures",
     "psutil": "looks at memory",
-    "datasketch": "is given signatures to ask them from outside",
-    "lightgbm": "trained the numbers in tasks.clean.html.weights, which are in the key",
     # Another torch rounds otherwise, and so does another device, which is no part of a key either: the weights are
     # others, and neither better nor worse. A training may take weeks; who wants it anew says --force.
     "torch": "computes the same to its rounding",
@@ -57,14 +54,15 @@ def distribution_of(module: str) -> str:
     return DISTRIBUTIONS.get(module, module)
 
 
-def imports_of(code: Collection[str]) -> set[str]:
-    """Return the distributions that modules of ours import, anywhere in them, and those that these leave much to."""
-    own = OURS | sys.stdlib_module_names - {UNICODE, "compression"}
-    found = {distribution_of(module) for module in imported_modules(tuple(code)) if module not in own}
+def imports_of(code: Code) -> set[str]:
+    """Return the distributions that the modules of a stage import, anywhere in them, and those that these leave much
+    to."""
+    own = sys.stdlib_module_names - {UNICODE, "compression"}
+    found = {distribution_of(module) for module in code.imports - own}
     return found.union(*(LEAVES_TO.get(name, ()) for name in found))
 
 
-def libraries_of(code: Collection[str], without: Collection[str] = ()) -> dict[str, str]:
+def libraries_of(code: Code, without: Collection[str] = ()) -> dict[str, str]:
     """Return {distribution: version} of all that shapes what this code makes, but for what it does not use."""
     shaping = imports_of(code) - SHAPE_NO_RESULT.keys()
     for name in without:

@@ -12,6 +12,8 @@ from data_lake.store import WORK, Artifact
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+SHAPES_NO_RESULT = "carries what a stage makes to its folder and its run"
+
 
 class Reporter:
     """Where the things that people look at go: MLflow, Prefect, the terminal. Losing them never stops a stage.

@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+SHAPES_NO_RESULT = "refuses patterns that are none; all others are in the key"
+
 
 def _check(pattern: str) -> str:
     try:

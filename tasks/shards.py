@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+SHAPES_NO_RESULT = "spreads shards over processes; a shard comes out the same in each of them"
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

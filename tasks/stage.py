@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, get_type_hints
 
 from data_lake.account import followed, gaps
-from data_lake.fingerprint import canonical, code_fingerprint, sha256_of
+from data_lake.fingerprint import canonical, sha256_of
 from data_lake.ledger import Ledger
 from data_lake.manifest import FileEntry, InputEntry, Manifest
 from data_lake.store import Artifact, Lake, Miss, content_of
@@ -23,6 +23,9 @@ from tasks.output import Output, Reporter, local_output
 from tasks.preflight import Check, Facts, Fault
 from tasks.provenance import provenance
 from tasks.roles import Role, inputs_of, of_kind, role_of
+from tasks.stage_code import Code, code_of
+
+SHAPES_NO_RESULT = "asks for, checks and stores what stages make"
 
 # Clocks of machines that share a lake differ; more than this is a clock that was set wrong.
 _CLOCK_SKEW_SECONDS = 60.0
@@ -75,7 +78,6 @@ class Stage(Generic[C, P, K]):
     makes: type[K]
     inputs: Mapping[str, Role]
     per: str | None
-    code: tuple[str, ...]
     retries: int
     gpu: bool
     contract: Contract | None = field(repr=False)
@@ -85,6 +87,11 @@ class Stage(Generic[C, P, K]):
     reuses: bool = False
     check: Check | None = field(default=None, repr=False)
     without: Callable[[Any], Collection[str]] | None = field(default=None, repr=False)
+
+    @property
+    def code(self) -> Code:
+        """The modules that shape the result: those that the stage's own module imports, and what these import."""
+        return code_of(self.function)
 
     @property
     def upstream(self) -> tuple[str, ...]:
@@ -107,7 +114,7 @@ class Stage(Generic[C, P, K]):
             "version": self.version,
             "config": identity(config),
             "inputs": dict(contents),
-            "code": code_fingerprint(self.code),
+            "code": dict(self.code.modules),
         }
         if libraries := self.libraries(config):
             payload["libraries"] = libraries
@@ -329,7 +336,6 @@ def stage(
     *,
     makes: type[K],
     version: int,
-    code: list[str],
     per: str | None = None,
     retries: int = 2,
     gpu: bool = False,
@@ -347,7 +353,6 @@ def stage(
 
     makes: the kind of its artifacts.
     version: raise it when the meaning of the output changes without its code.
-    code: dotted modules or packages whose AST is part of the key: everything of ours that shapes the result.
     per: the role after whose node its own nodes are called: `evaluate-sft` is the one whose `model` is sft.
     gpu: the stage holds the accelerator slot while it runs.
     contract: yields a sentence per broken rule of an artifact, beside those of its kind; runs before commit and on
@@ -372,7 +377,6 @@ def stage(
             makes,
             {name: role_of(hints[name]) for name in roles},
             per,
-            tuple(code),
             retries,
             gpu,
             contract,

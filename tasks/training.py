@@ -22,23 +22,6 @@ if TYPE_CHECKING:
     from model.tokenizer import Tokenizer
     from model.trainer import History, StepReport
 
-TRAINING_CODE = [
-    "tasks.training",
-    "model.batches",
-    "model.checkpoint",
-    "model.config",
-    "model.generate",
-    "model.gpt",
-    "model.layers",
-    "model.losses",
-    "model.optim",
-    "model.schedule",
-    "model.tokenizer",
-    "model.trainer",
-    "model.validation",
-]
-"""The modules that shape a trained model, for the keys of all training stages."""
-
 
 def train(
     out: Output,
@@ -97,7 +80,7 @@ def write_model(out: Output, model: GPT, tokenizer: Tokenizer, samples: Iterable
     """
     import torch
 
-    from model.checkpoint import save_model
+    from model.folder import save_model
 
     broken = [name for name, weight in model.state_dict().items() if not torch.isfinite(weight).all()]
     if broken:
@@ -109,21 +92,6 @@ def write_model(out: Output, model: GPT, tokenizer: Tokenizer, samples: Iterable
     tokenizer.save(out.dir / "tokenizer")
     save_model(model, out.dir, tokenizer_sha256=tokenizer.sha256)
     out.count(parameters=model.count_parameters())
-
-
-def load_trained(artifact: Artifact, device: str = "cpu") -> tuple[GPT, Tokenizer]:
-    """Load the model of a training stage together with the tokenizer it was trained with."""
-    from model.checkpoint import load_model
-    from model.tokenizer import Tokenizer
-
-    model, described = load_model(artifact.path, device)
-    tokenizer = Tokenizer.load(artifact.path / "tokenizer")
-    if described.get("tokenizer_sha256") != tokenizer.sha256:
-        raise PermanentError(
-            f"{artifact.name} was trained with tokenizer {str(described.get('tokenizer_sha256'))[:16]}, but "
-            f"beside it lies {tokenizer.sha256[:16]}; build the stage {artifact.stage} again."
-        )
-    return model, tokenizer
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

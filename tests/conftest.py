@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from data_lake.ast_hashes import AstHashes
-
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 
@@ -62,12 +60,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _has_gpu() -> bool:
     return any(Path("/dev").glob("nvidia[0-9]*"))
-
-
-CODE = AstHashes(Path("nowhere") / "hashes.json")
-
-
-@pytest.fixture
-def known_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All tests that ask for it parse the stages' code once, and not once for each home."""
-    monkeypatch.setattr(AstHashes, "of_home", lambda: CODE)

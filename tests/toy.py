@@ -40,7 +40,7 @@ def _check(artifact: Artifact) -> Iterator[str]:
     json.loads((artifact.path / "numbers.json").read_text())
 
 
-@stage(makes=Artifact, version=1, code=["tasks.config"], contract=_check)
+@stage(makes=Artifact, version=1, contract=_check)
 def numbers(config: NumbersConfig, out: Output) -> None:
     """Make numbers."""
     RUNS.append("numbers")
@@ -49,7 +49,7 @@ def numbers(config: NumbersConfig, out: Output) -> None:
     out.count(numbers=len(found))
 
 
-@stage(makes=Artifact, version=1, code=["tasks.config"])
+@stage(makes=Artifact, version=1)
 def squares(config: SquaresConfig, out: Output, numbers: Artifact) -> None:
     """Raise each number to a power."""
     RUNS.append("squares")
@@ -58,7 +58,7 @@ def squares(config: SquaresConfig, out: Output, numbers: Artifact) -> None:
     out.count(squares=len(found))
 
 
-@stage(makes=Artifact, version=1, code=["tasks.config"])
+@stage(makes=Artifact, version=1)
 def total(config: TotalConfig, out: Output, squares: Artifact) -> None:
     """Add up."""
     RUNS.append("total")

@@ -8,6 +8,8 @@ from tasks.clean.config import CleanConfig
 from tasks.clean.user_files import lines
 from tasks.preflight import Facts, Fault, attempt
 
+SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that one makes"
+
 
 def check(config: CleanConfig, facts: Facts) -> Iterator[Fault]:
     """Yield what of the user's own settings cannot be used."""

@@ -59,18 +59,6 @@ def check(artifact: Artifact) -> Iterator[str]:
 @stage(
     makes=kinds.Documents,
     version=2,
-    code=[
-        "tasks.clean",
-        "tasks.charsets",
-        "tasks.crawl.decode",
-        "tasks.crawl.pages",
-        "tasks.crawl.urls",
-        "tasks.crawl.warc",
-        "data_lake.schemas",
-        "data_lake.documents",
-        "data_lake.text_folding",
-        "data_lake.text_units",
-    ],
     contract=check,
     content=documents_fingerprint,
     sources=source_fingerprint,

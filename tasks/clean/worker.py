@@ -250,7 +250,7 @@ def _pages(job: Job) -> Iterator[dict[str, Any]]:
     """Yield the job's pages with their content, from WARC files and record shards, in the order of pages.parquet."""
     from tasks.charsets.declared import charset_of
     from tasks.crawl.pages import kept_rows
-    from tasks.crawl.warc import read_responses
+    from tasks.crawl.warc_reader import read_responses
 
     root = Path(job.crawl)
     shard: Any = None

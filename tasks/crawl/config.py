@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from tasks.config import Execution, StageConfig
+from tasks.crawl.row_config import CsvFormat, FieldNames
+from tasks.crawl.source_files import is_remote
 from tasks.crawl.urls import canonical, host_of
 from tasks.patterns import Regex
 
@@ -23,39 +25,6 @@ Wish = Literal[
     "rsl-unknown",
 ]
 PYDOC_HOST = "python-docs.localhost"
-
-
-def is_remote(place: str) -> bool:
-    """Return whether a source is fetched (http, https, s3) and not read from a disk."""
-    return place.startswith(("http://", "https://", "s3://"))
-
-
-class FieldNames(StageConfig):
-    """Which columns of a row (jsonl, json, csv, parquet) hold what; `a.b` is the field b inside of a."""
-
-    text: str = Field("text", description="column that holds the document's text (or HTML, see `mime`)")
-    id: str = Field("id", description="column that holds the row's own id; used for doc_id where there is no URL")
-    url: str = Field("url", description="column that holds the URL the text came from")
-    title: str = Field("title", description="column that holds the title")
-    date: str = Field("fetched_at", description="column that holds the date of fetching (timestamp or ISO 8601)")
-    mime: str = Field("text/plain", description="MIME type of the text column: text/plain or text/html")
-
-
-class CsvFormat(StageConfig):
-    """How .csv and .tsv files are read. The first row names the columns."""
-
-    quoting: Literal["auto", "double", "backslash", "none"] = Field(
-        "auto",
-        description='quotation marks: `double` as RFC 4180 ("" for one within a value), `backslash` with \\" for one, '
-        '`none` = characters like others; `auto` = RFC 4180 for rows that hold to it, else \\" or as they stand; with '
-        "tabs as they stand where each line is a row",
-    )
-    delimiter: str = Field(
-        "",
-        max_length=1,
-        description="between two values; empty = comma in .csv and tab in .tsv, unless another one of , ; tab | makes "
-        "the text column one of the header",
-    )
 
 
 class PathLists(StageConfig):

@@ -23,7 +23,8 @@ from tasks.crawl.robots import Robots, Rules
 from tasks.crawl.scope import Scope
 from tasks.crawl.traps import Pattern, pattern_of
 from tasks.crawl.urls import canonical, host_of, origin_of
-from tasks.crawl.warc import WarcWriter, read_bytes, read_response
+from tasks.crawl.warc import WarcWriter
+from tasks.crawl.warc_reader import read_bytes, read_response
 from tasks.output import Output
 
 MAX_HOPS = 10  # redirects in a row

@@ -1,60 +1,18 @@
-"""Source files, told apart by suffix or content, read record by record, broken ones included."""
+"""Source files of all kinds, read record by record, broken ones included."""
 
 from __future__ import annotations
 
 import os
-import re
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from tasks.crawl.archives import read_arc, read_warc
 from tasks.crawl.config import CrawlConfig
+from tasks.crawl.file_kinds import ARCHIVES, HTML, KINDS, PLAIN, kind_of, kind_of_name
 from tasks.crawl.rows import RowReader
 from tasks.crawl.source_record import Record
 from tasks.crawl.streams import SUFFIXES as PACKED
-from tasks.crawl.streams import UnpackedFile, open_unpacked, packing
-
-PLAIN = {".txt": "text/plain", ".text": "text/plain", ".md": "text/markdown", ".markdown": "text/markdown"}
-PLAIN |= {".rst": "text/plain"}
-HTML = {".html": "text/html", ".htm": "text/html", ".xhtml": "application/xhtml+xml"}
-ROWS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
-ARCHIVES = (".warc", ".wet", ".wat", ".arc")
-KINDS = frozenset(PLAIN) | frozenset(HTML) | frozenset(ROWS) | frozenset(ARCHIVES)
-_HTML_START = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]{0,200}>\s*)?<(?:!doctype\s+)?html\b", re.I)
-
-
-def kind_of_name(name: str) -> str:
-    """Return the suffix that says how to read a file of this name, lower case, without .gz and the like."""
-    stem, suffix = os.path.splitext(name)
-    suffix = suffix.lower()
-    return os.path.splitext(stem)[1].lower() if suffix in PACKED else suffix
-
-
-def _unpacked_name(name: str) -> str:
-    stem, suffix = os.path.splitext(name)
-    return stem if suffix.lower() in PACKED else name
-
-
-def kind_of(path: str | Path) -> str | None:
-    """Return the kind of a file (one of KINDS) by its name or else by its first bytes; None where neither tells."""
-    named = kind_of_name(str(path))
-    if named in KINDS:
-        return named
-    try:
-        with open(path, "rb") as file:
-            head = file.read(1024)
-    except OSError:
-        return None
-    if packing(head) == "gzip":
-        try:
-            head = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head, 1024)
-        except zlib.error:
-            return None
-    for start, kind in ((b"WARC/1.", ".warc"), (b"filedesc://", ".arc"), (b"PAR1", ".parquet")):
-        if head.startswith(start):
-            return kind
-    return ".html" if _HTML_START.match(head) else None
+from tasks.crawl.streams import UnpackedFile, open_unpacked
 
 
 def read_file(path: Path, name: str, config: CrawlConfig) -> Iterator[Record]:
@@ -118,3 +76,8 @@ def _single(stream: UnpackedFile, mime: str, path: Path, name: str, record_limit
     elif content:
         title = None if mime in HTML.values() else Path(_unpacked_name(Path(name).name)).stem
         yield Record(content, mime, record_id=name, title=title, n_bytes=len(content))
+
+
+def _unpacked_name(name: str) -> str:
+    stem, suffix = os.path.splitext(name)
+    return stem if suffix.lower() in PACKED else name

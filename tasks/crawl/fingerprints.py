@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from data_lake.home import Home
-from tasks.crawl.sources import SourceFile, find_local
+from tasks.crawl.source_files import SourceFile, find_local
 
 _SETTLED = 2.0  # seconds; a file changed more recently may change again within the same tick of its clock
 _PIECE = 1 << 20

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tasks.crawl.config import CrawlConfig, is_remote
+from tasks.crawl.config import CrawlConfig
+from tasks.crawl.source_files import is_remote
 from tasks.preflight import Facts, Fault, attempt
+
+SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that one makes"
 
 
 def check(config: CrawlConfig, facts: Facts) -> Iterator[Fault]:
     """Yield why there is nothing to crawl."""
-    from tasks.crawl.sources import require_local
+    from tasks.crawl.source_files import require_local
 
     if not (config.all_seeds or config.paths):
         yield Fault("crawl", "The crawl has no source: set crawl.seeds, crawl.paths or crawl.server in the recipe.")

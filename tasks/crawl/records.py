@@ -15,8 +15,9 @@ from data_lake.files import write_atomically
 from tasks.crawl.config import CrawlConfig
 from tasks.crawl.files import read_file
 from tasks.crawl.remote import FetchError, fetched
+from tasks.crawl.source_files import NoSuchSource, SourceFile
 from tasks.crawl.source_record import Record
-from tasks.crawl.sources import NoSuchSource, SourceFile, find_sources
+from tasks.crawl.sources import find_sources
 from tasks.crawl.stored_rights import heeded
 from tasks.crawl.urls import MAX_URL_LENGTH, canonical
 from tasks.output import Output

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from tasks.crawl.config import CsvFormat, FieldNames
 from tasks.crawl.csv_rows import CsvRows
 from tasks.crawl.json_rows import JsonRows
+from tasks.crawl.row_config import CsvFormat, FieldNames
 from tasks.crawl.source_record import Record, date_of, why
 
 Row = dict[str, Any]

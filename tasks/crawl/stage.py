@@ -73,13 +73,6 @@ def content(folder: Path) -> str:
     makes=kinds.Pages,
     version=2,
     retries=3,
-    code=[
-        "tasks.crawl",
-        "tasks.file_patterns",
-        "tasks.charsets",
-        "data_lake.schemas",
-        "data_lake.documents",
-    ],
     contract=check,
     content=content,
     sources=source_fingerprint,

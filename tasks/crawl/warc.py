@@ -1,4 +1,4 @@
-"""WARC 1.1 files: written record by record with known offsets, read back at an offset."""
+"""WARC 1.1 files, written record by record with known offsets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import hashlib
 import io
 import uuid
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -164,43 +164,6 @@ def _fields(fields: Mapping[str, Any]) -> bytes:
 def _digest(data: bytes) -> str:
     # SHA-1 in base 32, as all archives have it, so that records of several crawls can be compared
     return "sha1:" + base64.b32encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode()
-
-
-def read_bytes(path: Path, offset: int, length: int) -> bytes:
-    """Return the bytes of one record as they lie in the file."""
-    with open(path, "rb") as file:
-        file.seek(offset)
-        return file.read(length)
-
-
-def read_responses(root: Path, places: Iterable[tuple[str, int]]) -> Iterator[tuple[str | None, bytes]]:
-    """Yield (content type, body) of the response records at these (file, offset); root is the artifact.
-
-    A record that cannot be read yields (None, b"").
-    """
-    for file, offset in places:
-        headers, body = read_response(root, file, offset)
-        yield headers.get("content-type"), body
-
-
-def read_response(root: Path, file: str, offset: int) -> tuple[Mapping[str, str], bytes]:
-    """Return the headers, names in lower case, and the body of a response record; nothing where it cannot be read.
-
-    What stands in several headers of one name is one list (RFC 9110 § 5.3).
-    """
-    from fastwarc.warc import ArchiveIterator, WarcRecordType
-
-    try:
-        with open(root / file, "rb") as stream:
-            stream.seek(offset)
-            record = next(iter(ArchiveIterator(stream, record_types=WarcRecordType.response)))
-            body = record.reader.read()
-            headers: dict[str, str] = {}
-            for name, value in record.http_headers or ():
-                headers[name.lower()] = f"{headers[name.lower()]}, {value}" if name.lower() in headers else value
-            return headers, body
-    except (StopIteration, OSError, ValueError, RuntimeError):
-        return {}, b""
 
 
 def _date(response: Response) -> str:

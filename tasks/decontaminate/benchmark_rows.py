@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from tasks.crawl.config import is_remote
 from tasks.crawl.csv_rows import CsvRows
-from tasks.crawl.files import ARCHIVES, HTML, ROWS, kind_of
+from tasks.crawl.file_kinds import ARCHIVES, HTML, ROWS, kind_of
 from tasks.crawl.json_rows import JsonRows
 from tasks.crawl.recoded import as_utf8
 from tasks.crawl.rows import rows_within
+from tasks.crawl.source_files import NoSuchSource, find_local, is_remote
 from tasks.crawl.source_record import Record, why
-from tasks.crawl.sources import NoSuchSource, find_local
 from tasks.crawl.streams import open_unpacked
 from tasks.stage import PermanentError
 

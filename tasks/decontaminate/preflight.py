@@ -8,6 +8,8 @@ from tasks.decontaminate.config import DecontaminateConfig
 from tasks.decontaminate.items import read_items
 from tasks.preflight import Facts, Fault, attempt
 
+SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that one makes"
+
 
 def check(config: DecontaminateConfig, facts: Facts) -> Iterator[Fault]:
     """Yield each benchmark that cannot be read."""

@@ -14,7 +14,7 @@ import numpy as np
 from data_lake.arrow_columns import fixed_values, text_digests
 from data_lake.documents import shard_path, split_of, write_parquet
 from data_lake.files import write_whole
-from tasks.decontaminate.config import DetectionConfig
+from tasks.decontaminate.detection import DetectionConfig
 from tasks.decontaminate.index import HashTable, NgramIndex, Words
 from tasks.decontaminate.item import Item
 from tasks.decontaminate.reuse import HELD_OUT, HITS, Earlier, are_training

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from tasks.decontaminate.config import DetectionConfig
+from tasks.decontaminate.detection import DetectionConfig
 from tasks.decontaminate.index import NgramIndex, Words
 from tasks.decontaminate.item import Item
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from tasks.dedup.config import DedupConfig
 from tasks.preflight import Facts, Fault, attempt
 
+SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that one makes"
+
 
 def check(config: DedupConfig, facts: Facts) -> Iterator[Fault]:
     """Yield each earlier artifact that cannot be compared with."""

@@ -13,6 +13,8 @@ from tasks.preflight import Facts, Fault, attempt, device_faults
 if TYPE_CHECKING:
     from tasks.evaluate.stage import EvaluateConfig
 
+SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that one makes"
+
 
 def check(config: EvaluateConfig, facts: Facts) -> Iterator[Fault]:
     """Yield why the models cannot be measured."""

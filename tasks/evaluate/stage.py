@@ -17,7 +17,7 @@ from data_lake.files import write_whole
 from tasks import kinds
 from tasks.benchmark_formats import HellaSwagItem, MmluItem
 from tasks.config import Linked
-from tasks.decontaminate.config import DetectionConfig
+from tasks.decontaminate.detection import DetectionConfig
 from tasks.decontaminate.item import hellaswag_texts, mmlu_texts
 from tasks.decontaminate.verdict import Verdict, verdicts_on
 from tasks.evaluate.asked import Asked, questions_of
@@ -28,7 +28,7 @@ from tasks.evaluate.preflight import check
 from tasks.evaluate.report import comparison, rows_of, write_items
 from tasks.splits import documents_of
 from tasks.stage import Artifact, Execution, Output, PermanentError, StageConfig, stage
-from tasks.training import load_trained
+from tasks.trained import load_trained
 
 if TYPE_CHECKING:
     from model.scoring import Scorer
@@ -103,29 +103,6 @@ def contract(artifact: Artifact) -> Iterator[str]:
 @stage(
     makes=kinds.Evaluation,
     version=1,
-    code=[
-        "tasks.evaluate",
-        "tasks.benchmark_formats",
-        "tasks.json_kinds",
-        "tasks.decontaminate.index",
-        "tasks.decontaminate.item",
-        "tasks.decontaminate.leaks",
-        "tasks.decontaminate.marks",
-        "tasks.decontaminate.verdict",
-        "data_lake.documents",
-        "data_lake.arrow_columns",
-        "data_lake.text_folding",
-        "data_lake.text_kernels",
-        "data_lake.text_tables",
-        "data_lake.text_units",
-        "tasks.prose",
-        "tasks.splits",
-        "model.chat",
-        "model.scoring",
-        "model.gpt",
-        "model.layers",
-        "model.tokenizer",
-    ],
     contract=contract,
     sources=sources,
     check=check,

@@ -10,6 +10,8 @@ from tasks.preflight import Facts, Fault, device_faults
 if TYPE_CHECKING:
     from tasks.pretrain.stage import PretrainConfig
 
+SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that one makes"
+
 
 def check(config: PretrainConfig, facts: Facts) -> Iterator[Fault]:
     """Yield why the model cannot be trained."""

@@ -12,7 +12,7 @@ from tasks import kinds
 from tasks.pretrain.mix import MixConfig, mix_contract, open_mix, preview, report_mix
 from tasks.pretrain.preflight import check
 from tasks.stage import Artifact, Execution, Output, PermanentError, StageConfig, stage
-from tasks.training import TRAINING_CODE, loss_curve, model_contract, train, write_model
+from tasks.training import loss_curve, model_contract, train, write_model
 
 if TYPE_CHECKING:
     from data_lake.loader import TokenDataset
@@ -53,15 +53,6 @@ def contract(artifact: Artifact) -> Iterator[str]:
 @stage(
     makes=kinds.Model,
     version=1,
-    code=[
-        "tasks.pretrain",
-        "data_lake.loader",
-        "data_lake.mix",
-        "data_lake.mix_order",
-        "data_lake.tokens",
-        "model.chat",
-        *TRAINING_CODE,
-    ],
     contract=contract,
     preview=preview,
     check=check,

@@ -11,6 +11,8 @@ from tasks.sft.instructions import instruction_files, read_instructions
 if TYPE_CHECKING:
     from tasks.sft.stage import SftConfig
 
+SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that one makes"
+
 
 def check(config: SftConfig, facts: Facts) -> Iterator[Fault]:
     """Yield why the model cannot be fine-tuned."""

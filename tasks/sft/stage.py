@@ -18,7 +18,8 @@ from tasks.sft.gather import gather
 from tasks.sft.instructions import instruction_files
 from tasks.sft.preflight import check
 from tasks.stage import Artifact, Execution, Output, PermanentError, StageConfig, stage
-from tasks.training import TRAINING_CODE, load_trained, loss_curve, model_contract, train, write_model
+from tasks.trained import load_trained
+from tasks.training import loss_curve, model_contract, train, write_model
 
 if TYPE_CHECKING:
     from model.chat import Example
@@ -58,23 +59,6 @@ def sources(config: SftConfig) -> str | None:
 @stage(
     makes=kinds.Model,
     version=1,
-    code=[
-        "tasks.sft",
-        "tasks.json_kinds",
-        "tasks.crawl.streams",
-        "data_lake.text_folding",
-        "data_lake.text_kernels",
-        "data_lake.text_tables",
-        "data_lake.text_units",
-        "tasks.prose",
-        "tasks.pydoc_entries",
-        "tasks.splits",
-        "model.chat",
-        "data_lake.documents",
-        "data_lake.loader",
-        "data_lake.tokens",
-        *TRAINING_CODE,
-    ],
     contract=model_contract,
     sources=sources,
     check=check,
@@ -88,7 +72,7 @@ def sft(
     pretrain: kinds.Model,
 ) -> None:
     """Fine-tune on the answers only; write the pairs beside the model."""
-    from model.chat import answer_batch
+    from model.batches import answer_batch
 
     model, words = load_trained(pretrain)
     _check_tokenizer(tokenizer, words)
@@ -141,7 +125,7 @@ def _order(step: int, batch: int, n: int, seed: int) -> list[int]:
 def _validate(
     config: SftConfig, model: GPT, held_out: Sequence[Example], words: Tokenizer, last: bool
 ) -> dict[str, float]:
-    from model.chat import answer_batch
+    from model.batches import answer_batch
     from model.validation import validation_loss
 
     size = config.training.batch_size

@@ -63,14 +63,6 @@ def contract(artifact: Artifact) -> Iterator[str]:
 @stage(
     makes=kinds.Tokens,
     version=1,
-    code=[
-        "tasks.tokenize",
-        "model.tokenizer",
-        "data_lake.arrow_columns",
-        "data_lake.documents",
-        "data_lake.loader",
-        "data_lake.tokens",
-    ],
     contract=contract,
     reuses=True,
 )

@@ -12,6 +12,8 @@ from tasks.preflight import Facts, Fault, attempt
 if TYPE_CHECKING:
     from tasks.tokenizer.stage import TokenizerConfig
 
+SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that one makes"
+
 # Every kind of text that must survive: scripts with and without spaces, marks, code, control characters, emoji.
 SAMPLE = (
     "The mill's wheel turned 1,234.5 times; naïve café, e\u0301. Größe! Ελληνικά русский עברית العربية हिन्दी 한국어\n"

@@ -89,7 +89,6 @@ def contract(artifact: Artifact) -> Iterator[str]:
 @stage(
     makes=kinds.Tokenizer,
     version=1,
-    code=["tasks.tokenizer", "tasks.named", "tasks.splits", "model.tokenizer", "data_lake.documents"],
     contract=contract,
     check=check,
 )

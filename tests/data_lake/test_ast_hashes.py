@@ -1,4 +1,4 @@
-"""AST hashes that are remembered are those that would be computed, also when the file is damaged or cannot be there."""
+"""What is remembered of sources is what would be computed, also when the file is damaged or cannot be there."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 
 from data_lake.ast_hashes import AstHashes
-from data_lake.fingerprint import code_fingerprint, source_ast_sha256
+from data_lake.python_source import describe_source
 
 SOURCES = [b"x = 1\n", b"x = 2\n", "# \u00fc\ny = 'z'\n".encode()]
 
 
-def never(source: str) -> str:
+def never(source: bytes) -> str:
     raise AssertionError(f"computed again: {source!r}")
 
 
 def remembered(path: Path) -> list[str]:
     hashes = AstHashes(path)
-    found = [hashes.get(source, source_ast_sha256) for source in SOURCES]
+    found = [hashes.get(source, describe_source) for source in SOURCES]
     hashes.save()
     return found
 
@@ -27,7 +27,7 @@ def remembered(path: Path) -> list[str]:
 def test_what_was_saved_is_not_computed_again(tmp_path: Path) -> None:
     path = tmp_path / "code.json"
     found = remembered(path)
-    assert found == [source_ast_sha256(source.decode()) for source in SOURCES]
+    assert found == [describe_source(source) for source in SOURCES]
     again = AstHashes(path)
     assert [again.get(source, never) for source in SOURCES] == found
     with pytest.raises(AssertionError, match="computed again"):
@@ -57,12 +57,3 @@ def test_without_a_home_nothing_is_written(tmp_path: Path) -> None:
     path = tmp_path / "nowhere" / "code.json"
     assert remembered(path) == remembered(path)
     assert not path.parent.exists()
-
-
-def test_the_code_of_a_stage_is_remembered_in_its_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TEXTMILL_HOME", str(tmp_path))
-    (tmp_path / "run").mkdir()
-    found = code_fingerprint(("data_lake",))
-    stored = json.loads((tmp_path / "run" / "code.json").read_text())["hashes"]
-    assert set(found.values()) <= set(stored.values())
-    assert code_fingerprint(("data_lake",)) == found

@@ -28,7 +28,7 @@ def show(config: ShareConfig, upstream: Mapping[str, Artifact]) -> list[dict[str
     return [{"source": "squares", "tokens": upstream["squares"].counts["squares"], "share": config.share}]
 
 
-@stage(makes=Artifact, version=1, code=["tasks.config"], preview=show)
+@stage(makes=Artifact, version=1, preview=show)
 def reader(config: ShareConfig, out: Output, squares: Artifact) -> None:
     """Read squares."""
 

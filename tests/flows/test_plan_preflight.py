@@ -12,8 +12,6 @@ from flows.recipe import load_recipe
 from flows.recipe_errors import RecipeError
 from tests.terminal import data, textmill
 
-pytestmark = pytest.mark.usefixtures("known_code")
-
 
 def plan_of(home: Path, *overrides: str, until: str | None = None) -> Plan:
     return make_plan(load_recipe("demo", overrides), Lake(home / "lake"), until=until)

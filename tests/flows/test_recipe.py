@@ -42,12 +42,12 @@ class GrowConfig(StageConfig):
         return self
 
 
-@stage(makes=Artifact, version=1, code=["flows.recipe"])
+@stage(makes=Artifact, version=1)
 def gather(config: GatherConfig, out: Output) -> None:
     """Gather text."""
 
 
-@stage(makes=Artifact, version=1, code=["flows.recipe"])
+@stage(makes=Artifact, version=1)
 def grow(config: GrowConfig, out: Output, gather: Artifact) -> None:
     """Grow a model."""
 

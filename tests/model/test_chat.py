@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from model.chat import answer_batch, example, fitted, prompt_ids
+from model.batches import answer_batch
+from model.chat import example, fitted, prompt_ids
 from model.losses import IGNORE
 from model.tokenizer import Tokenizer, specials_after
 

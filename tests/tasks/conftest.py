@@ -23,7 +23,7 @@ class GivenConfig(StageConfig):
     split: SplitConfig = SplitConfig()
 
 
-@stage(makes=Artifact, version=1, code=[])
+@stage(makes=Artifact, version=1)
 def given(config: GivenConfig, out: Output) -> None:
     """Write the texts as documents with their split, as decontaminate does."""
     import pyarrow as pa

@@ -63,7 +63,7 @@ class PagesConfig(StageConfig):
     split: SplitConfig = SplitConfig(val=0.15, test=0.2)
 
 
-@stage(makes=Artifact, version=1, code=[])
+@stage(makes=Artifact, version=1)
 def decontaminate(config: PagesConfig, out: Output) -> None:
     """Write pages as the decontaminate stage does."""
     tally = Tally()

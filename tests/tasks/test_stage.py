@@ -126,7 +126,7 @@ class GrowConfig(StageConfig):
     """No fields."""
 
 
-@stage(makes=Artifact, version=1, code=["tasks.config"])
+@stage(makes=Artifact, version=1)
 def fragile(config: GrowConfig, out: Output) -> None:
     """Fail once, after finishing a shard and leaving scratch behind."""
     shard = out.dir / "shard-0.txt"
@@ -145,7 +145,7 @@ def test_a_retry_finds_finished_shards_and_scratch_and_commits_only_the_shards(l
     assert set(artifact.files) == {"shard-0.txt", "shard-1.txt"}
 
 
-@stage(makes=Artifact, version=1, code=["tasks.config"], contract=lambda artifact: iter(["It is never right."]))
+@stage(makes=Artifact, version=1, contract=lambda artifact: iter(["It is never right."]))
 def unlawful(config: GrowConfig, out: Output) -> None:
     """Break its own contract, keeping its scratch."""
     (out.work / "checkpoint").write_text("hours of work")
@@ -159,7 +159,7 @@ def test_an_output_that_breaks_its_contract_is_not_committed_and_keeps_its_work(
     assert (staging / "_work" / "checkpoint").exists()
 
 
-@stage(makes=Artifact, version=1, code=["tasks.config"])
+@stage(makes=Artifact, version=1)
 def careless(config: GrowConfig, out: Output) -> None:
     """Lose a document."""
     out.ledger(Ledger(Amount(3, 30), Amount(2, 20)))
@@ -170,13 +170,13 @@ def test_a_ledger_that_does_not_add_up_is_a_broken_contract(lake: Lake) -> None:
         careless.build(lake, GrowConfig(), {})
 
 
-@stage(makes=Artifact, version=1, code=["tasks.config"])
+@stage(makes=Artifact, version=1)
 def gathered(config: GrowConfig, out: Output) -> None:
     """Keep three documents."""
     out.ledger(Ledger(Amount(3, 30), Amount(3, 30)))
 
 
-@stage(makes=Artifact, version=1, code=["tasks.config"])
+@stage(makes=Artifact, version=1)
 def sifted(config: GrowConfig, out: Output, gathered: Artifact) -> None:
     """Forget one of the documents that came in; what it knows of adds up."""
     out.ledger(Ledger(Amount(2, 20), Amount(2, 20)))
@@ -190,7 +190,7 @@ def test_a_document_lost_between_two_stages_is_a_broken_contract(lake: Lake) -> 
 
 
 def _build_slowly(root: str, marks: str) -> None:
-    @stage(makes=Artifact, version=1, code=["tasks.config"])
+    @stage(makes=Artifact, version=1)
     def slow(config: GrowConfig, out: Output) -> None:
         with open(marks, "a") as file:
             file.write("built\n")

@@ -21,7 +21,7 @@ class NoConfig(StageConfig):
     """Nothing to set."""
 
 
-@stage(makes=Artifact, version=1, code=[])
+@stage(makes=Artifact, version=1)
 def pretrain(config: NoConfig, out: Output) -> None:
     """Write a model that has learned nothing."""
     from model.gpt import GPT

@@ -18,7 +18,8 @@ import tasks.crawl.remote as remote
 from data_lake.store import Lake
 from tasks.crawl import CrawlConfig, crawl
 from tasks.crawl.remote import FetchError, fetched
-from tasks.crawl.sources import NoSuchSource, find_sources
+from tasks.crawl.source_files import NoSuchSource
+from tasks.crawl.sources import find_sources
 from tasks.stage import PermanentError, local_output
 
 

@@ -15,7 +15,8 @@ from data_lake.home import Home
 from data_lake.store import Lake
 from tasks.crawl import CrawlConfig, crawl
 from tasks.crawl.fingerprints import fingerprint_files
-from tasks.crawl.sources import NoSuchSource, find_local, find_sources
+from tasks.crawl.source_files import NoSuchSource, find_local
+from tasks.crawl.sources import find_sources
 
 
 def plant(root: Path, *names: str) -> None:

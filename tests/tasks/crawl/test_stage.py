@@ -18,7 +18,7 @@ import pytest
 
 from data_lake.store import Artifact, Lake
 from tasks.crawl import CrawlConfig, crawl
-from tasks.crawl.warc import read_responses
+from tasks.crawl.warc_reader import read_responses
 from tasks.stage import Output, PermanentError, local_output
 from tests.tasks.crawl.conftest import Answer, Site
 

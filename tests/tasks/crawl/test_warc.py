@@ -11,7 +11,8 @@ from warcio.archiveiterator import ArchiveIterator
 from warcio.checker import Checker
 
 from tasks.crawl.fetch import Response
-from tasks.crawl.warc import WarcWriter, read_bytes, read_responses
+from tasks.crawl.warc import WarcWriter
+from tasks.crawl.warc_reader import read_bytes, read_responses
 
 WHEN = datetime.datetime(2026, 3, 1, 12, 30, 5, 250_000, tzinfo=datetime.UTC)
 

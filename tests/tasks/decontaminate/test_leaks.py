@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.benchmark_formats import read_mmlu
-from tasks.decontaminate.config import DetectionConfig
+from tasks.decontaminate.detection import DetectionConfig
 from tasks.decontaminate.index import NgramIndex, Words
 from tasks.decontaminate.item import Item, mmlu_texts
 from tasks.decontaminate.verdict import verdicts_on

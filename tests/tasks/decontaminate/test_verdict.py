@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tasks.decontaminate.config import DetectionConfig
+from tasks.decontaminate.detection import DetectionConfig
 from tasks.decontaminate.index import NgramIndex
 from tasks.decontaminate.item import Item
 from tasks.decontaminate.verdict import judge

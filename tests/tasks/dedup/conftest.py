@@ -22,7 +22,7 @@ class RowsConfig(StageConfig):
     shards: int = 1
 
 
-@stage(makes=Artifact, version=1, code=[])
+@stage(makes=Artifact, version=1)
 def rows_given(config: RowsConfig, out: Output) -> None:
     """Write the rows as documents."""
     import pyarrow as pa

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from tasks.decontaminate.config import DetectionConfig
+from tasks.decontaminate.detection import DetectionConfig
 from tasks.decontaminate.item import Item
 from tasks.decontaminate.verdict import Verdict, verdicts_on
 from tasks.evaluate.benchmarks import Accuracy

@@ -13,7 +13,7 @@ from tasks.pretrain import PretrainConfig, pretrain
 from tasks.splits import SplitConfig
 from tasks.stage import Output, PermanentError, local_output
 from tasks.tokenizer import TokenizerConfig, tokenizer
-from tasks.training import load_trained
+from tasks.trained import load_trained
 from tests.tasks.pydoc_corpus import PRETRAIN, PagesConfig, build_corpus, make
 
 CONFIG = PretrainConfig(**PRETRAIN)

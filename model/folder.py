@@ -1,0 +1,61 @@
+"""The folder that a finished model is: its weights as safetensors (no code runs on loading) and `model.json`."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from model.config import GPTConfig
+from model.gpt import GPT
+
+WEIGHTS, CONFIG = "model.safetensors", "model.json"
+
+
+def save_model(model: GPT, folder: Path, **facts: Any) -> None:
+    """Write weights and `model.json` (config and `facts`, such as the tokenizer's sha256) into `folder`, atomically."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    part = folder / f".{WEIGHTS}.part"
+    save_file(weights, part, metadata={"format": "pt"})
+    part.chmod(0o644)  # safetensors makes files that only their owner can read
+    flush(part)
+    os.replace(part, folder / WEIGHTS)
+    described = {"architecture": "llama", "config": model.config.model_dump(), **facts}
+    part = folder / f".{CONFIG}.part"
+    part.write_text(json.dumps(described, indent=2, sort_keys=True) + "\n")
+    flush(part)
+    os.replace(part, folder / CONFIG)
+
+
+def load_model(folder: Path, device: str | torch.device = "cpu") -> tuple[GPT, dict[str, Any]]:
+    """Read what `save_model` wrote; returns the model in eval mode and all of `model.json`.
+
+    Raises FileNotFoundError where it is missing and ValueError, naming the file, where it is damaged.
+    """
+    for name in (WEIGHTS, CONFIG):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(
+                f"{folder} is no model folder: {name} is missing. Name one that a training stage made."
+            )
+    try:
+        described = json.loads((folder / CONFIG).read_text())
+        model = GPT(GPTConfig(**described["config"]))
+        model.load_state_dict(load_file(folder / WEIGHTS))
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise ValueError(f"The model in {folder} cannot be loaded ({error}); build it again.") from error
+    return model.to(device).eval(), described
+
+
+def flush(path: Path) -> None:
+    """Wait until the file or folder is on disk, so that a rename never outlives the content it names."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,26 @@
+"""Trained models as later stages and commands load them: each with the tokenizer that it was trained with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.stage import Artifact, PermanentError
+
+if TYPE_CHECKING:
+    from model.gpt import GPT
+    from model.tokenizer import Tokenizer
+
+
+def load_trained(artifact: Artifact, device: str = "cpu") -> tuple[GPT, Tokenizer]:
+    """Load the model of a training stage together with the tokenizer it was trained with."""
+    from model.folder import load_model
+    from model.tokenizer import Tokenizer
+
+    model, described = load_model(artifact.path, device)
+    tokenizer = Tokenizer.load(artifact.path / "tokenizer")
+    if described.get("tokenizer_sha256") != tokenizer.sha256:
+        raise PermanentError(
+            f"{artifact.name} was trained with tokenizer {str(described.get('tokenizer_sha256'))[:16]}, but "
+            f"beside it lies {tokenizer.sha256[:16]}; build the stage {artifact.stage} again."
+        )
+    return model, tokenizer
