@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from data_lake.files import write_atomically
+from data_lake.files import write_whole
 from data_lake.home import Home
 
 _MOST = 4096
@@ -53,7 +53,8 @@ class AstHashes:
             return
         entries = dict(list(self._known.items())[-_MOST:])
         with contextlib.suppress(OSError):
-            write_atomically(self.path, json.dumps({"sha256": _checksum(entries), "hashes": entries}))
+            text = json.dumps({"sha256": _checksum(entries), "hashes": entries})
+            write_whole(self.path, text, durable=False, concurrent=True)
             self._new = False
 
 

@@ -2,7 +2,7 @@
 
 Views over manifests, one row for each artifact unless said otherwise:
     artifacts   what is in the lake          lineage   one row per input of an artifact
-    files       one row per file             ledger    one row per account: incoming, kept, rewritten, removed by reason
+    files       one row per file             ledger    one row per entry: incoming, kept, rewritten, removed by reason
     metrics     one row per count or metric  runs      when, where and by which run it was built
 Views over Parquet files; each row names its `stage` and `artifact`:
     pages       URLs that a crawl met        documents     the corpus with its text
@@ -275,7 +275,7 @@ def _manifest_tables(artifacts: list[Artifact], mlflow_run_id: Callable[[Artifac
         rows["metrics"] += [(*head, "count", name, float(value)) for name, value in m.counts.items()]
         rows["metrics"] += [(*head, "metric", name, value) for name, value in m.metrics.items()]
         rows["lineage"] += [(*head, role, entry.name, entry.stage, entry.content) for role, entry in m.inputs.items()]
-        rows["ledger"] += [(*head, *account) for account in _accounts(m.ledger)]
+        rows["ledger"] += [(*head, *entry) for entry in _ledger_entries(m.ledger)]
         rows["runs"].append(
             (*head, m.started_at, m.finished_at, m.seconds, mlflow_run_id(a),
              m.runs.get("prefect.flow_run_id"), _git_commit(m.provenance), json.dumps(m.payload.get("config")))
@@ -291,7 +291,7 @@ def _table(columns: dict[str, pa.DataType], rows: list[tuple[Any, ...]]) -> pa.T
     return pa.table(arrays, names=list(columns))
 
 
-def _accounts(ledger: dict[str, Any] | None) -> Iterable[tuple[str, str | None, int, int, int | None]]:
+def _ledger_entries(ledger: dict[str, Any] | None) -> Iterable[tuple[str, str | None, int, int, int | None]]:
     """(entry, reason, documents, bytes, tokens) of each account of a stored ledger; tokens None if not counted."""
     if ledger is None:
         return

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, get_args
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from data_lake.files import whole_file
 
@@ -115,7 +115,7 @@ class ShardWriter:
         self.rows = 0
         self._shard_bytes, self._row_group_bytes = shard_bytes, row_group_bytes
         self._number = self._first = first
-        self._file: IO[bytes] | None = None
+        self._whole = contextlib.ExitStack()  # the open shard's file
         self._parquet: Any = None
         self._nbytes = 0  # of the open shard, as Arrow
         self._pending: list[dict[str, Any]] = []
@@ -124,23 +124,20 @@ class ShardWriter:
     def __enter__(self) -> ShardWriter:
         return self
 
-    def __exit__(self, kind: object, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None:
             self.close()
-        elif self._file is not None:
+        elif self._parquet is not None:
             with contextlib.suppress(OSError):  # a full disk, the usual reason to be here
                 self._parquet.close()  # or else it would write its footer to a closed file when it is garbage-collected
-            self._file.close()
-            self._part.unlink(missing_ok=True)
+            self._whole.__exit__(kind, error, trace)
 
     @property
     def path(self) -> Path:
         """The shard that the next row goes to, unless the row group in memory fills it."""
         return shard_path(self.folder, self._number)
-
-    @property
-    def _part(self) -> Path:
-        return self.path.with_name(f".{self.path.name}.part")
 
     def write(self, row: dict[str, Any]) -> None:
         """Add one row; keys that are not in the schema are an error, missing ones become null."""
@@ -176,9 +173,8 @@ class ShardWriter:
     def _open(self) -> None:
         import pyarrow.parquet as pq
 
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._file = open(self._part, "wb")  # noqa: SIM115 (open over many calls; __exit__ closes it)
-        self._parquet = pq.ParquetWriter(self._file, self.schema, compression="zstd")
+        file = self._whole.enter_context(whole_file(self.path))
+        self._parquet = pq.ParquetWriter(file, self.schema, compression="zstd")
 
     def _append(self, table: pa.Table) -> None:
         if self._parquet is None:
@@ -192,14 +188,10 @@ class ShardWriter:
     def _roll(self) -> None:
         if self._parquet is None:
             self._open()
-        assert self._file is not None
         self._parquet.close()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        os.replace(self._part, self.path)
+        self._whole.close()
         self._number += 1
-        self._file = self._parquet = None
+        self._parquet = None
         self._nbytes = 0
 
 

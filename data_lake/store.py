@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from data_lake.files import write_atomically
+from data_lake.files import part_path, write_whole
 from data_lake.fingerprint import file_sha256, sha256_of
 from data_lake.locks import locked
 from data_lake.manifest import KEY_LENGTH, MANIFEST_NAME, FileEntry, Manifest, ManifestError, read_manifest, sealed
@@ -145,14 +145,19 @@ class Lake:
                 return f"the bytes of its file {name} changed since it was committed"
         if seen != known:
             with contextlib.suppress(OSError):  # a read-only lake is simply verified again each time
-                write_atomically(record, json.dumps(seen))
+                write_whole(record, json.dumps(seen), durable=False, concurrent=True)
         return None
 
     # -- what a missing artifact contained -----------------------------------------------------------------------------
 
     def remember(self, artifact: Artifact) -> None:
         """Record the content of a key, so that later stages need not rebuild it only to compute their own keys."""
-        write_atomically(self._memory(artifact.stage, artifact.key), json.dumps({"content": artifact.content}))
+        write_whole(
+            self._memory(artifact.stage, artifact.key),
+            json.dumps({"content": artifact.content}),
+            durable=False,
+            concurrent=True,
+        )
 
     def remembered_content(self, stage: str, key: str) -> str | None:
         """The content of a key when it was last committed, even if the artifact was deleted since; None if unknown."""
@@ -204,7 +209,8 @@ class Lake:
         is swapped in one step (renameat2), so a reader always sees either the old one or the new one.
         """
         files = {}
-        for path in sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / MANIFEST_NAME):
+        others = (folder / MANIFEST_NAME, part_path(folder / MANIFEST_NAME))  # of an attempt that was killed just here
+        for path in sorted(p for p in folder.rglob("*") if p.is_file() and p not in others):
             if path.relative_to(folder).parts[0] == WORK:
                 continue
             with path.open("rb") as file:
@@ -212,7 +218,7 @@ class Lake:
             name = path.relative_to(folder).as_posix()
             files[name] = FileEntry(size=path.stat().st_size, sha256=file_sha256(path))
         manifest = describe(files)
-        write_atomically(folder / MANIFEST_NAME, sealed(manifest), durable=True)
+        write_whole(folder / MANIFEST_NAME, sealed(manifest))
         # The work folder is moved away before the rename and deleted after it: a kill in between loses no checkpoint.
         aside = _aside(folder)
         shutil.rmtree(aside, ignore_errors=True)

@@ -9,13 +9,16 @@ any Parquet reader can still read it. The last row is padded with the pad id; th
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from data_lake.files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +104,6 @@ class TokenShardWriter:
         pad: int,
     ) -> None:
         self.path = path
-        self._scratch = path.with_name(path.name + ".tmp")
         self._dtype = token_dtype(vocab_size)
         self._info = ShardInfo(
             n_tokens=0,
@@ -118,8 +120,8 @@ class TokenShardWriter:
         self._group = np.empty(ROWS_PER_GROUP * seq_len, dtype=self._dtype)
         self._filled = 0
         self._n_tokens, self._n_bos, self._max_id = 0, 0, -1
+        self._whole = contextlib.ExitStack()  # the open file
         self._writer: Any = None
-        path.parent.mkdir(parents=True, exist_ok=True)
 
     def append(self, ids: Sequence[int] | np.ndarray) -> None:
         """Add ids to the end of the stream; raises ValueError if one is outside the vocabulary."""
@@ -152,18 +154,21 @@ class TokenShardWriter:
             self._flush()
         self._open().add_key_value_metadata({METADATA_KEY.decode(): json.dumps(asdict(info), sort_keys=True)})
         self._writer.close()
-        os.replace(self._scratch, self.path)
+        self._whole.close()
         return info
 
     def __enter__(self) -> TokenShardWriter:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None:
             self.close()
         elif self._writer is not None:
-            self._writer.close()
-            self._scratch.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # of a full disk
+                self._writer.close()
+            self._whole.__exit__(kind, error, trace)
 
     def _open(self) -> Any:
         if self._writer is None:
@@ -173,7 +178,7 @@ class TokenShardWriter:
             row_bytes = self._info.row_bytes
             schema = pa.schema([pa.field(COLUMN, pa.binary(row_bytes), nullable=False)])
             self._writer = pq.ParquetWriter(
-                self._scratch,
+                self._whole.enter_context(whole_file(self.path)),
                 schema,
                 compression="none",
                 use_dictionary=False,

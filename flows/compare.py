@@ -20,7 +20,7 @@ STDERR = re.compile(r"_stderr(?=_|$)")
 # Two standard errors of a difference: 95 % under the normal approximation.
 Z = 1.96
 
-Verdict = Literal["different", "not distinguishable"]
+Significance = Literal["different", "not distinguishable"]
 
 
 class CompareError(Exception):
@@ -65,7 +65,7 @@ class MetricChange:
     after: float | None
     difference: float | None
     stderr: float | None  # of the difference
-    verdict: Verdict | None
+    verdict: Significance | None
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _metric_change(name: str, before: Mapping[str, float], after: Mapping[str, f
     if len(errors) < 2:
         return MetricChange(name, old, new, difference, None, None)
     stderr = math.hypot(*errors)
-    verdict: Verdict = "different" if abs(difference) > Z * stderr else "not distinguishable"
+    verdict: Significance = "different" if abs(difference) > Z * stderr else "not distinguishable"
     return MetricChange(name, old, new, difference, stderr, verdict)
 
 

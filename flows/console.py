@@ -16,7 +16,7 @@ import typer
 
 from flows.signals import Terminated
 from tasks.terminal import console, visible_json, write
-from tasks.terminal import say as note
+from tasks.terminal import log as note
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from data_lake.home import Home
-from flows.lifeline import end_with
+from flows.parent_watch import end_with
 from flows.proxies import around_proxies
 from flows.recipe_watch import RunnerNotes, follow_recipe
 from flows.reconcile import RUNNER_VARIABLE, skip_missed_runs

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from data_lake.home import Home
 from flows.state import read_state, write_state
-from tasks.terminal import say
+from tasks.terminal import log
 
 if TYPE_CHECKING:
     from flows.recipe import Recipe
@@ -34,10 +34,10 @@ class RunnerNotes:
         """Tell that the deployments are served by this process."""
         self._write()
 
-    def say(self, sentence: str) -> None:
+    def log(self, sentence: str) -> None:
         """Add a sentence."""
         self._said.append(sentence)
-        say(sentence)  # into the log
+        log(sentence)  # into the log
         self._write()
 
     def _write(self) -> None:
@@ -80,18 +80,18 @@ async def follow_recipe(
             files = recipe_files(name)
             stamps = _stamps(files)
         except RecipeError as error:
-            notes.say(f"The recipe was edited, but the deployments keep what it said before: {error}")
+            notes.log(f"The recipe was edited, but the deployments keep what it said before: {error}")
             continue
         if edited.model_dump(mode="json") == recipe.model_dump(mode="json"):
             continue
         try:
             await apply(edited, left)
         except Exception as error:  # the server is being started again: the next look tries once more
-            say(f"The deployments could not be updated: {error}")
+            log(f"The deployments could not be updated: {error}")
             stamps = []
             continue
         recipe = edited
-        notes.say(
+        notes.log(
             f"The recipe {recipe.name} was edited: the deployments have its new values. Runs under way keep theirs."
         )
 
@@ -124,5 +124,5 @@ def _tell_about_deleted(names: Iterable[str], notes: RunnerNotes) -> set[str]:
     except Exception:  # a server that does not answer has deleted nothing
         return set()
     for name in sorted(gone):
-        notes.say(f"The deployment {name} was deleted in Prefect; restart `textmill up` to have it again.")
+        notes.log(f"The deployment {name} was deleted in Prefect; restart `textmill up` to have it again.")
     return gone

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from data_lake.home import Home
 from data_lake.locks import try_lock
-from flows.lifeline import end_with
+from flows.parent_watch import end_with
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from data_lake.account import Account, account_of
+from data_lake.audit import Audit, audit_of
 from data_lake.home import Home
 from flows.graph import STAGES
 from flows.mlflow_pages import run_page
@@ -18,7 +18,7 @@ from tasks.config import flatten, identity
 from tasks.evaluate.report import comparison
 from tasks.mlflow_client import NOTE
 from tasks.stage import Artifact, BuildResult
-from tasks.terminal import say, visible
+from tasks.terminal import log, visible
 from tasks.tracking import PIPELINE_ABOUT, PIPELINE_EXPERIMENT, Tracker, experiment_of, mlflow_run_id
 
 _WIDTH = max(map(len, STAGES))
@@ -71,10 +71,10 @@ class Report:
         known = {"prefect.flow_run_id": self._flow_run_id, "prefect.flow_run_url": self._flow_run_url}
         return {name: value for name, value in known.items() if value}
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """Print a line for people (stderr, so that stdout stays clean for data)."""
         if self.on_terminal:
-            say(text)
+            log(text)
 
     def stage(self, name: str, result: BuildResult | None, why: str = "", *, failed: bool = False) -> None:
         """Take down what became of a stage."""
@@ -86,7 +86,7 @@ class Report:
         mark = {"built": "✓", "cached": "=", "lost": "–", "failed": "✗"}[line.status]
         detail = headline(line.artifact) if line.artifact else line.why
         why = f"  ({line.why})" if line.status == "built" else ""
-        self.say(f"{mark} {name:<{_WIDTH}} {line.status:<7} {line.seconds:>6.1f} s  {detail}{why}")
+        self.log(f"{mark} {name:<{_WIDTH}} {line.status:<7} {line.seconds:>6.1f} s  {detail}{why}")
 
     def close(self, error: BaseException | None) -> None:
         """Finish the pipeline's MLflow run and leave the tables in Prefect."""
@@ -103,22 +103,22 @@ class Report:
                     tags[f"textmill.run.{line.stage}"] = run_id
         self._run.metrics(metrics)
         self._run.tags(tags)
-        account = account_of([line.artifact for line in self.lines.values() if line.artifact is not None])
+        audit = audit_of([line.artifact for line in self.lines.values() if line.artifact is not None])
         # the picture of a run that found everything in the lake is its predecessor's, and took .5 s of its 5
-        if (ledgers := account.ledgers()) and any(line.status != "cached" for line in self.lines.values()):
+        if (ledgers := audit.ledgers()) and any(line.status != "cached" for line in self.lines.values()):
             from tasks.figures import funnel
 
             self._run.figure("funnel", funnel(ledgers, f"{self.recipe.name}: what came in, what went out"))
-        for problem in account.problems:
-            self.say(f"! {problem}")
+        for problem in audit.problems:
+            self.log(f"! {problem}")
         if error is None and (compared := comparisons(self.lines)) is not None:
-            self.say(f"\n{compared}")
+            self.log(f"\n{compared}")
         stopped = error is not None and not isinstance(error, Exception)  # Ctrl-C, or Prefect's word for a SIGTERM
         self._run.finish("KILLED" if stopped else "FAILED" if error is not None else "FINISHED")
         with contextlib.suppress(Exception):  # a server that went away must not spoil a finished run
-            self._leave_in_prefect(account)
+            self._leave_in_prefect(audit)
 
-    def _leave_in_prefect(self, account: Account) -> None:
+    def _leave_in_prefect(self, audit: Audit) -> None:
         from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
         rows = [
@@ -133,8 +133,8 @@ class Report:
             for line in self.lines.values()
         ]
         create_table_artifact(table=rows, key="stages", description="What became of each stage, and why")
-        if account.stages:
-            create_table_artifact(table=ledger_table(account), key="ledger", description=LEDGER_DESCRIPTION)
+        if audit.stages:
+            create_table_artifact(table=ledger_table(audit), key="ledger", description=LEDGER_DESCRIPTION)
         create_markdown_artifact(markdown=self._summary(), key="summary", description="Results, with links to MLflow")
 
     def _summary(self) -> str:
@@ -164,8 +164,8 @@ def as_markdown(text: str) -> str:
 LEDGER_DESCRIPTION = "Every document that came in was kept, or was removed for a named reason"
 
 
-def ledger_table(account: Account) -> list[dict[str, Any]]:
-    """The account as rows for a table; what is not counted yet is empty, not 0."""
+def ledger_table(audit: Audit) -> list[dict[str, Any]]:
+    """The audit as rows for a table; what is not counted yet is empty, not 0."""
     return [
         {
             "stage": row.stage,
@@ -174,7 +174,7 @@ def ledger_table(account: Account) -> list[dict[str, Any]]:
             "bytes": f"{row.bytes:,}",
             "tokens": "" if row.tokens is None else f"{row.tokens:,}",
         }
-        for row in account.rows()
+        for row in audit.rows()
     ]
 
 

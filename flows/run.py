@@ -14,7 +14,7 @@ from flows.databases import database_problem
 from flows.plan import require_sound
 from flows.recipe import Recipe
 from flows.servers import Connection, ServerError, connect
-from tasks.terminal import say
+from tasks.terminal import log
 
 # A database needs some pages for one more row; below this, writes fail though a small file would still fit.
 ALMOST_NOTHING_BYTES = 4_000_000
@@ -106,7 +106,7 @@ def _mark_dead_runs(connection: Connection) -> None:
                 ensure_slots(client, "gpu")
             reconcile(client, connection.home, own_server=own_server)
     except Exception as error:  # a tidy-up that fails must not stop a run
-        say(f"! Runs that were killed could not be marked as crashed: {error}")
+        log(f"! Runs that were killed could not be marked as crashed: {error}")
 
 
 def _result(connection: Connection | None, problem: str | None) -> RunResult:

@@ -92,7 +92,7 @@ class PipelineRun:
             self.report.close(error)
             if (left := self.tracker.close()) is not None:
                 get_run_logger().warning(left)
-                self.report.say(f"! {left}")
+                self.report.log(f"! {left}")
         finally:
             self._stack.close()
 
@@ -173,7 +173,7 @@ class PipelineRun:
     def _warn(self, text: str) -> None:
         """Say it in the run's log, which the server keeps, and in the terminal."""
         get_run_logger().warning(text)
-        self.report.say(f"! {text}")
+        self.report.log(f"! {text}")
 
     def _task_of(
         self, handle: Handle, config: Any, upstreams: dict[str, Artifact], results: list[BuildResult]

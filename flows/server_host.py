@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from data_lake.home import Home
 from data_lake.locks import try_lock
-from flows.lifeline import end_with, end_with_folder
 from flows.mlflow_db import init_mlflow
 from flows.mlflow_pages import OpensOnTraining
+from flows.parent_watch import end_with, end_with_folder
 from flows.proxies import LOOPBACK, around_proxies
 from flows.server_environment import mlflow_environment, prefect_environment
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from data_lake.files import write_whole
 from data_lake.home import Home
 from data_lake.locks import try_lock
 
@@ -24,9 +25,7 @@ def read_state(path: Path) -> dict[str, Any] | None:
 
 def write_state(path: Path, content: Mapping[str, Any]) -> None:
     """Writes a state file so that a reader sees the old or the new content, never half of it."""
-    draft = path.with_name(f".{path.name}-{os.getpid()}")
-    draft.write_text(json.dumps(content))
-    draft.replace(path)
+    write_whole(path, json.dumps(content), durable=False, concurrent=True)
 
 
 def living_state(home: Home, name: str) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from flows.lifeline import GRACE_SECONDS
+from flows.parent_watch import GRACE_SECONDS
 
 _FIRST_DELAY = 1.0
 _LONGEST_DELAY = 60.0

@@ -16,7 +16,7 @@ from typing import Literal
 from data_lake.home import Home
 from data_lake.locks import locked, try_lock
 from flows.databases import check_tracking_uri, database_problem
-from flows.lifeline import SameFolder
+from flows.parent_watch import SameFolder
 from flows.proxies import LOOPBACK, around_proxies
 from flows.recipe_watch import new_notes
 from flows.reconcile import ensure_slots, reconcile

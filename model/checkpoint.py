@@ -20,7 +20,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from model.folder import WEIGHTS, flush
+from model.files import flush
+from model.folder import WEIGHTS
 
 STATE, SEAL = "state.pt", "checkpoint.json"
 
@@ -64,14 +65,14 @@ class Checkpoints:
         found = [path.name.removeprefix("step-") for path in self.folder.glob("step-*")]
         return sorted((int(number) for number in found if number.isdigit()), reverse=True)
 
-    def load_newest(self, complain: Callable[[str], None] = lambda _: None) -> Checkpoint | None:
-        """The newest whole checkpoint, or None; `complain` hears a sentence about each damaged one passed over."""
+    def load_newest(self, warn: Callable[[str], None] = lambda _: None) -> Checkpoint | None:
+        """The newest whole checkpoint, or None; `warn` hears a sentence about each damaged one passed over."""
         for step in self.steps():
             path = self.folder / f"step-{step:08d}"
             try:
                 return self._read(path, step)
             except (OSError, ValueError, KeyError, RuntimeError, EOFError, SafetensorError) as error:
-                complain(f"The checkpoint {path.name} is damaged ({error}); training goes on from the one before it.")
+                warn(f"The checkpoint {path.name} is damaged ({error}); training goes on from the one before it.")
         return None
 
     def _read(self, path: Path, step: int) -> Checkpoint:

@@ -50,7 +50,7 @@ class GPTConfig(GPTShape):
     vocab_size: int = Field(ge=2, description="token ids are 0 … vocab_size - 1; special tokens included")
 
 
-class Optimization(Settings):
+class Training(Settings):
     """What the optimizer does at each step. All of it is identity: it changes the weights."""
 
     steps: int = Field(1000, ge=1, description="optimizer steps of the whole run")
@@ -70,7 +70,7 @@ class Optimization(Settings):
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the initial weights and of the order of the data")
 
     @model_validator(mode="after")
-    def _phases_fit(self) -> Optimization:
+    def _phases_fit(self) -> Training:
         if self.schedule == "wsd" and self.warmup + self.decay > 1:
             raise ValueError(
                 f"warmup {self.warmup} and decay {self.decay} are shares of one run and exceed 1 together."

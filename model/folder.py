@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from model.config import GPTConfig
+from model.files import whole_path
 from model.gpt import GPT
 
 WEIGHTS, CONFIG = "model.safetensors", "model.json"
@@ -19,18 +19,13 @@ WEIGHTS, CONFIG = "model.safetensors", "model.json"
 
 def save_model(model: GPT, folder: Path, **facts: Any) -> None:
     """Write weights and `model.json` (config and `facts`, such as the tokenizer's sha256) into `folder`, atomically."""
-    folder.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    part = folder / f".{WEIGHTS}.part"
-    save_file(weights, part, metadata={"format": "pt"})
-    part.chmod(0o644)  # safetensors makes files that only their owner can read
-    flush(part)
-    os.replace(part, folder / WEIGHTS)
+    with whole_path(folder / WEIGHTS) as path:
+        save_file(weights, path, metadata={"format": "pt"})
+        path.chmod(0o644)  # safetensors makes files that only their owner can read
     described = {"architecture": "llama", "config": model.config.model_dump(), **facts}
-    part = folder / f".{CONFIG}.part"
-    part.write_text(json.dumps(described, indent=2, sort_keys=True) + "\n")
-    flush(part)
-    os.replace(part, folder / CONFIG)
+    with whole_path(folder / CONFIG) as path:
+        path.write_text(json.dumps(described, indent=2, sort_keys=True) + "\n")
 
 
 def load_model(folder: Path, device: str | torch.device = "cpu") -> tuple[GPT, dict[str, Any]]:
@@ -50,12 +45,3 @@ def load_model(folder: Path, device: str | torch.device = "cpu") -> tuple[GPT, d
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ValueError(f"The model in {folder} cannot be loaded ({error}); build it again.") from error
     return model.to(device).eval(), described
-
-
-def flush(path: Path) -> None:
-    """Wait until the file or folder is on disk, so that a rename never outlives the content it names."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

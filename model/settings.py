@@ -20,7 +20,7 @@ SHAPES_NO_RESULT = "makes configs, whose values are in the key"
 class Settings(BaseModel):
     """Base of every config in a recipe.
 
-    A field that holds `Optimization(steps=300, learning_rate=5e-4)` and is given as `{steps: 301}` keeps the 5e-4:
+    A field that holds `Training(steps=300, learning_rate=5e-4)` and is given as `{steps: 301}` keeps the 5e-4:
     pydantic alone would build the section anew from what the class says, and turn it into 3e-3.
     """
 

@@ -13,11 +13,12 @@ import base64
 import binascii
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from model.files import whole_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -164,7 +165,6 @@ class Tokenizer:
     def save(self, folder: Path | str) -> None:
         """Write the two files that `load` reads; each appears whole or not at all."""
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         description = {
             "format": "textmill tokenizer 1",
             "pattern": self.pattern,
@@ -173,8 +173,10 @@ class Tokenizer:
             "vocab_size": self.vocab_size,
             "sha256": self.sha256,
         }
-        _write(folder / RANKS_FILE, _rank_lines(self.ranks))
-        _write(folder / DESCRIPTION_FILE, json.dumps(description, indent=1, ensure_ascii=False).encode() + b"\n")
+        with whole_path(folder / RANKS_FILE) as path:
+            path.write_bytes(_rank_lines(self.ranks))
+        with whole_path(folder / DESCRIPTION_FILE) as path:
+            path.write_bytes(json.dumps(description, indent=1, ensure_ascii=False).encode() + b"\n")
 
     @classmethod
     def load(cls, folder: Path | str) -> Tokenizer:
@@ -252,9 +254,3 @@ def _encoding(tokenizer: Tokenizer) -> Any:
         )
     except ValueError as error:
         raise ValueError(f"The split pattern {tokenizer.pattern!r} is not a regular expression: {error}") from error
-
-
-def _write(path: Path, data: bytes) -> None:
-    scratch = path.with_name(path.name + ".tmp")
-    scratch.write_bytes(data)
-    os.replace(scratch, path)

@@ -19,9 +19,10 @@ from torch import Tensor
 
 from model.batches import Batch, BatchOf, Prefetcher
 from model.checkpoint import Checkpoint, Checkpoints
-from model.config import Optimization, Runtime
+from model.config import Runtime, Training
+from model.cores import usable_cores
 from model.gpt import GPT
-from model.hardware import choose_device, choose_dtype, keep_freed_memory, peak_flops, peak_memory, usable_cores
+from model.hardware import choose_device, choose_dtype, keep_freed_memory, peak_flops, peak_memory
 from model.losses import linear_cross_entropy_sum
 from model.optim import build_optimizer
 from model.schedule import learning_rate
@@ -80,20 +81,20 @@ class Trainer:
         self,
         model: GPT,
         batch_of: BatchOf,
-        settings: Optimization,
+        training: Training,
         runtime: Runtime,
         checkpoints: Path,
         *,
         objective: Objective = next_token_loss,
         validate: Validate | None = None,
         report: Callable[[StepReport], None] = lambda _: None,
-        say: Callable[[str], None] = lambda _: None,
+        log: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.batch_of, self.settings, self.runtime = batch_of, settings, runtime
-        self.objective, self.validate, self.report, self.say = objective, validate, report, say
+        self.batch_of, self.training, self.runtime = batch_of, training, runtime
+        self.objective, self.validate, self.report, self.log = objective, validate, report, log
         self.device = choose_device(runtime.device)
         self.model = model.to(self.device)
-        self.optimizer = build_optimizer(self.model, settings)
+        self.optimizer = build_optimizer(self.model, training)
         self.checkpoints = Checkpoints(checkpoints, runtime.keep_checkpoints)
         self.history = History()
         self.window: list[float] = []  # losses of the steps since the last report
@@ -115,19 +116,19 @@ class Trainer:
     # -- the loop ------------------------------------------------------------------------------------------------------
 
     def _loop(self, start: int) -> None:
-        settings, runtime = self.settings, self.runtime
+        training, runtime = self.training, self.runtime
         saved = time.perf_counter()
         meter = _Meter(self, start)
-        with Prefetcher(self.batch_of, start, settings.steps) as batches:
-            for step in range(start, settings.steps):
+        with Prefetcher(self.batch_of, start, training.steps) as batches:
+            for step in range(start, training.steps):
                 self.model.train()
                 batch = batches.take(step)
                 loss, norm = self._step(step, batch)
                 meter.add(loss, batch, norm)
                 done = step + 1
-                last = done == settings.steps
+                last = done == training.steps
                 if done % runtime.log_every == 0 or last:
-                    meter.emit(done, learning_rate(step, settings), batches.waited)
+                    meter.emit(done, learning_rate(step, training), batches.waited)
                 if last or (runtime.validate_every and done % runtime.validate_every == 0):
                     with meter.paused():
                         self._validate(done, last)
@@ -135,8 +136,8 @@ class Trainer:
                     with meter.paused():
                         self._save(done)
                     saved = time.perf_counter()
-        if start == settings.steps:
-            self.say(f"All {start} steps were done before; their checkpoint is used.")
+        if start == training.steps:
+            self.log(f"All {start} steps were done before; their checkpoint is used.")
 
     def _step(self, step: int, batch: Batch) -> tuple[float, float]:
         """Do one optimizer step; return the mean loss in nats per valid target and the gradient's norm unclipped."""
@@ -150,14 +151,14 @@ class Trainer:
                 loss = self.objective(self.model, micro.to(self.device), self.dtype)
             (loss / n_valid).backward()
             total += loss.item()
-        limit = self.settings.grad_clip or math.inf
+        limit = self.training.grad_clip or math.inf
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit).item()
         if not (math.isfinite(total) and math.isfinite(norm)):
             raise TrainingDiverged(
                 f"Training diverged at step {step}: the loss is {total / n_valid:.4g}, the gradient's norm {norm:.4g}. "
                 f"The weights still are those of the step before. {self._way_out()}"
             )
-        rate = learning_rate(step, self.settings)
+        rate = learning_rate(step, self.training)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
@@ -165,9 +166,9 @@ class Trainer:
         return total / n_valid, norm
 
     def _way_out(self) -> str:
-        settings = self.settings
-        advice = [f"lower learning_rate ({settings.learning_rate:g})", f"lengthen warmup ({settings.warmup:g})"]
-        if settings.grad_clip == 0:
+        training = self.training
+        advice = [f"lower learning_rate ({training.learning_rate:g})", f"lengthen warmup ({training.warmup:g})"]
+        if training.grad_clip == 0:
             advice.append("set grad_clip, which is off")
         if self.dtype != torch.float32:
             advice.append("set precision=float32")
@@ -203,9 +204,9 @@ class Trainer:
 
     def _resume(self) -> int:
         """Restore the newest whole checkpoint and return the number of steps done."""
-        found = self.checkpoints.load_newest(self.say)
+        found = self.checkpoints.load_newest(self.log)
         if found is None:
-            torch.manual_seed(self.settings.seed)
+            torch.manual_seed(self.training.seed)
             return 0
         self._check_same_run(found)
         state = found.state
@@ -222,11 +223,11 @@ class Trainer:
             self.threads = state["threads"]
         if self.runtime.precision == "auto" and self.device.type == "cpu":
             self.dtype = getattr(torch, state["dtype"])
-        self.say(f"Training goes on from the checkpoint after step {found.step} of {self.settings.steps}.")
+        self.log(f"Training goes on from the checkpoint after step {found.step} of {self.training.steps}.")
         return found.step
 
     def _settings(self) -> dict[str, Any]:
-        return {**self.model.config.model_dump(), **self.settings.model_dump()}
+        return {**self.model.config.model_dump(), **self.training.model_dump()}
 
     def _check_same_run(self, found: Checkpoint) -> None:
         then, now = found.state["settings"], self._settings()

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import string
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -137,26 +138,39 @@ def read_mmlu(folder: Path) -> tuple[list[MmluItem], dict[str, list[MmluItem]]]:
 
     Returns the test items of all subjects in order of their names, and the dev items by subject.
     """
-    tests = sorted((folder / "test").glob("*_test.csv"))
+    tests = mmlu_files(folder, "test")
     if not tests:
         raise PermanentError(f"{folder} holds no test/<subject>_test.csv; name the folder of MMLU's dev and test.")
-    items = [item for path in tests for item in _read_subject(path, path.name.removesuffix("_test.csv"))]
-    dev = {
-        path.name.removesuffix("_dev.csv"): _read_subject(path, path.name.removesuffix("_dev.csv"))
-        for path in sorted((folder / "dev").glob("*_dev.csv"))
-    }
-    return items, dev
+    items = [item for subject, path in tests.items() for item in _read_subject(path, subject)]
+    return items, {subject: _read_subject(path, subject) for subject, path in mmlu_files(folder, "dev").items()}
+
+
+def mmlu_files(folder: Path, part: str) -> dict[str, Path]:
+    """Return the file of each subject in a part ("test" or "dev") of MMLU's folder, in order of their names."""
+    paths = sorted((folder / part).glob(f"*_{part}.csv"))
+    return {path.name.removesuffix(f"_{part}.csv"): path for path in paths}
+
+
+def mmlu_item(subject: str, row: Sequence[str]) -> MmluItem | None:
+    """Return the item of a row: the question, its choices (four in MMLU itself), the letter of the right one; None
+    where the row is no such thing."""
+    choices = tuple(row[1:-1])
+    letter = row[-1].strip() if row else ""
+    if len(choices) < 4 or letter not in tuple(string.ascii_uppercase[: len(choices)]):
+        return None
+    return MmluItem(subject, row[0], choices, string.ascii_uppercase.index(letter))
 
 
 def _read_subject(path: Path, subject: str) -> list[MmluItem]:
     items = []
     for number, row in enumerate(_csv_rows(path), start=1):
-        if len(row) != 6 or row[5].strip() not in tuple(LETTERS):
+        item = mmlu_item(subject, row)
+        if item is None or len(item.choices) != len(LETTERS):
             raise PermanentError(
                 f"{path}, row {number} is no MMLU item: it has {len(row)} columns "
                 f"{'and ends in ' + repr(row[-1]) if row else ''}; question, four choices and A, B, C or D are wanted."
             )
-        items.append(MmluItem(subject, row[0], tuple(row[1:5]), LETTERS.index(row[5].strip())))
+        items.append(item)
     return items
 
 

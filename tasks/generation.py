@@ -21,12 +21,12 @@ def generate_text(
     top_p: float = 1.0,
     seed: int = 0,
     device: str = "auto",
-    say: Callable[[str], None] = lambda _: None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> Iterator[str]:
     """Yield the model's answer to `prompt` (sft), or what follows it (pretrain), as it comes.
 
     Prompt and answer share the model's context. The prompt comes first: where both do not fit, the answer is shorter,
-    and only a prompt that leaves no room at all loses the beginning of its text. `say` hears a sentence about either.
+    and only a prompt that leaves no room at all loses the beginning of its text. `warn` hears a sentence about either.
     Raises ValueError where the device or a number of the sampling is none that can be, PermanentError where the model
     and its tokenizer do not belong together.
     """
@@ -44,7 +44,7 @@ def generate_text(
     room = context if len(ids) <= context else context - min(max_tokens, context // 4)
     ids, left_out = fitted(tokenizer, ids, room)
     if left_out:
-        say(
+        warn(
             f"The prompt has {left_out + len(ids):,} tokens, but the model's context only {context:,}: the first "
             f"{left_out:,} tokens of its text were left out."
         )
@@ -62,7 +62,7 @@ def generate_text(
         yield decoder.decode(tokenizer.decode_bytes([token]))
     yield decoder.decode(b"", final=True)
     if finish == "context":
-        say(
+        warn(
             f"The answer ends after {count:,} of {max_tokens:,} tokens: with the prompt's {len(ids):,} it fills the "
             f"model's context of {context:,}."
         )

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from data_lake.files import write_atomically
+from data_lake.files import write_whole
 from data_lake.locks import try_lock
 from tasks.mlflow_client import Refused, Sender
 
@@ -143,9 +143,9 @@ def drain(spool: Path, folder: Path, sender: Sender) -> None:
                 return  # the run it continues is not known yet; its journal goes first
             state["finished"] = _send(entries, state, folder, sender)
             state["offset"], state["time"] = offset, entries[-1]["t"]
-            write_atomically(folder / "state.json", json.dumps(state))
+            write_whole(folder / "state.json", json.dumps(state), durable=False, concurrent=True)
             if state["run_id"]:
-                write_atomically(_sent(spool, folder.name), state["run_id"])
+                write_whole(_sent(spool, folder.name), state["run_id"], durable=False, concurrent=True)
         if abandoned and state["run_id"] and not state.get("finished"):
             _send([{"op": "finish", "status": "KILLED", "t": state.get("time")}], state, folder, sender)
         if abandoned or (state.get("finished") and state["offset"] == (folder / "journal.jsonl").stat().st_size):

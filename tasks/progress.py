@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any
 
-from tasks.terminal import progress_bar, say, visible
+from tasks.terminal import log, progress_bar, visible
 
 PREFECT_SECONDS = 2.0
 PLAIN_SECONDS = 15.0
@@ -47,7 +47,7 @@ class StageProgress:
             if time.monotonic() - self._last_plain >= PLAIN_SECONDS:
                 self._last_plain = time.monotonic()
                 of = f" of {total:,.0f}" if total else ""
-                say(f"  {self._name}: {done:,.0f}{of} {unit} {note}".rstrip())
+                log(f"  {self._name}: {done:,.0f}{of} {unit} {note}".rstrip())
             return
         if self._bar is None:
             self._bar = progress_bar()

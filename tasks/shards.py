@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from model.cores import usable_cores
+
 SHAPES_NO_RESULT = "spreads shards over processes; a shard comes out the same in each of them"
 
 Item = TypeVar("Item")
@@ -55,12 +57,7 @@ def workers_for(paths: Iterable[Path], workers: int) -> int:
     """
     if workers:
         return workers
-    return max(1, min(cores(), sum(path.stat().st_size for path in paths) // (8 << 20)))
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(usable_cores(), sum(path.stat().st_size for path in paths) // (8 << 20)))
 
 
 def _end_with_parent() -> None:

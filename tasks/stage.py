@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, get_type_hints
 
-from data_lake.account import followed, gaps
+from data_lake.audit import followed, gaps
 from data_lake.fingerprint import canonical, sha256_of
 from data_lake.ledger import Ledger
 from data_lake.manifest import FileEntry, InputEntry, Manifest

@@ -28,7 +28,7 @@ def visible_json(text: str) -> str:
     return _IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     """Print a line for people on stderr, so that stdout stays clean for data."""
     print(visible(text), file=sys.stderr, flush=True)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_lake.files import write_atomically
+from data_lake.files import write_whole
 from data_lake.home import Home
 from data_lake.store import KEY_LENGTH, WORK, Artifact
 from tasks.config import execution, flatten, identity
@@ -21,7 +21,7 @@ from tasks.output import Reporter
 from tasks.progress import StageProgress
 from tasks.stage import Build, Stage, Watch
 from tasks.system_metrics import SystemMetrics
-from tasks.terminal import say
+from tasks.terminal import log
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -153,7 +153,7 @@ class LoggedSteps:
     def note(self, metrics: Mapping[str, float], step: int) -> None:
         """Remember that they were logged; not before they were, as a point is better there twice than not at all."""
         self._last |= {name: max(step, self._last.get(name, -1)) for name in metrics}
-        write_atomically(self._path, json.dumps(self._last))
+        write_whole(self._path, json.dumps(self._last), durable=False, concurrent=True)
 
 
 class StageReporter(Reporter):
@@ -193,7 +193,7 @@ class StageReporter(Reporter):
     def message(self, text: str, *, warning: bool = False) -> None:
         self._logger.log(logging.WARNING if warning else logging.INFO, text)
         if warning:
-            say(f"  ! {text}")
+            log(f"  ! {text}")
 
 
 class TrackingWatch(Watch):
@@ -224,7 +224,7 @@ class TrackingWatch(Watch):
         message = f"{stage_name}/{key[:KEY_LENGTH]} is being built by another run; this one waits for it."
         self._logger.info(message)
         if self._terminal:
-            say(f"  {message}")
+            log(f"  {message}")
 
     @contextlib.contextmanager
     def building(self, build: Build) -> Iterator[tuple[Reporter, Callable[[], dict[str, str]]]]:
@@ -247,7 +247,7 @@ class TrackingWatch(Watch):
             experiment_of(stage), self._node or stage, tags, params, continues=earlier, about=about_stage(build.stage)
         )
         run.inputs(build.inputs, self._tracker.home)
-        write_atomically(note, json.dumps({"journal": earlier or run.journal.id}))
+        write_whole(note, json.dumps({"journal": earlier or run.journal.id}), durable=False, concurrent=True)
         progress = StageProgress(stage, terminal=self._terminal, prefect=self._prefect)
         system = SystemMetrics(run.metrics)
         journal_id = earlier or run.journal.id

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from model.batches import Batch
-    from model.config import Optimization, Runtime
+    from model.config import Runtime, Training
     from model.gpt import GPT
     from model.tokenizer import Tokenizer
     from model.trainer import History, StepReport
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def train(
     out: Output,
     model: GPT,
-    settings: Optimization,
+    training: Training,
     runtime: Runtime,
     batch_of: Callable[[int], Batch],
     validate: Callable[[GPT, bool], dict[str, float]],
@@ -40,7 +40,7 @@ def train(
 
     def report(now: StepReport) -> None:
         out.log(now.metrics(), step=now.step)
-        out.progress(now.step, settings.steps, "steps", f"loss {now.loss:.3f}, {now.tokens_per_second:,.0f} tokens/s")
+        out.progress(now.step, training.steps, "steps", f"loss {now.loss:.3f}, {now.tokens_per_second:,.0f} tokens/s")
 
     def validated(model: GPT, step: int, last: bool) -> dict[str, float]:
         numbers = validate(model, last)
@@ -49,7 +49,7 @@ def train(
 
     folder = out.work / "checkpoints"
     try:
-        trainer = Trainer(model, batch_of, settings, runtime, folder, validate=validated, report=report, say=out.info)
+        trainer = Trainer(model, batch_of, training, runtime, folder, validate=validated, report=report, log=out.info)
         history = trainer.fit()
     except (TrainingDiverged, ValueError) as error:
         raise PermanentError(str(error)) from error
@@ -57,7 +57,7 @@ def train(
         train_loss=history.steps[-1]["loss"],
         **{f"validation_{name}": history.validations[-1][name] for name in ("loss", "perplexity", "bits_per_byte")},
     )
-    out.count(steps=settings.steps, tokens=trainer.tokens_seen)
+    out.count(steps=training.steps, tokens=trainer.tokens_seen)
     return history
 
 

@@ -36,10 +36,10 @@ from tasks.crawl.decode import BrokenEncoding, TooLarge
 from tasks.crawl.feeds import is_feed, parse_feed
 from tasks.crawl.links import MAX_LINKS, links_of
 from tasks.crawl.robots import Rules
+from tasks.crawl.robots_meta import parse_tdmrep, reservation, robots_directives
 from tasks.crawl.rsl import licences_in_headers, licences_in_page, parse_rsl, said_in_feed, said_of
 from tasks.crawl.sitemaps import MAX_URLS, Entry, is_sitemap, parse_sitemap
 from tasks.crawl.urls import canonical, host_of
-from tasks.crawl.wishes import directives, parse_tdmrep, reservation
 from tasks.stage import PermanentError
 from tests.tasks.clean.html.test_metadata import about
 from tests.tasks.clean.test_extract import ARTICLE, FOOTER, NAVIGATION
@@ -98,10 +98,11 @@ def listed(entries: tuple[Entry, ...]) -> object:
     return entries
 
 
-def wishes(data: bytes, _: Path) -> object:
+def directives(data: bytes, _: Path) -> object:
     found = links_of(URL, data, data[:50].decode("latin-1"), agent="textmill")
     assert all(canonical(url) == url for url in found.urls[: MAX_LINKS + 1])
-    said, rules = directives([data.decode("latin-1"), *found.robots.get("robots", ())], "textmill"), parse_tdmrep(data)
+    said = robots_directives([data.decode("latin-1"), *found.robots.get("robots", ())], "textmill")
+    rules = parse_tdmrep(data)
     reserved = reservation(found.tdm_reservation, None, rules, "/folder/" + "a" * 2000)
     assert reserved is None or reserved[0] in (True, False)
     return found.urls or said or rules
@@ -233,8 +234,9 @@ TARGETS: dict[str, tuple[Parser, *tuple[bytes, ...]]] = {
         b"<content url=''><license><prohibits>all</prohibits></license></content></rsl></script>",
         b"<http://h/l>; rel=\"license\"; type=\"application/rsl+xml\", <b>; rel=x",
     ),
-    "links and wishes": (
-        wishes, b"<base href=/b/><meta charset=latin-1><a href=\xe4><meta name=robots content=noindex><a rel=nofollow "
+    "links and directives": (
+        directives,
+        b"<base href=/b/><meta charset=latin-1><a href=\xe4><meta name=robots content=noindex><a rel=nofollow "
         b"href='x?a&amp;b'><iframe src=z></iframe><!-- <a href=no> --><script>1</script><link rel=next href=/n>",
         b"googlebot: noindex, unavailable_after: 25 Jun 2010 15:00:00 PST, textmill: noai, nofollow",
         b'[{"location": "/a/*.html$", "tdm-reservation": 1}, {"location": "/", "tdm-reservation": "0"}]',

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from data_lake.account import ledger_rows
+from data_lake.audit import ledger_rows
 from data_lake.home import Home
 from data_lake.ledger import Ledger
 from data_lake.store import KEY_LENGTH, Artifact, Miss

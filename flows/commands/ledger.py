@@ -1,4 +1,4 @@
-"""`textmill ledger`: the account of a corpus, from what the crawl met to the last token."""
+"""`textmill ledger`: the audit of a corpus, from what the crawl met to the last token."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flows.commands.arguments import AsJson, find_artifact, lake
 from flows.console import FAILED, UserError, examples, in_sentences, note, output, print_json, table
 
 if TYPE_CHECKING:
-    from data_lake.account import Account, Row, StageAccount
+    from data_lake.audit import Audit, Row, StageAudit
 
 
 @in_sentences
@@ -30,23 +30,23 @@ def ledger(
 
     Exit code 1 where something does not add up.
     """
-    from data_lake.account import account_of
+    from data_lake.audit import audit_of
 
     name, artifacts, gone = _subject(run)
-    account = account_of(artifacts)
-    if not account.stages:
+    audit = audit_of(artifacts)
+    if not audit.stages:
         raise UserError(f"No stage of {name} keeps a ledger; ask for the one of dedup or tokenize.")
     if as_json:
-        print_json({"of": name, "not_in_the_lake": gone, **account.to_json()})
+        print_json({"of": name, "not_in_the_lake": gone, **audit.to_json()})
     else:
-        _print_account(name, account, gone)
-    if account.problems:
+        _print_audit(name, audit, gone)
+    if audit.problems:
         raise typer.Exit(FAILED)
 
 
 def _subject(wanted: str | None) -> tuple[str, list[Artifact], list[str]]:
-    """Return what the account is of, its artifacts in the order of the pipeline, and those that are gone."""
-    from data_lake.account import lineage
+    """Return what the audit is of, its artifacts in the order of the pipeline, and those that are gone."""
+    from data_lake.audit import lineage
     from flows import compare as comparing
 
     store = lake()
@@ -72,18 +72,18 @@ def _newest_with_ledger(store: Lake) -> Artifact | None:
     return next((artifact for artifact in store.artifacts() if artifact.manifest.ledger), None)
 
 
-def _print_account(name: str, account: Account, gone: list[str]) -> None:
+def _print_audit(name: str, audit: Audit, gone: list[str]) -> None:
     console = output()
     columns = ("documents", "%", "bytes", "tokens")
     rows = table(f"{name}: what came in, and what became of it", ("stage", "", *columns), columns)
-    for stage in account.stages:
+    for stage in audit.stages:
         for number, row in enumerate(stage.rows()):
             rows.add_row(
                 "" if number else stage.stage, *_cells(row, stage), style="bold" if row.entry == "kept" else ""
             )
         rows.add_section()
     console.print(rows)
-    for stage in account.stages:
+    for stage in audit.stages:
         for problem in stage.problems:
             note(f"✗ {problem}")
         if not stage.problems:
@@ -93,7 +93,7 @@ def _print_account(name: str, account: Account, gone: list[str]) -> None:
         note(f"– {missing} is not in the lake any more; its ledger went with it.")
 
 
-def _cells(row: Row, stage: StageAccount) -> tuple[str, ...]:
+def _cells(row: Row, stage: StageAudit) -> tuple[str, ...]:
     """A line's label, documents, their share of what came in, bytes and tokens."""
     came = stage.ledger.incoming.documents
     name = row.label if stage.ledger.counts == "documents" else f"{row.label} ({stage.ledger.counts})"

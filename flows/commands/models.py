@@ -64,7 +64,7 @@ def generate(
         top_p=top_p,
         seed=seed,
         device=device,
-        say=said.append,
+        warn=said.append,
     )
     try:
         for piece in pieces:

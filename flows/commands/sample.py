@@ -60,12 +60,12 @@ def _show(view: str, wanted: Mapping[str, str | None], n: int, seed: int, charac
     console = output()
     for row in rows:
         console.rule(plain_text(row["url"] or row["source"]), align="left", style="dim")
-        console.print(plain_text(_verdict(row) if view == "removed" else _about(row)), style="bold")
+        console.print(plain_text(_removal(row) if view == "removed" else _about(row)), style="bold")
         console.print(plain_text(row["text"] or "(no text was kept)", characters))
         console.print()
 
 
-def _verdict(row: Mapping[str, Any]) -> str:
+def _removal(row: Mapping[str, Any]) -> str:
     """Who removed it, why, and by how much."""
     decided = "" if row["value"] is None else f": {metric_text(row['value'])}"
     decided += "" if row["threshold"] is None else f" (limit {metric_text(row['threshold'])})"

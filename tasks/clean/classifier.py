@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from data_lake.files import whole_file
 from data_lake.text_folding import fold
 from data_lake.text_units import shingle_hashes, word_hashes
 from tasks.clean.filter_config import ClassifierConfig
@@ -60,10 +61,8 @@ class Classifier:
             "bias": np.array([self.bias]),
             "ngram_and_max_words": np.array([self.ngram, self.max_words]),
         }
-        part = path.with_suffix(".part")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(save(tensors))
-        part.replace(path)
+        with whole_file(path) as file:
+            file.write(save(tensors))
 
     @classmethod
     def load(cls, path: Path) -> Classifier:

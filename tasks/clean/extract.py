@@ -85,11 +85,11 @@ def _main_text(source: bytes, page: Declared, config: CleanConfig) -> str:
 
 def _asked(source: bytes, blocks: Blocks, judgement: Judgement, config: CleanConfig) -> str | None:
     """Return trafilatura's text if it is asked and its answer is good enough."""
-    from tasks.clean.html import quality
+    from tasks.clean.html import trafilatura
     from tasks.clean.html.likely import is_fraction, likely_part
 
     def answer(part: bytes, *, fast: bool) -> str | None:
-        text = quality.extract(part.decode(), fast=fast)
+        text = trafilatura.extract(part.decode(), fast=fast)
         return None if text is None or is_fraction(text, blocks, judgement.scores) else text
 
     if config.extraction == "quality":

@@ -9,7 +9,7 @@ from typing import Any
 from tasks.clean.config import CleanConfig
 from tasks.clean.encoding import UNKNOWN, decode
 from tasks.clean.extract import NotExtractable, html_to_text
-from tasks.clean.filters.base import Verdict
+from tasks.clean.filters.base import Removal
 from tasks.clean.html.metadata import Metadata
 from tasks.clean.normalize import normalize
 
@@ -20,19 +20,19 @@ MOST_UNREAD = 0.01  # of the characters of a text whose encoding is unknown: of 
 
 @dataclass(frozen=True)
 class Cleaned:
-    """Title and text of a page, the verdict that removes it, if any, and what the page says about itself."""
+    """Title and text of a page, why it is removed, if it is, and what the page says about itself."""
 
     title: str
     text: str
-    verdict: Verdict | None = None
+    removal: Removal | None = None
     about: Metadata = field(default_factory=Metadata)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Cleaned:
         """Read what dataclasses.asdict made of one."""
-        verdict = data["verdict"]
+        removal = data["removal"]
         about = Metadata(**data["about"])
-        return cls(**data | {"verdict": Verdict(**verdict) if verdict else None, "about": about})
+        return cls(**data | {"removal": Removal(**removal) if removal else None, "about": about})
 
 
 def clean_page(
@@ -41,19 +41,19 @@ def clean_page(
     """Decode, extract and repair a page; tasks.clean.refine judges it. Never raises for what a page holds."""
     if len(body) > config.max_page_megabytes * 1e6:
         limit = config.max_page_megabytes
-        return Cleaned(title or "", "", Verdict("too_large", len(body) / 1e6, limit))
+        return Cleaned(title or "", "", Removal("too_large", len(body) / 1e6, limit))
     html = mime in HTML
     text, encoding = decode(body, charset, html=html)
     if encoding == UNKNOWN and (unread := text.count("\ufffd") / len(text)) > MOST_UNREAD:
-        return Cleaned(title or "", text, Verdict("unknown_encoding", unread, MOST_UNREAD))
+        return Cleaned(title or "", text, Removal("unknown_encoding", unread, MOST_UNREAD))
     about = Metadata()
     if html:
         try:
             found = html_to_text(text, config, url, xml=mime == XHTML)
         except NotExtractable as error:
-            return Cleaned(title or "", "", Verdict(error.reason, error.value, error.threshold))
+            return Cleaned(title or "", "", Removal(error.reason, error.value, error.threshold))
         except Exception as error:  # the extractor met something its authors did not think of; the page is kept aside
-            return Cleaned(title or "", "", Verdict("extraction_failed", 1.0, 0.0, f"{type(error).__name__}: {error}"))
+            return Cleaned(title or "", "", Removal("extraction_failed", 1.0, 0.0, f"{type(error).__name__}: {error}"))
         title, text, about = title or found.title, found.text, found.about
     title = " ".join(normalize(title or "", config).split())[:500]
     if config.title_prefix:

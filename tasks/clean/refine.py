@@ -9,7 +9,7 @@ from pathlib import Path
 from tasks.clean.analysis import Analysis
 from tasks.clean.boilerplate import Boilerplate
 from tasks.clean.config import CleanConfig
-from tasks.clean.filters import Chain, Verdict
+from tasks.clean.filters import Chain, Removal
 from tasks.clean.languages import UNKNOWN, Identified
 from tasks.clean.normalize import SensitiveWords
 from tasks.clean.page import Cleaned
@@ -25,11 +25,11 @@ _FIRST = (
 
 @dataclass(frozen=True)
 class Refined:
-    """A document, or a sample of a page's text with the verdict that removes it. `counts` is what was changed."""
+    """A document, or a sample of a page's text with why it is removed. `counts` is what was changed."""
 
     title: str
     text: str
-    verdict: Verdict | None = None
+    removal: Removal | None = None
     language: Identified = UNKNOWN
     quality: float | None = None
     counts: Counter[str] = field(default_factory=Counter)
@@ -55,14 +55,14 @@ class Refiner:
         self._redactor.redact(_FIRST)
 
     def refine(self, cleaned: Cleaned, url: str | None) -> Refined:
-        """Return the document or the verdict. Never raises for what a text holds."""
-        if cleaned.verdict is not None:
-            return self._removed(cleaned.title, cleaned.text, cleaned.verdict)
+        """Return the document or its removal. Never raises for what a text holds."""
+        if cleaned.removal is not None:
+            return self._removed(cleaned.title, cleaned.text, cleaned.removal)
         try:
             return self._refine(cleaned, url)
         except Exception as error:  # a library met something its authors did not think of; the page is kept aside
-            verdict = Verdict("cleaning_failed", 1.0, 0.0, f"{type(error).__name__}: {error}"[:500])
-            return self._removed(cleaned.title, cleaned.text, verdict)
+            removal = Removal("cleaning_failed", 1.0, 0.0, f"{type(error).__name__}: {error}"[:500])
+            return self._removed(cleaned.title, cleaned.text, removal)
 
     def _refine(self, cleaned: Cleaned, url: str | None) -> Refined:
         counts: Counter[str] = Counter()
@@ -74,8 +74,8 @@ class Refiner:
             text, counts["corrected_words"] = self._speller.correct(text)
             page = Analysis(text, title=cleaned.title, url=url)
         judged = self._chain.judge(page)
-        if judged.verdict is not None:
-            return self._removed(cleaned.title, judged.page.text, judged.verdict)
+        if judged.removal is not None:
+            return self._removed(cleaned.title, judged.page.text, judged.removal)
         if judged.page is not page:
             counts["line_filter_bytes"] = _lost(page.text, judged.page.text)
         text, found = self._redactor.redact(judged.page.text)
@@ -85,14 +85,14 @@ class Refiner:
         title, _ = self._redactor.redact(cleaned.title)
         return Refined(title, text, None, judged.page.language, judged.quality, counts)
 
-    def _removed(self, title: str, text: str, verdict: Verdict) -> Refined:
+    def _removed(self, title: str, text: str, removal: Removal) -> Refined:
         """A removal with a sample of the text, which is redacted as well."""
         sample = text[: self._config.sample_characters]
         try:
             sample, _ = self._redactor.redact(sample)
         except Exception:  # what brought the redaction down is not shown
             sample = ""
-        return Refined(title, sample, verdict)
+        return Refined(title, sample, removal)
 
 
 def _lost(before: str, after: str) -> int:

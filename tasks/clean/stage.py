@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from data_lake.documents import documents_fingerprint
+from model.cores import usable_cores
 from tasks import kinds
 from tasks.clean.config import CleanConfig
 from tasks.clean.preflight import check as faults
 from tasks.clean.processes import run_all
 from tasks.clean.user_files import source_fingerprint
-from tasks.shards import cores
 from tasks.stage import Artifact, Output, PermanentError, stage
 
 if TYPE_CHECKING:
@@ -83,12 +83,12 @@ def clean(config: CleanConfig, out: Output, crawl: kinds.Pages) -> None:
     count_repeats(crawl.path, out.work)
     _train(config, out)
     if config.filters.boilerplate.max_page_share < 1:
-        run_all(_plan(config, out, crawl, sizes, "extract"), config.workers or cores(), out)
+        run_all(_plan(config, out, crawl, sizes, "extract"), config.workers or usable_cores(), out)
         _find_repeated(config, out)
         jobs = _plan(config, out, crawl, sizes, "judge")
     else:
         jobs = _plan(config, out, crawl, sizes, "all")
-    run_all(jobs, config.workers or cores(), out)
+    run_all(jobs, config.workers or usable_cores(), out)
     tally, changed, reused = Tally(), Counter[str](), 0
     for job in jobs:
         result = json.loads(job.done.read_text())

@@ -31,7 +31,7 @@ from data_lake.files import write_whole
 from data_lake.ledger import Tally
 from tasks.clean import boilerplate
 from tasks.clean.config import CleanConfig
-from tasks.clean.filters.base import Verdict
+from tasks.clean.filters.base import Removal
 from tasks.clean.identity import identity, read_repeats
 from tasks.clean.page import HTML, Cleaned, clean_page
 from tasks.clean.refine import Refined, Refiner
@@ -104,7 +104,7 @@ def _extract_shard(job: Job, config: CleanConfig) -> None:
         for page, cleaned in _cleaned(job, config, place):
             place.leave()
             assert isinstance(cleaned, Cleaned)  # a first half is never taken from elsewhere
-            if cleaned.verdict is None:
+            if cleaned.removal is None:
                 lines.add(page["url"], cleaned.text)
             row = {name: page[name] for name in ("url", "source", "doc_id", "fetched_at", "rights", "n_bytes")}
             texts.write(row | {"cleaned": json.dumps(asdict(cleaned))})
@@ -152,10 +152,10 @@ def _judge(page: dict[str, Any], cleaned: Cleaned, refiner: Refiner, config: Cle
     with _time_limit(config):
         refined = refiner.refine(cleaned, page["url"])
     about = {name: page[name] for name in ("doc_id", "url", "source")}
-    if refined.verdict is None:
+    if refined.removal is None:
         row = about | _columns(page, cleaned, refined) | {"n_bytes": len(refined.text.encode())}
         return Outcome(True, row, refined.counts)
-    row = about | asdict(refined.verdict) | {"text": refined.text, "n_bytes": page["n_bytes"]}
+    row = about | asdict(refined.removal) | {"text": refined.text, "n_bytes": page["n_bytes"]}
     return Outcome(False, row, refined.counts)
 
 
@@ -209,13 +209,13 @@ def _cleaned(job: Job, config: CleanConfig, place: Place) -> Iterator[tuple[dict
         if skip is not None:
             reason, _, detail = skip.partition(": ")
             limit = float(config.page_seconds)
-            yield page, Cleaned("", "", Verdict(reason, limit, limit, detail))
+            yield page, Cleaned("", "", Removal(reason, limit, limit, detail))
         elif (known := page.get("outcome")) is not None:
             yield page, known
         elif job.phase == "judge":
             yield page, Cleaned.from_dict(json.loads(page["cleaned"]))
         elif page["content"] is None:
-            yield page, Cleaned(page["title"] or "", "", Verdict("unreadable_record", 1.0, 0.0))
+            yield page, Cleaned(page["title"] or "", "", Removal("unreadable_record", 1.0, 0.0))
         else:
             if page["mime"] in HTML and not ready:
                 _make_ready(config)

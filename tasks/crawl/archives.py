@@ -287,7 +287,7 @@ def _http_record(
     if answer.status not in WHOLE:
         return Record(problem=f"http_{answer.status}", n_bytes=len(content), **about)
     kept = _kept(content, answer.mime, identity, url, answer.charset, fetched_at, mimes, record_limit)
-    return kept._replace(headers=answer.wishes) if answer.wishes else kept
+    return kept._replace(headers=answer.rights_headers) if answer.rights_headers else kept
 
 
 def _is_whole_answer(block: bytes) -> bool:

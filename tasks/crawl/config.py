@@ -13,7 +13,7 @@ from tasks.crawl.source_files import is_remote
 from tasks.crawl.urls import canonical, host_of
 from tasks.patterns import Regex
 
-Wish = Literal[
+OptOut = Literal[
     "noindex",
     "nofollow",
     "noarchive",
@@ -125,9 +125,9 @@ class CrawlConfig(StageConfig):
         "an unknown Content-Encoding, more or less than was announced ...), the row's detail says what was odd",
     )
     obey_robots: bool = Field(True, description="obey robots.txt (RFC 9309), its Crawl-delay and Request-rate")
-    honour: tuple[Wish, ...] = Field(
+    honour: tuple[OptOut, ...] = Field(
         ("noindex", "nofollow", "noai", "tdm-reservation", "content-signal", "content-usage", "rsl"),
-        description="wishes that are honoured (docs/opt-outs.md): robots meta tags and X-Robots-Tag, TDMRep, Content "
+        description="opt-outs that are honoured (docs/opt-outs.md): robots meta tags and X-Robots-Tag, TDMRep, Content "
         "Signals, the IETF's Content-Usage, RSL licences; `rsl-unknown`: also RSL terms that cannot be read or depend "
         "on who asks; nofollow keeps the page and not its links, the others keep its links and not the page",
     )

@@ -13,10 +13,10 @@ from typing import Any
 from tasks.crawl.config import CrawlConfig
 from tasks.crawl.fetch import Fetcher, Response
 from tasks.crawl.frontier import Frontier, Link, Task
-from tasks.crawl.harvest import Harvest, Harvester
 from tasks.crawl.inside import links_inside, sitemaps_inside
 from tasks.crawl.licences import Licences
 from tasks.crawl.listening import Listener, said_before
+from tasks.crawl.outcome import AnswerJudge, Outcome
 from tasks.crawl.politeness import Host, Hosts
 from tasks.crawl.rights import Statement, rights
 from tasks.crawl.robots import Robots, Rules
@@ -50,7 +50,7 @@ class Crawler:
         self.scope = Scope(config)
         names = "|".join(f"(?:{name})" for name in config.drop_parameters)
         self._drop = re.compile(names, re.I) if names else None
-        self._harvester = Harvester(config, self._drop)
+        self._answers = AnswerJudge(config, self._drop)
         self._resolve, self._previous_root = resolve, previous_root
         self._hosts = Hosts(config)
         self._patterns: dict[str, Pattern] = {}
@@ -144,7 +144,7 @@ class Crawler:
         """Bring one URL to its end, or postpone it; `before`: when its host could have been asked."""
         if (reason := self._refusal(task, task.url) or self._known_trap(task)) is not None:
             self._hosts.not_asked(host, before)
-            return self._finish(task, Harvest(reason))
+            return self._finish(task, Outcome(reason))
         if reason := host.gone or ("robots_unreachable" if origin_of(task.url) in host.origins_gone else None):
             self._hosts.not_asked(host, before)
             return self._give_up(task, reason)
@@ -160,12 +160,12 @@ class Crawler:
         old = self.frontier.previous(task.url)
         if not rules.allows(task.url):
             self._hosts.not_asked(host, before)
-            return self._finish(task, Harvest("robots"))
+            return self._finish(task, Outcome("robots"))
         said = await self._listener.site(task.url, rules)
-        refused = self._harvester.may_train(said) if task.kind == "page" else None
+        refused = self._answers.may_train(said) if task.kind == "page" else None
         if refused is not None and await self._listener.denies_everything(task.url, rules):
             self._hosts.not_asked(host, before)
-            return self._finish(task, Harvest(refused, said=said))
+            return self._finish(task, Outcome(refused, said=said))
         if old is not None and self._surely_unchanged(task, old):
             self._hosts.not_asked(host, before)
             return await self._unchanged(task, Response(task.url), old, rules, said)
@@ -199,10 +199,10 @@ class Crawler:
         if response.ok:
             said = [*said, *await self._listener.licences(response, response.body, response.mime)]
         said += self._listener.feeds(task.url)
-        harvest = self._harvester.judge(task, response, rules, self.scope, said)
-        if harvest.reason == "fetched" and old is not None and old["payload_digest"] == harvest.digest:
-            return self._carry_forward(task, response, old, harvest)
-        return self._finish(task, harvest, response)
+        outcome = self._answers.judge(task, response, rules, self.scope, said)
+        if outcome.reason == "fetched" and old is not None and old["payload_digest"] == outcome.digest:
+            return self._carry_forward(task, response, old, outcome)
+        return self._finish(task, outcome, response)
 
     def _refusal(self, task: Task, url: str) -> str | None:
         """Return why a URL of this task (a seed, a redirect's target) is not visited; a sitemap only has to be near."""
@@ -285,16 +285,16 @@ class Crawler:
 
     def _give_up(self, task: Task, reason: str, detail: str | None = None, said: list[Statement] | None = None) -> None:
         old = self.frontier.previous(task.url)
-        if old is not None and said is not None and (refused := self._harvester.may_train(said)) is not None:
-            return self._finish(task, Harvest(refused, detail=detail, said=said))
+        if old is not None and said is not None and (refused := self._answers.may_train(said)) is not None:
+            return self._finish(task, Outcome(refused, detail=detail, said=said))
         if old is not None:  # a site that is down tonight does not empty the corpus
             headers, body = self._stored(old)
             said = [*(said or []), *said_before(old), *self._listener.feeds(task.url)]
-            harvest = self._harvester.judge_again(task, old["mime"], headers, body, Response(task.url), Rules(), said)
-            if harvest.reason == "unchanged":
-                return self._carry_forward(task, Response(task.url), old, harvest, "unreachable_kept")
-            return self._finish(task, harvest)
-        return self._finish(task, Harvest(reason, detail=detail))
+            outcome = self._answers.judge_again(task, old["mime"], headers, body, Response(task.url), Rules(), said)
+            if outcome.reason == "unchanged":
+                return self._carry_forward(task, Response(task.url), old, outcome, "unreachable_kept")
+            return self._finish(task, outcome)
+        return self._finish(task, Outcome(reason, detail=detail))
 
     async def _unchanged(
         self, task: Task, answer: Response, old: dict[str, Any], rules: Rules, said: list[Statement]
@@ -304,10 +304,10 @@ class Crawler:
         found = await self._listener.licences(answer, body, old["mime"])
         before = [one for one in said_before(old) if one.where == "header"]
         said = [*said, *found, *before, *self._listener.feeds(task.url)]
-        harvest = self._harvester.judge_again(task, old["mime"], headers, body, answer, rules, said)
-        if harvest.reason != "unchanged":
-            return self._finish(task, harvest)
-        return self._carry_forward(task, answer, old, harvest)
+        outcome = self._answers.judge_again(task, old["mime"], headers, body, answer, rules, said)
+        if outcome.reason != "unchanged":
+            return self._finish(task, outcome)
+        return self._carry_forward(task, answer, old, outcome)
 
     def _stored(self, old: dict[str, Any]) -> tuple[Mapping[str, str], bytes]:
         """Return the headers and the body of a page as the previous crawl stored it."""
@@ -315,7 +315,7 @@ class Crawler:
         return read_response(self._previous_root, old["file"], old["offset"])
 
     def _carry_forward(
-        self, task: Task, response: Response, old: dict[str, Any], harvest: Harvest, reason: str = "unchanged"
+        self, task: Task, response: Response, old: dict[str, Any], outcome: Outcome, reason: str = "unchanged"
     ) -> None:
         """Keep the page as the previous crawl stored it, with its date; follow its links as if it were new."""
         assert self._previous_root is not None
@@ -325,29 +325,29 @@ class Crawler:
         page: dict[str, Any] = {name: old[name] for name in names} | vars(place)
         page["etag"] = response.header("etag") or page["etag"]
         page["last_modified"] = response.header("last-modified") or page["last_modified"]
-        page["rights"] = rights(harvest.said)
-        self._commit(task, {**page, "reason": reason}, links_inside(task, harvest, self.frontier, self.scope))
+        page["rights"] = rights(outcome.said)
+        self._commit(task, {**page, "reason": reason}, links_inside(task, outcome, self.frontier, self.scope))
 
-    def _finish(self, task: Task, harvest: Harvest, response: Response | None = None) -> None:
-        page: dict[str, Any] = {"reason": harvest.reason, "detail": harvest.detail, "status": harvest.status}
-        page["mime"] = harvest.mime
+    def _finish(self, task: Task, outcome: Outcome, response: Response | None = None) -> None:
+        page: dict[str, Any] = {"reason": outcome.reason, "detail": outcome.detail, "status": outcome.status}
+        page["mime"] = outcome.mime
         pattern = None
-        if harvest.said or harvest.reason == "fetched":
-            page["rights"] = rights(harvest.said)
-        if harvest.reason == "list":
-            for size in self._listener.heed(harvest.said_of):
+        if outcome.said or outcome.reason == "fetched":
+            page["rights"] = rights(outcome.said)
+        if outcome.reason == "list":
+            for size in self._listener.heed(outcome.said_of):
                 self._kept, self._kept_bytes = self._kept - 1, self._kept_bytes - size
-            self._add_sitemaps(self._hosts[task.host], [entry.url for entry in harvest.sitemaps])
-        if harvest.reason == "fetched":
+            self._add_sitemaps(self._hosts[task.host], [entry.url for entry in outcome.sitemaps])
+        if outcome.reason == "fetched":
             assert response is not None
             metadata = {
                 "depth": task.depth,
-                "outlinks": len(harvest.links),
+                "outlinks": len(outcome.links),
                 "fetchTimeMs": round((time.time() - response.started_at.timestamp()) * 1000),
             }
             place = self.warc.write_response(response, metadata)
             page |= {
-                "payload_digest": harvest.digest,
+                "payload_digest": outcome.digest,
                 "n_bytes": len(response.body),
                 "fetched_at": response.started_at,
                 "etag": response.header("etag"),
@@ -359,7 +359,7 @@ class Crawler:
                 found = self._pattern(name, task.url)
                 found.add(response.body)
                 pattern = (name, found.to_dict())
-        self._commit(task, page, links_inside(task, harvest, self.frontier, self.scope), pattern)
+        self._commit(task, page, links_inside(task, outcome, self.frontier, self.scope), pattern)
 
     def _commit(
         self,

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from data_lake.home import Home
+from model.cores import usable_cores
 from tasks.crawl.source_files import SourceFile, find_local
 
 _SETTLED = 2.0  # seconds; a file changed more recently may change again within the same tick of its clock
@@ -42,7 +43,7 @@ def _digests(files: list[SourceFile], home: Home) -> list[str]:
     # SQLite takes no half surrogates, as which Python holds bytes of names that are no UTF-8
     names = [place if place.isascii() else place.encode("utf-8", "backslashreplace").decode() for place in places]
     versions = [repr(file.version) for file in files]
-    with _cache(home) as cache, ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with _cache(home) as cache, ThreadPoolExecutor(min(8, usable_cores())) as pool:
         known = _known(cache)
         missing = [n for n, name in enumerate(names) if known.get(name, ("",))[0] != versions[n]]
         sizes = [files[n].size or 0 for n in missing]

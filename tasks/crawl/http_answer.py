@@ -12,7 +12,7 @@ from tasks.crawl.mime import named_in
 from tasks.crawl.streams import packing
 
 MAX_HEADER = 65_536  # bytes
-WISHES = frozenset({"x-robots-tag", "tdm-reservation", "content-signal", "content-usage"})  # about training
+RIGHTS_HEADERS = frozenset({"x-robots-tag", "tdm-reservation", "content-signal", "content-usage"})  # about training
 WHOLE = (200, 203)  # status of an answer that is the page: OK, or OK from a transforming proxy
 _STATUS = re.compile(rb"\s{0,64}HTTP(?:/\d{1,2}(?:\.\d{1,2})?)?[ \t]+(\d{3})(?!\d)[^\n]*(?:\n|\Z)", re.I)
 _BLANK = re.compile(rb"\n\r?\n")
@@ -29,7 +29,7 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     begin: int
-    wishes: tuple[tuple[str, str], ...] = ()  # each header of WISHES, also where one stands several times
+    rights_headers: tuple[tuple[str, str], ...] = ()  # those of RIGHTS_HEADERS, each time that one stands there
 
     @property
     def mime(self) -> str:
@@ -82,8 +82,8 @@ def parse_answer(block: bytes) -> Answer | None:
             return None
         status = int(line[1])
         if not 100 <= status < 200 or status == 101:
-            headers, wishes = _headers(block[start:end])
-            return Answer(status, headers, begin, wishes)
+            headers, rights_headers = _headers(block[start:end])
+            return Answer(status, headers, begin, rights_headers)
         at = begin
     return None
 
@@ -128,15 +128,15 @@ def _without_trailer(body: bytes, limit: int) -> bytes | None:
 
 def _headers(lines: bytes) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
     found: dict[str, str] = {}
-    wishes = []
+    rights_headers = []
     for line in _FOLD.sub(b" ", lines).split(b"\n"):
         name, colon, value = line.partition(b":")
         if colon:
             key, text = name.strip().lower().decode("latin-1"), value.strip().decode("latin-1")
             found.setdefault(key, text)
-            if key in WISHES:
-                wishes.append((key, text))
-    return found, tuple(wishes)
+            if key in RIGHTS_HEADERS:
+                rights_headers.append((key, text))
+    return found, tuple(rights_headers)
 
 
 def _unchunked(body: bytes) -> bytes:

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from tasks.crawl.frontier import Frontier, Link, Task
-from tasks.crawl.harvest import Harvest
+from tasks.crawl.outcome import Outcome
 from tasks.crawl.scope import Scope
 from tasks.crawl.urls import canonical, host_of
 
 
-def links_inside(task: Task, harvest: Harvest, frontier: Frontier, scope: Scope) -> list[Link]:
+def links_inside(task: Task, outcome: Outcome, frontier: Frontier, scope: Scope) -> list[Link]:
     """Return what a page links to, as far as it is inside the scope; note what is not, and why."""
     depth, inside, refused = task.depth + 1, [], frontier.refused
-    for entry in harvest.links:
+    for entry in outcome.links:
         if frontier.knows(entry.url, depth) or refused.knows(entry.url, depth):
             continue
         if (reason := scope.refusal(entry.url, depth)) is None:
             inside.append(Link(entry.url, host_of(entry.url), depth, lastmod=entry.lastmod))
         else:
             refused.add(entry.url, depth, reason, f"linked from {task.url}")
-    for url, reason, detail in harvest.unfollowed:
+    for url, reason, detail in outcome.unfollowed:
         if not frontier.knows(url, depth) and not refused.knows(url, depth):
             refused.add(url, depth, scope.refusal(url, depth) or reason, detail or f"linked from {task.url}")
     return inside

@@ -46,7 +46,7 @@ def links_of(
     agent: str = "",
     refresh: str | None = None,
 ) -> PageLinks:
-    """Return the links of an HTML page that are not rel=nofollow, and its wishes.
+    """Return the links of an HTML page that are not rel=nofollow, and its directives to robots.
 
     The tags are found in the bytes and not in a parsed tree: 0.15 ms for a page of 26 kB, where lexbor's tree takes
     0.10 ms to build and 5.6 ms to ask, and hangs on 100,000 nested links. Links that scripts would make are not seen.

@@ -8,8 +8,8 @@ from typing import Any
 from tasks.crawl.config import CrawlConfig
 from tasks.crawl.fetch import Response
 from tasks.crawl.frontier import Frontier
-from tasks.crawl.harvest import HTML
 from tasks.crawl.licences import Licences
+from tasks.crawl.outcome import HTML
 from tasks.crawl.rights import CONTENT_SIGNAL, CONTENT_USAGE, RSL, RSL_UNKNOWN, Statement, refusal, rights
 from tasks.crawl.robots import Rules
 from tasks.crawl.rsl import licences_in_headers, licences_in_page

@@ -55,7 +55,7 @@ class Tag:
 
 
 def tags(body: bytes, *, xml: bool = False) -> Iterator[Tag]:
-    """Yield the start tags that may bear a link or a wish: a, area, link, base, meta, frame and iframe.
+    """Yield the start tags that may bear a link or a directive: a, area, link, base, meta, frame and iframe.
 
     What stands in comments, scripts, styles, titles, text fields and templates is text or sleeps, and is passed over.
     `xml`: as XHTML is parsed, where `<script/>` is closed and CDATA is text; so it is inside of svg and math, too.

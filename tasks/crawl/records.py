@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_lake.documents import ShardWriter, write_parquet
-from data_lake.files import write_atomically
+from data_lake.files import write_whole
+from model.cores import usable_cores
 from tasks.crawl.config import CrawlConfig
 from tasks.crawl.files import read_file
 from tasks.crawl.remote import FetchError, fetched
@@ -21,7 +22,7 @@ from tasks.crawl.sources import find_sources
 from tasks.crawl.stored_rights import heeded
 from tasks.crawl.urls import MAX_URL_LENGTH, canonical
 from tasks.output import Output
-from tasks.shards import cores, map_shards
+from tasks.shards import map_shards
 from tasks.stage import PermanentError
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def store_files(config: CrawlConfig, out: Output) -> None:
     todo = [group for group in groups if not group.done.exists()]
     done = len(groups) - len(todo)
     size = sum(GROUP_BYTES if file.size is None else file.size for group in todo for file in group.files)
-    workers = config.workers or max(1, min(cores(), size // _WORKER_BYTES))
+    workers = config.workers or max(1, min(usable_cores(), size // _WORKER_BYTES))
     out.progress(done, len(groups), "groups of files")
     for number, _ in map_shards(_store_group, todo, workers=workers):
         done += 1
@@ -78,7 +79,7 @@ def _sources(config: CrawlConfig, work: Path) -> list[SourceFile]:
         files = find_sources(config, work)
     except NoSuchSource as error:
         raise PermanentError(str(error)) from error
-    write_atomically(known, json.dumps([vars(file) for file in files]))
+    write_whole(known, json.dumps([vars(file) for file in files]))
     return files
 
 

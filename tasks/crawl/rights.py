@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from tasks.crawl.wishes import NOAI, TDM
+from tasks.crawl.robots_meta import NOAI, TDM
 
 CONTENT_SIGNAL, CONTENT_USAGE, RSL, RSL_UNKNOWN = "content-signal", "content-usage", "rsl", "rsl-unknown"
 MAX_WORDS = 300  # characters of a statement that are kept
 
-Verdict = Literal["allow", "deny", "unknown"]
+Permission = Literal["allow", "deny", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Statement:
     """One protocol's word on training with a page. `where`: a URL, "header" or "page"; `words`: as they stand there."""
 
     protocol: str
-    train: Verdict
+    train: Permission
     where: str
     words: str
     at: datetime.datetime = field(default_factory=lambda: datetime.datetime.now(datetime.UTC))
@@ -39,7 +39,7 @@ class Statement:
         return asdict(self) | {"words": " ".join(self.words.split())[:MAX_WORDS]}
 
 
-def combined(statements: Iterable[Verdict]) -> Verdict:
+def combined(statements: Iterable[Permission]) -> Permission:
     """Return what several statements come to: any *no* wins over any *yes*; silence is unknown and no permission."""
     said = set(statements)
     return "deny" if "deny" in said else "allow" if "allow" in said else "unknown"

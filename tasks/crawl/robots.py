@@ -14,9 +14,9 @@ from tasks.crawl.config import CrawlConfig
 from tasks.crawl.fetch import Fetcher, Response
 from tasks.crawl.frontier import Frontier
 from tasks.crawl.rights import CONTENT_SIGNAL, CONTENT_USAGE, RSL
+from tasks.crawl.robots_meta import TDM, TDMREP_PATH, Rule, parse_tdmrep
 from tasks.crawl.signals import Signals, parse_signals
 from tasks.crawl.urls import origin_of
-from tasks.crawl.wishes import TDM, TDMREP_PATH, Rule, parse_tdmrep
 
 MAX_ROBOTS_BYTES = 512_000  # RFC 9309 § 2.5: at least 500 KiB must be read; what follows is ignored
 MAX_REDIRECTS = 5  # RFC 9309 § 2.3.1.2

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from html import unescape
 from typing import Any
 
-from tasks.crawl.rights import RSL, Statement, Verdict, combined
+from tasks.crawl.rights import RSL, Permission, Statement, combined
+from tasks.crawl.robots_meta import PathPattern
 from tasks.crawl.signals import normal_path
 from tasks.crawl.urls import canonical, origin_of
-from tasks.crawl.wishes import PathPattern
 from tasks.crawl.xml import LIMITS, local_name, parsable
 
 MAX_BYTES = 1_000_000  # of a licence
@@ -41,7 +41,7 @@ class Terms:
     """What one <content> says of training; `url`: what it is about, "" = whatever names it; `item`: of which page."""
 
     url: str
-    train: Verdict
+    train: Permission
     words: str
     item: str | None = None
 
@@ -158,7 +158,7 @@ def said_in_feed(body: bytes, feed: str) -> Iterator[tuple[str, Statement]]:
                 yield page, Statement(RSL, terms.train, feed, terms.words)
 
 
-def _judge(content: Any) -> tuple[Verdict, str]:
+def _judge(content: Any) -> tuple[Permission, str]:
     """Return what a <content> says of training, and the words that decide."""
     if content.get("server") or (content.get("encrypted") or "").strip().lower() == "true":
         return "deny", f"asks for a licence from {content.get('server') or 'its server'}"
@@ -167,10 +167,10 @@ def _judge(content: Any) -> tuple[Verdict, str]:
         if prohibited := _tokens(licence, "prohibits", "usage") & _TRAINING:
             return "deny", f"prohibits {' '.join(sorted(prohibited))}"
     found = [_offer(licence) for licence in licences]
-    for kind, verdict in (("paid", "deny"), ("free", "allow"), ("unsaid", "unknown"), ("other", "deny")):
+    for kind, permission in (("paid", "deny"), ("free", "allow"), ("unsaid", "unknown"), ("other", "deny")):
         for offer, words in found:
             if offer == kind:
-                return verdict, words  # type: ignore[return-value]
+                return permission, words  # type: ignore[return-value]
     return "unknown", "has no licence"
 
 

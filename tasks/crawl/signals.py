@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from tasks.crawl.rights import CONTENT_SIGNAL, CONTENT_USAGE, Statement, Verdict, combined
-from tasks.crawl.wishes import PathPattern
+from tasks.crawl.rights import CONTENT_SIGNAL, CONTENT_USAGE, Permission, Statement, combined
+from tasks.crawl.robots_meta import PathPattern
 
 MAX_RULES = 1000  # of one robots.txt
 MAX_LICENCES = 8  # of one robots.txt
@@ -44,7 +44,7 @@ class Rule:
     protocol: str
     path: str
     pattern: PathPattern
-    train: Verdict
+    train: Permission
     words: str
 
 
@@ -144,9 +144,9 @@ def _rule(name: str, value: str) -> Rule | None:
     return Rule(_WORDS[name], path, PathPattern(path), train, f"{name.title()}: {value}")
 
 
-def _signal(words: str) -> Verdict:
+def _signal(words: str) -> Permission:
     """Read `search=yes, ai-train=no`; what is not said is neither granted nor restricted."""
-    said: list[Verdict] = []
+    said: list[Permission] = []
     for piece in re.split(r"[,;]", words.lower()):
         name, _, value = piece.partition("=")
         if name.strip() == "ai-train":
@@ -154,7 +154,7 @@ def _signal(words: str) -> Verdict:
     return combined(said)
 
 
-def _usage(words: str) -> Verdict:
+def _usage(words: str) -> Permission:
     """Read a dictionary of RFC 9651: the last value of a key counts; one that does not parse says nothing."""
     value: str | None = None
     position, words = 0, words.strip(" ")

@@ -10,15 +10,15 @@ import dataclasses
 import datetime
 from collections.abc import Collection, Iterable
 
-from tasks.crawl.harvest import HTML
-from tasks.crawl.http_answer import WISHES
+from tasks.crawl.http_answer import RIGHTS_HEADERS
 from tasks.crawl.links import links_of
+from tasks.crawl.outcome import HTML
 from tasks.crawl.rights import RSL, Statement, refusal, rights
+from tasks.crawl.robots_meta import NOAI, TDM, reservation, robots_directives
 from tasks.crawl.rsl import licences_in_page
 from tasks.crawl.signals import said_in_headers
 from tasks.crawl.source_record import Record
 from tasks.crawl.urls import canonical
-from tasks.crawl.wishes import NOAI, TDM, directives, reservation
 
 _MARKS = (b"noai", b"tdm-reservation", b"rsl+xml")
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -46,9 +46,9 @@ def _said(record: Record, agent: str) -> list[Statement]:
     if not marked and not record.headers:
         return []
     url = (record.url and canonical(record.url)) or "http://localhost/"  # whose links are not followed
-    headers = {name: [value for key, value in record.headers if key == name] for name in WISHES}
+    headers = {name: [value for key, value in record.headers if key == name] for name in RIGHTS_HEADERS}
     said = said_in_headers(headers["content-signal"], headers["content-usage"])
-    robots, reserved = directives(headers["x-robots-tag"], agent), None
+    robots, reserved = robots_directives(headers["x-robots-tag"], agent), None
     where = "header"
     if marked:
         page = links_of(url, content, f"text/html; charset={record.charset}" if record.charset else None, agent=agent)
@@ -56,7 +56,7 @@ def _said(record: Record, agent: str) -> list[Statement]:
         if NOAI not in robots:
             where = "page"
             for contents in page.robots.values():
-                robots |= directives(contents, agent)
+                robots |= robots_directives(contents, agent)
         _, terms = licences_in_page(content, url)
         said += [Statement(RSL, one.train, "page", one.words) for one in terms]
     if NOAI in robots:

@@ -15,19 +15,19 @@ class CutConfig(StageConfig):
     """How a passage is cut out; the defaults are GPT-3's (Brown et al. 2020, appendix C)."""
 
     window: int = Field(200, ge=0, description="Characters that go on either side of what was found")
-    shortest_piece: int = Field(200, ge=0, description="Characters that a piece must have at least to stay")
+    shortest_piece: int = Field(200, ge=0, description="Characters that a piece must have at least to be kept")
     max_pieces: int = Field(10, ge=1, description="Pieces that a document may be cut into; beyond that it is removed")
 
 
 class OverlapConfig(StageConfig):
     """Held-out documents whose text stands in training documents too."""
 
-    # It is the held-out document that goes: what stands in training measures memory and not what was learned, and
+    # It is the held-out document that is removed: what stands in training measures memory and not what was learned, and
     # taking it away costs some evaluation text, where cutting training documents would cost the model.
     action: Literal["drop_held_out", "report"] = Field(
         "drop_held_out",
         description="What becomes of a held-out document that overlaps with training: drop_held_out = it is removed, "
-        "the training documents stay as they are; report = it stays too",
+        "the training documents stay as they are; report = it is kept too",
     )
     share: float = Field(
         0.8,
@@ -61,7 +61,7 @@ class DecontaminateConfig(StageConfig):
     action: Literal["cut", "drop", "report"] = Field(
         "cut",
         description="What becomes of a training document that has contaminated n-grams: cut = the passage is cut out; "
-        "drop = the document is removed; report = it stays",
+        "drop = the document is removed; report = it is kept",
     )
     detection: DetectionConfig = Field(DetectionConfig(), description="When an item counts as found")
     cut: CutConfig = Field(CutConfig(), description="How a passage is cut out")

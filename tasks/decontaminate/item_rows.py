@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.benchmark_formats import LETTERS, clean_hellaswag
+from tasks.benchmark_formats import clean_hellaswag, mmlu_item
 from tasks.decontaminate.benchmark_rows import Row, listed, plain_name, read_rows
-from tasks.decontaminate.item import Item
+from tasks.decontaminate.item import Item, mmlu_text
 from tasks.stage import PermanentError
 
 # What the fields are called in the files of lm-eval, llm-foundry, GSM8K, MATH, ARC, PIQA, MMLU-Pro, MedMCQA, MedQA,
@@ -51,14 +51,13 @@ def read_benchmark(path: Path, benchmark: str) -> list[Item]:
 
 def _mmlu(path: Path, benchmark: str, number: int, row: list[str]) -> Item:
     """The item of a row of MMLU's own files, which name no columns: question, choices, letter."""
-    letters = list(LETTERS if len(row) <= 6 else string.ascii_uppercase[: len(row) - 2])
-    if len(row) < 6 or row[-1].strip() not in letters:
+    item = mmlu_item(benchmark, row)
+    if item is None:
         raise PermanentError(
             f"{path}, row {number} is no MMLU item: question, four choices and A, B, C or D are wanted, but it has "
             f"{len(row)} columns. Of another table the first row must name the columns, one of them {QUESTION[0]}."
         )
-    choices = tuple(row[1:-1])
-    return Item(benchmark, str(number), row[0], choices[letters.index(row[-1].strip())], choices)
+    return mmlu_text(item, str(number), benchmark)
 
 
 def _item(path: Path, benchmark: str, number: int, row: Any, first: int) -> Item:

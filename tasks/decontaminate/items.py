@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tasks.benchmark_formats import read_hellaswag, read_mmlu
+from tasks.benchmark_formats import mmlu_files, read_hellaswag, read_mmlu
 from tasks.crawl.streams import SUFFIXES as PACKED
 from tasks.decontaminate.benchmark_rows import find_files
 from tasks.decontaminate.config import DecontaminateConfig
@@ -20,7 +20,7 @@ def benchmark_files(config: DecontaminateConfig) -> list[Path]:
     if config.hellaswag:
         found.append(Path(config.hellaswag))
     if config.mmlu:
-        found += sorted(Path(config.mmlu).glob("test/*_test.csv")) or [Path(config.mmlu) / "test"]
+        found += list(mmlu_files(Path(config.mmlu), "test").values()) or [Path(config.mmlu) / "test"]
     for entry in config.benchmarks:
         found += find_files(entry)
     if missing := [path for path in found if not path.is_file()]:

@@ -20,13 +20,18 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tasks.decontaminate.index import NgramIndex
-    from tasks.decontaminate.verdict import Verdict
+    from tasks.decontaminate.judge import Contamination
 
 Shares = Mapping[tuple[int, int], float]
 
 
 def write(
-    config: DecontaminateConfig, out: Output, dedup: Artifact, index: NgramIndex, verdict: Verdict, shares: Shares
+    config: DecontaminateConfig,
+    out: Output,
+    dedup: Artifact,
+    index: NgramIndex,
+    contamination: Contamination,
+    shares: Shares,
 ) -> None:
     """Write contamination.parquet, items.parquet, overlap.parquet and benchmarks.json; count and account for all."""
     import pyarrow as pa
@@ -38,12 +43,12 @@ def write(
     pieces = [pq.read_table(path) for path in shards(out.work / "contamination")]
     found = pa.concat_tables([CONTAMINATION.empty_table(), *pieces])
     write_parquet(out.dir / "contamination.parquet", found)
-    items = _items(index, verdict)
+    items = _items(index, contamination)
     write_parquet(out.dir / "items.parquet", items)
     held_out = _overlap(config, out.dir / SCAN / "texts", dedup, shares)
     write_parquet(out.dir / "overlap.parquet", held_out)
 
-    lines = _benchmarks(index, verdict, found)
+    lines = _benchmarks(index, contamination, found)
     write_whole(out.dir / "benchmarks.json", json.dumps(lines, indent=2) + "\n")
 
     tally = _account(dedup, out)
@@ -52,7 +57,7 @@ def write(
     out.figure("documents", figures.funnel({"decontaminate": ledger}))
 
     overlapping = int(pc.sum(held_out["overlaps"]).as_py() or 0)
-    contaminated = int(verdict.contaminated.sum())
+    contaminated = int(contamination.contaminated.sum())
     touched = found.filter(pc.equal(found["split"], "train"))
     out.count(
         documents=ledger.kept.documents,
@@ -81,7 +86,7 @@ def write(
     if shared := [share for share in held_out["share"].to_pylist() if share is not None]:
         title = "Held-out documents: share of their n-grams that training has"
         out.figure("overlap", figures.histogram(shared, title, "share", log=False))
-        verb = "were removed" if config.overlap.action == "drop_held_out" else "stay (decontaminate.overlap.action)"
+        verb = "were removed" if config.overlap.action == "drop_held_out" else "are kept (decontaminate.overlap.action)"
         if overlapping:
             out.info(
                 f"{overlapping:,} of {held_out.num_rows:,} held-out documents have {config.overlap.share:.0%} or more "
@@ -89,7 +94,7 @@ def write(
             )
 
 
-def _items(index: NgramIndex, verdict: Verdict) -> pa.Table:
+def _items(index: NgramIndex, contamination: Contamination) -> pa.Table:
     """Return one row per item: what of it is in training documents, and whether that makes it contaminated."""
     import pyarrow as pa
 
@@ -97,11 +102,11 @@ def _items(index: NgramIndex, verdict: Verdict) -> pa.Table:
         {
             "benchmark": pa.array([item.benchmark for item in index.items], pa.string()),
             "item": pa.array([item.name for item in index.items], pa.string()),
-            "ngrams": verdict.ngrams,
-            "found": verdict.found,
-            "fraction": verdict.fraction,
-            "documents": verdict.documents,
-            "contaminated": verdict.contaminated,
+            "ngrams": contamination.ngrams,
+            "found": contamination.found,
+            "fraction": contamination.fraction,
+            "documents": contamination.documents,
+            "contaminated": contamination.contaminated,
         }
     )
 
@@ -133,7 +138,7 @@ def _overlap(config: DecontaminateConfig, texts: Path, dedup: Artifact, shares: 
     return pa.Table.from_pylist(rows, schema=schema)
 
 
-def _benchmarks(index: NgramIndex, verdict: Verdict, found: pa.Table) -> list[dict[str, Any]]:
+def _benchmarks(index: NgramIndex, contamination: Contamination, found: pa.Table) -> list[dict[str, Any]]:
     """Return one line per benchmark: items, how many are contaminated, n-grams, and documents that have them."""
     import pyarrow.compute as pc
 
@@ -147,12 +152,12 @@ def _benchmarks(index: NgramIndex, verdict: Verdict, found: pa.Table) -> list[di
                 "benchmark": name,
                 "items": len(here),
                 "too_short": int(index.too_short[here].sum()),
-                "contaminated": int(verdict.contaminated[here].sum()),
-                "fraction": float(verdict.contaminated[here].mean()),
+                "contaminated": int(contamination.contaminated[here].sum()),
+                "fraction": float(contamination.contaminated[here].mean()),
                 "documents": int(pc.count_distinct(documents).as_py()),
-                "ngrams": int(verdict.ngrams[here].sum()),
-                "ngrams_found": int(verdict.found[here].sum()),
-                "ngrams_ignored": int(verdict.ignored[entries].sum()),
+                "ngrams": int(contamination.ngrams[here].sum()),
+                "ngrams_found": int(contamination.found[here].sum()),
+                "ngrams_ignored": int(contamination.ignored[entries].sum()),
             }
         )
     return lines

@@ -13,7 +13,7 @@ import numpy as np
 
 from data_lake.documents import shard_path
 from data_lake.files import whole_file
-from data_lake.known_texts import KnownTexts
+from data_lake.text_index import TextIndex
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,17 +26,17 @@ HITS = ("row", "entry", "place", "length", "start", "end")
 class Earlier:
     """What an earlier artifact found, or none."""
 
-    def __init__(self, artifact: Path | None, known: Path | None) -> None:
-        """known: the lookup of the artifact's texts, as `write_known` made it."""
+    def __init__(self, artifact: Path | None, text_index: Path | None) -> None:
+        """text_index: the index of the artifact's texts, as `write_text_index` made it."""
         self._scan = None if artifact is None else artifact / SCAN
-        self._known = KnownTexts(known)
+        self._texts = TextIndex(text_index)
 
     def find(self, digests: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return shard and row of each text in the artifact, int64[n] both; -1 where it must be scanned.
 
         digests: uint64[n, 2]. train: bool[n]; only training texts were asked for held-out n-grams.
         """
-        shard, row = self._known.find(digests)
+        shard, row = self._texts.find(digests)
         for number in np.unique(shard[shard >= 0]).tolist():
             here = np.flatnonzero(shard == number)
             assert self._scan is not None

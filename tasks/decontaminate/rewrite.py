@@ -102,11 +102,11 @@ def _kept(job: RewriteJob, removed: list[dict[str, Any]], rows: list[dict[str, A
             if low < high:  # else its rows need not become objects of Python
                 left = []
                 for row, document in enumerate(table.to_pylist(), first):
-                    gone = _decide(job, document, found.get(row, []), job.overlapping.get(row), rows)
-                    if gone is None:
+                    removal = _decide(job, document, found.get(row, []), job.overlapping.get(row), rows)
+                    if removal is None:
                         left.append(document)
                     else:
-                        removed.append(gone)
+                        removed.append(removal)
                 table = pa.Table.from_pylist(left, schema=CORPUS)
             yield table
             first += batch.num_rows

@@ -34,7 +34,7 @@ class ScanJob:
     detection: DetectionConfig
     split: SplitConfig
     earlier: Path | None = None  # an artifact of the same config and benchmarks ...
-    known: Path | None = None  # ... the lookup of its texts ...
+    text_index: Path | None = None  # ... the index of its texts ...
     since: Path | None = None  # ... and the n-grams that are held out since, which these were not asked for
 
     @property
@@ -108,7 +108,7 @@ def scan_shard(job: ScanJob) -> None:
     held_out = _table(job.scan / HELD_OUT)
     since = held_out if job.since is None else _table(job.since)
     digests, train = read_texts(job.scan, job.number)
-    earlier = Earlier(job.earlier, job.known)
+    earlier = Earlier(job.earlier, job.text_index)
     shard, row = earlier.find(digests, train)
     hits, seen = [earlier.hits(shard, row)], [earlier.seen(shard, row)]
     new = shard < 0

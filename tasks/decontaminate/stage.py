@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data_lake.documents import count_rows, documents_fingerprint, shard_path, shards
-from data_lake.known_texts import write_known
+from data_lake.text_index import write_text_index
 from tasks import kinds
 from tasks.decontaminate import overlap, report
 from tasks.decontaminate.config import DecontaminateConfig
 from tasks.decontaminate.items import benchmark_files, read_items
+from tasks.decontaminate.judge import Contamination, judge
 from tasks.decontaminate.preflight import check
 from tasks.decontaminate.reuse import HELD_OUT, HITS, SCAN, write_since
 from tasks.decontaminate.rewrite import Evidence, RewriteJob, rewrite_shard
 from tasks.decontaminate.scan import ScanJob, load_index, read_shard, read_texts, scan_shard, write_items
-from tasks.decontaminate.verdict import Verdict, judge
 from tasks.shards import map_shards, workers_for
 from tasks.splits import split_problems
 from tasks.stage import Artifact, Output, stage
@@ -94,10 +94,10 @@ def decontaminate(config: DecontaminateConfig, out: Output, dedup: kinds.Documen
     _each(config, out, "read", read_shard, jobs, out.work / "held_out", documents)
     held_out = overlap.gather(out.work / "held_out", scan / HELD_OUT, config.overlap.max_ngrams)
     if (earlier := out.sibling) is not None:
-        known, since = out.work / f"known-{earlier.key}", out.work / f"since-{earlier.key}.npy"
-        write_known(known, shards(earlier.path / SCAN / "texts"))
+        text_index, since = out.work / f"text-index-{earlier.key}", out.work / f"since-{earlier.key}.npy"
+        write_text_index(text_index, shards(earlier.path / SCAN / "texts"))
         write_since(earlier.path, scan / HELD_OUT, since)
-        jobs = [replace(job, earlier=earlier.path, known=known, since=since) for job in jobs]
+        jobs = [replace(job, earlier=earlier.path, text_index=text_index, since=since) for job in jobs]
     _each(config, out, "scanned", scan_shard, jobs, scan / "hits", documents)
     out.metric(documents_reused=sum(int(job.reused.read_text()) for job in jobs))
 
@@ -108,7 +108,7 @@ def decontaminate(config: DecontaminateConfig, out: Output, dedup: kinds.Documen
     first = np.concatenate([[0], np.cumsum([len(rows) for rows in training])])
     number = first[shard] + row
     learned = np.concatenate([np.empty(0, bool), *training])[number]
-    verdict = judge(index, hits["entry"][learned], number[learned], config.detection)
+    contamination = judge(index, hits["entry"][learned], number[learned], config.detection)
 
     overlapping = {
         place: share for place, share in shares.items() if share is not None and share >= config.overlap.share
@@ -122,13 +122,13 @@ def decontaminate(config: DecontaminateConfig, out: Output, dedup: kinds.Documen
             out.dir,
             out.work / "contamination",
             config,
-            _evidence(index, verdict, {name: column[shard == job.number] for name, column in hits.items()}),
+            _evidence(index, contamination, {name: column[shard == job.number] for name, column in hits.items()}),
             {row: share for (at, row), share in removing.items() if at == job.number},
         )
         for job in jobs
     ]
     _each(config, out, "written", rewrite_shard, rewrites, out.work / "contamination", documents)
-    report.write(config, out, dedup, index, verdict, shares)
+    report.write(config, out, dedup, index, contamination, shares)
 
 
 def _each(
@@ -161,10 +161,10 @@ def _read_hits(folder: Path) -> dict[str, np.ndarray]:
     return {"shard": shard, **{name: np.concatenate(parts) for name, parts in columns.items()}}
 
 
-def _evidence(index: NgramIndex, verdict: Verdict, hits: dict[str, np.ndarray]) -> Evidence:
+def _evidence(index: NgramIndex, contamination: Contamination, hits: dict[str, np.ndarray]) -> Evidence:
     """Return the hits of one shard that count: of contaminated items, without common phrases."""
     item = index.item[hits["entry"]]
-    counts = verdict.contaminated[item] & ~verdict.ignored[hits["entry"]]
+    counts = contamination.contaminated[item] & ~contamination.ignored[hits["entry"]]
     columns = {name: column[counts] for name, column in {**hits, "item": item}.items()}
     order = np.lexsort((columns["place"], columns["item"], columns["row"]))
     row, item, entry, place, length, start, end = (

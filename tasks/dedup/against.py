@@ -10,10 +10,11 @@ from data_lake.documents import shards
 from data_lake.store import Artifact, Lake
 from tasks.dedup.config import DedupConfig
 from tasks.dedup.sign import scheme, signed_rows
-from tasks.named import named_artifact
+from tasks.references import referenced_artifact
 from tasks.stage import PermanentError
 
-GONE = "gone.bits"  # which documents of signatures/ are not in documents/: one bit each, in order
+REMOVED_BITS = "removed.bits"  # which documents of signatures/ are not in documents/: one bit each, in order
+_FORMER_NAME = "gone.bits"  # of the same file in artifacts of an older textmill
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class SignedShard:
 
     signatures: Path
     shingles: Path
-    gone: Path
+    removed: Path
     offset: int
 
 
@@ -30,7 +31,7 @@ def earlier_artifacts(config: DedupConfig, lake: Lake) -> list[Artifact]:
     """Return the artifacts that `against` names. Raises PermanentError where one cannot be compared with."""
     found = []
     for name in config.against:
-        artifact = named_artifact(lake, name, field="against", stage="dedup")
+        artifact = referenced_artifact(lake, name, field="against", stage="dedup")
         _check(config, artifact)
         found.append(artifact)
     return found
@@ -43,15 +44,21 @@ def signed_shards(artifacts: Sequence[Artifact]) -> list[SignedShard]:
         offset = 0
         for path in shards(artifact.path / "signatures"):
             shingles = artifact.path / "shingles" / f"{path.stem}.u32"
-            found.append(SignedShard(path, shingles, artifact.path / GONE, offset))
+            found.append(SignedShard(path, shingles, removed_bits(artifact.path), offset))
             offset += signed_rows(path)
     return found
+
+
+def removed_bits(artifact: Path) -> Path:
+    """Return the file that says which documents an artifact of dedup removed; its folder is given."""
+    path, former = artifact / REMOVED_BITS, artifact / _FORMER_NAME
+    return former if former.exists() else path
 
 
 def _check(config: DedupConfig, artifact: Artifact) -> None:
     import pyarrow.parquet as pq
 
-    if not (artifact.path / GONE).exists() or not (artifact.path / "shingles").is_dir():
+    if not removed_bits(artifact.path).exists() or not (artifact.path / "shingles").is_dir():
         raise PermanentError(
             f"against names {artifact.name}, which holds no shingle sets: build it with dedup.store_shingles: true."
         )

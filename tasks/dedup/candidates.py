@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from data_lake.runs import Runs, write_run
-from tasks.dedup.corpus import Corpus, Gone, preferred_first
+from tasks.dedup.corpus import Corpus, Removed, preferred_first
 
 PIVOTS = 4  # preferred documents of a bucket that is too large with which all others are compared before it is split
 
@@ -26,7 +26,7 @@ class NominateJob:
 
     corpus: Corpus
     bands: tuple[Path, ...]
-    gone: Path
+    removed: Path
     low: int
     high: int
     max_bucket: int
@@ -39,7 +39,7 @@ def nominate(job: NominateJob) -> int:
     Pairs within earlier artifacts are left out: those were decided on.
     """
     rows = Runs(job.bands, 2).read(job.low, job.high)
-    rows = rows[:, ~Gone(0, job.gone)[rows[1]]]
+    rows = rows[:, ~Removed(0, job.removed)[rows[1]]]
     new = np.ones(rows.shape[1] + 1, dtype=np.bool_)
     new[1:-1] = rows[0, 1:] != rows[0, :-1]
     shared = ~(new[:-1] & new[1:])
@@ -81,7 +81,7 @@ def _parts(documents: np.ndarray, facts: np.ndarray, depth: int, limit: int) -> 
     if len(documents) <= limit:
         yield _all_pairs(np.zeros(len(documents), dtype=np.int64), documents)
         return
-    # a thousand copies of one document must find the one that stays, though single values differ
+    # a thousand copies of one document must find the one that is kept, though single values differ
     for pivot in preferred_first(facts, documents)[:PIVOTS]:
         pairs = np.stack([documents, np.full(len(documents), documents[pivot])])
         pairs = np.stack([pairs.max(axis=0), pairs.min(axis=0)])

@@ -1,4 +1,4 @@
-"""What dedup can be told: which levels, how alike is too alike, which document stays."""
+"""What dedup can be told: which levels, how alike is too alike, which document is kept."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class RepeatsConfig(StageConfig):
         ge=0,
         description="Documents that keep a repeated piece, the preferred ones first; 0 cuts it from all of them",
     )
-    min_words: int = Field(8, ge=1, description="Words that a piece must have to be cut; shorter ones always stay")
+    min_words: int = Field(8, ge=1, description="Words that a piece must have to be cut; shorter ones are always kept")
 
 
 class LinesConfig(RepeatsConfig):
-    """Lines that stand in several documents: a menu's stay in a few, and are no reason to cut in every other text."""
+    """Lines that stand in several documents: a few keep a menu's, which is no reason to cut every other text."""
 
     copies: int = Field(
         3,
@@ -39,12 +39,12 @@ class LinesConfig(RepeatsConfig):
 
 
 class DedupConfig(StageConfig):
-    """Which copies are looked for, how alike two documents must be for one of them to go, and which one stays."""
+    """Which copies are looked for, how alike two documents must be for one to be removed, and which one is kept."""
 
     url: bool = Field(
         True,
         description="Of documents with the same canonical URL keep the one fetched last; where none has a date of "
-        "fetching, as rows of files (passages of a page, say), all stay",
+        "fetching, as rows of files (passages of a page, say), all are kept",
     )
     exact: bool = Field(True, description="Remove documents whose text is the same up to spacing and Unicode form")
     near: bool = Field(True, description="Remove near-duplicates: MinHash nominates, true Jaccard similarity decides")
@@ -55,12 +55,13 @@ class DedupConfig(StageConfig):
         LinesConfig(), description="Cut lines that preferred documents have too; menus and boilerplate"
     )
     min_left_words: int = Field(
-        20, ge=0, description="Words that must be left of a document from which pieces were cut, else it goes"
+        20, ge=0, description="Words that must be left of a document from which pieces were cut, else it is removed"
     )
     keep: Literal["longest", "best_quality", "newest", "oldest"] = Field(
         "longest",
-        description="Which of several near or exact duplicates stays: the longest, the one with the highest `quality`, "
-        "or the one fetched last or first (to the minute). Of equals the longest, then the one with the smallest id",
+        description="Which of several near or exact duplicates is kept: the longest, the one with the highest "
+        "`quality`, or the one fetched last or first (to the minute). Of equals the longest, then the one with the "
+        "smallest id",
     )
     profile: Literal["web", "light-edits"] = Execution(
         "web",
@@ -95,8 +96,8 @@ class DedupConfig(StageConfig):
     against: tuple[str, ...] = Field(
         (),
         description="Earlier artifacts of this stage, as `dedup/<key>` (`textmill artifacts` names them): what they "
-        "keep goes before everything here, so only what is new stays. Of theirs no text is read, only signatures and "
-        "shingles",
+        "keep comes before everything here, so only what is new is kept. Of theirs no text is read, only signatures "
+        "and shingles",
     )
     store_shingles: bool = Field(
         True,

@@ -129,18 +129,18 @@ def _read_pieces(file, begins: np.ndarray, sizes: np.ndarray, out: np.ndarray, f
             first = stop
 
 
-class Gone:
-    """Which documents went: one bit each, the only thing whose size in memory grows with the corpus."""
+class Removed:
+    """Which documents are removed: one bit each, the only thing whose size in memory grows with the corpus."""
 
     def __init__(self, count: int, path: Path | None = None) -> None:
         self.bits = np.zeros(-(-count // 8), dtype=np.uint8) if path is None else np.fromfile(path, dtype=np.uint8)
 
     def __getitem__(self, numbers: np.ndarray) -> np.ndarray:
-        """Return bool[n]: whether each of the documents went."""
+        """Return bool[n]: whether each of the documents is removed."""
         return (self.bits[numbers >> np.uint64(3)] >> (numbers & np.uint64(7)).astype(np.uint8) & 1).astype(np.bool_)
 
     def add(self, numbers: np.ndarray) -> None:
-        """Note documents that go."""
+        """Note documents that are removed."""
         ones = np.uint8(1) << (numbers & np.uint64(7)).astype(np.uint8)
         np.bitwise_or.at(self.bits, (numbers >> np.uint64(3)).astype(np.int64), ones)
 

@@ -14,9 +14,9 @@ from data_lake.runs import Runs, write_run
 from tasks.dedup.candidates import NominateJob, nominate
 from tasks.dedup.comparison import CompareJob, compare
 from tasks.dedup.config import DedupConfig
-from tasks.dedup.copies import copies
-from tasks.dedup.corpus import Corpus, Gone, Part
+from tasks.dedup.corpus import Corpus, Part, Removed
 from tasks.dedup.decisions import near_duplicates
+from tasks.dedup.exact import exact_matches
 from tasks.dedup.repeats import CutJob, Kind, PiecesJob, decide_cuts, find_repeated, note_pieces
 from tasks.dedup.write import Decided
 
@@ -33,12 +33,12 @@ def limit_of(config: DedupConfig) -> int:
 
 @dataclass
 class Levels:
-    """What all levels need: the corpus, where to work, and which documents went so far."""
+    """What all levels need: the corpus, where to work, and which documents are removed so far."""
 
     config: DedupConfig
     corpus: Corpus
     work: Path
-    gone: Gone
+    removed: Removed
     compiled: bool  # whether there is so much to do that compiled kernels pay
 
     @property
@@ -51,19 +51,21 @@ class Levels:
         """Where results lie whose cut into jobs depends on the memory: another setting must not mix with them."""
         return self.work / f"memory-{self.config.memory_megabytes}"
 
-    def copies(self, kind: str, *, newest: bool = False) -> tuple[Path, ...]:
-        """Find documents with the same URL or the same text; return the runs of (document, the one that stays)."""
+    def exact(self, kind: str, *, newest: bool = False) -> tuple[Path, ...]:
+        """Find documents with the same URL or the same text; return the runs of (document, the one kept for it)."""
         keys = Runs(sorted((self.work / kind).glob("*.run")), 3)
-        found = copies(self.corpus, keys, self.gone, self.limit, newest=newest)
+        found = exact_matches(self.corpus, keys, self.removed, self.limit, newest=newest)
         return self._written(self.folder / f"{kind}-decided", found)
 
     def near(self, decided: Decided, each: Each, info: Callable[[str], None]) -> Decided:
         """Nominate pairs, compare them, decide; return what was decided with the runs of this level."""
         bands, pairs = tuple(sorted((self.work / "bands").glob("*.run"))), self.folder / "pairs"
-        gone = self.gone.save(self.folder / "gone-before-near.bits")
+        removed = self.removed.save(self.folder / "removed-before-near.bits")
         # the pairs of a bucket take more memory than the bucket
         jobs = [
-            NominateJob(self.corpus, bands, gone, low, high, self.config.max_bucket, pairs / f"part-{number:05d}.run")
+            NominateJob(
+                self.corpus, bands, removed, low, high, self.config.max_bucket, pairs / f"part-{number:05d}.run"
+            )
             for number, (low, high) in enumerate(Runs(bands, 2).split(max(1, self.limit // 2)))
         ]
         split = sum(each(nominate, [job for job in jobs if not job.output.exists()], "key ranges searched"))
@@ -85,7 +87,8 @@ class Levels:
         ]
         each(compare, [job for job in comparing if not job.done.exists()], "shards compared")
         edges = Runs(sorted((self.folder / "edges").glob("*.run")), 8)
-        near = self._written(self.folder / "near-decided", near_duplicates(edges, self.gone, max(1, self.limit // 8)))
+        found = near_duplicates(edges, self.removed, max(1, self.limit // 8))
+        near = self._written(self.folder / "near-decided", found)
         compared = tuple(sorted((self.folder / "compared").glob("*.run")))
         return dataclasses.replace(decided, near=near, compared=compared)
 
@@ -93,13 +96,13 @@ class Levels:
         """Find pieces that stand in too many documents; return what was decided with the runs of this level."""
         config = getattr(self.config, kind)
         folder = self.work / kind
-        gone = self.gone.save(folder / "gone.bits")
+        removed = self.removed.save(folder / "removed.bits")
         noted = [
             PiecesJob(
                 self.corpus,
                 part,
                 path,
-                gone,
+                removed,
                 kind,
                 config.copies,
                 config.min_words,

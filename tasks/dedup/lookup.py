@@ -34,19 +34,19 @@ def minhashes(artifact: Path) -> Iterator[tuple[str, datasketch.MinHash]]:
     import datasketch
     import pyarrow.parquet as pq
 
-    from tasks.dedup.against import GONE
-    from tasks.dedup.corpus import Gone
+    from tasks.dedup.against import removed_bits
+    from tasks.dedup.corpus import Removed
 
-    gone, first = Gone(0, artifact / GONE), 0
+    removed, first = Removed(0, removed_bits(artifact)), 0
     seed, _ = _scheme(artifact)
     for path in shards(artifact / "signatures"):
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(columns=["doc_id", "signature"]):
-                went = gone[np.arange(first, first + batch.num_rows, dtype=np.uint64)]
+                flags = removed[np.arange(first, first + batch.num_rows, dtype=np.uint64)]
                 first += batch.num_rows
-                rows = zip(batch["doc_id"].to_pylist(), fixed_values(batch["signature"], "<u4"), went, strict=True)
-                for doc_id, values, is_gone in rows:
-                    if not is_gone:
+                rows = zip(batch["doc_id"].to_pylist(), fixed_values(batch["signature"], "<u4"), flags, strict=True)
+                for doc_id, values, is_removed in rows:
+                    if not is_removed:
                         hashes = values.copy()
                         yield (
                             doc_id,

@@ -18,7 +18,7 @@ import numpy as np
 from data_lake import text_units
 from data_lake.runs import Runs, write_run
 from data_lake.text_folding import fold
-from tasks.dedup.corpus import Corpus, Gone, Part
+from tasks.dedup.corpus import Corpus, Part, Removed
 from tasks.dedup.shingles import strings
 from tasks.dedup.sign import batches
 
@@ -36,7 +36,7 @@ class PiecesJob:
     corpus: Corpus
     part: Part
     documents: Path
-    gone: Path
+    removed: Path
     kind: Kind
     copies: int
     min_words: int
@@ -81,13 +81,13 @@ def piece_hashes(found: Sequence[str], min_words: int, *, compiled: bool) -> np.
     return np.array(values, dtype=np.uint64)
 
 
-def cut(text: str, gone: dict[Kind, set[int]], min_words: dict[Kind, int]) -> str:
-    """Return a text without the pieces whose hashes are in `gone`, and without gaps where they were."""
+def cut(text: str, repeated: dict[Kind, set[int]], min_words: dict[Kind, int]) -> str:
+    """Return a text without the pieces whose hashes are in `repeated`, and without gaps where they were."""
     for kind in ("paragraphs", "lines"):
-        if gone.get(kind):
+        if repeated.get(kind):
             found = pieces(text, kind)
             hashes = piece_hashes(found, min_words[kind], compiled=False).tolist()
-            left = [piece for piece, value in zip(found, hashes, strict=True) if value not in gone[kind]]
+            left = [piece for piece, value in zip(found, hashes, strict=True) if value not in repeated[kind]]
             if len(left) < len(found):
                 text = _BLANK_LINES.sub("\n\n", "".join(left)).strip("\n")
     return text
@@ -95,15 +95,15 @@ def cut(text: str, gone: dict[Kind, set[int]], min_words: dict[Kind, int]) -> st
 
 def note_pieces(job: PiecesJob) -> None:
     """Write the runs of one shard: all its pieces, and of each piece the preferred documents that have it."""
-    gone, first = Gone(0, job.gone), job.part.first
+    removed, first = Removed(0, job.removed), job.part.first
     rows = [np.empty((2, 0), dtype=np.uint64)]
     for batch in batches(job.documents, ["text"]):
         numbers = np.arange(first, first + batch.num_rows, dtype=np.uint64)
         first += batch.num_rows
-        stays = ~gone[numbers]
-        texts = [text for text, stay in zip(strings(batch.column("text")), stays.tolist(), strict=True) if stay]
+        kept = ~removed[numbers]
+        texts = [text for text, keep in zip(strings(batch.column("text")), kept.tolist(), strict=True) if keep]
         found = [pieces(text, job.kind) for text in texts]
-        owners = np.repeat(numbers[stays], [len(each) for each in found])
+        owners = np.repeat(numbers[kept], [len(each) for each in found])
         hashes = piece_hashes([piece for each in found for piece in each], job.min_words, compiled=job.compiled)
         made = np.stack([hashes, owners])[:, hashes > 0]
         rows.append(np.unique(made, axis=1))

@@ -15,7 +15,7 @@ import numpy as np
 
 from data_lake.arrow_columns import fixed_values
 from data_lake.documents import shard_path
-from data_lake.known_texts import KnownTexts
+from data_lake.text_index import TextIndex
 
 OPEN = 4  # shards of the earlier artifact, some megabytes each
 
@@ -34,14 +34,14 @@ class Signed:
 class Earlier:
     """The signed texts of an earlier artifact, or of none."""
 
-    def __init__(self, artifact: Path | None, known: Path | None) -> None:
-        """known: the artifact's lookup, as `write_known` made it."""
-        self._artifact, self._known = artifact, KnownTexts(known)
+    def __init__(self, artifact: Path | None, text_index: Path | None) -> None:
+        """text_index: the index of the artifact's texts, as `write_text_index` made it."""
+        self._artifact, self._texts = artifact, TextIndex(text_index)
         self._open: OrderedDict[int, Signed] = OrderedDict()
 
     def find(self, digests: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return shard and row of each text by its digest (uint64[n, 2]), int64[n] both; -1 where it must be signed."""
-        return self._known.find(digests)
+        return self._texts.find(digests)
 
     def merge(self, made: Signed, shard: np.ndarray, row: np.ndarray) -> Signed:
         """Return all texts of a batch in order: those of `made` where shard is -1, else the earlier artifact's."""

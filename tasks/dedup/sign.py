@@ -18,7 +18,7 @@ from data_lake.documents import write_parquet
 from data_lake.files import whole_file, write_whole
 from data_lake.runs import write_run
 from tasks.dedup import signatures
-from tasks.dedup.corpus import FACTS, UNDATED, Gone, Part
+from tasks.dedup.corpus import FACTS, UNDATED, Part, Removed
 from tasks.dedup.reuse import Earlier, Signed
 from tasks.dedup.shingles import digests, shingle_sets
 
@@ -43,7 +43,7 @@ class SignJob:
     compiled: bool
     reused: Path  # how many of its texts had been signed before, in digits
     earlier: Path | None = None  # an artifact of the same config, whose texts need not be signed again ...
-    known: Path | None = None  # ... and their lookup
+    text_index: Path | None = None  # ... and their index
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ class IndexJob:
     bands: int
     rows: int
     keep: str
-    gone: Path | None  # of an earlier artifact: which of its documents it removed; None for a shard of this run
-    offset: int = 0  # the shard's first document in `gone`
+    removed: Path | None  # of an earlier artifact: which of its documents it removed; None for a shard of this run
+    offset: int = 0  # the shard's first document in `removed`
 
     @property
     def part(self) -> Part:
@@ -111,7 +111,7 @@ def sign_shard(job: SignJob) -> None:
         metadata=scheme(job.shingle_words, job.permutations, job.seed),
     )
     tables, reused = [schema.empty_table()], 0
-    earlier = Earlier(job.earlier, job.known)
+    earlier = Earlier(job.earlier, job.text_index)
     with whole_file(job.shingles) as file:
         for batch in batches(job.documents, [*schema.names[:5], "text"]):
             told = pa.array(text_digests(batch.column("text")), pa.binary(16))
@@ -149,11 +149,13 @@ def index_shard(job: IndexJob) -> None:
     part, facts, names = job.part, [np.empty(0, FACTS)], 0
     keys: dict[str, list[np.ndarray]] = {"bands": [], "exact": [], "urls": []}
     begin, first = 0, job.first
-    gone = None if job.gone is None else Gone(0, job.gone)
+    removed = None if job.removed is None else Removed(0, job.removed)
     with whole_file(part.names) as file, pq.ParquetFile(job.signed) as parquet:
         for batch in parquet.iter_batches(batch_size=1 << 14):
             numbers = np.arange(first, first + batch.num_rows, dtype=np.uint64)
-            stays = np.ones(len(numbers), dtype=np.bool_) if gone is None else ~gone[numbers - np.uint64(first_of(job))]
+            kept = np.ones(len(numbers), dtype=np.bool_)
+            if removed is not None:
+                kept = ~removed[numbers - np.uint64(first_of(job))]
             sizes = batch.column("n_shingles").to_numpy().astype(np.uint64)
             signed = fixed_values(batch.column("signature"), "<u4")
             doc_ids, urls = (batch.column(name).cast(pa.large_string()) for name in ("doc_id", "url"))
@@ -162,7 +164,7 @@ def index_shard(job: IndexJob) -> None:
             text, ends = text_bytes(named)
             found = np.zeros(len(numbers), dtype=FACTS)
             found["id"] = _ids(doc_ids)
-            found["rank"] = _ranks(batch, found["id"], job.keep if gone is None else None)
+            found["rank"] = _ranks(batch, found["id"], job.keep if removed is None else None)
             found["fetched"] = _int64(batch.column("fetched_at"), missing=UNDATED)
             found["size"] = sizes
             found["begin"] = begin + np.cumsum(sizes) - sizes
@@ -175,12 +177,12 @@ def index_shard(job: IndexJob) -> None:
             facts.append(found)
             begin, names, first = begin + int(sizes.sum()), names + len(text), first + len(numbers)
 
-            with_words = stays & (sizes > 0)
+            with_words = kept & (sizes > 0)
             bands = signatures.band_keys(signed[with_words], job.bands, job.rows)
             keys["bands"].append(np.stack([bands.ravel(), np.tile(numbers[with_words], job.bands)]))
             digest = fixed_values(batch.column("digest"), "<u8")
-            keys["exact"].append(np.stack([*digest[stays].T, numbers[stays]]))
-            if gone is None:
+            keys["exact"].append(np.stack([*digest[kept].T, numbers[kept]]))
+            if removed is None:
                 keys["urls"].append(_url_keys(urls, numbers))
     for kind, made in keys.items():
         columns = 2 if kind == "bands" else 3

@@ -50,7 +50,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
     if signed != kept + removed:
         yield f"{signed:,} documents were read, but {kept:,} kept and {removed:,} removed are {kept + removed:,}."
     if not kept and not artifact.manifest.payload["config"].get("against"):
-        yield "No document is left. Of duplicates one always stays, so nothing came in: look at the clean stage."
+        yield "No document is left. Of duplicates one is always kept, so nothing came in: look at the clean stage."
 
 
 @stage(
@@ -85,17 +85,17 @@ def decide(
 
     documents: the shards, each once. earlier: artifacts of this stage whose documents go before.
     """
-    from tasks.dedup.corpus import Gone
+    from tasks.dedup.corpus import Removed
     from tasks.dedup.levels import Levels
     from tasks.dedup.shingles import worth_compiling
     from tasks.dedup.write import Decided
 
     corpus = _sign(config, out, documents, earlier)
-    levels = Levels(config, corpus, out.work, Gone(len(corpus)), worth_compiling(documents))
+    levels = Levels(config, corpus, out.work, Removed(len(corpus)), worth_compiling(documents))
     each = _runner(config, out, documents)
     decided = Decided(
-        urls=levels.copies("urls", newest=True) if config.url else (),
-        exact=levels.copies("exact") if config.exact else (),
+        urls=levels.exact("urls", newest=True) if config.url else (),
+        exact=levels.exact("exact") if config.exact else (),
     )
     if config.near:
         decided = levels.near(decided, each, out.info)
@@ -107,7 +107,7 @@ def decide(
 
 def _sign(config: DedupConfig, out: Output, documents: Sequence[Path], earlier: Sequence[Artifact]) -> Corpus:
     """Sign and index every shard that an earlier attempt has not, and return the corpus."""
-    from data_lake.known_texts import write_known
+    from data_lake.text_index import write_text_index
     from tasks.dedup.against import signed_shards
     from tasks.dedup.corpus import Corpus
     from tasks.dedup.shingles import worth_compiling
@@ -115,10 +115,10 @@ def _sign(config: DedupConfig, out: Output, documents: Sequence[Path], earlier: 
 
     shingles = (out.dir if config.store_shingles else out.work) / "shingles"
     compiled = worth_compiling(documents)
-    before, known = None, None
+    before, text_index = None, None
     if out.sibling is not None and config.store_shingles:
-        before, known = out.sibling.path, out.work / f"known-{out.sibling.key}"
-        write_known(known, shards(before / "signatures"))
+        before, text_index = out.sibling.path, out.work / f"text-index-{out.sibling.key}"
+        write_text_index(text_index, shards(before / "signatures"))
     jobs = [
         SignJob(
             path,
@@ -131,7 +131,7 @@ def _sign(config: DedupConfig, out: Output, documents: Sequence[Path], earlier: 
             compiled,
             out.work / "signed" / f"part-{number:05d}.reused",
             before,
-            known,
+            text_index,
         )
         for number, path in enumerate(documents)
     ]
@@ -141,11 +141,11 @@ def _sign(config: DedupConfig, out: Output, documents: Sequence[Path], earlier: 
     first, indexed = 0, []
     earlier_shards = signed_shards(earlier)
     signed: list[tuple[Path, Path, Path | None, int]] = []
-    signed += [(shard.signatures, shard.shingles, shard.gone, shard.offset) for shard in earlier_shards]
+    signed += [(shard.signatures, shard.shingles, shard.removed, shard.offset) for shard in earlier_shards]
     signed += [(job.signatures, job.shingles, None, 0) for job in jobs]
-    for number, (path, sets, gone, offset) in enumerate(signed):
+    for number, (path, sets, removed, offset) in enumerate(signed):
         indexed.append(
-            IndexJob(path, sets, out.work, number, first, config.bands, config.rows, config.keep, gone, offset)
+            IndexJob(path, sets, out.work, number, first, config.bands, config.rows, config.keep, removed, offset)
         )
         first += signed_rows(path)
     parts = tuple(job.part for job in indexed)
@@ -175,8 +175,8 @@ def _write(
     """Write all shards that an earlier attempt has not, and what concerns all of them; return each one's account."""
     import numpy as np
 
-    from tasks.dedup.against import GONE
-    from tasks.dedup.corpus import Gone
+    from tasks.dedup.against import REMOVED_BITS
+    from tasks.dedup.corpus import Removed
     from tasks.dedup.levels import limit_of, of_part
     from tasks.dedup.write import WriteJob, write_shard
 
@@ -197,29 +197,27 @@ def _write(
         for number, (part, path) in enumerate(zip(corpus.new_parts, documents, strict=True))
     ]
     _runner(config, out, documents)(write_shard, [job for job in jobs if not job.is_done], "written")
-    gone = Gone(len(corpus) - corpus.old)
+    removed = Removed(len(corpus) - corpus.old)
     for job in jobs:
-        gone.add(np.load(job.went) + np.uint64(job.part.first - corpus.old))
-    gone.save(out.dir / GONE)
+        removed.add(np.load(job.removed) + np.uint64(job.part.first - corpus.old))
+    removed.save(out.dir / REMOVED_BITS)
     _gather_pairs(out, [shard_path(out.work / "written" / "duplicates", job.number) for job in jobs])
     return [json.loads(job.done.read_text()) for job in jobs]
 
 
 def _gather_pairs(out: Output, paths: Sequence[Path]) -> None:
     """Write the pairs of all shards as one file."""
-    import os
-
     import pyarrow.parquet as pq
 
+    from data_lake.files import whole_file
     from data_lake.schemas import DUPLICATES
 
-    whole = out.dir / ".duplicates.parquet.part"
-    with pq.ParquetWriter(whole, DUPLICATES, compression="zstd") as writer:
+    whole = out.dir / "duplicates.parquet"
+    with whole_file(whole) as target, pq.ParquetWriter(target, DUPLICATES, compression="zstd") as writer:
         for path in paths:
             with pq.ParquetFile(path) as file:
                 for batch in file.iter_batches(batch_size=1 << 16):
                     writer.write_batch(batch)
-    os.replace(whole, out.dir / "duplicates.parquet")
 
 
 def _report(out: Output, clean: Artifact, accounts: Sequence[dict[str, Any]]) -> None:
@@ -248,7 +246,7 @@ def _report(out: Output, clean: Artifact, accounts: Sequence[dict[str, Any]]) ->
 
 
 def _show_pairs(out: Output, most: int = 1_000_000) -> None:
-    """Draw the similarities of compared pairs, and show the least similar ones that went."""
+    """Draw the similarities of compared pairs, and show the least similar ones of those removed."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq

@@ -1,4 +1,4 @@
-"""What the decisions come to, one shard at a time: the documents that stay, those that go, and every pair compared."""
+"""What the decisions come to, one shard at a time: the documents kept, those removed, and every pair compared."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ ROW_GROUP_BYTES = 16 << 20
 class Decided:
     """The runs in which the levels wrote what they decided, each sorted by document."""
 
-    urls: tuple[Path, ...] = ()  # (document, the one that stays)
-    exact: tuple[Path, ...] = ()  # (document, the one that stays)
-    near: tuple[Path, ...] = ()  # (document, the one that stays, values in common, values in either)
+    urls: tuple[Path, ...] = ()  # (document, the one kept for it)
+    exact: tuple[Path, ...] = ()  # (document, the one kept for it)
+    near: tuple[Path, ...] = ()  # (document, the one kept for it, values in common, values in either)
     compared: tuple[Path, ...] = ()  # (document, document before it in number, values in common, values in either)
     paragraphs: tuple[Path, ...] = ()  # (document, hash)
     lines: tuple[Path, ...] = ()
@@ -61,8 +61,8 @@ class WriteJob:
         return self.work / f"part-{self.number:05d}.json"
 
     @property
-    def went(self) -> Path:
-        """The numbers of the documents that went, counted from the shard's first."""
+    def removed(self) -> Path:
+        """The numbers of the documents that were removed, counted from the shard's first."""
         return self.work / f"part-{self.number:05d}.npy"
 
     @property
@@ -74,7 +74,7 @@ class WriteJob:
 
 @dataclass
 class Removals:
-    """The documents of a shard that go: number (sorted), reason, what was measured, and the partner's number."""
+    """The removed documents of a shard: number (sorted), reason, what was measured, and the partner's number."""
 
     documents: np.ndarray
     reasons: np.ndarray
@@ -86,37 +86,37 @@ def write_shard(job: WriteJob) -> None:
     """Write documents/, removed/ and the pairs of one shard, and last its account."""
     removals = _removals(job)
     names = _names(job.corpus, removals.partners)
-    went: list[int] = []
-    kept, rewritten, cut = Amount(), 0, 0
-    removed: dict[str, Amount] = {}
+    numbers: list[int] = []
+    kept_amount, rewritten, cut = Amount(), 0, 0
+    removed_amounts: dict[str, Amount] = {}
     from data_lake.schemas import DOCUMENTS, REMOVED
 
     documents = ShardWriter(job.output / "documents", DOCUMENTS, shard_bytes=float("inf"), first=job.number)
-    gone = ShardWriter(job.output / "removed", REMOVED, shard_bytes=float("inf"), first=job.number)
-    with documents, gone:
+    removed = ShardWriter(job.output / "removed", REMOVED, shard_bytes=float("inf"), first=job.number)
+    with documents, removed:
         pending: list[pa.Table] = []
         for first, batch in _numbered(job):
             rows = batch.num_rows
             low, high = np.searchsorted(removals.documents, [first, first + rows]).tolist()
-            stays = np.ones(rows, dtype=np.bool_)
+            kept = np.ones(rows, dtype=np.bool_)
             for k in range(low, high):
                 i = int(removals.documents[k]) - first
-                stays[i] = False
+                kept[i] = False
                 reason, value = str(removals.reasons[k]), float(removals.values[k])
                 limit = job.threshold if reason == "near_duplicate" else 1.0
-                gone.write(_removed(batch, i, reason, value, limit, f"of {names[int(removals.partners[k])]}"))
-            table, lost, short = _without_repeats(job, first, batch, stays)
+                removed.write(_removed(batch, i, reason, value, limit, f"of {names[int(removals.partners[k])]}"))
+            table, lost, short = _without_repeats(job, first, batch, kept)
             for i, words, before in short:
-                stays[i] = False
+                kept[i] = False
                 detail = f"of {before} words"
-                gone.write(_removed(batch, i, "too_little_left", words, job.min_left_words, detail))
+                removed.write(_removed(batch, i, "too_little_left", words, job.min_left_words, detail))
             sizes = batch.column("n_bytes").to_numpy()
-            rows_gone = [int(number) - first for number in removals.documents[low:high]]
-            reasons = zip(removals.reasons[low:high].tolist(), rows_gone, strict=True)
+            rows_removed = [int(number) - first for number in removals.documents[low:high]]
+            reasons = zip(removals.reasons[low:high].tolist(), rows_removed, strict=True)
             for reason, i in [*reasons, *(("too_little_left", i) for i, _, _ in short)]:
-                removed[reason] = removed.get(reason, Amount()) + Amount(1, int(sizes[i]))
-                went.append(first - job.part.first + i)
-            kept += Amount(int(stays.sum()), int(sizes[stays].sum()) - lost[0])
+                removed_amounts[reason] = removed_amounts.get(reason, Amount()) + Amount(1, int(sizes[i]))
+                numbers.append(first - job.part.first + i)
+            kept_amount += Amount(int(kept.sum()), int(sizes[kept].sum()) - lost[0])
             rewritten, cut = rewritten + lost[0], cut + lost[1]
             pending.append(table)
             if sum(each.nbytes for each in pending) >= ROW_GROUP_BYTES:
@@ -126,20 +126,20 @@ def write_shard(job: WriteJob) -> None:
             documents.write_table(_joined(pending))
     counts = _write_pairs(job)
     job.work.mkdir(parents=True, exist_ok=True)
-    np.save(job.went, np.array(sorted(went), dtype=np.uint64))
-    incoming = sum(removed.values(), kept) + Amount(0, rewritten)
-    ledger = Ledger(incoming, kept, removed, Amount(0, rewritten))
+    np.save(job.removed, np.array(sorted(numbers), dtype=np.uint64))
+    incoming = sum(removed_amounts.values(), kept_amount) + Amount(0, rewritten)
+    ledger = Ledger(incoming, kept_amount, removed_amounts, Amount(0, rewritten))
     write_whole(job.done, json.dumps({"ledger": ledger.to_dict(), "rewritten_documents": cut, **counts}))
 
 
 def cluster_of(decided: Decided, numbers: np.ndarray, limit: int) -> np.ndarray:
-    """Return for each of the sorted distinct documents the one that stays for it in the end: itself, if it does."""
-    stays = numbers.copy()
+    """Return for each of the sorted distinct documents the one kept for it in the end: itself, if it is kept."""
+    kept = numbers.copy()
     for paths, columns in ((decided.urls, 2), (decided.exact, 2), (decided.near, 4)):
-        wanted, place = np.unique(stays, return_inverse=True)
+        wanted, place = np.unique(kept, return_inverse=True)
         found, rows = Runs(paths, columns).lookup(wanted, limit)
-        stays = np.where(found, rows[1], wanted)[place]
-    return stays
+        kept = np.where(found, rows[1], wanted)[place]
+    return kept
 
 
 def _removals(job: WriteJob) -> Removals:
@@ -159,7 +159,7 @@ def _removals(job: WriteJob) -> Removals:
 
 
 def _follow(job: WriteJob, exact: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the exact copies without those whose original went for a near-duplicate, and these with that one.
+    """Return the exact copies without those whose original was removed for a near-duplicate, and these with that one.
 
     A copy would else name a partner that is not there any more. It has its original's words, so also its score.
     """
@@ -201,9 +201,9 @@ def _removed(batch: pa.RecordBatch, i: int, reason: str, value: float, threshold
 
 
 def _without_repeats(
-    job: WriteJob, first: int, batch: pa.RecordBatch, stays: np.ndarray
+    job: WriteJob, first: int, batch: pa.RecordBatch, kept: np.ndarray
 ) -> tuple[pa.Table, tuple[int, int], list[tuple[int, int, int]]]:
-    """Return the rows that stay, without their repeated pieces; how many bytes of how many documents were cut.
+    """Return the rows that are kept, without their repeated pieces; how many bytes of how many documents were cut.
 
     And the documents of which too little is left, as (row, words left, words before).
     """
@@ -212,17 +212,17 @@ def _without_repeats(
     from data_lake.schemas import DOCUMENTS
 
     table = pa.Table.from_batches([batch]).cast(DOCUMENTS)
-    gone: dict[int, dict[Kind, set[int]]] = {}
+    cuts: dict[int, dict[Kind, set[int]]] = {}
     kinds: tuple[Kind, ...] = ("paragraphs", "lines")
     for kind in kinds:
         rows = Runs(getattr(job.decided, kind), 2).read(first, first + batch.num_rows)
         for document, value in rows.T.tolist():
-            gone.setdefault(document - first, {}).setdefault(kind, set()).add(value)
-    if not gone:
-        return table.filter(pa.array(stays)), (0, 0), []
+            cuts.setdefault(document - first, {}).setdefault(kind, set()).add(value)
+    if not cuts:
+        return table.filter(pa.array(kept)), (0, 0), []
     texts, sizes = table.column("text").to_pylist(), table.column("n_bytes").to_pylist()
     short, lost, cut = [], 0, 0
-    for i, hashes in gone.items():
+    for i, hashes in cuts.items():
         text = repeats.cut(texts[i], hashes, job.min_words)
         words = count_words(text)
         if words < job.min_left_words or not words:
@@ -231,12 +231,12 @@ def _without_repeats(
         size = len(text.encode())
         lost, cut = lost + sizes[i] - size, cut + 1
         texts[i], sizes[i] = text, size
-    stays = stays.copy()
-    stays[[i for i, _, _ in short]] = False
+    kept = kept.copy()
+    kept[[i for i, _, _ in short]] = False
     for name, values in (("text", texts), ("n_bytes", sizes)):
         field = DOCUMENTS.field(name)
         table = table.set_column(DOCUMENTS.get_field_index(name), field, pa.array(values, field.type))
-    return table.filter(pa.array(stays)), (lost, cut), short
+    return table.filter(pa.array(kept)), (lost, cut), short
 
 
 def _joined(tables: list[pa.Table]) -> pa.Table:
@@ -294,12 +294,12 @@ def _pairs(
     order = np.lexsort((partner, document))
     document, partner, scores, removed = document[order], partner[order], scores[order], removed[order]
     both = np.unique(np.concatenate([document, partner]))
-    stays = cluster_of(job.decided, both, job.limit)
-    wanted = np.unique(np.concatenate([both, stays]))
+    kept = cluster_of(job.decided, both, job.limit)
+    wanted = np.unique(np.concatenate([both, kept]))
     named = job.corpus.names(wanted, job.corpus.facts(wanted))
     ids, urls = ([name[k] for name in named] for k in (0, 1))
     first, second = np.searchsorted(wanted, document), np.searchsorted(wanted, partner)
-    cluster = np.searchsorted(wanted, stays[np.searchsorted(both, document)])
+    cluster = np.searchsorted(wanted, kept[np.searchsorted(both, document)])
     alike = removed | (scores >= job.threshold)
     columns = [
         [ids[i] for i in first.tolist()],

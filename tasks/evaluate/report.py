@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from data_lake.documents import write_parquet
-from tasks.decontaminate.verdict import Verdict
+from tasks.decontaminate.judge import Contamination
 from tasks.evaluate.benchmarks import Accuracy
-from tasks.evaluate.clean import parts_in_words
+from tasks.evaluate.contaminated import parts_in_words
 
 
-def rows_of(model: str, benchmark: str, accuracy: Accuracy, verdict: Verdict) -> Iterator[dict[str, Any]]:
+def rows_of(model: str, benchmark: str, accuracy: Accuracy, contamination: Contamination) -> Iterator[dict[str, Any]]:
     """Yield a row per item: what was asked, what each choice scored, whether it was right, what training has of it."""
-    flags, fractions = verdict.contaminated.tolist(), verdict.fraction.tolist()
+    flags, fractions = contamination.contaminated.tolist(), contamination.fraction.tolist()
     for item in accuracy.items:
         found = {"contaminated": flags[item["item"]], "found_in_training": fractions[item["item"]]}
         yield {"model": model, "benchmark": benchmark, **item, **found}

@@ -19,11 +19,11 @@ from tasks.benchmark_formats import HellaSwagItem, MmluItem
 from tasks.config import Linked
 from tasks.decontaminate.detection import DetectionConfig
 from tasks.decontaminate.item import hellaswag_texts, mmlu_texts
-from tasks.decontaminate.verdict import Verdict, verdicts_on
+from tasks.decontaminate.judge import Contamination, contamination_of
 from tasks.evaluate.asked import Asked, questions_of
 from tasks.evaluate.benchmarks import Accuracy, answer, better_format, hellaswag_question, mmlu_cloze, mmlu_letters
-from tasks.evaluate.clean import with_parts
 from tasks.evaluate.compression import primed_xz_bits_per_byte, xz_bits_per_byte
+from tasks.evaluate.contaminated import with_parts
 from tasks.evaluate.preflight import check
 from tasks.evaluate.report import comparison, rows_of, write_items
 from tasks.splits import documents_of
@@ -122,7 +122,7 @@ def evaluate(
     if not texts:
         raise PermanentError("The test split is empty; hold out more documents with decontaminate.split.test.")
     asked = questions_of(config, out, test, decontaminate)
-    verdicts = _verdicts(config, out, asked.sentences, asked.questions, decontaminate)
+    verdicts = _contamination(config, out, asked.sentences, asked.questions, decontaminate)
 
     results: dict[str, Any] = {"text": {}, "benchmarks": {}}
     rows: list[dict[str, Any]] = []
@@ -164,13 +164,13 @@ def evaluate(
 # -- what is asked -----------------------------------------------------------------------------------------------------
 
 
-def _verdicts(
+def _contamination(
     config: EvaluateConfig,
     out: Output,
     sentences: Sequence[HellaSwagItem],
     questions: Sequence[MmluItem],
     decontaminate: Artifact,
-) -> dict[str, Verdict]:
+) -> dict[str, Contamination]:
     """Return what the training documents have of the items of each benchmark.
 
     They are searched here, and the findings of decontaminate are not taken over: those are of the files that were named
@@ -180,13 +180,13 @@ def _verdicts(
     detection = config.contamination or DetectionConfig()
     training = (document.text for document in documents_of(decontaminate.path, {"train"}))
     items = {"hellaswag": hellaswag_texts(sentences), "mmlu": mmlu_texts(questions)}
-    verdicts = verdicts_on(items, training, detection)
+    verdicts = contamination_of(items, training, detection)
     out.count(**{f"{name}_contaminated_items": int(found.contaminated.sum()) for name, found in verdicts.items()})
     return verdicts
 
 
-def _of(verdicts: dict[str, Verdict], benchmark: str) -> Verdict:
-    """Return the verdict on the items of a benchmark format: mmlu_cloze asks the items of mmlu."""
+def _of(verdicts: dict[str, Contamination], benchmark: str) -> Contamination:
+    """Return the contamination of the items of a benchmark format: mmlu_cloze asks the items of mmlu."""
     return verdicts[_benchmark(benchmark)]
 
 
@@ -214,7 +214,8 @@ def _scorer(config: EvaluateConfig, artifact: Artifact, *, chat: bool) -> Iterat
     import torch
 
     from model.chat import prompt_ids
-    from model.hardware import choose_device, keep_freed_memory, usable_cores
+    from model.cores import usable_cores
+    from model.hardware import choose_device, keep_freed_memory
     from model.scoring import Scorer
 
     keep_freed_memory()

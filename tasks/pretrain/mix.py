@@ -93,15 +93,15 @@ class MixConfig(StageConfig):
 
 def open_mix(config: PretrainConfig, out: Output, tokenize: Artifact) -> MixedDataset:
     """Return the mixed training windows, and say what will be read of each source."""
-    settings = config.training
+    training = config.training
     try:
         mixed = MixedDataset(
             tokenize.path,
             config.mix.asked(),
             seq_len=config.model.max_seq_len,
-            draws=settings.steps * settings.batch_size,
+            draws=training.steps * training.batch_size,
             temperature=config.mix.temperature,
-            seed=settings.seed,
+            seed=training.seed,
         )
     except MixError as error:
         raise PermanentError(f"{error} See pretrain.mix.") from error
@@ -116,13 +116,13 @@ def preview(config: PretrainConfig, upstream: Mapping[str, Artifact]) -> list[di
     """Return what will be read of each source, from the index of the tokens alone; [] where there is no mix."""
     if not config.mix.sources:
         return []
-    settings = config.training
+    training = config.training
     try:
         shares, _ = plan_mix(
             training_index(upstream["tokenize"].path),
             config.mix.asked(),
             seq_len=config.model.max_seq_len,
-            draws=settings.steps * settings.batch_size,
+            draws=training.steps * training.batch_size,
             temperature=config.mix.temperature,
         )
     except MixError as error:
@@ -132,8 +132,8 @@ def preview(config: PretrainConfig, upstream: Mapping[str, Artifact]) -> list[di
 
 def report_mix(config: PretrainConfig, out: Output, mixed: MixedDataset) -> None:
     """Write mix.json: what was drawn of each source; show it as metrics, table and figure."""
-    settings = config.training
-    rows = mixed.drawn(settings.steps * settings.batch_size)
+    training = config.training
+    rows = mixed.drawn(training.steps * training.batch_size)
     write_whole(out.dir / MIX_FILE, json.dumps(rows, indent=2) + "\n")
     out.count(**{f"mix_tokens_{row['source']}": row["tokens"] for row in rows})
     out.metric(**{f"mix_epochs_{row['source']}": row["epochs"] for row in rows})

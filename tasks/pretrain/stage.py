@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from model.config import GPTConfig, GPTShape, Optimization, Runtime
+from model.config import GPTConfig, GPTShape, Runtime, Training
 from tasks import kinds
 from tasks.pretrain.mix import MixConfig, mix_contract, open_mix, preview, report_mix
 from tasks.pretrain.preflight import check
@@ -38,7 +38,7 @@ class PretrainConfig(StageConfig):
     """Which model, and how it learns."""
 
     model: GPTShape = Field(GPTShape(), description="shape of the network")
-    training: Optimization = Field(Optimization(), description="optimizer, schedule, length and batch of the training")
+    training: Training = Field(Training(), description="optimizer, schedule, length and batch of the training")
     mix: MixConfig = Field(MixConfig(), description="how much of each source is read")
     samples: SamplesConfig = Field(SamplesConfig(), description="texts that the finished model writes")
     runtime: Runtime = Execution(Runtime(), description="hardware, splits and intervals; they never enter the key")

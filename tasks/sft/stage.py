@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from data_lake.loader import permuted
-from model.config import Optimization, Runtime
+from model.config import Runtime, Training
 from tasks import kinds
 from tasks.sft.formats import Conversation
 from tasks.sft.gather import gather
@@ -37,8 +37,8 @@ class SftConfig(StageConfig):
     max_pairs: int = Field(20_000, ge=1, description="training pairs at most; which ones is decided by hash")
     answer_characters: int = Field(240, ge=20, description="longest answer made of a docstring, in whole sentences")
     lines_per_page: int = Field(8, ge=0, description="cut lines of each page that become pairs to finish")
-    training: Optimization = Field(
-        Optimization(steps=300, batch_size=16, learning_rate=5e-4, weight_decay=0.0),
+    training: Training = Field(
+        Training(steps=300, batch_size=16, learning_rate=5e-4, weight_decay=0.0),
         description="optimizer, schedule, length and batch of the fine-tuning",
     )
     samples: int = Field(8, ge=0, description="held-out instructions that the finished model answers")

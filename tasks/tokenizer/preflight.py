@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from model.tokenizer import PATTERNS, Tokenizer
-from tasks.named import named_artifact
 from tasks.preflight import Facts, Fault, attempt
+from tasks.references import referenced_artifact
 
 if TYPE_CHECKING:
     from tasks.tokenizer.stage import TokenizerConfig
@@ -32,7 +32,7 @@ def check(config: TokenizerConfig, facts: Facts) -> Iterator[Fault]:
 
 
 def _keep(facts: Facts, name: str) -> None:
-    named_artifact(facts.lake, name, field="tokenizer.keep", stage="tokenizer")
+    referenced_artifact(facts.lake, name, field="tokenizer.keep", stage="tokenizer")
 
 
 def _try_pattern(pattern: str) -> None:

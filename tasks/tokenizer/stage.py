@@ -13,7 +13,7 @@ from data_lake.documents import read_documents
 from data_lake.store import Lake
 from model.tokenizer import PATTERNS, SPECIALS, Tokenizer, specials_after
 from tasks import figures, kinds
-from tasks.named import named_artifact
+from tasks.references import referenced_artifact
 from tasks.splits import documents_of
 from tasks.stage import Artifact, Output, PermanentError, StageConfig, stage
 from tasks.tokenizer.preflight import SAMPLE, check
@@ -115,7 +115,7 @@ def tokenizer(config: TokenizerConfig, out: Output, decontaminate: kinds.Corpus)
 def _kept(config: TokenizerConfig, decontaminate: Artifact) -> tuple[Tokenizer, int]:
     """Return the tokenizer that `keep` names, and the bytes that it was learned from."""
     lake = Lake(decontaminate.path.parents[1])
-    artifact = named_artifact(lake, config.keep, field="tokenizer.keep", stage="tokenizer")
+    artifact = referenced_artifact(lake, config.keep, field="tokenizer.keep", stage="tokenizer")
     with lake.reading(artifact):
         return Tokenizer.load(artifact.path), artifact.counts["trained_on_bytes"]
 

@@ -60,7 +60,7 @@ def decide(folder: Path) -> dict[str, float]:
     """Run all levels over the signed documents with a budget of MEMORY_MEGABYTES."""
     from data_lake.runs import Runs
     from tasks.dedup.config import DedupConfig
-    from tasks.dedup.corpus import Corpus, Gone
+    from tasks.dedup.corpus import Corpus, Removed
     from tasks.dedup.levels import Levels
     from tasks.dedup.sign import IndexJob, index_shard, signed_rows
     from tasks.dedup.write import Decided
@@ -77,11 +77,11 @@ def decide(folder: Path) -> dict[str, float]:
 
     each(index_shard, jobs, "indexed")
     corpus = Corpus(tuple(job.part for job in jobs))
-    levels = Levels(config, corpus, work, Gone(len(corpus)), compiled=True)
-    decided = levels.near(Decided(urls=levels.copies("urls"), exact=levels.copies("exact")), each, lambda text: None)
+    levels = Levels(config, corpus, work, Removed(len(corpus)), compiled=True)
+    decided = levels.near(Decided(urls=levels.exact("urls"), exact=levels.exact("exact")), each, lambda text: None)
     return {
         "documents": first,
-        "went": len(Runs(decided.near, 4)),
+        "removed": len(Runs(decided.near, 4)),
         "compared": len(Runs(decided.compared, 4)),
         "seconds": time.process_time(),
         "megabytes": peak_megabytes(),

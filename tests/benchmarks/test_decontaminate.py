@@ -91,7 +91,7 @@ def test_megabytes_per_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     np.array(list(hashes), dtype=config.hash_config.np_descr).tofile(tmp_path / "made_up.index.hashes")
     fewer = [Document(text=text, id=str(n)) for n, text in enumerate(documents(items, RIVALS_MEGABYTES))]
     rival.load_index_hashes()
-    verdicts = [rival.filter(document) is not True for document in fewer]
+    flagged = [rival.filter(document) is not True for document in fewer]
     taken = seconds(lambda: [rival.filter(document) for document in fewer], repeats=2)
     theirs = sum(len(document.text.encode()) for document in fewer) / 1e6 / taken
 
@@ -99,6 +99,6 @@ def test_megabytes_per_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     print(f"\n{ours:.0f} MB/s, datatrove {theirs:.2f} MB/s: {ratio:.0f} times as fast")
     mine = {256 * number + place for number, hits in enumerate(found) for place in hits.text.tolist()}
     assert mine == set(range(0, len(texts), 100)), "every planted document and no other"
-    assert [n for n, dirty in enumerate(verdicts) if dirty] == list(range(0, len(fewer), 100))
+    assert [n for n, dirty in enumerate(flagged) if dirty] == list(range(0, len(fewer), 100))
     assert ratio is not None
     assert ratio > 5

@@ -15,7 +15,7 @@ from prefect.types.entrypoint import EntrypointType
 
 from data_lake.home import Home
 from flows.deploy import SLUG, serve
-from flows.lifeline import end_with
+from flows.parent_watch import end_with
 from flows.reconcile import hold_flow_lock
 
 

@@ -1,4 +1,4 @@
-"""The report of a run: its account is a table in Prefect, and one funnel in MLflow where something was built."""
+"""The report of a run: its audit is a table in Prefect, and one funnel in MLflow where something was built."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def report_on(*artifacts: Artifact) -> Seen:
     return seen
 
 
-def test_the_account_of_all_stages_cached_ones_too(home: Path, tables: dict, capsys: pytest.CaptureFixture) -> None:
+def test_the_audit_of_all_stages_cached_ones_too(home: Path, tables: dict, capsys: pytest.CaptureFixture) -> None:
     lake = Lake(home / "lake")
     crawl = commit(lake, "crawl", ledger=Ledger(Amount(3, 30), Amount(3, 30)).to_dict())
     kept = Ledger(Amount(3, 30), Amount(2, 1500), {"too_short": Amount(1, 9)}, Amount(0, -1479))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from model.config import GPTConfig, GPTShape, Optimization, Runtime
+from model.config import GPTConfig, GPTShape, Runtime, Training
 
 
 @pytest.mark.parametrize(
@@ -24,8 +24,8 @@ def test_impossible_shapes_are_refused(fields: dict[str, int], message: str) -> 
 
 def test_warmup_and_decay_may_not_overlap() -> None:
     with pytest.raises(ValidationError, match=r"warmup 0.6 and decay 0.5"):
-        Optimization(warmup=0.6, decay=0.5)
-    assert Optimization(warmup=0.6, decay=0.5, schedule="cosine").schedule == "cosine"
+        Training(warmup=0.6, decay=0.5)
+    assert Training(warmup=0.6, decay=0.5, schedule="cosine").schedule == "cosine"
 
 
 def test_one_checkpoint_is_too_few() -> None:

@@ -36,6 +36,5 @@ def test_precision_is_what_was_asked_for() -> None:
     assert hardware.choose_dtype("bfloat16", cpu) == torch.bfloat16
 
 
-def test_memory_and_cores_are_positive() -> None:
+def test_memory_is_positive() -> None:
     assert hardware.peak_memory(torch.device("cpu")) > 1e6
-    assert hardware.usable_cores() >= 1

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from model.config import Optimization
+from model.config import Training
 from model.schedule import learning_rate
 
 
 def rates(**fields: object) -> list[float]:
-    settings = Optimization(learning_rate=1.0, **fields)
-    return [learning_rate(step, settings) for step in range(settings.steps)]
+    training = Training(learning_rate=1.0, **fields)
+    return [learning_rate(step, training) for step in range(training.steps)]
 
 
 def test_wsd_rises_holds_and_falls_linearly() -> None:
@@ -54,4 +54,4 @@ def test_no_step_is_at_rate_zero(schedule: str, steps: int) -> None:
 
 def test_a_step_outside_the_run_is_refused() -> None:
     with pytest.raises(ValueError, match="Step 5 is outside the run of 5 steps"):
-        learning_rate(5, Optimization(steps=5))
+        learning_rate(5, Training(steps=5))

@@ -15,7 +15,7 @@ import torch
 
 from model.batches import Batch
 from model.checkpoint import Checkpoints
-from model.config import GPTConfig, Optimization, Runtime
+from model.config import GPTConfig, Runtime, Training
 from model.gpt import GPT
 from model.losses import IGNORE
 from model.trainer import StepReport, Trainer, TrainingDiverged
@@ -34,8 +34,8 @@ def batch_of(step: int) -> Batch:
 
 
 def trainer(folder: Path, steps: int = 12, runtime: Runtime = QUIET, **callbacks: object) -> Trainer:
-    settings = Optimization(steps=steps, batch_size=4, learning_rate=1e-2)
-    return Trainer(GPT(SHAPE).initialise(0), batch_of, settings, runtime, folder, **callbacks)  # type: ignore[arg-type]
+    training = Training(steps=steps, batch_size=4, learning_rate=1e-2)
+    return Trainer(GPT(SHAPE).initialise(0), batch_of, training, runtime, folder, **callbacks)  # type: ignore[arg-type]
 
 
 def weights_equal(one: GPT, other: GPT) -> bool:
@@ -109,7 +109,7 @@ def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
     first = trainer(tmp_path)
     first.fit()
     said: list[str] = []
-    again = trainer(tmp_path, say=said.append)
+    again = trainer(tmp_path, log=said.append)
     history = again.fit()
     assert weights_equal(first.model, again.model)
     assert [point["step"] for point in history.steps] == [5, 10, 12]

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tasks.benchmark_formats import HellaSwagItem, MmluItem, read_hellaswag, read_mmlu, write_hellaswag, write_mmlu
+from tasks.benchmark_formats import (
+    HellaSwagItem,
+    MmluItem,
+    mmlu_item,
+    read_hellaswag,
+    read_mmlu,
+    write_hellaswag,
+    write_mmlu,
+)
 from tasks.stage import PermanentError
 
 NO_LINE_ENDS = "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"  # for str.splitlines they are
@@ -100,6 +108,25 @@ def test_broken_mmlu_is_named(tmp_path: Path) -> None:
     (tmp_path / "test" / "x_test.csv").write_text(f"question,a,b,c,{'d' * 200_000},A\n")
     with pytest.raises(PermanentError, match=r"x_test.csv, line 1 is no CSV"):
         read_mmlu(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("row", "right"),
+    [
+        (["q", "a", "b", "c", "d", " B "], "b"),
+        (["q", *"abcdefghij", "J"], "j"),
+        (["q", *"abcdefghij", "K"], None),
+        (["q", "a", "b", "c", "d", "b"], None),
+        (["q", "a", "b", "c", "d", "AB"], None),
+        (["q", "a", "b", "c", "d", ""], None),
+        (["q", "a", "b", "c", "C"], None),
+        (["A"], None),
+        ([], None),
+    ],
+)
+def test_the_letter_of_a_row_is_one_of_its_choices(row: list[str], right: str | None) -> None:
+    item = mmlu_item("subject", row)
+    assert (item and item.choices[item.answer]) == right
 
 
 @pytest.mark.shared

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.shards import cores, map_shards, workers_for
+from model.cores import usable_cores
+from tasks.shards import map_shards, workers_for
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -36,7 +37,7 @@ def test_small_corpora_start_no_process(tmp_path: Path) -> None:
     assert workers_for([path], 0) == 1
     assert workers_for([path], 3) == 3
     os.truncate(path, 1 << 40)
-    assert workers_for([path], 0) == cores()
+    assert workers_for([path], 0) == usable_cores()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -12,7 +12,7 @@ import pytest
 
 from flows.console import json_text, table
 from flows.report import as_markdown
-from tasks.terminal import console, progress_bar, say, visible, write
+from tasks.terminal import console, log, progress_bar, visible, write
 
 ROOT = Path(__file__).resolve().parents[2]
 NASTY = "[/?](tag|page)=[a-z] [bold]b[/bold] [/red] :smile: \x1b[31mred\x1b]0;title\x07 \x9b2J \u202egnp"
@@ -40,7 +40,7 @@ def test_a_progress_bar_shows_notes_as_they_are() -> None:
 
 
 def test_lines_for_people_do_nothing_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    say(NASTY)
+    log(NASTY)
     assert capsys.readouterr().err == SHOWN + "\n"
     assert visible("a\r\nb\tc\rd ü 👩\u200d🔬") == "a\nb\tc·d ü 👩\u200d🔬"
 
@@ -95,4 +95,4 @@ def test_there_is_no_other_way_to_the_terminal(floor: str) -> None:
                 called = ast.unparse(node.func)
                 if called in {"print", "sys.stdout.write", "sys.stderr.write", "typer.echo", "typer.secho"}:
                     wrong.append(f"{name}:{node.lineno} calls {called}")
-    assert not wrong, f"Use tasks.terminal (say, write, console) instead: {wrong}"
+    assert not wrong, f"Use tasks.terminal (log, write, console) instead: {wrong}"

@@ -1,6 +1,6 @@
 """The filters: named classes with published thresholds, asked one after the other."""
 
-from tasks.clean.filters.base import Filter, Verdict
+from tasks.clean.filters.base import Filter, Removal
 from tasks.clean.filters.chain import CLASSES, Chain
 
-__all__ = ["CLASSES", "Chain", "Filter", "Verdict"]
+__all__ = ["CLASSES", "Chain", "Filter", "Removal"]

@@ -10,7 +10,7 @@ from tasks.clean.analysis import Analysis
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Removal:
     """Why a document is removed: the filter's name, what it measured, and the limit that was crossed.
 
     `detail` names the rule of the filter, and what it met.
@@ -30,20 +30,20 @@ class Filter:
     def __init__(self, config: Any) -> None:
         self.config = config
 
-    def apply(self, page: Analysis) -> Verdict | str | None:
-        """Return None where the page passes, its text where lines of it were taken off, a Verdict where it goes."""
+    def apply(self, page: Analysis) -> Removal | str | None:
+        """Return None where the page passes, its text where lines of it were taken off, a Removal where it fails."""
         return next(self.violations(page), None)
 
-    def violations(self, page: Analysis) -> Iterator[Verdict]:
+    def violations(self, page: Analysis) -> Iterator[Removal]:
         """Yield each rule that the page breaks, in the order of the rules."""
         yield from ()
 
-    def above(self, rule: str, value: float, limit: float) -> Iterator[Verdict]:
-        """A verdict where the value is above the limit."""
+    def above(self, rule: str, value: float, limit: float) -> Iterator[Removal]:
+        """A removal where the value is above the limit."""
         if value > limit:
-            yield Verdict(self.name, float(value), float(limit), rule)
+            yield Removal(self.name, float(value), float(limit), rule)
 
-    def below(self, rule: str, value: float, limit: float) -> Iterator[Verdict]:
-        """A verdict where the value is below the limit."""
+    def below(self, rule: str, value: float, limit: float) -> Iterator[Removal]:
+        """A removal where the value is below the limit."""
         if value < limit:
-            yield Verdict(self.name, float(value), float(limit), rule)
+            yield Removal(self.name, float(value), float(limit), rule)

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from tasks.clean.analysis import Analysis
 from tasks.clean.filter_config import C4Config
-from tasks.clean.filters.base import Filter, Verdict
+from tasks.clean.filters.base import Filter, Removal
 from tasks.clean.scripts import sentence_ends
 
 _CITATION = re.compile(r"\[\d*\]|\[edit\]|\[citation needed\]")
@@ -34,8 +34,8 @@ class C4(Filter):
     name: ClassVar[str] = "c4"
     config: C4Config
 
-    def apply(self, page: Analysis) -> Verdict | str | None:
-        """Return the text of the lines that stay, or why the page goes."""
+    def apply(self, page: Analysis) -> Removal | str | None:
+        """Return the text of the lines that are kept, or why the page is removed."""
         config = self.config
         kept: list[str] = []
         sentences = 0
@@ -58,11 +58,11 @@ class C4(Filter):
                 continue
             lower = line.lower()
             if config.lorem_ipsum and "lorem ipsum" in lower:
-                return Verdict(self.name, 1.0, 0.0, "lorem_ipsum")
+                return Removal(self.name, 1.0, 0.0, "lorem_ipsum")
             if config.javascript_lines and "javascript" in lower:
                 continue
             if config.curly_bracket and "{" in line:
-                return Verdict(self.name, float(line.count("{")), 0.0, "curly_bracket")
+                return Removal(self.name, float(line.count("{")), 0.0, "curly_bracket")
             if config.policy_lines and any(phrase in lower for phrase in _POLICY):
                 continue
             if marked and sentences < config.min_sentences:  # how many more there are decides nothing
@@ -71,7 +71,7 @@ class C4(Filter):
                 sentences += len(pattern.findall(line)) + (line[-1:] not in ends)
             kept.append(line)
         if marked and sentences < config.min_sentences:
-            return Verdict(self.name, float(sentences), float(config.min_sentences), "min_sentences")
+            return Removal(self.name, float(sentences), float(config.min_sentences), "min_sentences")
         text = "\n".join(kept)
         return text if text != page.text else None
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tasks.clean.analysis import Analysis
 from tasks.clean.filter_config import FILTERS, FilterConfig
-from tasks.clean.filters.base import Filter, Verdict
+from tasks.clean.filters.base import Filter, Removal
 from tasks.clean.filters.c4 import C4
 from tasks.clean.filters.classified import Classified
 from tasks.clean.filters.fineweb import FineWeb
@@ -38,10 +38,10 @@ assert tuple(CLASSES) == FILTERS
 
 @dataclass(frozen=True)
 class Judged:
-    """The text after the filters that take lines off, and why the page goes, if it does."""
+    """The text after the filters that take lines off, and why the page is removed, if it is."""
 
     page: Analysis
-    verdict: Verdict | None
+    removal: Removal | None
     quality: float | None = None
 
 
@@ -64,7 +64,7 @@ class Chain:
         quality: float | None = None
         for each in self._filters:
             said = each.apply(page)
-            if isinstance(said, Verdict):
+            if isinstance(said, Removal):
                 return Judged(page, said, quality)
             if isinstance(said, str):
                 page = Analysis(said, title=page.title, url=page.url)

@@ -9,7 +9,7 @@ from typing import ClassVar
 from tasks.clean.analysis import Analysis
 from tasks.clean.classifier import Classifier
 from tasks.clean.filter_config import ClassifierConfig
-from tasks.clean.filters.base import Filter, Verdict
+from tasks.clean.filters.base import Filter, Removal
 
 FOLDER = "classifiers"
 """Where in the artifact the trained classifiers lie, as <name>.safetensors."""
@@ -29,7 +29,7 @@ class Classified(Filter):
         self._models = [(c, Classifier.load(folder / FOLDER / f"{c.name}.safetensors")) for c in config]
         self.quality: float | None = None
 
-    def apply(self, page: Analysis) -> Verdict | str | None:
+    def apply(self, page: Analysis) -> Removal | str | None:
         """Ask each classifier in turn."""
         self.quality = None
         for config, model in self._models:
@@ -37,7 +37,7 @@ class Classified(Filter):
             if config.name == "quality":
                 self.quality = probability
             if config.remove_above is not None and probability >= config.remove_above:
-                return Verdict(config.name, probability, config.remove_above, "remove_above")
+                return Removal(config.name, probability, config.remove_above, "remove_above")
             if config.remove_below is not None and probability < config.remove_below:
-                return Verdict(config.name, probability, config.remove_below, "remove_below")
+                return Removal(config.name, probability, config.remove_below, "remove_below")
         return None

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from tasks.clean.analysis import Analysis
 from tasks.clean.filter_config import FineWebConfig
-from tasks.clean.filters.base import Filter, Verdict
+from tasks.clean.filters.base import Filter, Removal
 from tasks.clean.filters.gopher import repetition
 from tasks.clean.scripts import sentence_ends
 
@@ -18,7 +18,7 @@ class FineWeb(Filter):
     name: ClassVar[str] = "fineweb"
     config: FineWebConfig
 
-    def violations(self, page: Analysis) -> Iterator[Verdict]:
+    def violations(self, page: Analysis) -> Iterator[Removal]:
         """Shares of lines by their end and length, of repeated characters, and line breaks per word."""
         config, lines = self.config, page.lines
         if not lines:

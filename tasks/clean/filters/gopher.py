@@ -15,7 +15,7 @@ import numpy as np
 
 from tasks.clean.analysis import Analysis
 from tasks.clean.filter_config import GopherQualityConfig, GopherRepetitionConfig
-from tasks.clean.filters.base import Filter, Verdict
+from tasks.clean.filters.base import Filter, Removal
 from tasks.clean.scripts import STOP_WORDS, WORD_LENGTH_DIFFERS, words_per_ngram
 
 _BULLETS = ("•", "‣", "●", "▪", "◦", "·", "►", "-", "–", "—", "*")
@@ -29,7 +29,7 @@ class GopherQuality(Filter):
     name: ClassVar[str] = "gopher_quality"
     config: GopherQualityConfig
 
-    def violations(self, page: Analysis) -> Iterator[Verdict]:
+    def violations(self, page: Analysis) -> Iterator[Removal]:
         """Number and length of words, symbols, bullets, ellipses, words with a letter, stop words."""
         config, words = self.config, page.words
         count = len(words.starts)
@@ -61,7 +61,7 @@ class GopherRepetition(Filter):
     name: ClassVar[str] = "gopher_repetition"
     config: GopherRepetitionConfig
 
-    def violations(self, page: Analysis) -> Iterator[Verdict]:
+    def violations(self, page: Analysis) -> Iterator[Removal]:
         """Lines, paragraphs and n-grams that come again, as shares of their number and of all characters."""
         config, text = self.config, page.text
         if not text:

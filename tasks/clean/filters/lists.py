@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from tasks.clean.analysis import Analysis
 from tasks.clean.filter_config import UrlListConfig, WordListConfig
-from tasks.clean.filters.base import Filter, Verdict
+from tasks.clean.filters.base import Filter, Removal
 from tasks.clean.user_files import lines
 from tasks.clean.word_lists import WordList
 
@@ -28,12 +28,12 @@ class BadWords(Filter):
         super().__init__(config)
         self._list = WordList([*config.words, *lines(config.files, "clean.filters.bad_words.files")])
 
-    def violations(self, page: Analysis) -> Iterator[Verdict]:
+    def violations(self, page: Analysis) -> Iterator[Removal]:
         """How often words of the list occur."""
         if self._list:
             count, entry = self._list.find(page.text)
             if count >= self.config.min_count:
-                yield Verdict(self.name, float(count), float(self.config.min_count), entry)
+                yield Removal(self.name, float(count), float(self.config.min_count), entry)
 
 
 class UrlList(Filter):
@@ -57,7 +57,7 @@ class UrlList(Filter):
                 self._hosts.add(host)
         self._patterns = [re.compile(pattern) for pattern in config.patterns]
 
-    def violations(self, page: Analysis) -> Iterator[Verdict]:
+    def violations(self, page: Analysis) -> Iterator[Removal]:
         """The URL against hosts, URLs above it, and patterns."""
         if not page.url:
             return
@@ -65,15 +65,15 @@ class UrlList(Filter):
         labels = host.split(".")
         for i in range(len(labels)):
             if (parent := ".".join(labels[i:])) in self._hosts:
-                yield Verdict(self.name, 1.0, 0.0, f"host {parent}")
+                yield Removal(self.name, 1.0, 0.0, f"host {parent}")
         if self._prefixes:
             parts = path.split("/")
             for i in range(1, len(parts) + 1):
                 if (prefix := f"{host}/{'/'.join(parts[:i])}") in self._prefixes:
-                    yield Verdict(self.name, 1.0, 0.0, f"URL {prefix}")
+                    yield Removal(self.name, 1.0, 0.0, f"URL {prefix}")
         for pattern in self._patterns:
             if pattern.search(page.url):
-                yield Verdict(self.name, 1.0, 0.0, f"pattern {pattern.pattern}")
+                yield Removal(self.name, 1.0, 0.0, f"pattern {pattern.pattern}")
 
 
 def _split(url: str) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from tasks.clean.analysis import Analysis
 from tasks.clean.filter_config import ErrorPageConfig, LanguageConfig, LengthConfig, NotTextConfig
-from tasks.clean.filters.base import Filter, Verdict
+from tasks.clean.filters.base import Filter, Removal
 
 _NO_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd\ue000-\uf8ff]+")  # controls, U+FFFD, private use
 
@@ -19,7 +19,7 @@ class Length(Filter):
     name: ClassVar[str] = "length"
     config: LengthConfig
 
-    def violations(self, page: Analysis) -> Iterator[Verdict]:
+    def violations(self, page: Analysis) -> Iterator[Removal]:
         """The number of characters against its limits."""
         yield from self.below("min_characters", len(page.text), self.config.min_characters)
         yield from self.above("max_characters", len(page.text), self.config.max_characters)
@@ -31,11 +31,11 @@ class ErrorPage(Filter):
     name: ClassVar[str] = "error_page"
     config: ErrorPageConfig
 
-    def violations(self, page: Analysis) -> Iterator[Verdict]:
+    def violations(self, page: Analysis) -> Iterator[Removal]:
         """The title against each pattern."""
         for pattern in self.config.titles:
             if re.search(pattern, page.title):
-                yield Verdict(self.name, 1.0, 0.0, f"title {page.title[:80]!r} matches {pattern}")
+                yield Removal(self.name, 1.0, 0.0, f"title {page.title[:80]!r} matches {pattern}")
 
 
 class NotText(Filter):
@@ -44,7 +44,7 @@ class NotText(Filter):
     name: ClassVar[str] = "not_text"
     config: NotTextConfig
 
-    def violations(self, page: Analysis) -> Iterator[Verdict]:
+    def violations(self, page: Analysis) -> Iterator[Removal]:
         """The share of characters that are no text."""
         strange = sum(map(len, _NO_TEXT.findall(page.text)))
         yield from self.above("max_unprintable", strange / max(1, len(page.text)), self.config.max_unprintable)
@@ -53,13 +53,13 @@ class NotText(Filter):
 class Language(Filter):
     """Languages that are wanted, as in FineWeb (Penedo et al. 2024, arXiv:2406.17557, § 3.3): English from 0.65.
 
-    The value is the share of the text in all allowed languages together, so a page in two of them stays.
+    The value is the share of the text in all allowed languages together, so a page in two of them is kept.
     """
 
     name: ClassVar[str] = "language"
     config: LanguageConfig
 
-    def violations(self, page: Analysis) -> Iterator[Verdict]:
+    def violations(self, page: Analysis) -> Iterator[Removal]:
         """The share of the text that is in one of the allowed languages."""
         if self.config.allowed:
             share, code = page.language.share(self.config.allowed), page.language.code

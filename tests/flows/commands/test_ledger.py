@@ -15,7 +15,7 @@ from tests.terminal import data, textmill
 
 
 @pytest.fixture
-def accounts(home: Path) -> Lake:
+def audited(home: Path) -> Lake:
     """A crawl of three pages, of which clean kept two and removed one."""
     lake = Lake(home / "lake")
     crawl = commit(lake, "crawl", ledger=Ledger(Amount(3, 30), Amount(3, 30)).to_dict())
@@ -25,19 +25,19 @@ def accounts(home: Path) -> Lake:
     return lake
 
 
-def test_the_newest_artifact_with_a_ledger_is_what_it_is_about(accounts: Lake) -> None:
+def test_the_newest_artifact_with_a_ledger_is_what_it_is_about(audited: Lake) -> None:
     shown = textmill("ledger")
     for words in ("crawl", "too_short", "33.3%", "rewritten", "66.7%"):
         assert words in shown
     found = data("ledger")
-    assert found["of"] == accounts.artifacts("clean")[0].name
+    assert found["of"] == audited.artifacts("clean")[0].name
     assert found["adds_up"] is True
     assert [stage["follows"] for stage in found["stages"]] == [None, "crawl"]
     assert data("ledger", "crawl")["stages"] == found["stages"][:1]
 
 
-def test_a_pipeline_run_is_found_as_compare_finds_it(accounts: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = {artifact.stage: artifact.name for artifact in accounts.artifacts()}
+def test_a_pipeline_run_is_found_as_compare_finds_it(audited: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {artifact.stage: artifact.name for artifact in audited.artifacts()}
     runs = [record("ab12" + "0" * 28, "mine", artifacts={**names, "dedup": "dedup/0123456789abcdef"})]
     monkeypatch.setattr(compare, "pipeline_runs", lambda home: runs)
     for wanted in (["last"], ["ab12"], ["mine"], []):
@@ -47,10 +47,10 @@ def test_a_pipeline_run_is_found_as_compare_finds_it(accounts: Lake, monkeypatch
         assert len(found["stages"]) == 2
 
 
-def test_what_does_not_add_up_fails(accounts: Lake) -> None:
-    (clean,) = accounts.artifacts("clean")
+def test_what_does_not_add_up_fails(audited: Lake) -> None:
+    (clean,) = audited.artifacts("clean")
     broken = Ledger(Amount(5, 30), Amount(5, 30), {}).to_dict()
-    dedup = commit(accounts, "dedup", upstream=(clean,), ledger=broken, hour=3)
+    dedup = commit(audited, "dedup", upstream=(clean,), ledger=broken, hour=3)
     assert f"{clean.name} kept 2 documents, but 5 came into {dedup.name}" in textmill("ledger", code=1)
     textmill("ledger", "clean")
 
@@ -63,7 +63,7 @@ def test_what_does_not_add_up_fails(accounts: Lake) -> None:
         ("nosuch", "no pipeline run yet; `textmill run demo` makes one. An artifact can be named too"),
     ],
 )
-def test_what_has_no_account(accounts: Lake, wanted: str, words: str) -> None:
+def test_what_has_no_ledger(audited: Lake, wanted: str, words: str) -> None:
     assert words in textmill("ledger", wanted, code=2)
 
 

@@ -92,15 +92,15 @@ def test_where_nothing_is_sure_no_encoding_is_named():
 def test_a_page_that_no_encoding_explains_is_kept_aside_with_the_reason():
     body = b"<p>" + random.Random(7).randbytes(2000)
     page = clean_page(body, "text/html", "utf-8", None, CleanConfig())
-    assert page.verdict is not None
-    assert page.verdict.reason == "unknown_encoding"
-    assert page.verdict.value > 0.4
+    assert page.removal is not None
+    assert page.removal.reason == "unknown_encoding"
+    assert page.removal.value > 0.4
 
 
 def test_one_byte_that_nothing_explains_costs_no_page():
     body = b"The mill is open on Sundays and closed on Mondays. " * 20 + b"caf\xe9\x00\x01\x02\xff"
     page = clean_page(body, "text/plain", None, None, CleanConfig())
-    assert page.verdict is None
+    assert page.removal is None
     assert page.text.startswith("The mill is open")
 
 

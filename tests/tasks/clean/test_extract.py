@@ -167,6 +167,6 @@ def test_pages_not_worth_the_time_are_named(html, reason):
     with pytest.raises(NotExtractable) as caught:
         html_to_text(html, CONFIG)
     assert caught.value.reason == reason
-    verdict = clean_page(html.encode(), "text/html", None, None, CONFIG).verdict
-    assert verdict is not None
-    assert verdict.reason == reason
+    removal = clean_page(html.encode(), "text/html", None, None, CONFIG).removal
+    assert removal is not None
+    assert removal.reason == reason

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from data_lake.account import account_of
+from data_lake.audit import audit_of
 from data_lake.documents import read_documents
 from data_lake.store import Artifact, Lake
 from tasks.clean import CleanConfig, clean
@@ -58,7 +58,7 @@ def test_every_row_is_a_document_whatever_id_it_bears(lake: Lake, tmp_path: Path
     given = {"decontaminate": kept, "tokenizer": learned}
     tokens = tokenize.build(lake, TokenizeConfig(seq_len=16), given).artifact
     assert tokens.counts["documents"] == 26
-    assert account_of([pages, documents, apart, kept, tokens]).problems == []
+    assert audit_of([pages, documents, apart, kept, tokens]).problems == []
     index = pq.read_table(tokens.path / "documents.parquet", columns=["split"])
     assert len(index["split"].unique()) > 1  # rows that share an id do not share their split
     assert len(list(documents_of(kept.path, ["train", "val", "test"]))) == 26

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from flows.recipe import load_recipe
 from tasks.clean import CleanConfig
 from tasks.clean.filter_config import FILTERS
-from tasks.clean.filters import Verdict
+from tasks.clean.filters import Removal
 from tasks.clean.page import Cleaned, clean_page
 from tasks.clean.refine import Refined, Refiner
 
@@ -39,7 +39,7 @@ def refine(text: str, config: CleanConfig = EVERYTHING, url: str | None = None) 
 
 def test_a_document_with_all_that_was_changed():
     refined = refine("🙂 " + ENGLISH)
-    assert refined.verdict is None
+    assert refined.removal is None
     assert refined.text.startswith(":slightly_smiling_face: Please write to <EMAIL> before")
     assert "The office of <REDACTED> is open" in refined.text
     assert (refined.language.code, refined.counts["pii_email"], refined.counts["sensitive_words"]) == ("en", 1, 1)
@@ -48,15 +48,15 @@ def test_a_document_with_all_that_was_changed():
 
 def test_what_is_removed_shows_a_redacted_sample():
     refined = refine(f"verboten. {ENGLISH}")
-    assert refined.verdict == Verdict("bad_words", 1.0, 1.0, "verboten")
+    assert refined.removal == Removal("bad_words", 1.0, 1.0, "verboten")
     assert "<EMAIL>" in refined.text
     assert "jane@" not in refined.text
     assert len(refine(f"verboten. {ENGLISH}", EVERYTHING.model_copy(update={"sample_characters": 9})).text) == 9
 
 
 def test_an_extraction_that_failed_keeps_its_verdict():
-    verdict = Verdict("too_large", 40.0, 32.0)
-    assert Refiner(CleanConfig(), Path("nowhere")).refine(Cleaned("t", "", verdict), None).verdict == verdict
+    removal = Removal("too_large", 40.0, 32.0)
+    assert Refiner(CleanConfig(), Path("nowhere")).refine(Cleaned("t", "", removal), None).removal == removal
 
 
 def test_a_library_that_fails_costs_one_page(monkeypatch):
@@ -67,8 +67,8 @@ def test_a_library_that_fails_costs_one_page(monkeypatch):
 
     monkeypatch.setattr(refiner._chain, "judge", fail)
     refined = refiner.refine(Cleaned("", ENGLISH), None)
-    assert refined.verdict is not None
-    assert (refined.verdict.reason, refined.verdict.detail) == ("cleaning_failed", "RecursionError: too deep")
+    assert refined.removal is not None
+    assert (refined.removal.reason, refined.removal.detail) == ("cleaning_failed", "RecursionError: too deep")
 
 
 def test_spelling_is_corrected_in_its_language_alone():
@@ -88,7 +88,7 @@ def test_spelling_is_corrected_in_its_language_alone():
 def test_no_bytes_stop_a_shard(body):
     cleaned = clean_page(body, "text/plain", None, None, EVERYTHING)
     refined = Refiner(EVERYTHING, Path("nowhere")).refine(cleaned, "http://h.example/")
-    assert refined.verdict is None or refined.verdict.reason != "cleaning_failed"
+    assert refined.removal is None or refined.removal.reason != "cleaning_failed"
     json.dumps(refined.text).encode("utf-8")
     refined.text.encode("utf-8")
 
@@ -106,7 +106,7 @@ body = unit * (size // len(unit))
 started = time.process_time()
 refined = Refiner(config, Path("nowhere")).refine(clean_page(body, "text/plain", None, None, config), None)
 print(time.process_time() - started, peak_megabytes())
-print(refined.verdict.reason if refined.verdict else "kept")
+print(refined.removal.reason if refined.removal else "kept")
 """
 UNITS = {"words": "lorem dolor 12 é ", "letters": "a", "han": "中", "digits": "1 ", "mojibake": "Ã©"}
 LIFTED = {
@@ -120,21 +120,21 @@ LIFTED = {
 
 
 def long_line(kind: str, size: int, filters: dict[str, Any]) -> tuple[float, float, str]:
-    """Return CPU seconds, peak MB and the verdict of one line of `size` bytes through everything."""
+    """Return CPU seconds, peak MB and the removal of one line of `size` bytes through everything."""
     config = json.dumps({"max_page_megabytes": 1000, "filters": filters})
     root = str(Path(__file__).resolve().parents[3])
     command = [sys.executable, "-c", LONG_LINE, UNITS[kind], str(size), config]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
-    numbers, verdict = done.stdout.splitlines()
+    numbers, removal = done.stdout.splitlines()
     seconds, megabytes = map(float, numbers.split())
-    return seconds, megabytes, verdict
+    return seconds, megabytes, removal
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", UNITS)
 def test_a_line_of_100_megabytes_takes_bounded_time_and_memory(kind):
-    seconds, megabytes, verdict = long_line(kind, 100_000_000, {})
-    assert verdict == "length"
+    seconds, megabytes, removal = long_line(kind, 100_000_000, {})
+    assert removal == "length"
     assert seconds < 120
     assert megabytes < 3_000
 
@@ -157,6 +157,6 @@ def test_a_whole_novel_is_kept_by_the_recipe_for_books_and_by_no_limits_of_the_w
     )
     novel = Cleaned("A novel", "\n\n".join(lines))
     web = Refiner(CleanConfig(), tmp_path).refine(novel, None)
-    assert web.verdict is not None
-    assert (web.verdict.reason, web.verdict.threshold) == ("gopher_quality", 100_000)
-    assert Refiner(load_recipe("books").clean, tmp_path).refine(novel, None).verdict is None
+    assert web.removal is not None
+    assert (web.removal.reason, web.removal.threshold) == ("gopher_quality", 100_000)
+    assert Refiner(load_recipe("books").clean, tmp_path).refine(novel, None).removal is None

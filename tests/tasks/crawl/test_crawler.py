@@ -1,4 +1,4 @@
-"""The crawler against a real server: politeness, wishes, failing hosts, sitemaps, traps, and kills at any moment."""
+"""The crawler against a real server: politeness, opt-outs, failing hosts, sitemaps, traps, and kills at any moment."""
 
 from __future__ import annotations
 
@@ -85,10 +85,10 @@ def test_robots_that_ask_for_patience_get_it(site, tmp_path):
     assert second - first >= 1
 
 
-# -- wishes of pages ---------------------------------------------------------------------------------------------------
+# -- what pages ask of crawlers ----------------------------------------------------------------------------------------
 
 
-def wishing(site: Site) -> None:
+def opted_out(site: Site) -> None:
     site.pages["/.well-known/tdmrep.json"] = Answer(json.dumps([{"location": "/tdm/*", "tdm-reservation": 1}]).encode())
     links = ("/noai", "/noai-header", "/archive", "/meta", "/header", "/tdm/file", "/tdm/free", "/other")
     site.page("/", *links)
@@ -104,7 +104,7 @@ def wishing(site: Site) -> None:
 
 
 def test_noai_and_text_mining_reservations_are_honoured_by_default(site, tmp_path):
-    wishing(site)
+    opted_out(site)
     assert reasons(run(site, tmp_path)) == {
         "/": "fetched",
         "/noai": "noai",
@@ -122,8 +122,8 @@ def test_noai_and_text_mining_reservations_are_honoured_by_default(site, tmp_pat
     assert {line.rpartition(b"/")[2] for line in stored} == {b"", b"archive", b"free", b"other", b"below"}
 
 
-def test_wishes_are_options(site, tmp_path):
-    wishing(site)
+def test_opt_outs_are_options(site, tmp_path):
+    opted_out(site)
     found = reasons(run(site, tmp_path / "a", honour=()))
     assert set(found.values()) == {"fetched"}
     assert "/.well-known/tdmrep.json" not in site.paths()

@@ -1,4 +1,4 @@
-"""The links and wishes in a page's bytes: quotes, entities, bases, charsets, comments, scripts, hostile pages."""
+"""The links and directives in a page's bytes: quotes, entities, bases, charsets, comments, scripts, hostile pages."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_where_a_refresh_leads(value, target):
         assert found.refresh == (urls[0] if urls else None)
 
 
-def test_wishes_are_found():
+def test_directives_are_found():
     page = links_of(
         "http://h/",
         b"<meta name=ROBOTS content='noai'><meta content='nofollow' name='TextMill'>"

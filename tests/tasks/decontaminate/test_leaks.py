@@ -18,7 +18,7 @@ from tasks.benchmark_formats import read_mmlu
 from tasks.decontaminate.detection import DetectionConfig
 from tasks.decontaminate.index import NgramIndex, Words
 from tasks.decontaminate.item import Item, mmlu_texts
-from tasks.decontaminate.verdict import verdicts_on
+from tasks.decontaminate.judge import contamination_of
 
 QUESTION, CHOICES = "Who turns the wheel of the mill?", ("the cat", "a miller", "the river", "nobody at all")
 ITEM = Item("b", "1", QUESTION, "the river", CHOICES)
@@ -63,9 +63,9 @@ def test_a_short_item_is_found_as_it_leaks(item: Item, form: str) -> None:
     assert found.lower().startswith(item.question.lower().rstrip("?"))
     assert all(choice.lower() in found.lower() for choice in item.choices) or form == "answer"
     assert found in " ".join(leak.split())
-    verdict = verdicts_on({"b": [item]}, [text], DetectionConfig())["b"]
-    assert verdict.contaminated.tolist() == [True]
-    assert verdict.fraction.tolist() == [1.0]
+    contamination = contamination_of({"b": [item]}, [text], DetectionConfig())["b"]
+    assert contamination.contaminated.tolist() == [True]
+    assert contamination.fraction.tolist() == [1.0]
 
 
 @pytest.mark.parametrize(
@@ -98,9 +98,9 @@ def test_a_leak_in_many_documents_is_no_common_phrase() -> None:
     """Of two items with one question each is known by its answers."""
     other = Item("b", "2", QUESTION, "a donkey", ("a donkey", "the wind", "the sun"))
     texts = [FORMS["letters"](QUESTION, CHOICES, "the river") + f"\nPage {n}" for n in range(20)]
-    verdict = verdicts_on({"b": [ITEM, other]}, texts, DetectionConfig(max_documents=30))["b"]
-    assert verdict.contaminated.tolist() == [True, False]
-    assert verdict.documents.tolist() == [20, 0]
+    contamination = contamination_of({"b": [ITEM, other]}, texts, DetectionConfig(max_documents=30))["b"]
+    assert contamination.contaminated.tolist() == [True, False]
+    assert contamination.documents.tolist() == [20, 0]
 
 
 @settings(max_examples=60, deadline=None)

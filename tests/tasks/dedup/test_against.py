@@ -37,7 +37,7 @@ def urls(artifact: Artifact) -> list[str]:
 
 def test_the_same_as_one_run_over_all(lake: Lake, given_rows: Given) -> None:
     first, second, third = pages(1, 150, 1), pages(2, 120, 2), pages(3, 70, 3)
-    config: dict[str, Any] = {"keep": "oldest"}  # what stayed of the earlier ones stays
+    config: dict[str, Any] = {"keep": "oldest"}  # what was kept of the earlier ones is kept
     joint = dedup.build(lake, DedupConfig(**config), {"clean": given_rows(first + second + third)}).artifact
     one = dedup.build(lake, DedupConfig(**config), {"clean": given_rows(first, shards=3)}).artifact
     two = dedup.build(lake, DedupConfig(**config, against=(one.name,)), {"clean": given_rows(second)}).artifact
@@ -55,7 +55,7 @@ def test_the_same_as_one_run_over_all(lake: Lake, given_rows: Given) -> None:
     assert dedup.violations(three) == []
 
 
-def test_what_is_known_goes_even_if_it_is_longer(lake: Lake, given_rows: Given) -> None:
+def test_what_is_known_is_removed_even_if_it_is_longer(lake: Lake, given_rows: Given) -> None:
     words = " ".join(f"w{k}" for k in range(100))
     one = dedup.build(lake, DedupConfig(), {"clean": given_rows([{"text": words}])}).artifact
     clean = given_rows(
@@ -68,7 +68,7 @@ def test_what_is_known_goes_even_if_it_is_longer(lake: Lake, given_rows: Given) 
 
 
 def test_a_page_that_was_fetched_again_is_compared_by_its_text(lake: Lake, given_rows: Given) -> None:
-    """The earlier corpus keeps its version, so of an address both may stay; the URL level is within one run."""
+    """The earlier corpus keeps its version, so of an address both may be kept; the URL level is within one run."""
     one = dedup.build(lake, DedupConfig(), {"clean": given_rows([{"text": "the old text of this page"}])}).artifact
     clean = given_rows([{"text": "what it says today is different"}])
     two = dedup.build(lake, DedupConfig(against=(one.name,)), {"clean": clean}).artifact

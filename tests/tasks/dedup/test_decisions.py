@@ -1,4 +1,4 @@
-"""Which near-duplicates go: no removal without a like that stays, and the same however little is read at a time."""
+"""Which near-duplicates are removed: none without a kept one like it, and the same however little is read at a time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data_lake.runs import Runs, write_run
-from tasks.dedup.corpus import Gone
+from tasks.dedup.corpus import Removed
 from tasks.dedup.decisions import near_duplicates
 
 SETS = st.lists(st.sets(st.integers(0, 12), min_size=1), min_size=1, max_size=12)
@@ -31,11 +31,11 @@ def decide(folder: Path, sets: list[set[int]], threshold: float, limit: int) -> 
     rows = np.array(edges, dtype=np.uint64).reshape(-1, 8).T
     write_run(folder / "a.run", rows[:, ::2])
     write_run(folder / "b.run", rows[:, 1::2])
-    gone = Gone(len(sets))
-    made = list(near_duplicates(Runs([folder / "a.run", folder / "b.run"], 8), gone, limit))
-    went = {int(i): (int(j), a / b) for i, j, a, b in np.concatenate([np.empty((4, 0)), *made], axis=1).T}
-    assert {i for i in range(len(sets)) if gone[np.array([i], np.uint64)][0]} == set(went)
-    return went
+    removed = Removed(len(sets))
+    made = list(near_duplicates(Runs([folder / "a.run", folder / "b.run"], 8), removed, limit))
+    decided = {int(i): (int(j), a / b) for i, j, a, b in np.concatenate([np.empty((4, 0)), *made], axis=1).T}
+    assert {i for i in range(len(sets)) if removed[np.array([i], np.uint64)][0]} == set(decided)
+    return decided
 
 
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -43,13 +43,13 @@ def decide(folder: Path, sets: list[set[int]], threshold: float, limit: int) -> 
 def test_those_that_go_have_a_like_that_stays_and_the_others_none(
     tmp_path: Path, sets: list[set[int]], threshold: float, limit: int
 ) -> None:
-    went = decide(tmp_path, sets, threshold, limit)
-    stay = set(range(len(sets))) - set(went)
-    for i, (partner, score) in went.items():
-        assert partner in stay
+    decided = decide(tmp_path, sets, threshold, limit)
+    kept = set(range(len(sets))) - set(decided)
+    for i, (partner, score) in decided.items():
+        assert partner in kept
         assert score == alike(sets[i], sets[partner]) >= threshold
-        assert score == max(alike(sets[i], sets[j]) for j in stay if (len(sets[j]), -j) > (len(sets[i]), -i))
-    assert all(alike(sets[i], sets[j]) < threshold for i in stay for j in stay if i < j)
+        assert score == max(alike(sets[i], sets[j]) for j in kept if (len(sets[j]), -j) > (len(sets[i]), -i))
+    assert all(alike(sets[i], sets[j]) < threshold for i in kept for j in kept if i < j)
 
 
 def test_of_equally_similar_partners_the_preferred_one_is_named(tmp_path: Path) -> None:
@@ -58,9 +58,9 @@ def test_of_equally_similar_partners_the_preferred_one_is_named(tmp_path: Path) 
 
 @pytest.mark.parametrize("count", [1, 7, 8, 9, 1000])
 def test_a_bit_for_each_document(count: int, tmp_path: Path) -> None:
-    gone = Gone(count)
+    removed = Removed(count)
     chosen = np.unique(np.random.default_rng(count).integers(0, count, count // 2)).astype(np.uint64)
-    gone.add(chosen)
+    removed.add(chosen)
     everything = np.arange(count, dtype=np.uint64)
-    again = Gone(0, gone.save(tmp_path / "gone.bits"))
-    assert everything[gone[everything]].tolist() == everything[again[everything]].tolist() == chosen.tolist()
+    again = Removed(0, removed.save(tmp_path / "removed.bits"))
+    assert everything[removed[everything]].tolist() == everything[again[everything]].tolist() == chosen.tolist()

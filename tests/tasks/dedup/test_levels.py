@@ -1,4 +1,4 @@
-"""The levels: which URL is which, which document stays, clusters, and buckets that would be too large."""
+"""The levels: which URL is which, which document is kept, clusters, and buckets that would be too large."""
 
 from __future__ import annotations
 
@@ -74,9 +74,9 @@ def test_plain_urls_are_canonical_already(url: str) -> None:
     assert are_canonical(pa.array(["http://example.org/a/b.html", "https://docs.example.org/"])).all()
 
 
-@pytest.mark.parametrize(("keep", "stays"), [("longest", 0), ("best_quality", 1), ("newest", 2), ("oldest", 3)])
+@pytest.mark.parametrize(("keep", "kept"), [("longest", 0), ("best_quality", 1), ("newest", 2), ("oldest", 3)])
 @pytest.mark.parametrize("exact", [False, True])
-def test_which_of_several_stays(lake: Lake, given_rows: Given, keep: str, stays: int, exact: bool) -> None:
+def test_which_of_several_is_kept(lake: Lake, given_rows: Given, keep: str, kept: int, exact: bool) -> None:
     extra, space = ([0] * 5, [3, 1, 1, 1, 0]) if exact else ([4, 1, 2, 3, 0], [0] * 5)
     marks: list[dict[str, Any]] = [
         {"quality": 0.3, "fetched_at": "2026-05-01T00:00:00+00:00"},
@@ -87,13 +87,13 @@ def test_which_of_several_stays(lake: Lake, given_rows: Given, keep: str, stays:
     ]
     rows = [{"text": " " * space[i] + text(1, extra[i]), **mark} for i, mark in enumerate(marks)]
     _, left, pairs = build(lake, given_rows(rows), keep=keep)
-    assert [row["url"] for row in left] == [f"http://example.org/{stays}"]
-    assert {row["partner_url"] for row in pairs if row["removed"]} == {f"http://example.org/{stays}"}
+    assert [row["url"] for row in left] == [f"http://example.org/{kept}"]
+    assert {row["partner_url"] for row in pairs if row["removed"]} == {f"http://example.org/{kept}"}
     assert {row["cluster_id"] for row in pairs} == {left[0]["doc_id"]}
 
 
-def test_a_cluster_is_a_document_that_stays_and_those_like_it(lake: Lake, given_rows: Given) -> None:
-    """Two families of near-duplicates, an exact copy of a member that goes, an older page at its URL, a stranger."""
+def test_a_cluster_is_a_document_that_is_kept_and_those_like_it(lake: Lake, given_rows: Given) -> None:
+    """Two families of near-duplicates, an exact copy of a removed member, an older page at its URL, a stranger."""
     rows = [
         {"text": text(1, 5)},
         {"text": text(1, 3)},
@@ -108,9 +108,9 @@ def test_a_cluster_is_a_document_that_stays_and_those_like_it(lake: Lake, given_
     assert [row["url"][-1] for row in left] == ["0", "4", "6"]
     cluster = {row["doc_id"]: row["url"][-1] for row in left}
     found = {(row["url"][-1], row["partner_url"][-1], row["method"]): cluster[row["cluster_id"]] for row in pairs}
-    gone = {key: value for key, value in found.items() if key[0] not in "046"}
-    assert gone.pop(("2", "2", "url")) == "0"  # two documents at one address
-    assert {(key[0], value) for key, value in gone.items()} == {("1", "0"), ("2", "0"), ("5", "4")}
+    removed = {key: value for key, value in found.items() if key[0] not in "046"}
+    assert removed.pop(("2", "2", "url")) == "0"  # two documents at one address
+    assert {(key[0], value) for key, value in removed.items()} == {("1", "0"), ("2", "0"), ("5", "4")}
     assert made.counts["documents"] == 3
 
 
@@ -172,7 +172,7 @@ def test_light_edits_are_found_by_their_profile(lake: Lake, given_rows: Given) -
 def test_every_language_keeps_its_documents_and_loses_its_copies(
     lake: Lake, given_rows: Given, shared_data: Path
 ) -> None:
-    """387 translations of one declaration: none goes for another; of each, the copy with a changed word in 100 goes."""
+    """387 translations of one declaration: none is removed for another; each copy with a changed word in 100 is."""
     import zipfile
 
     from data_lake.text_units import words as split

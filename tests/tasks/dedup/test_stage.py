@@ -1,4 +1,4 @@
-"""The dedup stage: what goes, what stays, and that every document is accounted for."""
+"""The dedup stage: what is removed, what is kept, and that every document is accounted for."""
 
 from __future__ import annotations
 
@@ -129,8 +129,8 @@ def test_scripts_without_spaces(lake: Lake, given_documents: Given, script: str)
     assert kept(made) == {"http://example.org/1", "http://example.org/2"}
 
 
-def test_nothing_goes_because_of_a_document_that_goes(lake: Lake, given_documents: Given) -> None:
-    """a ~ b and b ~ c, but not a ~ c: components would remove both b and c; c has no like that stays."""
+def test_nothing_is_removed_because_of_a_removed_document(lake: Lake, given_documents: Given) -> None:
+    """a ~ b and b ~ c, but not a ~ c: components would remove both b and c; c is like no document that is kept."""
     words = sentence(6, 1000)
     a = [*words, *sentence(7, 20)]
     b = words[100:] + sentence(8, 10)
@@ -141,7 +141,7 @@ def test_nothing_goes_because_of_a_document_that_goes(lake: Lake, given_document
 
 
 def test_a_copy_follows_its_original(lake: Lake, given_documents: Given) -> None:
-    """The original of a copy goes for a longer document: the copy's partner is that one, with its own similarity."""
+    """The original of a copy is removed for a longer text: the copy's partner is that one, with its own similarity."""
     words = sentence(12)
     made = build(lake, given_documents([" ".join(words), "\n".join(words), " ".join([*words, "and", "more"])]))
     assert kept(made) == {"http://example.org/2"}
@@ -190,12 +190,12 @@ def test_all_pairs_agree_with_exact_jaccard(lake: Lake, given_documents: Given) 
     sizes = [len(" ".join(words)) for words in texts]
     names = [f"http://example.org/{i}" for i in range(len(texts))]
     order = sorted(range(len(texts)), key=lambda i: (-sizes[i], doc_id(url=names[i])))
-    staying: list[int] = []
+    expected: list[int] = []
     for i in order:
-        if all(len(sets[i] & sets[j]) / len(sets[i] | sets[j]) < 0.8 for j in staying):
-            staying.append(i)
-    assert kept(made) == {names[i] for i in staying}
-    assert 60 < len(staying) < len(texts) - 60
+        if all(len(sets[i] & sets[j]) / len(sets[i] | sets[j]) < 0.8 for j in expected):
+            expected.append(i)
+    assert kept(made) == {names[i] for i in expected}
+    assert 60 < len(expected) < len(texts) - 60
     by_name = dict(zip(names, sets, strict=True))
     for row in decided(made):
         a, b = by_name[row["url"]], by_name[row["partner_url"]]

@@ -8,7 +8,7 @@ import pytest
 
 from tasks.clean.analysis import Analysis
 from tasks.clean.filter_config import C4Config
-from tasks.clean.filters.base import Verdict
+from tasks.clean.filters.base import Removal
 from tasks.clean.filters.c4 import C4
 
 FREE = C4(C4Config(min_sentences=0))
@@ -41,12 +41,12 @@ def test_pages():
         ("This text is lorem ipsum and nothing else.", "lorem_ipsum"),
         ("int main() { return 0; } is a line of code.", "curly_bracket"),
     ):
-        verdict = FREE.apply(Analysis(text))
-        assert isinstance(verdict, Verdict)
-        assert verdict.detail == rule
-    verdict = C4(C4Config()).apply(Analysis("One sentence here is. Two sentences are here. And three of them now."))
-    assert isinstance(verdict, Verdict)
-    assert (verdict.detail, verdict.value, verdict.threshold) == ("min_sentences", 3, 5)
+        removal = FREE.apply(Analysis(text))
+        assert isinstance(removal, Removal)
+        assert removal.detail == rule
+    removal = C4(C4Config()).apply(Analysis("One sentence here is. Two sentences are here. And three of them now."))
+    assert isinstance(removal, Removal)
+    assert (removal.detail, removal.value, removal.threshold) == ("min_sentences", 3, 5)
 
 
 def test_citations_go_and_thai_needs_no_marks():
@@ -75,7 +75,7 @@ def test_lines_and_decisions_are_datatroves_on_pages_of_c4(shared_data):
         expected = theirs.filter(document)
         page = Analysis(text)
         answer = ours.apply(page)
-        if isinstance(answer, Verdict):
+        if isinstance(answer, Removal):
             assert expected == (False, answer.detail)
         else:
             assert (answer if answer is not None else text).strip() == document.text

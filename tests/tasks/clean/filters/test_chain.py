@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tasks.clean.analysis import Analysis
 from tasks.clean.filter_config import FILTERS, C4Config, FilterConfig
-from tasks.clean.filters import CLASSES, Chain, Verdict
+from tasks.clean.filters import CLASSES, Chain, Removal
 
 SENTENCES = (
     "The quick brown fox jumps over a lazy dog that has seen it all before.",
@@ -23,8 +23,8 @@ GOOD = "\n".join(SENTENCES)
 ALL = FilterConfig(use=FILTERS)
 
 
-def judge(text: str, title: str = "", config: FilterConfig = ALL, url: str | None = None) -> Verdict | None:
-    return Chain(config, Path("nowhere")).judge(Analysis(text, title=title, url=url)).verdict
+def judge(text: str, title: str = "", config: FilterConfig = ALL, url: str | None = None) -> Removal | None:
+    return Chain(config, Path("nowhere")).judge(Analysis(text, title=title, url=url)).removal
 
 
 def test_readable_text_passes_all_filters():
@@ -46,12 +46,12 @@ def test_readable_text_passes_all_filters():
 )
 def test_reasons(text, title, reason, rule):
     config = FilterConfig(use=("c4",)) if reason == "c4" else ALL
-    verdict = judge(text, title, config)
-    assert verdict is not None
-    assert verdict.reason == reason
-    assert verdict.detail is not None
-    assert verdict.detail.startswith(rule)
-    assert verdict.value != verdict.threshold
+    removal = judge(text, title, config)
+    assert removal is not None
+    assert removal.reason == reason
+    assert removal.detail is not None
+    assert removal.detail.startswith(rule)
+    assert removal.value != removal.threshold
 
 
 def test_every_name_is_a_class_with_a_paper_or_a_reason_in_its_docstring():
@@ -76,7 +76,7 @@ def test_unknown_filters_are_told():
 def test_a_filter_that_takes_lines_off_changes_what_the_next_one_sees():
     config = FilterConfig(use=("c4",), c4=C4Config(min_sentences=1))
     judged = Chain(config, Path("nowhere")).judge(Analysis(GOOD + "\nHome | About | Contact"))
-    assert judged.verdict is None
+    assert judged.removal is None
     assert judged.page.text == GOOD
 
 
@@ -84,5 +84,5 @@ def test_a_filter_that_takes_lines_off_changes_what_the_next_one_sees():
 @given(st.text(max_size=300) | st.text("aA .!?。\n-•#{}…\u0e01\u4e2d\U0001f600\x00\ufffd", max_size=300))
 def test_no_text_brings_the_filters_down(text):
     config = FilterConfig(use=FILTERS, bad_words={"words": ("aa", "中中")}, language={"allowed": ("en",)})
-    verdict = judge(text, text[:20], config, url=text)
-    assert verdict is None or (verdict.reason in FILTERS and verdict.value == verdict.value)
+    removal = judge(text, text[:20], config, url=text)
+    assert removal is None or (removal.reason in FILTERS and removal.value == removal.value)

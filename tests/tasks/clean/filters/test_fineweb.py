@@ -17,7 +17,7 @@ LINES = ["The sea is calm.", "menu", "no mark at the end of this rather long lin
 
 
 def rules(text: str, config: FineWebConfig | None = None) -> dict[str | None, float]:
-    return {verdict.detail: verdict.value for verdict in FineWeb(config or FineWebConfig()).violations(Analysis(text))}
+    return {removal.detail: removal.value for removal in FineWeb(config or FineWebConfig()).violations(Analysis(text))}
 
 
 def test_values_by_hand():

@@ -19,8 +19,8 @@ PIECES = ["to", "the", "sea", "wind", "tide", "of", "go", ".", "\n", "\n\n", "19
 ENGLISH = "It is plain that the work of the people who live with the sea has to be done when the wind and tide allow. "
 
 
-def rules(verdicts) -> dict[str, float]:
-    return {verdict.detail: verdict.value for verdict in verdicts}
+def rules(removals) -> dict[str, float]:
+    return {removal.detail: removal.value for removal in removals}
 
 
 @pytest.mark.parametrize(

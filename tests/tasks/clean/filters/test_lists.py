@@ -14,8 +14,8 @@ def test_bad_words_from_config_and_file(tmp_path):
     (tmp_path / "words.txt").write_text("# a comment\nRude Phrase\n\n坏话\n", "utf-8")
     bad = BadWords(WordListConfig(words=("ass",), files=(str(tmp_path / "*.txt"),)))
     for text, entry in (("You ASS!", "ass"), ("a rude  phrase", "Rude Phrase"), ("他说坏话了", "坏话")):
-        verdict = next(bad.violations(Analysis(text)))
-        assert (verdict.reason, verdict.value, verdict.threshold, verdict.detail) == ("bad_words", 1, 1, entry)
+        removal = next(bad.violations(Analysis(text)))
+        assert (removal.reason, removal.value, removal.threshold, removal.detail) == ("bad_words", 1, 1, entry)
     assert list(bad.violations(Analysis("a first-class class of classics"))) == []
     twice = BadWords(WordListConfig(words=("ass",), min_count=2))
     assert list(twice.violations(Analysis("one ass"))) == []

@@ -21,10 +21,10 @@ def test_length():
 def test_language_and_its_share():
     english = Language(LanguageConfig(allowed=("en",)))
     assert list(english.violations(Analysis(ENGLISH))) == []
-    verdict = next(english.violations(Analysis(GERMAN)))
-    assert (verdict.reason, verdict.value, verdict.threshold) == ("language", 0, 0.65)
-    assert verdict.detail is not None
-    assert "de found" in verdict.detail
+    removal = next(english.violations(Analysis(GERMAN)))
+    assert (removal.reason, removal.value, removal.threshold) == ("language", 0, 0.65)
+    assert removal.detail is not None
+    assert "de found" in removal.detail
     mixed = Analysis(ENGLISH + "\n\n" + GERMAN)
     assert 0.4 < next(english.violations(mixed)).value < 0.6
     assert list(Language(LanguageConfig(allowed=("de", "en"))).violations(mixed)) == []

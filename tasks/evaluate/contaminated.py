@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks.decontaminate.verdict import Verdict
+from tasks.decontaminate.judge import Contamination
 from tasks.evaluate.benchmarks import Accuracy, mean_and_stderr
 
 
-def with_parts(accuracy: Accuracy, verdict: Verdict) -> dict[str, Any]:
+def with_parts(accuracy: Accuracy, contamination: Contamination) -> dict[str, Any]:
     """Return the summary of a benchmark with those of its clean and its contaminated items below it."""
-    flags = verdict.contaminated.tolist()
+    flags = contamination.contaminated.tolist()
     parts = {"clean": False, "contaminated": True}
     return {
         **accuracy.summary(),

@@ -1,4 +1,4 @@
-"""data_lake/known_texts.py: a text is found where it lies, another one never, no shard is opened for few."""
+"""data_lake/text_index.py: a text is found where it lies, another one never, no shard is opened for few."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from data_lake.arrow_columns import fixed_column, text_digests
 from data_lake.documents import shard_path, write_parquet
-from data_lake.known_texts import KnownTexts, write_known
+from data_lake.text_index import TextIndex, write_text_index
 
 TEXTS = st.lists(st.lists(st.text(max_size=8), max_size=12), max_size=5)
 
@@ -22,16 +22,16 @@ def digests(texts: list[str]) -> np.ndarray:
     return np.frombuffer(b"".join(text_digests(pa.array(texts, pa.large_string()))), "<u8").reshape(-1, 2)
 
 
-def lookup(folder: Path, shards: list[list[str]]) -> KnownTexts:
-    return known_digests(folder, [digests(texts) for texts in shards])
+def index_of(folder: Path, shards: list[list[str]]) -> TextIndex:
+    return index_of_digests(folder, [digests(texts) for texts in shards])
 
 
-def known_digests(folder: Path, shards: list[np.ndarray]) -> KnownTexts:
+def index_of_digests(folder: Path, shards: list[np.ndarray]) -> TextIndex:
     paths = [shard_path(folder.parent / "artifact", number) for number in range(len(shards))]
     for path, told in zip(paths, shards, strict=True):
         write_parquet(path, pa.table({"text_digest": fixed_column(told)}))
-    write_known(folder, paths)
-    return KnownTexts(folder)
+    write_text_index(folder, paths)
+    return TextIndex(folder)
 
 
 @settings(max_examples=60, deadline=None)
@@ -42,48 +42,48 @@ def test_each_text_is_found_where_it_lies(
     everything = [text for texts in shards for text in texts]
     asked = [*asked, *everything]
     seed.shuffle(asked)
-    known = lookup(tmp_path_factory.mktemp("lake") / "known", shards)
-    found = list(zip(*(column.tolist() for column in known.find(digests(asked))), strict=True))
+    index = index_of(tmp_path_factory.mktemp("lake") / "index", shards)
+    found = list(zip(*(column.tolist() for column in index.find(digests(asked))), strict=True))
     assert [place == (-1, -1) for place in found] == [text not in everything for text in asked]
     assert all(shards[shard][row] == text for text, (shard, row) in zip(asked, found, strict=True) if shard >= 0)
 
 
 def test_without_an_earlier_artifact_nothing_is_known() -> None:
-    shard, row = KnownTexts(None).find(digests(["a", "b"]))
+    shard, row = TextIndex(None).find(digests(["a", "b"]))
     assert shard.tolist() == row.tolist() == [-1, -1]
 
 
 def test_half_of_the_digest_is_not_enough(tmp_path: Path) -> None:
-    known = known_digests(tmp_path / "known", [np.array([[7, 1], [9, 2]], np.uint64)])
-    assert known.find(np.array([[7, 2], [9, 2]], np.uint64))[1].tolist() == [-1, 1]
+    index = index_of_digests(tmp_path / "index", [np.array([[7, 1], [9, 2]], np.uint64)])
+    assert index.find(np.array([[7, 2], [9, 2]], np.uint64))[1].tolist() == [-1, 1]
 
 
 def test_a_shard_is_not_opened_for_next_to_none_of_its_texts(tmp_path: Path) -> None:
     shards = [[f"{shard} {number}" for number in range(640)] for shard in range(6)]
-    known = lookup(tmp_path / "known", shards)
+    index = index_of(tmp_path / "index", shards)
     mixed = [texts[number] for texts in shards for number in range(9)]  # a sixth of the batch, of a shard 1/71
-    assert set(known.find(digests(mixed))[0].tolist()) == {-1}
+    assert set(index.find(digests(mixed))[0].tolist()) == {-1}
     one = shards[1][:300] + shards[2][:2] + shards[4][:9]
-    found = known.find(digests(one))[0].tolist()
+    found = index.find(digests(one))[0].tolist()
     assert found == [1] * 300 + [2] * 2 + [-1] * 9, "texts at the edge of a shard move to the next"
-    found = known.find(digests(mixed))[0].tolist()
+    found = index.find(digests(mixed))[0].tolist()
     assert found == [0] * 9 + [1] * 9 + [2] * 9 + [-1] * 27, "what is open stays open"
-    assert (known.find(digests([texts[number] for texts in shards for number in range(10)]))[0] >= 0).all()
+    assert (index.find(digests([texts[number] for texts in shards for number in range(10)]))[0] >= 0).all()
 
 
 def test_more_rows_than_are_held_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("data_lake.known_texts._AT_A_TIME", 50)
+    monkeypatch.setattr("data_lake.text_index._AT_A_TIME", 50)
     shards = [[f"{shard} {number}" for number in range(200)] for shard in range(3)]
-    known = lookup(tmp_path / "known", shards)
+    index = index_of(tmp_path / "index", shards)
     for number, texts in enumerate(shards):
-        shard, row = known.find(digests(texts))
+        shard, row = index.find(digests(texts))
         assert shard.tolist() == [number] * 200
         assert row.tolist() == list(range(200))
-    assert sorted(path.name for path in (tmp_path / "known").iterdir()) == ["rows.npy", "shards.npy"]
+    assert sorted(path.name for path in (tmp_path / "index").iterdir()) == ["rows.npy", "shards.npy"]
 
 
 def test_an_attempt_that_was_killed_is_done_again(tmp_path: Path) -> None:
-    lookup(tmp_path / "known", [["a", "b"], ["c"]])
-    (tmp_path / "known" / "shards.npy").unlink()
-    (tmp_path / "known" / "rows.npy").write_bytes(b"half")
-    assert lookup(tmp_path / "known", [["a", "b"], ["c"]]).find(digests(["c"]))[0].tolist() == [1]
+    index_of(tmp_path / "index", [["a", "b"], ["c"]])
+    (tmp_path / "index" / "shards.npy").unlink()
+    (tmp_path / "index" / "rows.npy").write_bytes(b"half")
+    assert index_of(tmp_path / "index", [["a", "b"], ["c"]]).find(digests(["c"]))[0].tolist() == [1]

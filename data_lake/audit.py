@@ -1,4 +1,4 @@
-"""The account of a corpus: the ledgers of all stages that made it, each starting with what the one before kept."""
+"""The audit of a corpus: the ledgers of all stages that made it, each starting with what the one before kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from data_lake.store import Artifact, Lake
 
 @dataclass(frozen=True)
 class Row:
-    """One line of an account; `tokens` is None for stages that do not count tokens yet."""
+    """One line of an audit; `tokens` is None for stages that do not count tokens yet."""
 
     stage: str
     entry: str  # "came in", "removed", "rewritten" or "kept"
@@ -29,8 +29,8 @@ class Row:
 
 
 @dataclass(frozen=True)
-class StageAccount:
-    """One stage's ledger and its place in the account; `follows` is the stage whose kept documents came in."""
+class StageAudit:
+    """One stage's ledger and its place in the audit; `follows` is the stage whose kept documents came in."""
 
     stage: str
     artifact: str
@@ -44,10 +44,10 @@ class StageAccount:
 
 
 @dataclass(frozen=True)
-class Account:
-    """All stage accounts in the order of the pipeline."""
+class Audit:
+    """All stage audits in the order of the pipeline."""
 
-    stages: tuple[StageAccount, ...]
+    stages: tuple[StageAudit, ...]
 
     @property
     def problems(self) -> list[str]:
@@ -93,13 +93,13 @@ def ledger_rows(stage: str, ledger: Ledger) -> Iterator[Row]:
     yield row("kept", ledger.kept)
 
 
-def account_of(artifacts: Sequence[Artifact]) -> Account:
-    """Return the account of artifacts in the order of the pipeline; artifacts without a ledger are left out.
+def audit_of(artifacts: Sequence[Artifact]) -> Audit:
+    """Return the audit of artifacts in the order of the pipeline; artifacts without a ledger are left out.
 
     A stage follows the last earlier stage that it reads and whose ledger counts the same things: what that one kept
     must be what came in here, to the last document and byte. Tokens are compared if both stages count them.
     """
-    stages: list[StageAccount] = []
+    stages: list[StageAudit] = []
     earlier: list[Artifact] = []
     for artifact in artifacts:
         if artifact.manifest.ledger is None:
@@ -110,9 +110,9 @@ def account_of(artifacts: Sequence[Artifact]) -> Account:
         if before is not None:
             problems += gaps(before, artifact)
         follows = None if before is None else before.stage
-        stages.append(StageAccount(artifact.stage, artifact.name, ledger, follows, tuple(problems)))
+        stages.append(StageAudit(artifact.stage, artifact.name, ledger, follows, tuple(problems)))
         earlier.append(artifact)
-    return Account(tuple(stages))
+    return Audit(tuple(stages))
 
 
 def followed(artifact: Artifact, earlier: Iterable[Artifact]) -> Artifact | None:

@@ -55,8 +55,8 @@ class Rule:
     policy: str = ""
 
 
-def directives(values: Iterable[str], agent: str) -> set[str]:
-    """Return the wishes in X-Robots-Tag headers or robots meta tags, one string each.
+def robots_directives(values: Iterable[str], agent: str) -> set[str]:
+    """Return the directives in X-Robots-Tag headers or robots meta tags, one string each.
 
     A name before a colon addresses one crawler, up to the end of the string (`otherbot: noindex, nofollow`); what is
     not for everybody and not for `agent` is none of ours. "noindex nofollow" without a comma is understood too.

@@ -1,4 +1,4 @@
-"""tasks/decontaminate/verdict.py: n-grams of many documents are ignored, and a share decides."""
+"""tasks/decontaminate/judge.py: n-grams of many documents are ignored, and a share decides."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from tasks.decontaminate.detection import DetectionConfig
 from tasks.decontaminate.index import NgramIndex
 from tasks.decontaminate.item import Item
-from tasks.decontaminate.verdict import judge
+from tasks.decontaminate.judge import judge
 
 TEXT = " ".join(f"w{number}" for number in range(20))  # 8 n-grams of 13
 
@@ -18,28 +18,28 @@ def test_an_ngram_of_too_many_documents_is_ignored(documents: int, limit: int, f
     index = NgramIndex([Item("b", "0", TEXT)], 13, 3)
     entries = np.zeros(3 * documents, dtype=np.int64)  # three times in each document: documents count, not places
     numbers = np.repeat(np.arange(documents), 3)
-    verdict = judge(index, entries, numbers, DetectionConfig(max_documents=limit))
-    assert verdict.found.tolist() == [found]
-    assert verdict.documents.tolist() == [documents * found]
-    assert verdict.ignored.sum() == 1 - found
-    assert verdict.contaminated.tolist() == [bool(found)]
+    contamination = judge(index, entries, numbers, DetectionConfig(max_documents=limit))
+    assert contamination.found.tolist() == [found]
+    assert contamination.documents.tolist() == [documents * found]
+    assert contamination.ignored.sum() == 1 - found
+    assert contamination.contaminated.tolist() == [bool(found)]
 
 
 def test_items_that_share_an_ngram_share_its_documents() -> None:
     index = NgramIndex([Item("b", "0", TEXT), Item("c", "0", TEXT)], 13, 3)
     of_first, of_second = np.zeros(6, dtype=np.int64), np.full(6, index.first[1])
-    verdict = judge(
+    contamination = judge(
         index, np.concatenate([of_first, of_second]), np.tile(np.arange(6), 2), DetectionConfig(max_documents=6)
     )
-    assert verdict.found.tolist() == [1, 1]
+    assert contamination.found.tolist() == [1, 1]
 
 
 @pytest.mark.parametrize(("share", "contaminated"), [(0.0, True), (0.25, True), (0.26, False)])
 def test_the_share_that_is_asked_for(share: float, contaminated: bool) -> None:
     index = NgramIndex([Item("b", "0", TEXT)], 13, 3)
-    verdict = judge(index, np.array([0, 1]), np.array([0, 5]), DetectionConfig(min_share=share))
-    assert verdict.fraction.tolist() == [0.25]
-    assert verdict.contaminated.tolist() == [contaminated]
+    contamination = judge(index, np.array([0, 1]), np.array([0, 5]), DetectionConfig(min_share=share))
+    assert contamination.fraction.tolist() == [0.25]
+    assert contamination.contaminated.tolist() == [contaminated]
 
 
 def test_nothing_found_and_nothing_asked() -> None:

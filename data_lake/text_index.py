@@ -23,8 +23,8 @@ _AT_A_TIME = 1 << 20  # rows in memory: 24 MB
 _ENOUGH_OF_BATCH, _ENOUGH_OF_SHARD = 1 / 4, 1 / 64
 
 
-def write_known(folder: Path, shards: Sequence[Path]) -> None:
-    """Write what `KnownTexts` reads, unless an earlier attempt has. Memory: one shard's digests, or 24 MB.
+def write_text_index(folder: Path, shards: Sequence[Path]) -> None:
+    """Write what `TextIndex` reads, unless an earlier attempt has. Memory: one shard's digests, or 24 MB.
 
     shards: Parquet files of an artifact, in order, with one row and its `text_digest` for each text.
     """
@@ -51,7 +51,7 @@ def write_known(folder: Path, shards: Sequence[Path]) -> None:
         np.save(file, np.array(first, dtype=np.int64))
 
 
-class KnownTexts:
+class TextIndex:
     """Finds the texts of a batch in an earlier artifact; without a folder it finds none."""
 
     def __init__(self, folder: Path | None) -> None:

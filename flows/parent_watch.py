@@ -17,12 +17,12 @@ def end_with(parent: int) -> None:
     A thread that looks at getppid() does this on every Unix. Linux' PR_SET_PDEATHSIG would not: it fires when the
     *thread* that started the process ends, and programs start others from worker threads.
     """
-    threading.Thread(target=_watch, args=(parent,), name="lifeline", daemon=True).start()
+    threading.Thread(target=_watch, args=(parent,), name="parent_watch", daemon=True).start()
 
 
 def end_with_folder(folder: Path) -> None:
     """From now on, when `folder` is deleted, moved away or replaced by another one, sends SIGTERM to this process."""
-    threading.Thread(target=_watch_folder, args=(SameFolder(folder),), name="lifeline", daemon=True).start()
+    threading.Thread(target=_watch_folder, args=(SameFolder(folder),), name="parent_watch", daemon=True).start()
 
 
 class SameFolder:

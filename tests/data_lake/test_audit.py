@@ -1,4 +1,4 @@
-"""The account of a corpus: what one stage kept is what the next began with, or it says where something went missing."""
+"""The audit of a corpus: what one stage kept is what the next began with, or it says where something went missing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_lake.account import account_of, ledger_rows, lineage
+from data_lake.audit import audit_of, ledger_rows, lineage
 from data_lake.ledger import Amount, Ledger, Tally
 from data_lake.store import Artifact, Lake
 from tests.lakes import commit, documents
@@ -30,24 +30,24 @@ def pipeline(lake: Lake, clean: dict, tokenize: dict) -> list[Artifact]:
 
 
 def test_stages_that_hand_over_everything_add_up(tmp_path: Path) -> None:
-    account = account_of(pipeline(Lake(tmp_path), kept(3, 35, lost=1), kept(3, 35, tokens=11)))
-    assert account.problems == []
-    assert [(stage.stage, stage.follows) for stage in account.stages] == [
+    audit = audit_of(pipeline(Lake(tmp_path), kept(3, 35, lost=1), kept(3, 35, tokens=11)))
+    assert audit.problems == []
+    assert [(stage.stage, stage.follows) for stage in audit.stages] == [
         ("crawl", None),
         ("clean", "crawl"),
         ("tokenize", "clean"),
         ("sft", None),
     ]
-    assert list(account.ledgers()) == ["crawl", "clean", "tokenize"]
-    removal = next(row for row in account.rows() if row.entry == "removed")
+    assert list(audit.ledgers()) == ["crawl", "clean", "tokenize"]
+    removal = next(row for row in audit.rows() if row.entry == "removed")
     assert (removal.stage, removal.label, removal.documents, removal.bytes) == ("clean", "− too_short", 1, 5)
-    assert {row.tokens for row in account.rows() if row.stage == "clean"} == {None}
-    assert account.to_json()["adds_up"] is True
+    assert {row.tokens for row in audit.rows() if row.stage == "clean"} == {None}
+    assert audit.to_json()["adds_up"] is True
 
 
 def test_what_went_missing_between_two_stages_is_named_to_the_last_byte(tmp_path: Path) -> None:
-    account = account_of(pipeline(Lake(tmp_path), kept(3, 34, lost=1), kept(2, 34, tokens=11)))
-    gap_of_bytes, gap_of_documents = account.problems
+    audit = audit_of(pipeline(Lake(tmp_path), kept(3, 34, lost=1), kept(2, 34, tokens=11)))
+    gap_of_bytes, gap_of_documents = audit.problems
     assert "kept 40 bytes, but 39 came into clean/" in gap_of_bytes
     assert "kept 3 documents, but 2 came into tokenize/" in gap_of_documents
     assert "(difference -1)" in gap_of_documents
@@ -55,8 +55,8 @@ def test_what_went_missing_between_two_stages_is_named_to_the_last_byte(tmp_path
 
 def test_a_ledger_that_does_not_add_up_by_itself_is_a_problem_of_its_stage(tmp_path: Path) -> None:
     wrong = Ledger(Amount(4, 40), Amount(3, 40)).to_dict()
-    account = account_of(pipeline(Lake(tmp_path), wrong, kept(3, 40)))
-    assert [bool(stage.problems) for stage in account.stages] == [False, True, False, False]
+    audit = audit_of(pipeline(Lake(tmp_path), wrong, kept(3, 40)))
+    assert [bool(stage.problems) for stage in audit.stages] == [False, True, False, False]
 
 
 def test_a_stage_follows_what_it_read_or_what_says_the_same(tmp_path: Path) -> None:
@@ -65,11 +65,11 @@ def test_a_stage_follows_what_it_read_or_what_says_the_same(tmp_path: Path) -> N
     same = commit(lake, "crawl", config={"again": 1}, ledger=kept(4, 44))
     other = commit(lake, "crawl", {"pages.parquet": documents("x")}, config={"pages": 9}, ledger=kept(9, 90))
     clean = commit(lake, "clean", upstream=(read,), ledger=kept(4, 40))
-    assert account_of([other, clean]).stages[1].follows is None
+    assert audit_of([other, clean]).stages[1].follows is None
     for crawl in (read, same):
-        account = account_of([crawl, clean])
-        assert account.stages[1].follows == "crawl"
-        assert account.problems == []
+        audit = audit_of([crawl, clean])
+        assert audit.stages[1].follows == "crawl"
+        assert audit.problems == []
 
 
 def test_lineage_is_in_reading_order_and_names_what_is_gone(tmp_path: Path) -> None:

@@ -7,19 +7,19 @@ from collections.abc import Iterator
 import numpy as np
 
 from data_lake.runs import Runs
-from tasks.dedup.corpus import UNDATED, Corpus, Gone, preferred_first
+from tasks.dedup.corpus import UNDATED, Corpus, Removed, preferred_first
 
 
-def copies(corpus: Corpus, keys: Runs, gone: Gone, limit: int, *, newest: bool) -> Iterator[np.ndarray]:
-    """Yield uint64[2, n] of (document that goes, document that stays instead), from rows of (128-bit key, document).
+def exact_matches(corpus: Corpus, keys: Runs, removed: Removed, limit: int, *, newest: bool) -> Iterator[np.ndarray]:
+    """Yield uint64[2, n] of (document removed, document kept instead), from rows of (128-bit key, document).
 
-    Documents in `gone` take no part, and those yielded are added to it. Of equal keys the preferred document stays;
-    with `newest` the one fetched last, and where none says when, all stay: rows of a file that have the URL of the page
-    they are from are no versions of it. At most about `limit` rows are in memory.
+    Documents in `removed` take no part, and those yielded are added to it. Of equal keys the preferred document is
+    kept; with `newest` the one fetched last, and where none says when, all are: rows of a file that have the URL of the
+    page they are from are no versions of it. At most about `limit` rows are in memory.
     """
     for low, high in keys.split(limit):
         rows = keys.read(low, high)
-        rows = rows[:, ~gone[rows[2]]]
+        rows = rows[:, ~removed[rows[2]]]
         rows = rows[:, np.lexsort((rows[2], rows[1], rows[0]))]
         new = np.ones(rows.shape[1] + 1, dtype=np.bool_)
         new[1:-1] = np.any(rows[:2, 1:] != rows[:2, :-1], axis=0)
@@ -35,9 +35,9 @@ def copies(corpus: Corpus, keys: Runs, gone: Gone, limit: int, *, newest: bool) 
         group, documents = group[order], documents[order]
         first = np.flatnonzero(np.concatenate([[True], group[1:] != group[:-1]]))
         place = np.repeat(first, np.diff(np.append(first, len(documents))))
-        stays = documents[place]
-        goes = (stays != documents) & (documents >= corpus.old)
+        kept = documents[place]
+        remove = (kept != documents) & (documents >= corpus.old)
         if newest:
-            goes &= facts["fetched"][order][place] != UNDATED
-        gone.add(documents[goes])
-        yield np.stack([documents[goes], stays[goes]])
+            remove &= facts["fetched"][order][place] != UNDATED
+        removed.add(documents[remove])
+        yield np.stack([documents[remove], kept[remove]])

@@ -6,7 +6,7 @@ from data_lake.store import Artifact, Lake, Miss
 from tasks.stage import PermanentError
 
 
-def named_artifact(lake: Lake, name: str, *, field: str, stage: str) -> Artifact:
+def referenced_artifact(lake: Lake, name: str, *, field: str, stage: str) -> Artifact:
     """Return the artifact of `stage` that a config's `field` names.
 
     Raises PermanentError where there is none, or several, or where it is damaged.

@@ -1,4 +1,4 @@
-"""The verdict on each item: which of its n-grams training documents have, and whether that makes it contaminated."""
+"""Which n-grams of each item training documents have, and whether that makes the item contaminated."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tasks.decontaminate.item import Item
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Contamination:
     """What was found of each item in training documents; arrays over the items, `ignored` over the index's entries.
 
     ngrams: how many an item has. found: how many of them, common phrases left out, some training document has.
@@ -32,10 +32,10 @@ class Verdict:
         """The share of each item's n-grams that was found; 0 for an item that has none."""
         return self.found / np.maximum(1, self.ngrams)
 
-    def part(self, index: NgramIndex, begin: int, stop: int) -> Verdict:
-        """Return the verdict on the items from number `begin` to before `stop`."""
+    def part(self, index: NgramIndex, begin: int, stop: int) -> Contamination:
+        """Return the contamination of the items from number `begin` to before `stop`."""
         items, entries = slice(begin, stop), slice(int(index.first[begin]), int(index.first[stop]))
-        return Verdict(
+        return Contamination(
             self.ngrams[items],
             self.found[items],
             self.documents[items],
@@ -44,8 +44,8 @@ class Verdict:
         )
 
 
-def judge(index: NgramIndex, entries: np.ndarray, documents: np.ndarray, detection: DetectionConfig) -> Verdict:
-    """Return the verdict on hits in training documents: entry and number of the document of each, int64."""
+def judge(index: NgramIndex, entries: np.ndarray, documents: np.ndarray, detection: DetectionConfig) -> Contamination:
+    """Return the contamination by hits in training documents: entry and number of the document of each, int64."""
     ignored = np.zeros(len(index), dtype=bool)
     ngram = index.phrases  # what several items share is one n-gram
     if detection.max_documents:
@@ -60,13 +60,13 @@ def judge(index: NgramIndex, entries: np.ndarray, documents: np.ndarray, detecti
     owners = np.unique(np.stack([index.item[entries], documents]), axis=1)[0]
     share = found / np.maximum(1, ngrams)
     contaminated = (found > 0) & (share >= detection.min_share)
-    return Verdict(ngrams, found, np.bincount(owners, minlength=len(index.items)), contaminated, ignored)
+    return Contamination(ngrams, found, np.bincount(owners, minlength=len(index.items)), contaminated, ignored)
 
 
-def verdicts_on(
+def contamination_of(
     benchmarks: Mapping[str, Sequence[Item]], training: Iterable[str], detection: DetectionConfig
-) -> dict[str, Verdict]:
-    """Return the verdict on each benchmark's items in training texts, read once: what was a model trained on?"""
+) -> dict[str, Contamination]:
+    """Return the contamination of each benchmark's items in training texts, read once: what was a model trained on?"""
     index = NgramIndex([item for items in benchmarks.values() for item in items], detection.words, detection.shortest)
     entries, documents = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     first = 0

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.crawl.wishes import directives, parse_tdmrep, reservation
+from tasks.crawl.robots_meta import parse_tdmrep, reservation, robots_directives
 
 
 def is_reserved(meta, header, rules, path) -> bool:
@@ -38,7 +38,7 @@ def is_reserved(meta, header, rules, path) -> bool:
     ],
 )
 def test_directives(said, found):
-    assert directives(said, "textmill") == found
+    assert robots_directives(said, "textmill") == found
 
 
 RULES = json.dumps(
