@@ -147,8 +147,21 @@ def pipeline_runs(home: Home) -> list[PipelineRecord]:
 
 
 def find_run(wanted: str, runs: Sequence[PipelineRecord]) -> PipelineRecord:
-    """Return the run that `wanted` means: `last`, `last~2`, an id, the first letters of an id, or a name (its newest);
-    each with `@variant` behind it where the run has variants.
+    """Return the one run that `wanted` means, as for `find_runs`; of a run with variants it has to say which.
+
+    `runs` are newest first. Raises CompareError.
+    """
+    found = find_runs(wanted, runs)
+    names = dict.fromkeys(run.variant for run in found)
+    if len(names) > 1:
+        choices = " or ".join(f"{wanted}@{name}" for name in names if name)
+        raise CompareError(f"The run {wanted!r} has {len(names)} variants; say which one: {choices}.")
+    return found[0]
+
+
+def find_runs(wanted: str, runs: Sequence[PipelineRecord]) -> list[PipelineRecord]:
+    """Return the variants of the pipeline run that `wanted` means: `last`, `last~2`, an id, the first letters of an id,
+    or a name (its newest); with `@variant` behind it, that one alone.
 
     `runs` are newest first. Raises CompareError.
     """
@@ -162,12 +175,8 @@ def find_run(wanted: str, runs: Sequence[PipelineRecord]) -> PipelineRecord:
             f"There is no pipeline run {wanted!r}. The newest are {newest}; `last` and `last~1` work too."
         )
     if at:
-        found = [run for run in found if run.variant == variant] or _no_variant(which, variant, found)
-    names = dict.fromkeys(run.variant for run in found)
-    if len(names) > 1:
-        choices = " or ".join(f"{which}@{name}" for name in names if name)
-        raise CompareError(f"The run {which!r} has {len(names)} variants; say which one: {choices}.")
-    return found[0]
+        return [run for run in found if run.variant == variant] or _no_variant(which, variant, found)
+    return found
 
 
 def _runs_of(which: str, variant: str | None, runs: Sequence[PipelineRecord]) -> list[PipelineRecord]:

@@ -23,6 +23,7 @@ from data_lake.home import Home
 from data_lake.store import Lake
 from flows.servers import init_mlflow, is_up
 from tasks.journal import unsent
+from tasks.mlflow_client import Sender
 from tasks.tracking import LoggedSteps, StageReporter, Tracker, TrackingWatch, flush_spool, mlflow_run_id, set_champion
 from tests.toy import NumbersConfig, TotalConfig, numbers, squares, total
 
@@ -352,6 +353,41 @@ def test_a_server_that_goes_away_stops_nothing_and_misses_nothing(
     found = only_run(textmill, "textmill/away")
     assert [m.step for m in client(textmill).get_metric_history(found.info.run_id, "loss")] == list(range(300))
     assert found.info.status == "FINISHED"
+
+
+def test_the_file_of_a_run_is_read_back(textmill: Home) -> None:
+    tracker = Tracker(textmill)
+    run = tracker.start_run("textmill/files", "a", {}, {})
+    run.file("recipe.json", lambda path: path.write_text('{"name": "ä"}', "utf-8"))
+    run.finish("FINISHED")
+    assert tracker.close() is None
+    run_id = only_run(textmill, "textmill/files").info.run_id
+    assert Sender(textmill).artifact(run_id, "recipe.json") == b'{"name": "\xc3\xa4"}'
+    assert Sender(textmill).artifact(run_id, "other.json") is None
+
+
+@pytest.mark.slow
+def test_the_file_of_another_persons_run_comes_through_the_server(
+    textmill: Home, tmp_path: Path, port: int, servers: list[subprocess.Popen[bytes]]
+) -> None:
+    """Their `textmill up` keeps files in a folder of their machine, which nobody else can read."""
+    tracker = Tracker(textmill)
+    run = tracker.start_run("textmill/theirs", "a", {}, {})
+    run.file("recipe.json", lambda path: path.write_text("{}"))
+    run.finish("FINISHED")
+    assert tracker.close() is None
+    run_id = only_run(textmill, "textmill/theirs").info.run_id
+    servers.append(_start_mlflow(textmill, port))
+    other = Sender(Home(tmp_path / "other"), f"http://127.0.0.1:{port}")
+    with pytest.MonkeyPatch.context() as nowhere:
+        # what lies in their folder is found by the server only
+        nowhere.setattr("mlflow.store.artifact.local_artifact_repo.LocalArtifactRepository.list_artifacts", _none)
+        assert other.artifact(run_id, "recipe.json") == b"{}"
+        assert other.artifact(run_id, "other.json") is None
+
+
+def _none(*_: object) -> list[object]:
+    return []
 
 
 def test_the_champion_is_a_registered_version_and_an_unknown_artifact_is_a_sentence(
