@@ -7,6 +7,7 @@
 #   make demo PYTHON=python3.12    another Python than python3
 #   make bench-data                the data side beside its rivals, in one run; the numbers land in .bench/data.json
 #   make docs                      the documentation as a site: build/docs/index.html
+#   make test WORKERS=8            the tests in so many processes (2; 0 = in one, in which a debugger works)
 #   make test | test-all | lint | format | clean
 
 SHELL       := /bin/bash
@@ -20,6 +21,7 @@ BIN    := $(VENV)/bin
 # The build that is installed already stays the default, so that `make test` after `make demo TORCH=cuda` keeps it.
 TORCH  ?= $(shell cat $(VENV)/.torch-build 2>/dev/null || echo cpu)
 TORCH_INDEX ?=
+WORKERS ?= 2
 TORCH_VERSION := $(shell sed -n 's/^torch==//p' constraints.txt)
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 # A stamp is written after the last step of an installation, so one that was interrupted is taken up again.
@@ -64,7 +66,7 @@ demo: $(INSTALLED)
 	@$(BIN)/textmill run demo
 
 test: lint
-	@$(BIN)/python -m pytest -m "not slow and not e2e and not gpu and not benchmark"
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not e2e and not gpu and not benchmark"
 
 test-all: lint
 	@$(BIN)/python -m pytest -m "not benchmark"

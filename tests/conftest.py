@@ -5,10 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+# One `textmill up` and one home with migrated databases serve all of these.
+SHARING_SERVERS = {
+    "tests/flows/test_deploy.py",
+    "tests/flows/test_mlflow_moves.py",
+    "tests/flows/test_proxies.py",
+    "tests/flows/test_reconcile.py",
+    "tests/flows/test_runner.py",
+    "tests/flows/test_servers.py",
+}
 SHARED = ROOT.parent / "shared" / "data"
 
 # Before any test imports a library that reads them.
@@ -47,6 +57,30 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"The shared test data is not at {SHARED}.")
     return SHARED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file's tests stay in one process, and so do all that need the same servers; inputs of a fuzz test need not."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduler(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            if file == "tests/test_fuzz.py":
+                return nodeid
+            return "servers" if file in SHARING_SERVERS else file
+
+    return Scheduler(config, log)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a parameter of bytes by its place, unless it is a short text: what gzip packs has the time in it."""
+    return (
+        argname
+        if isinstance(val, bytes) and not (len(val) < 60 and val.isascii() and val.decode().isprintable())
+        else None
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
