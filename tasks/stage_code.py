@@ -64,17 +64,19 @@ def code_of(function: Callable[..., Any]) -> Code:
 
 def _place(function: Callable[..., Any]) -> tuple[str, str]:
     """The name and the file of the module that defines a function; a script is called by the name of its file."""
-    module = sys.modules.get(inspect.unwrap(function).__module__)
-    file = getattr(module, "__file__", None)
-    if module is None or file is None or not file.endswith(".py"):
+    function = inspect.unwrap(function)
+    name = function.__module__
+    module = sys.modules.get(name)
+    path = getattr(module, "__file__", None) or function.__code__.co_filename
+    if not path.endswith(".py") or not os.path.isfile(path):
         raise PermanentError(
             f"The stage {function.__name__} is not defined in a Python file, so its code cannot be part of its key; "
             "put it into a module."
         )
-    name, path = module.__name__, os.path.realpath(file)
     if name in ("__main__", "__mp_main__"):
-        name = module.__spec__.name if module.__spec__ else Path(path).stem
-    return name, path
+        spec = getattr(module, "__spec__", None)
+        name = spec.name if spec else Path(path).stem
+    return name, os.path.abspath(path)
 
 
 def _is_unchanged(files: Mapping[str, Version]) -> bool:
@@ -92,9 +94,11 @@ class _Walk:
         self.versions: dict[str, Version] = {}
         self._sources: dict[str, Source] = {}
         self._paths: dict[str, str | None] = {name: path}
-        self._roots: dict[str, str | None] = dict.fromkeys(FOLLOWED, str(REPOSITORY)) | dict.fromkeys(_ABOVE)
-        if root := _root_of(name, path):
-            self._roots.setdefault(name.partition(".")[0], root)
+        self._bases: dict[str, tuple[str, ...]] = {first: (str(REPOSITORY / first),) for first in FOLLOWED}
+        self._bases |= dict.fromkeys(_ABOVE, ())
+        first = name.partition(".")[0]
+        if first not in self._bases:
+            self._bases[first] = (*_own_base(name, path), *_users_bases(first))
 
     def follow(self) -> Code:
         """Return the code of the module where the way begins, whatever it says of itself."""
@@ -112,7 +116,7 @@ class _Walk:
             for each in source.imports:
                 base = _absolute(each, package)
                 first = base.partition(".")[0]
-                if self._root(first, is_ours) is not None:
+                if self._is_followed(first, is_ours):
                     todo += self._used(base, each.name)
                 elif first and first not in _ABOVE:
                     libraries.add(first)
@@ -140,18 +144,19 @@ class _Walk:
     def _path(self, name: str) -> str | None:
         """The file of a module, or None where there is none."""
         if name not in self._paths:
-            base = f"{self._roots[name.partition('.')[0]]}/{name.replace('.', '/')}"
-            files = (f"{base}/__init__.py", f"{base}.py")
-            self._paths[name] = next((file for file in files if os.path.isfile(file)), None)
+            first, *rest = name.split(".")
+            places = ["/".join([base, *rest]) for base in self._bases[first]]
+            files = (f"{place}{end}" for place in places for end in ("/__init__.py", ".py"))
+            self._paths[name] = next(filter(os.path.isfile, files), None)
         return self._paths[name]
 
-    def _root(self, first: str, is_ours: bool) -> str | None:
-        """The folder of a module or package that is followed, or None for a library."""
-        if first not in self._roots:
-            if is_ours:
-                return None
-            self._roots[first] = _users_root(first)
-        return self._roots[first]
+    def _is_followed(self, first: str, by_ours: bool) -> bool:
+        """Whether a module or package of this name is ours or the user's, and no library."""
+        if first not in self._bases:
+            if by_ours:
+                return False
+            self._bases[first] = _users_bases(first)
+        return bool(self._bases[first])
 
 
 def _absolute(each: Import, package: str) -> str:
@@ -166,25 +171,24 @@ def _is_package(path: str) -> bool:
     return os.path.basename(path) == "__init__.py"
 
 
-def _root_of(name: str, path: str) -> str | None:
-    """The folder below which a module of this name lies at this path; None where the two have nothing to do with each
-    other."""
+def _own_base(name: str, path: str) -> tuple[str, ...]:
+    """Where the package lies that a module of this name at this path is part of; nothing where the two do not agree."""
     module = os.path.dirname(path) if _is_package(path) else path.removesuffix(".py")
-    end = "/" + name.replace(".", "/")
-    return module.removesuffix(end) if module.endswith(end) else None
+    inner = "".join(f"/{part}" for part in name.split(".")[1:])
+    return (module.removesuffix(inner),) if module.endswith(inner) else ()
 
 
-def _users_root(first: str) -> str | None:
-    """The folder of a module or package that a user wrote beside a stage; None for Python's own and installed ones."""
+def _users_bases(first: str) -> tuple[str, ...]:
+    """Where a module (without .py) or package lies that a user wrote; nothing for Python's own and installed ones."""
     if first in sys.stdlib_module_names:
-        return None
+        return ()
     try:
         spec = importlib.util.find_spec(first)
     except (ImportError, ValueError):
-        return None
+        return ()
     if spec is None:
-        return None
-    places = list(spec.submodule_search_locations or ()) or [spec.origin or ""]
-    path = Path(places[0]).resolve()
-    is_python = bool(spec.submodule_search_locations) or path.suffix == ".py"
-    return str(path.parent) if is_python and not _INSTALLED & set(path.parts) else None
+        return ()
+    places = list(spec.submodule_search_locations or ())
+    if not places and spec.origin and spec.origin.endswith(".py"):
+        places = [spec.origin.removesuffix(".py")]
+    return tuple(place for place in places if not _INSTALLED & set(Path(place).parts))

@@ -195,6 +195,19 @@ def test_a_stage_in_the_users_folder_has_its_own_modules_and_ours(write: Write) 
     assert not {"mill", "spare", "helper", "ftfy", "tasks"} & found.imports
 
 
+def test_a_package_is_found_behind_a_link_and_in_two_folders(write: Write, tmp_path: Path, monkeypatch: Any) -> None:
+    write(
+        "versions/2/first.py",
+        STAGE + "        from linked import second\n        import split.here\n        import split.there\n",
+    )
+    write("versions/2/second.py", "x = 1\n")
+    (tmp_path / "linked").symlink_to(tmp_path / "versions" / "2")
+    write("split/here.py", "x = 1\n")
+    write("elsewhere/split/there.py", "x = 1\n")
+    monkeypatch.syspath_prepend(tmp_path / "elsewhere")
+    assert code("linked.first").modules.keys() == {"linked.first", "linked.second", "split.here", "split.there"}
+
+
 def test_what_changes_code_changes_the_key_and_nothing_else_does(write: Write) -> None:
     write("lone.py", STAGE + "        import lone_helper\n")
     write("lone_helper.py", "import lone_figures\ndef f():\n    return 1\n")
