@@ -35,21 +35,21 @@ class Output:
 
     `dir` is the staging folder: the same for every attempt at a key, so a stage finds the shards it had finished
     before it was killed; all that lies in it becomes the artifact, except `work`, which holds what only the building
-    needs (a crawl's frontier, a trainer's checkpoints). `previous` is the artifact that a refresh replaces. `sibling`,
-    for a stage that reuses, is the newest artifact with the same config and code and with other input.
+    needs (a crawl's frontier, a trainer's checkpoints). `refreshes` is the artifact that a refresh replaces.
+    `reuse_from`, for a stage that reuses, is the newest artifact with the same config and code and with other input.
     """
 
     def __init__(
         self,
         folder: Path,
         reporter: Reporter | None = None,
-        previous: Artifact | None = None,
-        sibling: Artifact | None = None,
+        refreshes: Artifact | None = None,
+        reuse_from: Artifact | None = None,
     ) -> None:
         self.dir = folder
         self.work = folder / WORK
         self.work.mkdir(parents=True, exist_ok=True)
-        self.previous, self.sibling = previous, sibling
+        self.refreshes, self.reuse_from = refreshes, reuse_from
         self.counts: dict[str, int] = {}
         self.metrics: dict[str, float | None] = {}
         self.accounts: Ledger | None = None

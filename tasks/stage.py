@@ -200,7 +200,7 @@ class Stage(Generic[C, P, K]):
             lake.reading(*inputs.values()),
         ):
             found = self.find(lake, key)
-            reason, previous = self._why_build(config, found, force)
+            reason, refreshes = self._why_build(config, found, force)
             if isinstance(found, Miss) and found.kind == "missing":
                 reason = why or reason
             if reason is None:
@@ -212,9 +212,9 @@ class Stage(Generic[C, P, K]):
                 )
             folder = lake.staging(self.name, key, fresh=force and attempt == 1)
             build = Build(self, config, key, folder, reason, inputs)
-            sibling = self._sibling(lake, payload) if self.reuses and not force else None
-            with watch.building(build) as (reporter, runs), lake.reading(*([sibling] if sibling else [])):
-                out = Output(folder, reporter, previous, sibling)
+            reuse_from = self._reusable(lake, payload) if self.reuses and not force else None
+            with watch.building(build) as (reporter, runs), lake.reading(*([reuse_from] if reuse_from else [])):
+                out = Output(folder, reporter, refreshes, reuse_from)
                 artifact = self._run(lake, out, config, payload, key, inputs, reason, runs)
                 return BuildResult(artifact, "built", reason, time.perf_counter() - started)
 
@@ -230,7 +230,7 @@ class Stage(Generic[C, P, K]):
             return old, found
         return None, None
 
-    def _sibling(self, lake: Lake, payload: dict[str, Any]) -> Artifact | None:
+    def _reusable(self, lake: Lake, payload: dict[str, Any]) -> Artifact | None:
         """The newest whole artifact that differs from the one to be built in nothing but its input."""
 
         def but_input(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -363,7 +363,7 @@ def stage(
     without: the libraries among the imports of its code that a config does not use; the versions of all others that
         shape results (`tasks.libraries`) are part of the key.
     check: yields why the stage would fail, asked before the first stage of a run begins; keep it cheap.
-    reuses: the stage takes from `out.sibling`, an artifact that differs in its input only, what did not change.
+    reuses: the stage takes from `out.reuse_from`, an artifact that differs in its input only, what did not change.
     """
 
     def decorate(function: Callable[Concatenate[C, Output, P], None]) -> Stage[C, P, K]:

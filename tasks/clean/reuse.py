@@ -62,7 +62,7 @@ class IndexWriter:
         write_parquet(shard_path(folder / INDEX, number), pa.Table.from_pylist(self._rows, schema=pa.schema(columns)))
 
 
-class Earlier:
+class Reusable:
     """The outcomes of the pages with these keys in an earlier artifact; none where there is no artifact."""
 
     def __init__(self, artifact: Path | None, keys: Iterable[bytes | None]) -> None:

@@ -167,13 +167,13 @@ def _plan(config: CleanConfig, out: Output, crawl: Artifact, sizes: list[int], p
     jobs: list[Job] = []
     values = config.model_dump(mode="json")
     # lines that a site repeats depend on all of its pages, so a page's outcome does not hold for another crawl
-    earlier = str(out.sibling.path) if out.sibling is not None and phase == "all" else ""
+    reuse_from = str(out.reuse_from.path) if out.reuse_from is not None and phase == "all" else ""
     first, size = 0, 0
     for number, n_bytes in enumerate(sizes, start=1):
         size += n_bytes
         if size >= config.shard_megabytes * 1e6 or number == len(sizes):
             job = Job(
-                len(jobs), first, number, str(crawl.path), str(out.dir), str(out.work), values, {}, phase, earlier
+                len(jobs), first, number, str(crawl.path), str(out.dir), str(out.work), values, {}, phase, reuse_from
             )
             jobs.append(replace(job, **json.loads(job.bad.read_text())) if job.bad.exists() else job)
             first, size = number, 0

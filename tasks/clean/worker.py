@@ -35,7 +35,7 @@ from tasks.clean.filters.base import Removal
 from tasks.clean.identity import identity, read_repeats
 from tasks.clean.page import HTML, Cleaned, clean_page
 from tasks.clean.refine import Refined, Refiner
-from tasks.clean.reuse import Earlier, IndexWriter, Outcome, page_key
+from tasks.clean.reuse import IndexWriter, Outcome, Reusable, page_key
 
 Phase = Literal["all", "extract", "judge"]
 
@@ -51,7 +51,7 @@ class Job:
     """One shard's work. `first` and `last` count the kept rows of pages.parquet; `skip` maps bad pages to a reason.
 
     plain: pages that ended a process once, and are tried again without trafilatura.
-    earlier: an artifact whose outcomes are taken for pages that it knows; "" = none.
+    reuse_from: an artifact whose outcomes are taken for pages that it knows; "" = none.
     """
 
     number: int
@@ -63,7 +63,7 @@ class Job:
     config: dict[str, Any]
     skip: dict[str, str]
     phase: Phase = "all"
-    earlier: str = ""
+    reuse_from: str = ""
     plain: list[str] = field(default_factory=list)
 
     @property
@@ -260,9 +260,9 @@ def _pages(job: Job) -> Iterator[dict[str, Any]]:
     ]
     # a record's columns take the place of its row's, so what names it is noted before
     rows = [row | {"key": page_key(row)} for row in rows]
-    earlier = Earlier(Path(job.earlier) if job.earlier else None, (row["key"] for row in rows))
+    reusable = Reusable(Path(job.reuse_from) if job.reuse_from else None, (row["key"] for row in rows))
     for row in rows:
-        if (known := earlier.get(row["key"])) is not None:
+        if (known := reusable.get(row["key"])) is not None:
             yield row | {"outcome": known}
         elif row["file"].startswith("records/"):
             if shard is None or shard.path != root / row["file"]:

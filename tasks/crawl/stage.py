@@ -146,8 +146,8 @@ def _visit_sites(config: CrawlConfig, out: Output) -> int:
         for path in [*warc_folder.iterdir(), *out.work.glob("frontier.sqlite*")]:
             path.unlink()
         frontier = Frontier(database, warc_folder, breadth_first=config.breadth_first)
-    if out.previous is not None:
-        frontier.set_previous(out.previous.path.name, _previous_pages(out.previous))
+    if out.refreshes is not None:
+        frontier.set_previous(out.refreshes.path.name, _stored_pages(out.refreshes))
     if config.seeds and not config.contact:
         out.warning("crawl.contact is empty: name a mail address or URL, so that a site's owner can reach you.")
     with contextlib.ExitStack() as stack:
@@ -160,16 +160,16 @@ def _visit_sites(config: CrawlConfig, out: Output) -> int:
             warc_folder, rotate_bytes=int(config.warc_megabytes * 1e6), software="textmill", on_warcinfo=about
         )
         stack.callback(warc.close)
-        crawler = Crawler(config, out, frontier, warc, resolve, out.previous.path if out.previous else None)
+        crawler = Crawler(config, out, frontier, warc, resolve, out.refreshes.path if out.refreshes else None)
         asyncio.run(crawler.run())
         return crawler.requests
 
 
-def _previous_pages(previous: Artifact) -> Iterator[tuple[str, dict[str, Any]]]:
+def _stored_pages(refreshed: Artifact) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the pages of the crawl that is refreshed, with their URLs."""
     from tasks.crawl.pages import PAGES_FILE, read_pages
 
-    for batch in read_pages(previous.path / PAGES_FILE):
+    for batch in read_pages(refreshed.path / PAGES_FILE):
         for row in batch.to_pylist():
             if (row["file"] or "").startswith("warc/"):
                 yield row["url"], row

@@ -23,7 +23,7 @@ HELD_OUT = "held_out.npy"  # ... and the held-out n-grams that training texts we
 HITS = ("row", "entry", "place", "length", "start", "end")
 
 
-class Earlier:
+class Reusable:
     """What an earlier artifact found, or none."""
 
     def __init__(self, artifact: Path | None, text_index: Path | None) -> None:

@@ -17,7 +17,7 @@ from data_lake.files import write_whole
 from tasks.decontaminate.detection import DetectionConfig
 from tasks.decontaminate.index import HashTable, NgramIndex, Words
 from tasks.decontaminate.item import Item
-from tasks.decontaminate.reuse import HELD_OUT, HITS, Earlier, are_training
+from tasks.decontaminate.reuse import HELD_OUT, HITS, Reusable, are_training
 from tasks.splits import SplitConfig
 
 BATCH_ROWS = 256
@@ -33,7 +33,7 @@ class ScanJob:
     scan: Path
     detection: DetectionConfig
     split: SplitConfig
-    earlier: Path | None = None  # an artifact of the same config and benchmarks ...
+    reuse_from: Path | None = None  # an artifact of the same config and benchmarks ...
     text_index: Path | None = None  # ... the index of its texts ...
     since: Path | None = None  # ... and the n-grams that are held out since, which these were not asked for
 
@@ -108,9 +108,9 @@ def scan_shard(job: ScanJob) -> None:
     held_out = _table(job.scan / HELD_OUT)
     since = held_out if job.since is None else _table(job.since)
     digests, train = read_texts(job.scan, job.number)
-    earlier = Earlier(job.earlier, job.text_index)
-    shard, row = earlier.find(digests, train)
-    hits, seen = [earlier.hits(shard, row)], [earlier.seen(shard, row)]
+    reusable = Reusable(job.reuse_from, job.text_index)
+    shard, row = reusable.find(digests, train)
+    hits, seen = [reusable.hits(shard, row)], [reusable.seen(shard, row)]
     new = shard < 0
     again = ~new & train & (len(since.keys) > 0)
     for first, batch in _batches(job, ["text"]) if (new | again).any() else ():

@@ -93,11 +93,11 @@ def decontaminate(config: DecontaminateConfig, out: Output, dedup: kinds.Documen
     ]
     _each(config, out, "read", read_shard, jobs, out.work / "held_out", documents)
     held_out = overlap.gather(out.work / "held_out", scan / HELD_OUT, config.overlap.max_ngrams)
-    if (earlier := out.sibling) is not None:
-        text_index, since = out.work / f"text-index-{earlier.key}", out.work / f"since-{earlier.key}.npy"
-        write_text_index(text_index, shards(earlier.path / SCAN / "texts"))
-        write_since(earlier.path, scan / HELD_OUT, since)
-        jobs = [replace(job, earlier=earlier.path, text_index=text_index, since=since) for job in jobs]
+    if (reuse_from := out.reuse_from) is not None:
+        text_index, since = out.work / f"text-index-{reuse_from.key}", out.work / f"since-{reuse_from.key}.npy"
+        write_text_index(text_index, shards(reuse_from.path / SCAN / "texts"))
+        write_since(reuse_from.path, scan / HELD_OUT, since)
+        jobs = [replace(job, reuse_from=reuse_from.path, text_index=text_index, since=since) for job in jobs]
     _each(config, out, "scanned", scan_shard, jobs, scan / "hits", documents)
     out.metric(documents_reused=sum(int(job.reused.read_text()) for job in jobs))
 

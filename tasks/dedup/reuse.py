@@ -31,7 +31,7 @@ class Signed:
     begins: np.ndarray
 
 
-class Earlier:
+class Reusable:
     """The signed texts of an earlier artifact, or of none."""
 
     def __init__(self, artifact: Path | None, text_index: Path | None) -> None:

@@ -19,7 +19,7 @@ from data_lake.files import whole_file, write_whole
 from data_lake.runs import write_run
 from tasks.dedup import signatures
 from tasks.dedup.corpus import FACTS, UNDATED, Part, Removed
-from tasks.dedup.reuse import Earlier, Signed
+from tasks.dedup.reuse import Reusable, Signed
 from tasks.dedup.shingles import digests, shingle_sets
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class SignJob:
     seed: int
     compiled: bool
     reused: Path  # how many of its texts had been signed before, in digits
-    earlier: Path | None = None  # an artifact of the same config, whose texts need not be signed again ...
+    reuse_from: Path | None = None  # an artifact of the same config, whose texts need not be signed again ...
     text_index: Path | None = None  # ... and their index
 
 
@@ -111,14 +111,14 @@ def sign_shard(job: SignJob) -> None:
         metadata=scheme(job.shingle_words, job.permutations, job.seed),
     )
     tables, reused = [schema.empty_table()], 0
-    earlier = Earlier(job.earlier, job.text_index)
+    reusable = Reusable(job.reuse_from, job.text_index)
     with whole_file(job.shingles) as file:
         for batch in batches(job.documents, [*schema.names[:5], "text"]):
             told = pa.array(text_digests(batch.column("text")), pa.binary(16))
-            shard, row = earlier.find(fixed_values(told, "<u8"))
+            shard, row = reusable.find(fixed_values(told, "<u8"))
             new = np.flatnonzero(shard < 0)
             texts = batch.column("text") if len(new) == len(told) else batch.column("text").take(pa.array(new))
-            signed = earlier.merge(_sign(texts, job, params), shard, row)
+            signed = reusable.merge(_sign(texts, job, params), shard, row)
             signed.shingles.astype("<u4").tofile(file)
             columns = [
                 *(batch.column(name) for name in schema.names[:5]),

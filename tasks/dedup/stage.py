@@ -115,10 +115,10 @@ def _sign(config: DedupConfig, out: Output, documents: Sequence[Path], earlier: 
 
     shingles = (out.dir if config.store_shingles else out.work) / "shingles"
     compiled = worth_compiling(documents)
-    before, text_index = None, None
-    if out.sibling is not None and config.store_shingles:
-        before, text_index = out.sibling.path, out.work / f"text-index-{out.sibling.key}"
-        write_text_index(text_index, shards(before / "signatures"))
+    reuse_from, text_index = None, None
+    if out.reuse_from is not None and config.store_shingles:
+        reuse_from, text_index = out.reuse_from.path, out.work / f"text-index-{out.reuse_from.key}"
+        write_text_index(text_index, shards(reuse_from / "signatures"))
     jobs = [
         SignJob(
             path,
@@ -130,7 +130,7 @@ def _sign(config: DedupConfig, out: Output, documents: Sequence[Path], earlier: 
             config.seed,
             compiled,
             out.work / "signed" / f"part-{number:05d}.reused",
-            before,
+            reuse_from,
             text_index,
         )
         for number, path in enumerate(documents)

@@ -11,7 +11,7 @@ from data_lake.documents import SPLITS, shard_path, write_parquet
 from data_lake.files import write_whole
 from data_lake.tokens import TokenShardWriter, check_shard, document_index_schema
 from model.tokenizer import Tokenizer
-from tasks.tokenize.reuse import Earlier
+from tasks.tokenize.reuse import Reusable
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class EncodeJob:
     index: Path
     number: int
     seq_len: int
-    earlier: Path | None = None
+    reuse_from: Path | None = None
 
     @property
     def account(self) -> Path:
@@ -51,13 +51,13 @@ def encode_shard(job: EncodeJob) -> int:
     with ExitStack() as stack:
         writers = {split: stack.enter_context(_writer(path, split, job, tokenizer)) for split, path in paths.items()}
         file = stack.enter_context(pq.ParquetFile(shard_path(job.documents, job.number)))
-        ids_in_shard = file.read(["doc_id"])["doc_id"].to_pylist() if job.earlier is not None else []
-        earlier = Earlier(job.earlier, tokenizer.sha256, ids_in_shard)
+        ids_in_shard = file.read(["doc_id"])["doc_id"].to_pylist() if job.reuse_from is not None else []
+        reusable = Reusable(job.reuse_from, tokenizer.sha256, ids_in_shard)
         for batch in file.iter_batches(batch_size=256, columns=[*names, "text"]):
             rows, texts = batch.select(names).to_pylist(), batch["text"]
             for row, text, told in zip(rows, texts, text_digests(texts), strict=True):
                 split = row["split"]
-                found = earlier.tokens(row["doc_id"], told)
+                found = reusable.tokens(row["doc_id"], told)
                 ids = [tokenizer.bos, *tokenizer.encode(text.as_py())] if found is None else found
                 reused += found is not None
                 writers[split].append(ids)

@@ -16,7 +16,7 @@ import numpy as np
 from data_lake.loader import TokenDataset
 
 
-class Earlier:
+class Reusable:
     """The tokens that documents have in an earlier artifact; none where there is none of the same tokenizer.
 
     Memory: a line for each of `doc_ids` that is there.

@@ -74,9 +74,9 @@ def tokenize(config: TokenizeConfig, out: Output, decontaminate: kinds.Corpus, t
     """
     documents, pieces = decontaminate.path / "documents", out.work / "index"
     count = len(shards(documents))
-    earlier = out.sibling.path if out.sibling is not None else None
+    reuse_from = out.reuse_from.path if out.reuse_from is not None else None
     every = [
-        EncodeJob(documents, tokenizer.path, out.dir, pieces, number, config.seq_len, earlier)
+        EncodeJob(documents, tokenizer.path, out.dir, pieces, number, config.seq_len, reuse_from)
         for number in range(count)
     ]
     jobs = [job for job in every if not shard_path(pieces, job.number).exists()]
