@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from data_lake.draws import hash_share
 from data_lake.files import whole_file
 
 if TYPE_CHECKING:  # pyarrow is imported where it is used: `textmill plan` imports this module and does not need it
@@ -44,7 +45,7 @@ def split_of(doc_id: str, val: float, test: float) -> Split:
     if val < 0 or test < 0 or val + test > 1:
         raise ValueError(f"The fractions val={val} and test={test} must be at least 0 and their sum at most 1.")
     # val grows upwards from 0 and test downwards from 1, so changing one never moves a document of the other
-    place = int.from_bytes(hashlib.sha256(f"split\0{doc_id}".encode()).digest()[:8], "big") / 2**64
+    place = hash_share("split", doc_id)
     if place < val:
         return "val"
     if place >= 1 - test:

@@ -7,7 +7,6 @@ a mix. A window never holds documents of two sources, and a step's windows depen
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from data_lake.draws import hash_draw
 from data_lake.loader import TokenDataset, permuted
 
 if TYPE_CHECKING:
@@ -275,5 +275,4 @@ class MixedDataset:
 
 
 def _seed(seed: int, name: str) -> int:
-    digest = hashlib.sha256(f"{seed}\0{name}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
+    return hash_draw(str(seed), name) >> 1

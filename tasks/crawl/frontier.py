@@ -7,7 +7,6 @@ opening, a WARC file longer than its committed length is cut back: a record coun
 from __future__ import annotations
 
 import datetime
-import hashlib
 import json
 import os
 import sqlite3
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data_lake.draws import hash_draw
 from tasks.crawl.queues import Queues
 from tasks.crawl.refused import Refused
 
@@ -329,7 +329,7 @@ class Frontier:
 
 
 def _rank(url: str) -> int:
-    return int.from_bytes(hashlib.sha256(url.encode()).digest()[:7])
+    return hash_draw(url) >> 8  # SQLite's integers have a sign
 
 
 def _to_json(page: Mapping[str, Any]) -> str:

@@ -7,11 +7,11 @@ corpus will do.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from data_lake.draws import hash_draw
 from tasks.benchmark_formats import HellaSwagItem, MmluItem, choices_in_order
 from tasks.prose import cut_lines
 from tasks.splits import SplitDocument
@@ -99,8 +99,7 @@ def _other_orders(passage: Passage) -> list[str]:
 
 def draw(passage: Passage, salt: str) -> int:
     """Return a number that depends on the passage and the salt alone."""
-    text = f"{salt}\0{passage.page}\0{passage.context}"
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+    return hash_draw(salt, passage.page, passage.context)
 
 
 def plain(text: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from data_lake.documents import split_of
+from data_lake.draws import hash_draw
 from data_lake.ledger import Tally
 from tasks.sft.formats import Conversation
 from tasks.sft.instructions import instruction_files, read_instructions
@@ -142,8 +143,8 @@ def _of_files(config: SftConfig, reject: Callable[..., None]) -> Iterator[tuple[
             if record.conversation is None:
                 reject(BROKEN, record.place, record.reason, record.raw, len(record.raw.encode()))
             else:
-                drawn = hashlib.sha256(_prompt_key(record.conversation).encode()).hexdigest()[:16]
-                yield split_of(drawn, config.validation, 0.0), record.place, record.conversation
+                name = hashlib.sha256(_prompt_key(record.conversation).encode()).hexdigest()[:16]
+                yield split_of(name, config.validation, 0.0), record.place, record.conversation
 
 
 def _prompt_key(one: Conversation) -> str:
@@ -155,4 +156,4 @@ def _prompt_key(one: Conversation) -> str:
 
 
 def _draw(one: Conversation) -> int:
-    return int.from_bytes(hashlib.sha256(f"{one.instruction}\0{one.input}".encode()).digest()[:8], "big")
+    return hash_draw(one.instruction, one.input)

@@ -5,9 +5,9 @@ Everything is drawn by hash of the entry's name, so a pair stays the same when p
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 
+from data_lake.draws import hash_draw
 from tasks.prose import cut_lines
 from tasks.pydoc_entries import Entry
 
@@ -47,9 +47,9 @@ def completions_of(text: str, count: int) -> Iterator[Pair]:
 
     The plain forms are those in which benchmarks ask; they teach that an answer goes on where the question stopped.
     """
-    cuts = sorted(set(cut_lines(text)), key=lambda cut: _number(f"cut\0{cut[0]}"))
+    cuts = sorted(set(cut_lines(text)), key=lambda cut: hash_draw("cut", cut[0]))
     for context, ending in cuts[:count]:
-        form = FINISH[_number(f"form\0{context}") % len(FINISH)]
+        form = FINISH[hash_draw("form", context) % len(FINISH)]
         given = "" if "{text}" in form else context
         yield {"instruction": form.replace("{text}", context), "input": given, "output": ending}
 
@@ -71,8 +71,4 @@ def _pick(templates: tuple[str, ...], entry: Entry, salt: str) -> str:
 
 
 def _hash(entry: Entry, salt: str) -> int:
-    return _number(f"{salt}\0{entry.signature}")
-
-
-def _number(text: str) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+    return hash_draw(salt, entry.signature)

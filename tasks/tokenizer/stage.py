@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -10,6 +9,7 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from data_lake.documents import read_documents
+from data_lake.draws import hash_share
 from data_lake.store import Lake
 from model.tokenizer import PATTERNS, SPECIALS, Tokenizer, specials_after
 from tasks import figures, kinds
@@ -168,8 +168,7 @@ def _training_bytes(corpus: Path) -> int:
 def _training_texts(corpus: Path, share: float) -> Iterator[tuple[str, int]]:
     """Yield text and size of training documents, of a large corpus a share chosen by hash, so in no one's favour."""
     for document in documents_of(corpus, {"train"}):
-        place = int.from_bytes(hashlib.sha256(f"tokenizer\0{document.doc_id}".encode()).digest()[:8], "big") / 2**64
-        if place < share:
+        if hash_share("tokenizer", document.doc_id) < share:
             yield document.text, document.n_bytes
 
 
