@@ -73,47 +73,47 @@ def pretrain(config: PretrainConfig, out: Output, tokenize: kinds.Tokens, tokeni
     from model.gpt import GPT
     from model.tokenizer import Tokenizer
 
-    words = Tokenizer.load(tokenizer.path)
+    loaded = Tokenizer.load(tokenizer.path)
     windows = TokenDataset(tokenize.path, "train", seq_len=config.model.max_seq_len)
     held_out = TokenDataset(tokenize.path, "val", seq_len=config.model.max_seq_len)
-    _check_data(config, windows, held_out, words)
+    _check_data(config, windows, held_out, loaded)
 
-    settings = config.training
+    training = config.training
     mixed = open_mix(config, out, tokenize) if config.mix.sources else None
-    model = GPT(GPTConfig(vocab_size=words.vocab_size, **config.model.model_dump())).initialise(settings.seed)
-    epochs = settings.steps * settings.batch_size / len(windows)
+    model = GPT(GPTConfig(vocab_size=loaded.vocab_size, **config.model.model_dump())).initialise(training.seed)
+    epochs = training.steps * training.batch_size / len(windows)
     out.info(
-        f"Training {model.count_parameters():,} weights for {settings.steps:,} steps of {settings.batch_size} × "
+        f"Training {model.count_parameters():,} weights for {training.steps:,} steps of {training.batch_size} × "
         f"{windows.seq_len} tokens: {epochs:.2f} epochs of {windows.n_tokens:,} tokens."
     )
 
     def batch_of(step: int) -> Batch:
         if mixed is not None:
-            return Batch.of_windows(mixed.batch(step, settings.batch_size))
-        return Batch.of_windows(windows.batch(windows.indices(step, settings.batch_size, settings.seed)))
+            return Batch.of_windows(mixed.batch(step, training.batch_size))
+        return Batch.of_windows(windows.batch(windows.indices(step, training.batch_size, training.seed)))
 
     history = train(
         out,
         model,
-        settings,
+        training,
         config.runtime,
         batch_of,
-        lambda model, last: _validate(config, model, held_out, words, last),
+        lambda model, last: _validate(config, model, held_out, loaded, last),
     )
     out.metric(epochs=epochs)
     if mixed is not None:
         report_mix(config, out, mixed)
     out.figure("loss", loss_curve(history, f"pretraining: {model.count_parameters() / 1e6:.1f} M weights"))
-    write_model(out, model, words, _samples(config.samples, model, held_out, words))
+    write_model(out, model, loaded, _samples(config.samples, model, held_out, loaded))
 
 
-def _check_data(config: PretrainConfig, train: TokenDataset, held_out: TokenDataset, words: Tokenizer) -> None:
+def _check_data(config: PretrainConfig, train: TokenDataset, held_out: TokenDataset, tokenizer: Tokenizer) -> None:
     """Refuse data of another tokenizer, and splits with less than one window."""
     for data in (train, held_out):
-        if data.tokenizer_sha256 != words.sha256:
+        if data.tokenizer_sha256 != tokenizer.sha256:
             raise PermanentError(
                 f"The {data.split} tokens were made with tokenizer {data.tokenizer_sha256[:16]}, but this run's is "
-                f"{words.sha256[:16]}; run the tokenize stage again."
+                f"{tokenizer.sha256[:16]}; run the tokenize stage again."
             )
         if len(data) == 0:
             more = "give it more documents" if data.split == "train" else f"raise decontaminate.split.{data.split}"
@@ -129,7 +129,7 @@ def _check_data(config: PretrainConfig, train: TokenDataset, held_out: TokenData
 
 
 def _validate(
-    config: PretrainConfig, model: GPT, held_out: TokenDataset, words: Tokenizer, last: bool
+    config: PretrainConfig, model: GPT, held_out: TokenDataset, tokenizer: Tokenizer, last: bool
 ) -> dict[str, float]:
     """Measure the loss on held-out windows: evenly spread ones on the way, all of them at the end."""
     import numpy as np
@@ -141,22 +141,24 @@ def _validate(
     count = len(held_out) if last else min(len(held_out), size * config.runtime.validate_batches)
     chosen = np.linspace(0, len(held_out) - 1, count).round().astype(int)
     parts = [chosen[start : start + size] for start in range(0, count, size)]
-    return validation_loss(model, (Batch.of_windows(held_out.batch(part)) for part in parts), words.token_bytes())
+    return validation_loss(model, (Batch.of_windows(held_out.batch(part)) for part in parts), tokenizer.token_bytes())
 
 
-def _samples(config: SamplesConfig, model: GPT, held_out: TokenDataset, words: Tokenizer) -> Iterator[dict[str, Any]]:
+def _samples(
+    config: SamplesConfig, model: GPT, held_out: TokenDataset, tokenizer: Tokenizer
+) -> Iterator[dict[str, Any]]:
     """Yield prompt and continuation, each with a seed of its own."""
     from model.chat import fitted
     from model.generate import Sampling, generate
 
     if config.prompts:
-        prompts = [[words.bos, *words.encode(text)] for text in config.prompts]
+        prompts = [[tokenizer.bos, *tokenizer.encode(text)] for text in config.prompts]
     else:
         spread = max(1, len(held_out) // max(1, config.count))
         windows = range(0, min(len(held_out), spread * config.count), spread)
         prompts = [held_out.window(i)[: config.prompt_tokens].tolist() for i in windows]
     for number, prompt in enumerate(prompts):
         sampling = Sampling(config.temperature, config.top_k, config.top_p, config.seed + number)
-        prompt, _ = fitted(words, prompt, model.config.max_seq_len)
-        made = generate(model, prompt, config.new_tokens, sampling, stop={words.bos, words.eos})
-        yield {"prompt": words.decode(prompt), "continuation": words.decode(made.ids), "finish": made.finish}
+        prompt, _ = fitted(tokenizer, prompt, model.config.max_seq_len)
+        made = generate(model, prompt, config.new_tokens, sampling, stop={tokenizer.bos, tokenizer.eos})
+        yield {"prompt": tokenizer.decode(prompt), "continuation": tokenizer.decode(made.ids), "finish": made.finish}

@@ -40,7 +40,7 @@ class Lesson:
 
 
 def gather(
-    config: SftConfig, out: Output, decontaminate: Artifact, words: Tokenizer, context: int
+    config: SftConfig, out: Output, decontaminate: Artifact, tokenizer: Tokenizer, context: int
 ) -> tuple[list[Lesson], list[Lesson]]:
     """Return training and held-out pairs that fit the context, write them out, and account for the others."""
     from model.chat import example
@@ -57,7 +57,7 @@ def gather(
     first: dict[Conversation, str] = {}
     trained: set[str] = set()
     for split, place, one in sorted(found, key=lambda item: (item[0] != "train", _draw(item[2]))):
-        made = example(words, one.instruction, one.input, one.output, one.system, one.history)
+        made = example(tokenizer, one.instruction, one.input, one.output, one.system, one.history)
         if (before := first.setdefault(one, place)) != place:
             reject("exact duplicate", place, f"the same as {before}", one.instruction, one.n_bytes)
         elif split == "val" and _prompt_key(one) in trained:

@@ -77,19 +77,19 @@ def sft(
     model, words = load_trained(pretrain)
     _check_tokenizer(tokenizer, words)
     kept, held_out = gather(config, out, decontaminate, words, model.config.max_seq_len)
-    settings = config.training
+    training = config.training
     examples = [lesson.example for lesson in kept]
 
     def batch_of(step: int) -> Any:
-        chosen = _order(step, settings.batch_size, len(examples), settings.seed)
+        chosen = _order(step, training.batch_size, len(examples), training.seed)
         return answer_batch([examples[i] for i in chosen], words.pad)
 
-    epochs = settings.steps * settings.batch_size / len(examples)
-    out.info(f"Fine-tuning on {len(examples):,} pairs for {settings.steps:,} steps: {epochs:.2f} epochs.")
+    epochs = training.steps * training.batch_size / len(examples)
+    out.info(f"Fine-tuning on {len(examples):,} pairs for {training.steps:,} steps: {epochs:.2f} epochs.")
     history = train(
         out,
         model,
-        settings,
+        training,
         config.runtime,
         batch_of,
         lambda model, last: _validate(config, model, [lesson.example for lesson in held_out], words, last),
@@ -123,29 +123,29 @@ def _order(step: int, batch: int, n: int, seed: int) -> list[int]:
 
 
 def _validate(
-    config: SftConfig, model: GPT, held_out: Sequence[Example], words: Tokenizer, last: bool
+    config: SftConfig, model: GPT, held_out: Sequence[Example], tokenizer: Tokenizer, last: bool
 ) -> dict[str, float]:
     from model.batches import answer_batch
     from model.validation import validation_loss
 
     size = config.training.batch_size
     chosen = held_out if last else held_out[: size * config.runtime.validate_batches]
-    batches = (answer_batch(chosen[start : start + size], words.pad) for start in range(0, len(chosen), size))
-    return validation_loss(model, batches, words.token_bytes())
+    batches = (answer_batch(chosen[start : start + size], tokenizer.pad) for start in range(0, len(chosen), size))
+    return validation_loss(model, batches, tokenizer.token_bytes())
 
 
 def _answers(
-    config: SftConfig, model: GPT, held_out: Iterable[Conversation], words: Tokenizer
+    config: SftConfig, model: GPT, held_out: Iterable[Conversation], tokenizer: Tokenizer
 ) -> Iterator[dict[str, Any]]:
     """Yield held-out instructions with the expected and the model's own answer, the most likely token each time."""
     from model.chat import prompt_ids
     from model.generate import generate
 
     for one in itertools.islice(held_out, config.samples):
-        prompt = prompt_ids(words, one.instruction, one.input, one.system, one.history)
-        made = generate(model, prompt, config.sample_tokens + 1, stop={words.eos})
+        prompt = prompt_ids(tokenizer, one.instruction, one.input, one.system, one.history)
+        made = generate(model, prompt, config.sample_tokens + 1, stop={tokenizer.eos})
         yield {
             **one.row(),
-            "answer": words.decode(made.ids[: config.sample_tokens]),
+            "answer": tokenizer.decode(made.ids[: config.sample_tokens]),
             "ended": made.ended,
         }

@@ -26,11 +26,11 @@ def pretrain(config: NoConfig, out: Output) -> None:
     """Write a model that has learned nothing."""
     from model.gpt import GPT
 
-    words = Tokenizer({bytes([b]): b for b in range(256)}, r"\s+|\S+", specials_after(256, 8))
+    tokenizer = Tokenizer({bytes([b]): b for b in range(256)}, r"\s+|\S+", specials_after(256, 8))
     shape = GPTConfig(
-        vocab_size=words.vocab_size, n_layer=1, n_head=2, n_kv_head=1, d_model=16, d_ff=32, max_seq_len=32
+        vocab_size=tokenizer.vocab_size, n_layer=1, n_head=2, n_kv_head=1, d_model=16, d_ff=32, max_seq_len=32
     )
-    write_model(out, GPT(shape).initialise(0), words, [])
+    write_model(out, GPT(shape).initialise(0), tokenizer, [])
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def test_the_artifact_is_a_whole_model(corpus: tuple[Lake, dict[str, Artifact]])
         "tokenizer/ranks.tiktoken",
         "tokenizer/tokenizer.json",
     }
-    model, words = load_trained(artifact)
+    model, tokenizer = load_trained(artifact)
     assert artifact.counts["parameters"] == model.count_parameters()
     assert artifact.counts["tokens"] == 20 * 4 * 128
     assert artifact.metrics["validation_loss"] < 6.2  # ln 512 = 6.24: it has learned something
@@ -42,7 +42,7 @@ def test_the_artifact_is_a_whole_model(corpus: tuple[Lake, dict[str, Artifact]])
     samples = [json.loads(line) for line in (artifact.path / "samples.jsonl").read_text().splitlines()]
     assert len(samples) == 2
     assert all(sample["prompt"] for sample in samples)
-    assert len(generate(model, [words.bos], 5).ids) == 5
+    assert len(generate(model, [tokenizer.bos], 5).ids) == 5
     assert make(pretrain, lake, CONFIG, built).status == "cached"
 
 
