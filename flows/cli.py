@@ -1,4 +1,4 @@
-"""The command line: `textmill VERB`. Verbs live in flows/commands; nothing heavy is imported before one needs it."""
+"""The command line: `textmill VERB`. Verbs live in flows/commands; nothing heavy is imported until a verb needs it."""
 
 from __future__ import annotations
 
@@ -54,16 +54,16 @@ def textmill(
 def main() -> None:
     """Run the command line; flows/entry.py calls it."""
     raise_on_signals()
-    # Set before any library reads them, so that every process of ours agrees.
+    # Set before any library reads them, so that all our processes agree.
     os.environ.setdefault("DO_NOT_TRACK", "true")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.update(around_proxies(os.environ))
-    # A page's text may hold what the terminal's encoding lacks; that must not end a command.
+    # A page's text may contain characters that the terminal cannot encode; that must not end a command.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    # Prefect, MLflow and pydantic make a million objects that stay; looking through them for garbage again and again
-    # is a tenth of a cached run (4.6 → 4.0 s of processor time).
+    # Prefect, MLflow and pydantic create a million permanent objects; scanning them for garbage again and again takes a
+    # tenth of a cached run (4.6 → 4.0 s of processor time).
     gc.set_threshold(100_000, 50, 100)
     app()
 

@@ -1,4 +1,4 @@
-"""The terminal: data on stdout, notes on stderr, faults as one sentence with the right exit code."""
+"""The terminal: data on stdout, notes on stderr, errors as one sentence with the right exit code."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 MAX_CELL = 300  # characters of a cell in a table for people; --json and --csv cut nothing
-PIPE_WIDTH = 200  # a table in a pipe has no terminal whose width it must fit
+PIPE_WIDTH = 200  # a table in a pipe has no terminal to fit into
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 class UserError(Exception):
-    """Something that the user asked for and that cannot be had; the message is a sentence that says the way out."""
+    """Something that the user asked for and that is not possible; the message says what to do instead."""
 
 
 def output() -> Console:
@@ -46,12 +46,12 @@ def print_json(data: Any) -> None:
 
 
 def json_text(data: Any, indent: int | None = None) -> str:
-    """Return data as JSON: no NaN, and no character that would do something to a terminal."""
+    """Return data as JSON, without NaN and without characters that would control a terminal."""
     return visible_json(json.dumps(data, indent=indent, ensure_ascii=False, default=str, allow_nan=False))
 
 
 def table(title: str, columns: Sequence[str], numbers: Sequence[str] = ()) -> Table:
-    """Return an empty table; the columns in `numbers` are set to the right and never cut."""
+    """Return an empty table; the columns in `numbers` are right-aligned and never cut."""
     from rich import box
     from rich.table import Table
 
@@ -65,22 +65,22 @@ def table(title: str, columns: Sequence[str], numbers: Sequence[str] = ()) -> Ta
 
 
 def plain_text(text: str, limit: int = MAX_CELL) -> Text:
-    """Text as it is: what comes from web pages must not be read as markup, nor move the cursor."""
+    """Literal text: what comes from web pages must neither be parsed as markup nor move the cursor."""
     from rich.text import Text
 
-    cut = text if len(text) <= limit else f"{text[:limit]}… ({len(text):,} letters)"
+    cut = text if len(text) <= limit else f"{text[:limit]}… ({len(text):,} characters)"
     return Text("".join(c if c == "\n" or c.isprintable() else "·" for c in cut))
 
 
 def styled(text: str, style: str) -> Text:
-    """Words of our own in a style."""
+    """Our own words in a style."""
     from rich.text import Text
 
     return Text(text, style=style)
 
 
 def in_sentences(command: Callable[P, R]) -> Callable[P, R]:
-    """Make every fault of a command a sentence on stderr and an exit code: 2 for what the user can correct in the
+    """Turn every error of a command into a sentence on stderr and an exit code: 2 for what the user can correct in the
     command or the recipe, 1 for what failed, 130 for Ctrl-C, 143 for SIGTERM."""
 
     @functools.wraps(command)
@@ -91,7 +91,7 @@ def in_sentences(command: Callable[P, R]) -> Callable[P, R]:
             raise
         except KeyboardInterrupt as stop:
             how = f"{stop}." if isinstance(stop, Terminated) else "Stopped."
-            note(f"\n{how} What is finished is kept; the same command goes on from there.")
+            note(f"\n{how} What is finished is kept; the same command continues from there.")
             raise typer.Exit(128 + stop.number if isinstance(stop, Terminated) else INTERRUPTED) from None
         except Exception as error:
             _fail(error)
@@ -112,16 +112,16 @@ def _fail(error: Exception) -> NoReturn:
     elif isinstance(error, OSError) and error.errno is not None:
         note(explain(error, Home.from_env().root))
     elif isinstance(error, SyntaxError) and error.filename:
-        note(f"{error.filename}, line {error.lineno}, is no Python: {error.msg}. Correct it and run the command again.")
+        note(f"{error.filename}, line {error.lineno}, is not Python: {error.msg}. Correct it and run this again.")
     elif type(error).__module__.partition(".")[0] in ("flows", "tasks", "data_lake", "model"):
-        note(str(error))  # our own errors are sentences already
+        note(str(error))  # our own errors are full sentences already
     else:
-        note(f"textmill met a fault that it did not expect: {type(error).__name__}: {error}{_kept_traceback(error)}")
+        note(f"textmill met an unexpected error: {type(error).__name__}: {error}{_kept_traceback(error)}")
     raise typer.Exit(FAILED) from error
 
 
 def _kept_traceback(error: Exception) -> str:
-    """Write the traceback where a report of the fault can quote it; return the words that say where."""
+    """Write the traceback to a file for a bug report; return a sentence that says where."""
     import traceback
 
     from data_lake.home import Home
@@ -136,7 +136,7 @@ def _kept_traceback(error: Exception) -> str:
 
 
 def program() -> str:
-    """Return what the user has to type to call this program again: `textmill`, or its path where PATH lacks it."""
+    """Return what the user has to type to call this program again: `textmill`, or its path if it is not on PATH."""
     called = Path(sys.argv[0])
     found = shutil.which("textmill")
     if called.name != "textmill" or (found and Path(found).resolve() == called.resolve()):
@@ -145,12 +145,12 @@ def program() -> str:
 
 
 def examples(*commands: str) -> str:
-    """Return the closing lines of a command's --help: one example a line."""
+    """Return the closing lines of a command's --help: one example per line."""
     return "\n".join(["Examples:", *(f"$ {command}" for command in commands)])
 
 
 def metric_text(value: float | None) -> str:
-    """A metric for people; what is not known is a dash, never a guess."""
+    """A metric for people; an unknown one is a dash, never a guess."""
     return "–" if value is None else f"{value:.4g}"
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with the databases of Prefect and MLflow, as a sentence with the way out."""
+"""What is wrong with the databases of Prefect and MLflow, as a sentence that says what to do."""
 
 import contextlib
 import sqlite3
@@ -13,10 +13,10 @@ _SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databric
 
 
 def check_tracking_uri(uri: str | None) -> None:
-    """Refuse an MLFLOW_TRACKING_URI that MLflow refuses, before a run is made for it; ServerError says why.
+    """Refuse an MLFLOW_TRACKING_URI that MLflow refuses, before a run starts; ServerError says why.
 
-    A run whose tracking server is away goes on and is sent later. With an address that no MLflow ever takes, this
-    would be a promise that cannot be kept.
+    A run whose tracking server is away continues and is sent later. With an address that MLflow never accepts, that
+    promise could not be kept.
     """
     if not uri:
         return
@@ -24,7 +24,7 @@ def check_tracking_uri(uri: str | None) -> None:
     plugins = {plugin.name for plugin in entry_points(group="mlflow.tracking_store")}
     if scheme in _SCHEMES or scheme in plugins - {"file", ""}:
         return
-    what = "names a folder, and MLflow keeps no runs in folders any more" if scheme in ("", "file") else "is no address"
+    what = "names a folder, and MLflow no longer keeps runs in folders" if scheme in ("", "file") else "is no address"
     raise ServerError(
         f"MLFLOW_TRACKING_URI={uri} {what}: name a server (http://…) or a database (sqlite:////folder/mlflow.db), or "
         "unset the variable to use textmill's own."
@@ -32,7 +32,7 @@ def check_tracking_uri(uri: str | None) -> None:
 
 
 def database_problem(home: Home) -> str | None:
-    """A sentence about a damaged database of the home's own servers; None where both are whole or not there."""
+    """A sentence about a damaged database of the home's own servers; None if both are intact or absent."""
     for name, path, lost in (
         ("Prefect", home.prefect / "prefect.db", "Prefect's history of runs and paused schedules"),
         ("MLflow", home.mlflow_db, "MLflow's runs and registered models"),
@@ -40,8 +40,8 @@ def database_problem(home: Home) -> str | None:
         if why := _damage(path):
             return (
                 f"{name}'s database {path} is damaged ({why}). Move it away, with the files {path.name}-wal and -shm "
-                f"beside it, and run the same command again: a new one is made. {lost} are lost with it; the artifacts "
-                "in the lake are not touched."
+                f"next to it, and run the same command again: a new one is created. {lost} are lost with it; the "
+                "artifacts in the lake are not touched."
             )
     return None
 
@@ -53,7 +53,7 @@ def _damage(path: Path) -> str | None:
         with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5)) as database:
             (answer,) = database.execute("PRAGMA quick_check(1)").fetchone()
         return None if answer == "ok" else str(answer)
-    except sqlite3.OperationalError:  # locked, or a disk that does not answer: nothing is known of its content
+    except sqlite3.OperationalError:  # locked, or a disk that is not responding: nothing is known about its content
         return None
     except sqlite3.DatabaseError as error:
         return str(error)

@@ -1,7 +1,7 @@
-"""The deployments: `pipeline/nightly` with its schedule and `stage-<name>/rerun` for each stage, and who serves them.
+"""The deployments: `pipeline/nightly` with its schedule, `stage-<name>/rerun` for each stage, and how they are served.
 
-`python -m flows.deploy RECIPE` serves them from this machine; `textmill up` keeps that process. For work pools and
-several machines there is deployments/prefect.yaml, which deploys the same flows.
+`python -m flows.deploy RECIPE` serves them from this machine; `textmill up` keeps that process running. For work pools
+and several machines, deployments/prefect.yaml deploys the same flows.
 """
 
 import argparse
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
     from flows.recipe import Recipe
 
-# A run that is late by less than this is not "missed": it waits for its turn.
+# A run that is late by less than this is not "missed" but waiting for its turn.
 GRACE = timedelta(minutes=5)
-# Flow runs at once. One home has one GPU and one lake; more of them would wait for each other's locks.
+# Flow runs at once. A home has one GPU and one lake; more runs would wait for each other's locks.
 MAX_RUNS = 4
 TAG = "textmill"
-# Prefect finds a schedule by its slug again; without one it would make a new one at each start.
+# Prefect finds a schedule again by its slug; without one it would create a new schedule at each start.
 SLUG = "recipe"
 
 
 def deployments(recipe: "Recipe") -> "list[RunnerDeployment]":
-    """All deployments, with the recipe's values as what the forms in the UI begin with."""
+    """All deployments; the forms in the UI start with the recipe's values."""
     from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
     from prefect.types.entrypoint import EntrypointType
 
@@ -48,7 +48,7 @@ def deployments(recipe: "Recipe") -> "list[RunnerDeployment]":
         description=f"The whole pipeline with recipe {recipe.name}. {recipe.description}".strip(),
         parameters={"config": values},
         schedule=schedule_of(recipe),
-        # A run that comes while the last one is still at work, or after a downtime together with others, is dropped.
+        # A run that is due while the last one is still running, or together with others after a downtime, is dropped.
         concurrency_limit=ConcurrencyLimitConfig(
             limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW, grace_period_seconds=60
         ),
@@ -65,7 +65,7 @@ def deployments(recipe: "Recipe") -> "list[RunnerDeployment]":
         )
         for name, stage_flow in STAGE_FLOWS.items()
     ]
-    return cast("list[RunnerDeployment]", [nightly, *reruns])  # coroutines only for callers that are async
+    return cast("list[RunnerDeployment]", [nightly, *reruns])  # coroutines only for async callers
 
 
 def schedule_of(recipe: "Recipe") -> "Schedule | None":
@@ -79,7 +79,7 @@ def schedule_of(recipe: "Recipe") -> "Schedule | None":
 
 
 def scheduled(recipe: "Recipe") -> "Recipe":
-    """The recipe as its schedule, and only that, runs it: sources older than the schedule's max_age are refreshed."""
+    """The recipe as only its schedule runs it: sources older than the schedule's max_age are refreshed."""
     if recipe.schedule is None:
         return recipe
     crawl = recipe.config("crawl").model_copy(update={"max_age": recipe.schedule.max_age})
@@ -87,10 +87,10 @@ def scheduled(recipe: "Recipe") -> "Recipe":
 
 
 def recipe_values(recipe: str = "") -> dict[str, object]:
-    """A step of deployments/prefect.yaml: what its templates say about a recipe (name or path; "": demo).
+    """A step of deployments/prefect.yaml: the values of a recipe (name or path; "": demo) for its templates.
 
-    Returns `recipe` and `scheduled` (all values, as the forms begin and as the schedule runs them), `cron`, `timezone`
-    and each stage's values under the stage's name. Raises RecipeError for a recipe with mistakes or without a schedule.
+    Returns `recipe` and `scheduled` (all values, for the forms and for the schedule), `cron`, `timezone` and each
+    stage's values under the stage's name. Raises RecipeError for a recipe with mistakes or without a schedule.
     """
     from flows.recipe import load_recipe
     from flows.recipe_errors import Problem, RecipeError
@@ -116,10 +116,10 @@ async def serve(
     grace: timedelta = GRACE,
     follow: "Callable[[Runner, RunnerNotes], Coroutine[Any, Any, None]] | None" = None,
 ) -> None:
-    """Applies the deployments and runs what is asked of them, each run in a process of its own, until SIGTERM.
+    """Apply the deployments and execute their runs, each in its own process, until SIGTERM.
 
-    Schedules stay active when this ends: there is no scheduler then either, and pausing them, as Prefect's own serve()
-    does, could not be told from the user's pausing them at the next start, which is kept. `follow` runs beside it.
+    Schedules stay active when this ends: there is no scheduler then either. If they were paused, as Prefect's own
+    serve() does, the next start could not tell that from a pause by the user, which is kept. `follow` runs alongside.
     """
     from prefect.runner import Runner
 
@@ -137,7 +137,7 @@ async def serve(
 
 
 async def apply(runner: "Runner", wanted: "Sequence[RunnerDeployment]", grace: timedelta = GRACE) -> None:
-    """Makes the server's deployments those that are wanted; what the user has paused stays paused."""
+    """Make the server's deployments match the wanted ones; what the user has paused stays paused."""
     await asyncio.to_thread(_keep_pauses, wanted)
     ids = [await runner.aadd_deployment(deployment) for deployment in wanted]
     await asyncio.to_thread(_tidy, wanted, ids, grace)
@@ -149,7 +149,7 @@ def name_of(deployment: "RunnerDeployment") -> str:
 
 
 def _keep_pauses(wanted: "Sequence[RunnerDeployment]") -> None:
-    """Takes over from the server that the user has paused a schedule."""
+    """Keep a schedule paused if the user has paused it on the server."""
     from prefect.client.orchestration import get_client
     from prefect.exceptions import ObjectNotFound
 
@@ -166,7 +166,7 @@ def _keep_pauses(wanted: "Sequence[RunnerDeployment]") -> None:
 
 
 def _tidy(wanted: "Sequence[RunnerDeployment]", ids: list[UUID], grace: timedelta) -> None:
-    """Removes schedules that the recipe no longer has, and all but the newest of the runs that were missed."""
+    """Remove schedules that the recipe no longer has, and all missed runs but the newest."""
     from prefect.client.orchestration import get_client
 
     with get_client(sync_client=True) as client:
@@ -196,7 +196,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     def follow(runner: "Runner", notes: RunnerNotes) -> Coroutine[Any, Any, None]:
         async def apply_again(edited: "Recipe", names: Collection[str]) -> None:
-            made = await asyncio.to_thread(deployments, edited)  # Prefect gives coroutines to a caller with a loop
+            made = await asyncio.to_thread(deployments, edited)  # Prefect returns coroutines to a caller with a loop
             await apply(runner, [deployment for deployment in made if name_of(deployment) in names])
 
         return follow_recipe(options.recipe, recipe, [name_of(one) for one in wanted], apply_again, notes)

@@ -1,4 +1,4 @@
-"""The entry point of the `textmill` script: Ctrl-C is answered from the first moment, before anything is imported."""
+"""The entry point of the `textmill` script: Ctrl-C is handled from the first moment, before anything is imported."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Creates MLflow's database, or brings it up to the installed MLflow: once, by one process, wholly or not at all."""
+"""Creates MLflow's database, or upgrades it to the installed MLflow: once, by one process, completely or not at all."""
 
 import os
 import subprocess
@@ -17,10 +17,10 @@ _UPGRADE = "import sys, mlflow.db; mlflow.db.upgrade.callback(sys.argv[1])"
 
 
 def init_mlflow(home: Home) -> None:
-    """Makes the home's MLflow database usable; does nothing (1 ms) when that was done.
+    """Make the home's MLflow database usable; do nothing (1 ms) if that was done before.
 
-    One process at a time: four processes that race to create it leave a database that no MLflow opens again. Raises
-    ServerError, a sentence, when MLflow cannot do it.
+    One process at a time: four processes that race to create it leave a database that MLflow cannot open again. Raises
+    ServerError, a sentence, if MLflow cannot do it.
     """
     done = home.run / "mlflow-db.json"
     wanted = {"mlflow": version("mlflow-skinny"), "home": str(home.root)}
@@ -30,13 +30,13 @@ def init_mlflow(home: Home) -> None:
             return
         for draft in home.root.glob("mlflow.db.draft-*"):
             draft.unlink(missing_ok=True)
-        # A new database appears only when it is whole: MLflow cannot go on with one whose creation was interrupted.
+        # A new database appears only once it is complete: MLflow cannot use one whose creation was interrupted.
         database = home.mlflow_db if exists else home.mlflow_db.with_name(f"mlflow.db.draft-{os.getpid()}")
         problem = _upgrade(database)
         if problem is not None:
             raise ServerError(
-                f"MLflow's database {home.mlflow_db} cannot be brought up to MLflow {wanted['mlflow']} ({problem}). "
-                "Move the file away: the next run makes a new one; no artifact of the lake depends on it."
+                f"MLflow's database {home.mlflow_db} cannot be upgraded to MLflow {wanted['mlflow']} ({problem}). "
+                "Move the file away: the next run creates a new one; no artifact in the lake depends on it."
             )
         if not exists:
             database.replace(home.mlflow_db)
@@ -45,7 +45,7 @@ def init_mlflow(home: Home) -> None:
 
 
 def _upgrade(database: Path) -> str | None:
-    """Runs MLflow's migrations in a process of their own, out of reach of Ctrl-C; returns what went wrong."""
+    """Run MLflow's migrations in their own process, out of reach of Ctrl-C; return what went wrong."""
     result = subprocess.run(
         [sys.executable, "-c", _UPGRADE, sqlite_url(database)],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""A home that was copied or moved: MLflow writes absolute places into its database, which follow the home here."""
+"""A home that was copied or moved: MLflow stores absolute paths in its database, which are updated here."""
 
 import contextlib
 import sqlite3
@@ -7,15 +7,15 @@ from pathlib import Path
 
 from data_lake.home import Home
 
-# The columns, in whatever table of MLflow's, that name the place of files (MLflow 3.17 has five such).
+# The columns that hold the path of files, in any of MLflow's tables (MLflow 3.17 has five such columns).
 _PLACES = ("artifact_location", "artifact_uri", "storage_location", "source")
 
 
 def follow_home(home: Home) -> int:
-    """Let MLflow's database name this home's folder where it names the one it was copied or moved from.
+    """Replace the folder that the home was copied or moved from by the present one, everywhere in MLflow's database.
 
-    Without it, a copy would write its figures into the original, and a moved home would make the old folder again.
-    Returns how many places were rewritten. Places outside of any home, which a user has chosen, stay.
+    Otherwise a copy would write its figures into the original, and a moved home would create the old folder again.
+    Returns how many paths were rewritten. Paths outside of any home, which a user has chosen, are kept.
     """
     new = home.mlartifacts.as_uri()
     changed = 0
@@ -29,7 +29,7 @@ def follow_home(home: Home) -> int:
 
 
 def _homes(database: sqlite3.Connection) -> Iterator[str]:
-    """The folders under which the database believes to be: what stands before the names of textmill's experiments."""
+    """The folders in which the database believes to be: what precedes the names of textmill's experiments."""
     for name, place in database.execute("SELECT name, artifact_location FROM experiments"):
         suffix = "/0" if name == "Default" else f"/{name}"
         if (name == "Default" or name.split("/")[0] == "textmill") and str(place).endswith(f"/mlartifacts{suffix}"):
@@ -54,7 +54,7 @@ def _replace(database: sqlite3.Connection, table: str, column: str, old: str, ne
 
 
 def _rewrite_models(folder: Path, old: str, new: str) -> None:
-    """The description of a registered model names its own place, too."""
+    """The description of a registered model contains its own path, too."""
     for described in folder.glob("**/models/*/artifacts/MLmodel"):
         text = described.read_text("utf-8")
         if f"{old}/" in text:

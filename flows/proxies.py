@@ -15,14 +15,14 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 def around_proxies(environ: Mapping[str, str], *own: str | None) -> dict[str, str]:
     """no_proxy and NO_PROXY with the loopback names added, for os.environ of every process of ours.
 
-    `own` are further hosts on which servers of ours listen, or their URLs (`textmill up --host`).
+    `own` are further hosts on which our servers listen, or their URLs (`textmill up --host`).
 
     Prefect's client (httpx, websockets), MLflow's (requests) and urllib all read them. Both spellings get the same
-    value, since each library prefers another one; a lone "*" (no proxy for anything) stays what it is.
+    value, because each library prefers another one; a lone "*" (no proxy for anything) is left as it is.
 
-    httpx reads the whole environment before it asks anybody, and refuses to begin where a proxy or a name is none that
-    it knows (SOCKS, [::1]). Names are therefore written as it reads them; a proxy that is no HTTP proxy is hidden from
-    it and kept for the crawl, which says what is wrong if it would need it.
+    httpx reads the whole environment before its first request, and refuses to start if it does not understand a proxy
+    or a name (SOCKS, [::1]). Names are therefore written as it reads them; a proxy that is not an HTTP proxy is hidden
+    from it and kept for the crawl, which reports it if it would need it.
     """
     given = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
     names = [known for name in re.split(r"[,\s]+", given) for known in _excepted(name)]
@@ -33,7 +33,7 @@ def around_proxies(environ: Mapping[str, str], *own: str | None) -> dict[str, st
 
 
 def _excepted(name: str) -> Iterator[str]:
-    """Yield the name of no_proxy as httpx can read it; none for an IPv6 network, which no client of ours knows."""
+    """Yield a name of no_proxy as httpx can read it; nothing for an IPv6 network, which none of our clients knows."""
     bare = re.sub(r"^\[([^\]]*)\](:\d+)?$", r"\1", name)
     if bare.count(":") > 1:
         try:
@@ -47,7 +47,7 @@ def _excepted(name: str) -> Iterator[str]:
 
 
 def _hidden(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables of proxies that are no HTTP proxies, emptied, and what they were under another name."""
+    """The variables of proxies that are not HTTP proxies, emptied, and their values under another name."""
     changed: dict[str, str] = {}
     for scheme in ("http", "https", "all"):
         spellings = (f"{scheme}_proxy", f"{scheme}_proxy".upper())
@@ -58,5 +58,5 @@ def _hidden(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def opener_of(url: str) -> urllib.request.OpenerDirector:
-    """What opens `url`: without a proxy on loopback, as the environment says elsewhere."""
+    """An opener for `url`: without a proxy on loopback, elsewhere as the environment says."""
     return _DIRECT if urlsplit(url).hostname in LOOPBACK else urllib.request.build_opener()

@@ -1,4 +1,4 @@
-"""Mistakes in a recipe: what is wrong, where, and the nearest thing that would be right; all of them in one error."""
+"""Mistakes in a recipe: what is wrong, where, and the nearest valid name; all of them in one error."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 MAX_SHOWN_VALUE = 80
-_CREDENTIALS = re.compile(r"//[^/\s@'\"]*@")  # of a URL: what is refused for holding a password must not print it
+_CREDENTIALS = re.compile(r"//[^/\s@'\"]*@")  # of a URL: an error about a password in a URL must not print it
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake. `place` is `file:line` or the `--set` that brought it; `field` is a dotted path or ''."""
+    """One mistake. `place` is `file:line` or the `--set` that caused it; `field` is a dotted path or ''."""
 
     place: str
     field: str
@@ -25,7 +25,7 @@ class Problem:
     def __str__(self) -> str:
         where = " = ".join(part for part in (self.field, self.value) if part)
         hint = f" Did you mean {self.suggestion}?" if self.suggestion else ""
-        # Long lines are folded here: a terminal would break them inside words.
+        # Long lines are wrapped here: a terminal would break them inside words.
         reason = textwrap.fill(
             self.reason + hint, 116, initial_indent="    ", subsequent_indent="    ", break_long_words=False
         )
@@ -54,7 +54,7 @@ def show_value(value: object) -> str:
 
 
 def nearest(name: str, valid: Iterable[str]) -> str | None:
-    """Return the valid name that is most like `name`, or None where nothing is alike."""
+    """Return the valid name that is most similar to `name`, or None if nothing is similar."""
     by_lower = {candidate.lower(): candidate for candidate in valid}
     found = difflib.get_close_matches(name.lower()[:100], by_lower, n=1, cutoff=0.6)
     return by_lower[found[0]] if found else None

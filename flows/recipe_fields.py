@@ -1,4 +1,4 @@
-"""What pydantic says of a recipe, in words: field path, reason, value and the nearest valid name of each mistake."""
+"""Pydantic's errors about a recipe, in words: field path, reason, value and nearest valid name of each mistake."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def explain_invalid(model: type[BaseModel], error: ValidationError) -> Iterator[
         kinds.setdefault(path, []).append(details["type"])
         merged.setdefault(path, []).append(_explain(model, path, owners, details))
     for path, found in merged.items():
-        # one alternative of a union knows the field: that another one does not is no news
+        # if one member of a union has the field, the others' complaints about it do not matter
         known = [item for item, kind in zip(found, kinds[path], strict=True) if kind != "extra_forbidden"]
         found = known or found
-        reasons = list(dict.fromkeys(reason for _, reason, _, _ in found))  # a union says each alternative's own
+        reasons = list(dict.fromkeys(reason for _, reason, _, _ in found))  # of a union, one for each member
         hint = next((hint for *_, hint in found if hint), None)
         yield path, " Or: ".join(reasons), found[0][2], hint
 
@@ -67,34 +67,34 @@ def _explain(model: type[BaseModel], path: FieldPath, owners: list[type[BaseMode
 
 
 def _of_kind(kind: str, value: Any) -> str | None:
-    """Return what a value of the wrong kind should be, and how it is written; None where pydantic's words will do."""
+    """Return what a value of the wrong kind should be, and how to write it; None if pydantic's words will do."""
     if kind in ("tuple_type", "list_type", "set_type", "frozen_set_type"):
         if value is None:
-            return "It must be a list. An empty one is [], and without this line the default holds."
+            return "It must be a list. An empty one is []; without this line, the default is used."
         if isinstance(value, str):
             items = [item for item in re.split(r"\s*,\s*", value) if item]
-            return f"It must be a list, also of one: [{', '.join(map(quoted, items))}]."
+            return f"It must be a list, even of one value: [{', '.join(map(quoted, items))}]."
         if isinstance(value, Mapping):
-            return "It must be a list: one value behind each dash, or [a, b]."
-        return f"It must be a list, also of one: [{show_value(value)}]."
+            return "It must be a list: one value after each dash, or [a, b]."
+        return f"It must be a list, even of one value: [{show_value(value)}]."
     if kind in ("bool_type", "bool_parsing") and isinstance(value, str):
         meant = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
         return f"It must be true or false{f': {word}' if (word := meant.get(value.lower())) else ''}."
     if isinstance(value, list) and len(value) == 1 and kind.endswith("_type") and not kind.startswith("model"):
-        return f"It must be one value and no list: {show_value(value[0])}."
+        return f"It must be one value, not a list: {show_value(value[0])}."
     if kind == "string_type" and isinstance(value, int | float) and not isinstance(value, bool):
         return f"It must be text; put it in quotes: '{value}'."
     if kind in ("model_type", "model_attributes_type") and isinstance(value, str):
         name, colon, rest = value.partition(":")
         if colon and rest and re.fullmatch(r"[a-z_.]+", name):
-            return f"It must be a section with fields; a blank is missing behind the colon: {name}: {rest.strip()}"
+            return f"It must be a section with fields; a space is missing after the colon: {name}: {rest.strip()}"
     if kind in ("model_type", "model_attributes_type") and isinstance(value, list):
         return "It must be a section with fields, each as `name: value` on a line of its own, without a dash."
     return None
 
 
 def _elsewhere(model: type[BaseModel], name: str, section: str) -> str | None:
-    """The path of a field elsewhere whose own name is `name` or nearly so; one below `section` comes first."""
+    """The path of another field whose own name is `name` or similar; those below `section` come first."""
     by_name: dict[str, str] = {}
     for path in sorted(field_paths(model), key=lambda path: not path.startswith(f"{section}.")):
         by_name.setdefault(path.rpartition(".")[2], path)
@@ -107,7 +107,7 @@ def _resolve(
 ) -> tuple[FieldPath, list[type[BaseModel]]]:
     """Return the field path of an error's location, and the models that its last part could be a field of.
 
-    Pydantic puts the names of a union's members into the location; they are no fields and are left out.
+    Pydantic puts the names of a union's members into the location; they are not fields and are left out.
     """
     path: list[int | str] = []
     owners: list[type[BaseModel]] = [model]

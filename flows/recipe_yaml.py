@@ -17,7 +17,7 @@ MAX_DEPTH = 32
 
 FieldPath = tuple[str | int, ...]
 Report = Callable[[FieldPath, int, str, str | None], None]
-"""Called with field path, line (from 1), reason and the value as text where there is one."""
+"""Called with field path, line (from 1), reason, and the value as text if there is one."""
 _AS_PRIVATE = {0xDC00 + byte: 0x10FF00 + byte for byte in range(0x80, 0x100)}  # nobody's characters
 _AS_HALVES = {private: half for half, private in _AS_PRIVATE.items()}
 
@@ -25,7 +25,7 @@ _AS_HALVES = {private: half for half, private in _AS_PRIVATE.items()}
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """PyYAML's safe loader with YAML 1.2's idea of scalars.
 
-    In YAML 1.1 `no` is false, `1e-3` is text, `12:30` is 750 and `2024-01-01` is a date: four known surprises.
+    In YAML 1.1 `no` is false, `1e-3` is text, `12:30` is 750 and `2024-01-01` is a date: four well-known surprises.
     """
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own name
@@ -42,9 +42,9 @@ for _tag, _pattern, _first in (
 
 
 def parse_argument(text: str, report: Report) -> tuple[Any, dict[FieldPath, int]]:
-    """Parse a YAML value of the command line, where names of files may have bytes that are no UTF-8.
+    """Parse a YAML value from the command line, where file names may contain bytes that are not UTF-8.
 
-    Python holds them as half surrogates, which YAML refuses; they come out spelled out, as configs have them.
+    Python represents them as lone surrogates, which YAML refuses; the result spells them out, as configs do.
     """
     value, lines = parse_yaml(text.translate(_AS_PRIVATE), report)
     return _spelled(value), lines
@@ -63,11 +63,11 @@ def _spelled(value: Any) -> Any:
 def parse_yaml(text: str, report: Report) -> tuple[Any, dict[FieldPath, int]]:
     """Parse one YAML document into dicts, lists and scalars, and map each field path to its line (from 1).
 
-    Mistakes go to `report`; what is broken is left out of the result, and the result is None where nothing could be
-    read. Aliases, tags and merge keys are refused: a few lines of aliases can unfold into gigabytes.
+    Mistakes go to `report`; what is broken is left out of the result, and the result is None if nothing could be read.
+    Aliases, tags and merge keys are refused: a few lines of aliases can expand to gigabytes.
     """
     if len(text.encode("utf-8", "replace")) > MAX_BYTES:
-        report((), 1, f"A recipe may have {MAX_BYTES // 1024} KB at most.", None)
+        report((), 1, f"A recipe may have at most {MAX_BYTES // 1024} KB.", None)
         return None, {}
     try:
         if not _is_plain(text, report):
@@ -100,7 +100,7 @@ def _is_plain(text: str, report: Report) -> bool:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                report((), line, f"Nothing in a recipe is nested deeper than {MAX_DEPTH} levels.", None)
+                report((), line, f"Nothing in a recipe may be nested deeper than {MAX_DEPTH} levels.", None)
                 return False
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
@@ -132,7 +132,7 @@ def _mapping(node: yaml.MappingNode, path: FieldPath, lines: dict[FieldPath, int
         name = key_node.value
         here = (*path, name)
         if name in values:
-            report(here, line, f"This field is already given in line {lines[here]}; keep one of the two.", None)
+            report(here, line, f"This field was already given in line {lines[here]}; keep one of the two.", None)
             continue
         lines[here] = line
         values[name] = _value(value_node, here, lines, report)
@@ -142,7 +142,7 @@ def _mapping(node: yaml.MappingNode, path: FieldPath, lines: dict[FieldPath, int
 def _scalar(text: str, tag: str, path: FieldPath, line: int, report: Report) -> Any:
     kind = tag.rpartition(":")[2]
     if any("\ud800" <= letter <= "\udfff" for letter in text):
-        report(path, line, "This text holds half of a surrogate pair, which is no character.", ascii(text))
+        report(path, line, "This text contains half of a surrogate pair, which is not a character.", ascii(text))
         return None
     if kind == "null":
         return None
@@ -151,7 +151,7 @@ def _scalar(text: str, tag: str, path: FieldPath, line: int, report: Report) -> 
     if kind not in ("int", "float"):
         return text
     if len(text) > 100:
-        report(path, line, "A number has 100 digits at most.", text[:20] + "…")
+        report(path, line, "A number may have at most 100 digits.", text[:20] + "…")
         return None
     digits = text.replace("_", "").lower()
     number = float(digits.replace(".inf", "inf").replace(".nan", "nan")) if kind == "float" else int(digits)
@@ -160,7 +160,7 @@ def _scalar(text: str, tag: str, path: FieldPath, line: int, report: Report) -> 
     if not math.isfinite(number):
         report(path, line, "A number in a recipe must be finite.", text)
         return 0
-    # 1e6 steps are a whole number of steps; a field for fractions takes whole numbers as well
+    # 1e6 steps are a whole number of steps; a field for fractions also accepts whole numbers
     return int(number) if number.is_integer() else number
 
 

@@ -1,9 +1,9 @@
-"""Makes Prefect say what is true about runs whose process is gone: Crashed, not Running for ever.
+"""Marks runs whose process is gone as Crashed in Prefect, where they would otherwise be Running for ever.
 
-Prefect learns of the end of a flow run from the flow run's process, or from the runner that started it. When those are
+Prefect learns about the end of a flow run from the flow run's process, or from the runner that started it. If those are
 killed it learns nothing, and a task run of a killed flow run is never corrected at all (seen with 3.8.8). So each flow
-run holds a file lock for its life, which the kernel takes from it at its death, and whoever talks to the server next
-says what the locks tell. Retrying a crashed run resumes it, since every finished stage is in the lake.
+run holds a file lock, which the kernel releases when the process dies, and the next process that talks to the server
+reports what the locks say. Retrying a crashed run resumes it, since every finished stage is in the lake.
 """
 
 import os
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 _Found = TypeVar("_Found")
 # The process id of the runner, set by flows/deploy.py for the flow runs that it starts.
 RUNNER_VARIABLE = "TEXTMILL_RUNNER_PID"
-# A flow run is Pending or Running some seconds before its process has its lock: interpreter start and imports.
+# A flow run is Pending or Running for some seconds before its process has the lock: interpreter start and imports.
 _YOUNG = timedelta(seconds=60)
-# The states of task runs travel as events behind the end of their flow run.
+# The states of task runs arrive as events after the end of their flow run.
 _TASK_DELAY = timedelta(seconds=15)
 _PAGE = 200  # the server's own limit
 
 
 @contextmanager
 def hold_flow_lock(home: Home, flow_run_id: UUID | str) -> Iterator[None]:
-    """Held by a flow for the whole of its body: as long as it is held, the flow run counts as alive.
+    """Hold the lock of a flow run while its body runs: as long as it is held, the flow run counts as alive.
 
     A flow that the runner of `textmill up` started also ends when its runner does, so that nothing is left behind.
     """
@@ -52,11 +52,11 @@ def hold_flow_lock(home: Home, flow_run_id: UUID | str) -> Iterator[None]:
 
 
 def reconcile(client: "SyncPrefectClient", home: Home, *, own_server: bool, why: str = "its process is gone") -> int:
-    """Sets the runs of this home whose process is gone to Crashed; returns how many flow runs that were.
+    """Set the runs of this home whose process is gone to Crashed; return how many flow runs that were.
 
-    `own_server` says that the server serves this home only (it was started by textmill): then a run that is active for
-    a minute without ever having taken its lock is dead too. On a server that others share, only runs that left a lock
-    file in this home are touched.
+    `own_server` says that the server serves only this home (textmill started it): then a run that has been active for a
+    minute without ever taking its lock is dead too. On a shared server, only runs that left a lock file in this home
+    are touched.
     """
     from prefect.client.schemas.filters import FlowRunFilter
     from prefect.client.schemas.objects import StateType
@@ -68,7 +68,7 @@ def reconcile(client: "SyncPrefectClient", home: Home, *, own_server: bool, why:
     for run in _pages(lambda offset: client.read_flow_runs(flow_run_filter=flow_run_filter, offset=offset)):
         path = _lock_path(home, run.id)
         if not _is_dead(run, path, own_server):
-            if run.run_count > 1:  # a retry; its killed predecessor's tasks would hold their slots, the GPU's too
+            if run.run_count > 1:  # a retry; the tasks of its killed predecessor would keep their slots, the GPU's too
                 _end_task_runs(client, {"id": {"any_": [run.id]}}, "an earlier attempt was killed", run.run_count)
             continue
         client.set_flow_run_state(run.id, Crashed(message=f"{_sentence(why)} Retry resumes it."), force=True)
@@ -84,10 +84,10 @@ def reconcile(client: "SyncPrefectClient", home: Home, *, own_server: bool, why:
 
 
 def skip_missed_runs(client: "SyncPrefectClient", deployment_ids: list[UUID], grace: timedelta) -> int:
-    """Cancels the scheduled runs that should have started more than `grace` ago, but the newest of each deployment.
+    """Cancel the scheduled runs that should have started more than `grace` ago, except the newest of each deployment.
 
-    Prefect would execute all runs missed in a downtime, at once. Returns how many were skipped. Call it while no
-    runner is at work.
+    Prefect would execute all runs missed during a downtime at once. Returns how many were skipped. Call it while no
+    runner is active.
     """
     from prefect.client.schemas.filters import FlowRunFilter
     from prefect.client.schemas.objects import StateType
@@ -116,7 +116,7 @@ def skip_missed_runs(client: "SyncPrefectClient", deployment_ids: list[UUID], gr
 
 
 def ensure_slots(client: "SyncPrefectClient", tag: str, slots: int = 1) -> None:
-    """Limits the task runs with `tag` that run at once, unless the user has set a limit for that tag already."""
+    """Limit how many task runs with `tag` run at once, unless the user has already set a limit for that tag."""
     from prefect.exceptions import ObjectNotFound
 
     try:
@@ -130,11 +130,11 @@ def _lock_path(home: Home, flow_run_id: UUID | str) -> Path:
 
 
 def _lock_existing(path: Path) -> int:
-    """Takes the lock on the file that is at `path` also afterwards: reconcile may delete it between open and lock."""
+    """Lock the file at `path`, and make sure that it is still there: reconcile may delete it between open and lock."""
     while True:
         descriptor = try_lock(path)
         if descriptor is None:
-            continue  # reconcile looks at it for a moment
+            continue  # reconcile is checking it
         try:
             if os.path.samestat(os.fstat(descriptor), path.stat()):
                 return descriptor
@@ -146,7 +146,7 @@ def _lock_existing(path: Path) -> int:
 def _is_dead(run: "FlowRun", path: Path, own_server: bool) -> bool:
     if not path.exists():
         since = run.state.timestamp if run.state is not None else None
-        # A worker of a work pool may run it on another machine, whose locks are not seen here.
+        # A worker of a work pool may run it on another machine, whose locks are not visible here.
         mine = own_server and run.work_pool_name is None
         return mine and since is not None and datetime.now(UTC) - since > _YOUNG
     held = try_lock(path)
@@ -159,7 +159,7 @@ def _is_dead(run: "FlowRun", path: Path, own_server: bool) -> bool:
 def _end_task_runs(
     client: "SyncPrefectClient", flow_runs: dict[str, Any], why: str, before_attempt: int | None = None
 ) -> None:
-    """Sets the unfinished task runs of the flow runs that match to Crashed; of attempts before a number, if given."""
+    """Set the unfinished task runs of the matching flow runs to Crashed; if given, only those of earlier attempts."""
     from prefect.client.schemas.filters import FlowRunFilter, TaskRunFilter
     from prefect.client.schemas.objects import StateType
     from prefect.states import Crashed

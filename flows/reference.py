@@ -30,7 +30,7 @@ def reference() -> str:
 
 
 def with_reference(page: str) -> str:
-    """The text of the page with its generated part renewed; ValueError when the marks are missing."""
+    """The text of the page with its generated part renewed; raises ValueError if the marks are missing."""
     before, found_begin, rest = page.partition(BEGIN)
     _old, found_end, after = rest.partition(END)
     if not (found_begin and found_end):
@@ -39,7 +39,7 @@ def with_reference(page: str) -> str:
 
 
 def _rows(section: BaseModel, prefix: str = "") -> Iterator[str]:
-    """The rows of a section's fields, with what this very section holds: two of one class may differ."""
+    """The rows of a section's fields, with the values of this section: two sections of one class may differ."""
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
         if isinstance(value, BaseModel):

@@ -1,4 +1,4 @@
-"""A recipe's schedule: a cron expression, its time zone, and how old sources may be when it fires."""
+"""A recipe's schedule: a cron expression, its time zone, and the greatest age of sources when it fires."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Schedule(StageConfig):
     cron: str = Field(
         "0 3 * * *", description="minute, hour, day of month, month, day of week; '0 3 * * *' = 03:00 daily"
     )
-    timezone: str = Field("UTC", description="IANA name of the time zone that cron is meant in, such as Europe/Berlin")
+    timezone: str = Field("UTC", description="time zone of cron: an IANA name such as Europe/Berlin")
     max_age: float = Field(
         3600,
         ge=0,
         allow_inf_nan=False,
-        description="seconds; a scheduled run fetches sources again that are older than this",
+        description="seconds; a scheduled run fetches sources again if they are older than this",
     )
 
     @field_validator("cron")
@@ -83,6 +83,6 @@ def _check_cron_item(item: str, name: str, low: int, high: int, names: dict[str,
         raise ValueError(f"{item!r} is no {name} of a cron expression")
     values = [int(number) for number in numbers]
     if any(not low <= value <= high for value in values) or values != sorted(values):
-        raise ValueError(f"{item!r} is no {name} of a cron expression: it lies between {low} and {high}")
+        raise ValueError(f"{item!r} is not a {name} of a cron expression, which is between {low} and {high}")
     if match["step"] is not None and int(match["step"]) == 0:
-        raise ValueError(f"{item!r} has a step of 0, so it would never come")
+        raise ValueError(f"{item!r} has a step of 0, so it would never fire")

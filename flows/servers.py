@@ -1,8 +1,8 @@
 """Finds the Prefect and MLflow servers of a home, or starts what is missing: what `textmill run` connects to.
 
-The order is: what the user's environment names; else the servers of a living `textmill up`; else an embedded Prefect
-server, one for all runs on this home, and MLflow's database without a server. Whether a server lives is told by a
-lock that the kernel releases when its process dies, not by a file or a process id, which outlive a kill -9.
+The order is: what the user's environment names; else the servers of a running `textmill up`; else an embedded Prefect
+server, one for all runs on this home, and MLflow's database without a server. Whether a server is running is known from
+a lock, which the kernel releases when the process dies; a file or a process id would outlive a kill -9.
 """
 
 import contextlib
@@ -42,21 +42,21 @@ class Connection:
     api_url: str  # of Prefect, ends in /api
     tracking_uri: str  # of MLflow
     origin: Literal["user", "up", "embedded"]  # whose Prefect server it is
-    ui_url: str | None  # Prefect's pages; None where only the user knows
+    ui_url: str | None  # Prefect's pages; None if only the user knows
     mlflow_url: str | None  # MLflow's pages; None without an MLflow server
     _held: list[int] = field(default_factory=list, repr=False)  # locks
     _mlflow_ready: "Future[None] | None" = field(default=None, repr=False)
 
     def apply(self) -> None:
-        """Points this process to the servers. Call it before prefect and mlflow are imported."""
+        """Point this process to the servers. Call it before prefect and mlflow are imported."""
         os.environ.update(around_proxies(os.environ, self.ui_url))
         os.environ.update(client_environment(self.home, self.api_url, self.tracking_uri))
-        # Prefect's background senders warn at exit that they still send, which is what the exit waits for.
+        # Prefect's background senders warn at exit that they are still sending, which is what the exit waits for.
         for sender in ("EventsWorker", "APILogWorker"):
             logging.getLogger(sender).setLevel(logging.ERROR)
 
     def wait(self, timeout: float = START_SECONDS) -> None:
-        """Returns when both servers can be used; raises ServerError, a sentence, when one cannot."""
+        """Return as soon as both servers can be used; raise ServerError, a sentence, if one cannot."""
         if self.origin != "user":
             _wait_for_prefect(self, timeout)
         elif not is_up(f"{self.api_url}/health"):
@@ -69,10 +69,10 @@ class Connection:
 
     @contextmanager
     def quick_flows(self) -> Iterator[None]:
-        """Flow runs within send no heartbeats, for whose thread each would wait one second at its end.
+        """Flow runs inside send no heartbeats, as each would wait one second at its end for the heartbeat thread.
 
-        On textmill's own servers the lock of flows/reconcile.py tells that a run was killed, and at once. On a server
-        of the user's, automations may listen to heartbeats. None cannot be said in the environment.
+        On textmill's own servers the lock of flows/reconcile.py shows at once that a run was killed. On a user's
+        server, automations may listen to heartbeats. An environment variable cannot be set to None.
         """
         from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
@@ -82,13 +82,13 @@ class Connection:
             yield
 
     def close(self) -> None:
-        """Lets go of the servers: an embedded one without other clients ends within some seconds."""
+        """Release the servers: an embedded one without other clients ends within a few seconds."""
         while self._held:
             os.close(self._held.pop())
 
 
 def connect(home: Home, environ: Mapping[str, str] | None = None) -> Connection:
-    """The servers of this home, of which missing ones begin to start; `Connection.wait` returns when they can be used.
+    """The servers of this home; missing ones are being started, and `Connection.wait` returns once they can be used.
 
     It returns at once, so that the caller can import prefect while the server starts. `environ` is the user's
     environment, os.environ by default.
@@ -103,7 +103,7 @@ def connect(home: Home, environ: Mapping[str, str] | None = None) -> Connection:
     elif url := up.get("prefect_url"):
         connection = Connection(home, f"{url}/api", tracking_uri, "up", url, mlflow_url)
     else:
-        # The client's lock comes first: a server that ends for want of clients holds it until it is gone.
+        # The client's lock comes first: a server that ends because it has no clients holds it until it is gone.
         client = _shared(home.run / "clients.lock", START_SECONDS)
         try:
             url = _embedded(home)
@@ -124,21 +124,21 @@ def client_environment(home: Home, api_url: str, tracking_uri: str) -> dict[str,
         "PREFECT_HOME": str(home.prefect),
         "MLFLOW_TRACKING_URI": tracking_uri,
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-        # Or else MLflow makes a folder ./mlruns wherever it opens the database.
+        # Otherwise MLflow creates a folder ./mlruns wherever it opens the database.
         "_MLFLOW_SERVER_ARTIFACT_ROOT": home.mlartifacts.as_uri(),
-        # The runs' logs, tracebacks included, go to the server in full; the terminal shows the CLI's own sentences.
+        # The full logs of runs, with tracebacks, go to the server; the terminal shows the CLI's own sentences.
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         # The lowest that Prefect accepts.
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
-        # The default is pickle, which runs code when it is read.
+        # The default is pickle, which executes code when it is loaded.
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
         "GIT_PYTHON_REFRESH": "quiet",
     }
 
 
 def up_state(home: Home) -> dict[str, Any] | None:
-    """What a living `textmill up` of this home has told: prefect_url, mlflow_url, pid, recipe; None without one."""
+    """The state of a running `textmill up` of this home: prefect_url, mlflow_url, pid, recipe; None if none runs."""
     return living_state(home, "up")
 
 
@@ -147,14 +147,14 @@ def is_up(url: str, timeout: float = 2.0) -> bool:
     try:
         with opener_of(url).open(url, timeout=timeout) as answer:
             return bool(answer.status == 200)
-    except (OSError, ValueError):  # refused, reset, no HTTP, HTTP errors (URLError is an OSError)
+    except (OSError, ValueError):  # refused, reset, not HTTP, HTTP errors (URLError is an OSError)
         return False
 
 
 def listen(host: str, port: int, patience: float = 0.0) -> socket.socket:
-    """A listening socket on `port`, or on a free port when another program has that one. Port 0 means a free one.
+    """A listening socket on `port`, or on a free port if another program has that one. Port 0 means a free one.
 
-    With `patience`, `port` is waited for for so many seconds. Raises ServerError when the host cannot be listened on.
+    Waits up to `patience` seconds for `port`. Raises ServerError if it is not possible to listen on the host.
     """
     give_up = time.monotonic() + patience
     while True:
@@ -173,7 +173,7 @@ def _bound(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        # So that a server may follow its predecessor on the same port at once.
+        # So that a server can take over the port of its predecessor at once.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(256)
@@ -184,7 +184,7 @@ def _bound(host: str, port: int) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """http://host:port of a listening socket, with a host that a browser on this machine can open."""
+    """The http://host:port of a listening socket, with a host that a browser on this machine can open."""
     host, port = listener.getsockname()[:2]
     if host in ("0.0.0.0", "::"):
         host = LOOPBACK[0]
@@ -200,10 +200,10 @@ def start_host(
     keep: tuple[int, ...] = (),
     env: dict[str, str] | None = None,
 ) -> "subprocess.Popen[bytes]":
-    """Starts a server process on `listener`, in a session of its own, so that Ctrl-C does not reach it.
+    """Start a server process on `listener`, in its own session, so that Ctrl-C does not reach it.
 
-    With `parent` it ends with that process, else when no client is left. `keep` are file descriptors (locks) that it
-    holds on to. Its output goes to logs/<kind>.log.
+    With `parent` it ends with that process, otherwise when no client is left. `keep` are file descriptors (locks) that
+    it inherits. Its output goes to logs/<kind>.log.
     """
     command = [sys.executable, "-m", "flows.server_host", kind, "--home", str(home.root)]
     command += ["--socket", str(listener.fileno())]
@@ -215,7 +215,7 @@ def start_host(
 def start_logged(
     command: list[str], log: Path, *, pass_fds: tuple[int, ...] = (), env: dict[str, str] | None = None
 ) -> "subprocess.Popen[bytes]":
-    """Starts a background process that appends what it says to `log` (the former log is kept once when it grew)."""
+    """Start a background process that appends its output to `log` (a large log is first kept as `.old.log`)."""
     with contextlib.suppress(FileNotFoundError):
         if log.stat().st_size > _LOG_BYTES:
             log.replace(log.with_suffix(".old.log"))
@@ -232,7 +232,7 @@ def start_logged(
 
 
 def last_line(log: Path) -> str:
-    """The last line that a background process logged, for a sentence about its end."""
+    """The last line in the log of a background process, for a sentence about its end."""
     with contextlib.suppress(OSError):
         lines = [line for line in log.read_text(errors="replace")[-10_000:].splitlines() if line.strip()]
         return lines[-1].strip() if lines else "nothing"
@@ -240,12 +240,12 @@ def last_line(log: Path) -> str:
 
 
 def _embedded(home: Home) -> str:
-    """The URL of the home's embedded Prefect server, which is started when none lives."""
+    """The URL of the home's embedded Prefect server, which is started if none is running."""
     with locked(home.run / "start.lock", timeout=START_SECONDS):
         lock = try_lock(home.run / "embedded.lock")
         if lock is None:
             state = read_state(home.run / "embedded.json")
-            assert state is not None, "it was written before the lock of its server could be seen"
+            assert state is not None, "the state is written before its server can be seen to hold the lock"
             return str(state["url"])
         try:
             listener = listen(LOOPBACK[0], 0)
@@ -278,7 +278,7 @@ def _wait_for_prefect(connection: Connection, timeout: float) -> None:
 def wait_until(
     works: Callable[[], bool], has_ended: Callable[[], bool], name: str, log: Path, timeout: float, poll: float
 ) -> None:
-    """Wait until a server works. Raises ServerError, with the last line of its log, when it ends or takes too long."""
+    """Wait until a server works. Raises ServerError, with the last line of its log, if it ends or takes too long."""
     give_up = time.monotonic() + timeout
     while not works():
         if has_ended():
@@ -301,6 +301,6 @@ def _shared(path: Path, timeout: float) -> int:
     give_up = time.monotonic() + timeout
     while (descriptor := try_lock(path, shared=True)) is None:
         if time.monotonic() > give_up:
-            raise ServerError(f"The former Prefect server still holds {path} after {timeout:g} seconds; end it.")
+            raise ServerError(f"The previous Prefect server still holds {path} after {timeout:g} seconds; end it.")
         time.sleep(_POLL_SECONDS)
     return descriptor

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP end a command as Ctrl-C does: what is under way is closed, and a sentence says what happened."""
+"""SIGTERM and SIGHUP end a command as Ctrl-C does: running work is closed, and a sentence says what happened."""
 
 import signal
 from types import FrameType
@@ -15,8 +15,8 @@ class Terminated(KeyboardInterrupt):
 def raise_on_signals() -> None:
     """From now on SIGINT raises KeyboardInterrupt and SIGTERM and SIGHUP raise Terminated.
 
-    A signal that is ignored, as nohup does with SIGHUP, stays ignored. Inside of a flow run Prefect puts a handler of
-    its own for SIGTERM in front, and sends the signal again when the flow has been closed.
+    A signal that is ignored, as nohup does with SIGHUP, stays ignored. Inside a flow run, Prefect installs its own
+    handler for SIGTERM in front of this one and sends the signal again once the flow has been closed.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:

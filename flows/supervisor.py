@@ -15,13 +15,13 @@ from flows.parent_watch import GRACE_SECONDS
 
 _FIRST_DELAY = 1.0
 _LONGEST_DELAY = 60.0
-# A service that lived this long before it ended is started again at once, as on its first failure.
+# A service that ran this long before it ended is restarted at once, as after its first failure.
 _STABLE_SECONDS = 120.0
 
 
 @dataclass
 class Service:
-    """One supervised process: how to start it, and how to see that it works."""
+    """One supervised process: how to start it, and how to check that it works."""
 
     name: str  # as a sentence names it, e.g. "The MLflow server"
     start: "Callable[[], subprocess.Popen[bytes]]"
@@ -37,7 +37,7 @@ class Service:
         self.process, self.started, self.start_again = self.start(), time.monotonic(), None
 
     def is_working(self) -> bool:
-        """Whether the process lives and does its work."""
+        """Whether the process is running and does its work."""
         return self.process is not None and self.process.poll() is None and self.works(self.process.pid)
 
     def has_ended(self) -> bool:
@@ -45,7 +45,7 @@ class Service:
         return self.process is not None and self.process.poll() is not None
 
     def check(self) -> str | None:
-        """Starts a process that ended again, each time after twice the delay. Returns a sentence when one ended."""
+        """Restart a process that ended, after twice the delay each time. Return a sentence if one ended."""
         now = time.monotonic()
         if self.start_again is not None:
             if now >= self.start_again:
@@ -58,13 +58,13 @@ class Service:
         self.start_again, delay = now + self.delay, self.delay
         self.delay = min(2 * self.delay, _LONGEST_DELAY)
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        return f"{self.name} ended ({how}) and is started again in {delay:g} s; its log is {self.log}."
+        return f"{self.name} ended ({how}) and will be restarted in {delay:g} s; its log is {self.log}."
 
 
 def stop(services: list[Service], grace: float = GRACE_SECONDS) -> None:
-    """Ends the services one after the other, in this order: SIGTERM, after `grace` seconds SIGKILL.
+    """End the services one after the other: first SIGTERM, after `grace` seconds SIGKILL.
 
-    What they had started ends too, also what has moved into a session of its own.
+    Everything they had started ends too, even if it moved into its own session.
     """
     for service in services:
         process = service.process
@@ -75,7 +75,7 @@ def stop(services: list[Service], grace: float = GRACE_SECONDS) -> None:
             os.kill(process.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(grace)
-        # Flow processes that are still at it when their runner is gone get the rest of the grace.
+        # Flow processes that are still running when their runner is gone get the rest of the grace period.
         _, alive = psutil.wait_procs(offspring, timeout=grace / 4)
         for survivor in alive:
             with contextlib.suppress(psutil.Error):

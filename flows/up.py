@@ -37,7 +37,7 @@ from tasks.journal import is_abandoned, unsent
 
 PREFECT_PORT = 4200
 MLFLOW_PORT = 5000
-# How often a UI-started run is looked for; Prefect's default of 10 s makes the button feel dead.
+# How often to look for runs started in the UI; with Prefect's default of 10 s the button seems dead.
 _POLL_SECONDS = 2
 _RECONCILE_SECONDS = 5.0
 _CHECK_SECONDS = 0.25
@@ -55,12 +55,12 @@ def up(
     echo: Echo = print,
     serve: list[str] | None = None,
 ) -> int:
-    """Starts what is missing, prints where it is, and keeps it alive until SIGINT or SIGTERM. Returns the exit code.
+    """Start what is missing, print its address, and keep it alive until SIGINT or SIGTERM. Return the exit code.
 
     `recipe` is what the deployments run by default; it must have been checked. Servers that PREFECT_API_URL and
-    MLFLOW_TRACKING_URI name are used instead of own ones. A second `up` on the same home only says where the first
-    one is. `serve` is the command that serves the deployments, flows/deploy.py by default.
-    Raises ServerError or HomeError, a sentence each.
+    MLFLOW_TRACKING_URI name are used instead of our own. A second `up` on the same home only prints the addresses of
+    the first one. `serve` is the command that serves the deployments, flows/deploy.py by default.
+    Raises ServerError or HomeError, each with a sentence.
     """
     home = (home or Home.from_env()).ensure()
     serve = serve or [sys.executable, "-m", "flows.deploy", recipe]
@@ -78,14 +78,14 @@ def up(
             ports = _Ports(host, prefect_port, mlflow_port, patience=10.0 if was_killed else 0.0)
             return _run(home, folder, recipe, serve, ports, stopping, echo)
     finally:
-        if folder.is_here():  # else another `up` may have written its own into a new home
+        if folder.is_here():  # otherwise another `up` may have written its own state into a new home
             (home.run / "up.json").unlink(missing_ok=True)
         os.close(lock)
 
 
 @dataclass(frozen=True)
 class _Ports:
-    """Where the servers listen, and for how many seconds to wait for a port that is taken."""
+    """Where the servers listen, and how many seconds to wait for a port that is taken."""
 
     host: str
     prefect: int
@@ -155,29 +155,29 @@ def _run(
 class _Corrections:
     """Tells Prefect and MLflow about runs whose processes are gone.
 
-    It never holds up the supervision, which heals the servers.
+    It never delays the supervision, which restarts the servers.
     """
 
     def __init__(self, home: Home, api_url: str, environment: dict[str, str], *, own_server: bool) -> None:
         self._home, self._health, self._own_server = home, f"{api_url}/health", own_server
-        # By default Prefect's client waits for minutes for a server that is being started again.
+        # By default Prefect's client waits for minutes for a server that is being restarted.
         self._environment = environment | {"PREFECT_API_REQUEST_TIMEOUT": "10", "PREFECT_CLIENT_MAX_RETRIES": "0"}
 
     def every(self, seconds: float, stopping: threading.Event) -> None:
-        """Corrects what there is to correct, until `stopping` is set."""
+        """Correct the states of runs, until `stopping` is set."""
         while not stopping.is_set():
             self.now()
             stopping.wait(seconds)
 
     def now(self, why: str = "its process is gone") -> None:
-        """Corrects once. A server that does not answer is told nothing; the next round, or the next `up`, tells it."""
+        """Correct them once. If a server does not respond, the next round, or the next `up`, will tell it."""
         if not is_up(self._health):
             return
         os.environ.update(self._environment)
-        from prefect.client.orchestration import get_client  # only now: it would compete with what is starting
+        from prefect.client.orchestration import get_client  # only now, or it would compete with what is starting
 
         with contextlib.suppress(Exception), get_client(sync_client=True) as client:
-            if self._own_server:  # on a shared one, limits are its owners' matter
+            if self._own_server:  # on a shared server, limits are up to its owners
                 ensure_slots(client, "gpu")
             reconcile(client, self._home, own_server=self._own_server, why=why)
         if any(map(is_abandoned, unsent(self._home.spool))):
@@ -193,7 +193,7 @@ def _server(kind: Literal["prefect", "mlflow"], home: Home, ports: _Ports, echo:
     if port not in (0, listener.getsockname()[1]):
         echo(f"Port {port} is taken by another program; {kind} gets {listener.getsockname()[1]}.")
 
-    environ = dict(os.environ)  # the user's, before this process takes on settings of its own
+    environ = dict(os.environ)  # the user's, before this process adds its own settings
 
     def start() -> subprocess.Popen[bytes]:
         return start_host(kind, home, listener, parent=os.getpid(), env=environ)
@@ -239,9 +239,9 @@ def _works_or(stopping: threading.Event, service: Service) -> bool:
 def _tell_about_the_other(home: Home, echo: Echo) -> None:
     state = up_state(home)
     if state is None:
-        echo(f"Another `textmill up` is just starting on {home.root}; it prints the addresses.")
+        echo(f"Another `textmill up` is just starting on {home.root}; it will print the addresses.")
         return
-    echo(f"`textmill up` already runs on {home.root} (process {state['pid']}, recipe {state['recipe']}):")
+    echo(f"`textmill up` is already running on {home.root} (process {state['pid']}, recipe {state['recipe']}):")
     echo(f"Prefect  {state['prefect_url'] or os.environ.get('PREFECT_API_URL')}")
     echo(f"MLflow   {state['mlflow_url'] or os.environ.get('MLFLOW_TRACKING_URI')}")
 

@@ -17,7 +17,7 @@ from tasks.json_kinds import kind_of
 from tasks.stage import PermanentError
 
 LETTERS = "ABCD"
-_SHOWN = 5  # problems of a file that a message names
+_SHOWN = 5  # problems of a file that a message lists
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class MmluItem:
 
 
 def clean_hellaswag(text: str) -> str:
-    """Strip WikiHow's markup as lm-eval does: `[title]`, anything in brackets, and once two spaces become one."""
+    """Strip WikiHow's markup as lm-eval does: `[title]`, anything in brackets, and double spaces (in one pass)."""
     text = text.strip().replace(" [title]", ". ")
     return re.sub(r"\[.*?\]", "", text).replace("  ", " ")
 
@@ -60,7 +60,7 @@ def write_hellaswag(path: Path, items: Iterable[HellaSwagItem]) -> None:
 
 
 def read_hellaswag(path: Path) -> list[HellaSwagItem]:
-    """Read a file of JSON lines; PermanentError names the lines that are no HellaSwag items, and why."""
+    """Read a file of JSON lines; PermanentError lists the lines that are not HellaSwag items, and why."""
     items, problems, unlabelled = [], [], 0
     for number, line in enumerate(_text(path).split("\n"), start=1):
         if not line.strip():
@@ -86,11 +86,11 @@ def read_hellaswag(path: Path) -> list[HellaSwagItem]:
 
 
 class _Unlabelled(Exception):
-    """An item whose answer is not told."""
+    """An item without its answer."""
 
 
 def _hellaswag_item(row: Any, number: int) -> HellaSwagItem:
-    """Return the item of a parsed line; ValueError says which field is not what it must be. Nothing is coerced."""
+    """Return the item of a parsed line; ValueError says which field is wrong. Nothing is coerced."""
     if not isinstance(row, dict):
         raise ValueError(f"it is {kind_of(row)}, not an object")
     texts = {name: row.get(name, "") for name in ("ctx", "split", "split_type", "source_id")}
@@ -105,7 +105,7 @@ def _hellaswag_item(row: Any, number: int) -> HellaSwagItem:
     if not (isinstance(endings, list) and endings and all(isinstance(ending, str) for ending in endings)):
         wrong = next((e for e in endings if not isinstance(e, str)), endings) if isinstance(endings, list) else endings
         raise ValueError(
-            f"endings is no list of texts, but {'has ' if isinstance(endings, list) else ''}{kind_of(wrong)}"
+            f"endings is not a list of texts, but {'has ' if isinstance(endings, list) else ''}{kind_of(wrong)}"
         )
     if row.get("label") in (None, ""):
         raise _Unlabelled
@@ -117,7 +117,7 @@ def _hellaswag_item(row: Any, number: int) -> HellaSwagItem:
 
 
 def _whole_number(value: Any, name: str) -> int:
-    """Return a number, or the number that a text of digits is, as `datasets` writes labels; nothing else is one."""
+    """Return a number, or the value of a text of digits, which is how `datasets` writes labels; refuse all else."""
     if isinstance(value, str) and value.isdecimal():
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
@@ -134,9 +134,9 @@ def write_mmlu(path: Path, items: Iterable[MmluItem]) -> None:
 
 
 def read_mmlu(folder: Path) -> tuple[list[MmluItem], dict[str, list[MmluItem]]]:
-    """Read folder/test/<subject>_test.csv and, where there are any, folder/dev/<subject>_dev.csv.
+    """Read folder/test/<subject>_test.csv and, if there are any, folder/dev/<subject>_dev.csv.
 
-    Returns the test items of all subjects in order of their names, and the dev items by subject.
+    Returns the test items of all subjects, sorted by subject, and the dev items by subject.
     """
     tests = mmlu_files(folder, "test")
     if not tests:
@@ -167,7 +167,7 @@ def _read_subject(path: Path, subject: str) -> list[MmluItem]:
         item = mmlu_item(subject, row)
         if item is None or len(item.choices) != len(LETTERS):
             raise PermanentError(
-                f"{path}, row {number} is no MMLU item: it has {len(row)} columns "
+                f"{path}, row {number} is not an MMLU item: it has {len(row)} columns "
                 f"{'and ends in ' + repr(row[-1]) if row else ''}; question, four choices and A, B, C or D are wanted."
             )
         items.append(item)
@@ -179,11 +179,11 @@ def _csv_rows(path: Path) -> Iterator[list[str]]:
     try:
         yield from reader
     except csv.Error as error:
-        raise PermanentError(f"{path}, line {reader.line_num} is no CSV ({error}).") from error
+        raise PermanentError(f"{path}, line {reader.line_num} is not CSV ({error}).") from error
 
 
 def _text(path: Path) -> str:
-    """The text with its line ends as they are. (str.splitlines knows eight more, which MMLU has inside of fields.)"""
+    """The text with its line ends unchanged. (str.splitlines knows eight more, which MMLU has inside fields.)"""
     try:
         return path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -32,19 +32,18 @@ class StageConfig(Settings):
     """Base of every config in a recipe.
 
     A field is identity (it changes the result, so it is part of the artifact's key) unless it is declared with
-    `Execution(...)` (device, workers, log intervals: they change how the result is computed, never what it is).
+    `Execution(...)` (device, workers, log intervals: they change how the result is computed, not what it is).
     """
 
     @model_validator(mode="before")
     @classmethod
     def _spell(cls, given: Any) -> Any:
-        """Spell out bytes that are no UTF-8, in names of files given on the command line: all that keeps a config
-        keeps text."""
+        """Spell out bytes that are not UTF-8, in file names from the command line: configs are stored as text."""
         return _as_text(given)
 
 
 def Execution(default: Any, *, description: str, **constraints: Any) -> Any:
-    """Return a pydantic field that never enters a key: how a stage runs, not what it makes."""
+    """Return a pydantic field that never enters a key: it says how a stage runs, not what it makes."""
     return Field(default, description=description, json_schema_extra={"execution": True}, **constraints)
 
 

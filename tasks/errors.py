@@ -1,7 +1,7 @@
-"""Errors that tell the machinery around a stage what to do about them."""
+"""Errors that tell the code around a stage how to handle them."""
 
 from __future__ import annotations
 
 
 class PermanentError(Exception):
-    """Bad data or a bad config: trying again cannot help, so the stage fails at once."""
+    """Bad data or a bad config: a retry cannot help, so the stage fails at once."""

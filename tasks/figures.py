@@ -29,10 +29,10 @@ def _figure(title: str, height: float = 4.0) -> tuple[Figure, Axes]:
 
 
 def funnel(ledgers: Mapping[str, Ledger], title: str = "What came in, what went out") -> Figure:
-    """Return a funnel of stages from the top down, in documents and, beside it, in bytes.
+    """Return a funnel of stages from top to bottom, in documents and, next to it, in bytes.
 
-    Each removal is a step that begins where the one above it left off, so what is left over goes on to the next; a
-    stage that begins with what the one before kept has no bar of its own for it.
+    Each removal is a step that begins where the one above it ended, so that what remains continues to the next; a stage
+    that starts with exactly what the previous one kept has no bar for its input.
     """
     steps: list[_Step] = []
     before = None
@@ -59,7 +59,7 @@ def funnel(ledgers: Mapping[str, Ledger], title: str = "What came in, what went 
 
 
 class _Step(NamedTuple):
-    """A bar of a funnel: it begins at `start`, and is `amount` long."""
+    """A bar of a funnel: it starts at `start` and is `amount` long."""
 
     label: str
     start: Amount
@@ -67,7 +67,7 @@ class _Step(NamedTuple):
     colour: str
 
     def signed(self, size: float) -> str:
-        """The bar's number: what goes out has a minus."""
+        """The bar's number; removals have a minus sign."""
         size = -size if self.colour in (_REMOVED, _REWRITTEN) else size
         text = f"{size:,.1f}" if abs(size) >= 0.1 and size % 1 else f"{size:,.2g}" if size % 1 else f"{size:,.0f}"
         return text.replace("-", "−") if size else ""
@@ -92,7 +92,7 @@ def _steps(stage: str, ledger: Ledger, *, begins: bool) -> Iterator[_Step]:
 
 
 def bars(numbers: Mapping[str, int], title: str, xlabel: str) -> Figure:
-    """Return horizontal bars, one a name, in the order given."""
+    """Return horizontal bars, one per name, in the given order."""
     figure, axes = _figure(title, height=1.0 + 0.3 * len(numbers))
     drawn = axes.barh(range(len(numbers)), list(numbers.values()), color=_KEPT)
     axes.bar_label(drawn, labels=[f"{number:,}" for number in numbers.values()], padding=3)
@@ -104,7 +104,7 @@ def bars(numbers: Mapping[str, int], title: str, xlabel: str) -> Figure:
 
 
 def histogram(values: Sequence[float] | np.ndarray, title: str, xlabel: str, *, log: bool = True) -> Figure:
-    """Return a histogram; `log` bins the values by their logarithm (positive values only), as lengths want it."""
+    """Return a histogram; `log` bins the values by their logarithm (positive values only), as suits lengths."""
     import numpy as np
 
     figure, axes = _figure(title)

@@ -1,4 +1,4 @@
-"""Folders and patterns of files (globs) in recipes: walked once each, also where links lead back to where they lie."""
+"""Folders and file patterns (globs) in recipes: each folder is walked once, even if links lead back to it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _SPELLED = re.compile(r"\\x([89a-fA-F][0-9a-fA-F])")
 
 
 def as_text(name: str) -> str:
-    """Return a file's name as text. It may be no UTF-8 on Linux: Python holds such bytes as half surrogates, which
-    nothing takes that keeps text, so they are spelled out: caf\\xe9.txt."""
+    """Return a file's name as text. On Linux it may not be UTF-8: Python represents such bytes as lone surrogates,
+    which cannot be stored as text, so they are spelled out: caf\\xe9.txt."""
     return name if name.isascii() else _HALVES.sub(lambda half: f"\\x{ord(half[0]) & 0xFF:02x}", name)
 
 
 def as_name(text: str) -> str:
-    """Return the name or pattern of a file that `as_text` spelled out."""
+    """Return the original name or pattern that `as_text` spelled out."""
     if "\\x" not in text or os.path.lexists(text):
         return text
     return _SPELLED.sub(lambda byte: chr(0xDC00 + int(byte[1], 16)), text)
@@ -29,9 +29,9 @@ def as_name(text: str) -> str:
 
 @dataclass
 class Folder:
-    """A folder on the way: the names in it that are no folders, and its hidden folders, both sorted.
+    """A folder of the walk: the names in it that are not folders, and its hidden folders, both sorted.
 
-    With a `problem`, for the tables, and `why` in words, it was not read.
+    A folder with a `problem` (for the tables) and a `why` (in words) was not read.
     """
 
     path: str
@@ -42,10 +42,10 @@ class Folder:
 
 
 def folders(root: str) -> Iterator[Folder]:
-    """Yield a folder and all below it but hidden ones, each once however many links lead to it.
+    """Yield a folder and all folders below it except hidden ones, each once, however many links lead to it.
 
-    Links to folders are followed when all that lies here has been seen, so what lies here has the name it has here; a
-    link to what has been seen is yielded with a problem.
+    Links to folders are followed after everything that is really here, so that a folder gets its real name; a link to a
+    folder that was already read is yielded with a problem.
     """
     seen: set[tuple[int, int]] = set()
     here, links = [root], deque[str]()
@@ -77,10 +77,10 @@ def folders(root: str) -> Iterator[Folder]:
 
 
 def matching(pattern: str, unread: Callable[[Folder], None] | None = None, *, odd: bool = False) -> list[str]:
-    """Return the files that a path or a pattern names, sorted; `*`, `?` and `[...]` are in a name, `**` any folders.
+    """Return the files that a path or pattern names, sorted; `*`, `?` and `[...]` match within a name, `**` folders.
 
-    What exists as it is spelled is itself. As in a shell, wildcards do not match what begins with a dot. unread: told
-    of the folders that `**` leaves out. odd: what is neither file nor folder (a dead link, a pipe) is among them.
+    A path that exists literally is itself. As in a shell, wildcards do not match a leading dot. unread: called with the
+    folders that `**` leaves out. odd: include what is neither a file nor a folder (a dead link, a pipe).
     """
     pattern = as_name(os.path.expanduser(pattern))
     if os.path.exists(pattern) or not glob.has_magic(pattern):
@@ -126,7 +126,7 @@ def _below(
 
 
 def _named(folder: str, part: str) -> list[str]:
-    """The names in a folder that a part of a pattern matches; a name with brackets is its own too."""
+    """The names in a folder that a part of a pattern matches; a name with brackets also matches itself."""
     if not glob.has_magic(part):
         return [part]
     try:
@@ -145,7 +145,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def as_regex(pattern: str) -> re.Pattern[str]:
-    """Return the pattern as a regex for whole paths with `/`, for places that are listed and not walked (a bucket)."""
+    """Return the pattern as a regex for whole paths with `/`, for places that are listed, not walked (a bucket)."""
     made = ""
     parts = pattern.split("/")
     for number, part in enumerate(parts):

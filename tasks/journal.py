@@ -1,8 +1,8 @@
-"""The tracking journal: what a run says is written to disk at once and sent to MLflow from there.
+"""The tracking journal: what a run reports is written to disk at once and sent to MLflow from there.
 
 Training must not wait for a tracking server, must not die with it, and must lose nothing when it comes back. So a run
 appends lines to a file (microseconds), and one background thread sends them in batches. What a killed or offline
-process left behind is sent by the next one, and a run without an end whose process is gone is ended as KILLED.
+process left behind is sent by the next one, and an unfinished run whose process is gone is ended as KILLED.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from data_lake.files import write_whole
 from data_lake.locks import try_lock
 from tasks.mlflow_client import Refused, Sender
 
-# Each flush is a transaction of its own: at two a second they cost a training 1 to 2 % of its processor time.
+# Each flush is a transaction: at two per second they cost a training 1 to 2 % of its processor time.
 FLUSH_SECONDS = 5.0
-WRITER = "writer"  # the file that a journal's process has locked as long as it lives
+WRITER = "writer"  # the file that a journal's process keeps locked as long as it runs
 RETRY_SECONDS = 2.0
 
 
@@ -36,13 +36,13 @@ class Journal:
         self.id = uuid.uuid4().hex
         self.folder = spool / self.id
         (self.folder / "files").mkdir(parents=True, exist_ok=True)
-        self._writing = try_lock(self.folder / WRITER)  # before there is a journal to be found
+        self._writing = try_lock(self.folder / WRITER)  # before the journal can be found
         self._lock = threading.Lock()
         self._file = (self.folder / "journal.jsonl").open("a", encoding="utf-8")
 
     @property
     def run_id(self) -> str | None:
-        """The MLflow run, once the server has made one."""
+        """The MLflow run, once the server has created one."""
         return run_id_of(self.spool, self.id)
 
     def write(self, op: str, **fields: Any) -> None:
@@ -67,7 +67,7 @@ class Journal:
 
 
 class Drainer:
-    """Sends journals to MLflow in the background until `close`; a server that is away is tried again and again."""
+    """Sends journals to MLflow in the background until `close`; an unreachable server is tried again and again."""
 
     def __init__(self, spool: Path, sender: Sender) -> None:
         self.spool = spool
@@ -79,7 +79,7 @@ class Drainer:
         self._thread.start()
 
     def close(self, timeout: float) -> bool:
-        """Send what is left for at most `timeout` seconds; whether all of it was sent."""
+        """Spend at most `timeout` seconds on sending the rest; return whether all of it was sent."""
         self._closing = True
         self._wake.set()
         self._thread.join(timeout)
@@ -104,7 +104,7 @@ class Drainer:
 
 
 def unsent(spool: Path) -> list[Path]:
-    """Folders of journals that hold something not sent yet, be it that their process is gone; oldest first."""
+    """Folders of journals with something left to send, which may be just the end of a dead process; oldest first."""
     found = []
     for path in spool.glob("*/journal.jsonl"):
         with contextlib.suppress(OSError):
@@ -122,10 +122,10 @@ def is_abandoned(folder: Path) -> bool:
 
 
 def drain(spool: Path, folder: Path, sender: Sender) -> None:
-    """Send what a journal has gained; raises when the server cannot be reached, losing nothing.
+    """Send the new entries of a journal; raises if the server cannot be reached, without losing anything.
 
-    The position is saved after each batch. A kill between sending and saving sends one batch twice, which MLflow
-    stores once (the primary key of a metric is its whole row).
+    The position is saved after each batch. After a kill between sending and saving, one batch is sent twice, but MLflow
+    stores it once (the primary key of a metric is its whole row).
     """
     try:
         lock = try_lock(folder / "lock")
@@ -137,10 +137,10 @@ def drain(spool: Path, folder: Path, sender: Sender) -> None:
         if not (folder / "journal.jsonl").exists():
             return
         state = _state(folder)
-        abandoned = is_abandoned(folder)  # asked before the last entry is read: the process may end in between
+        abandoned = is_abandoned(folder)  # checked before the last entry is read: the process may end in between
         for entries, offset in _batches(folder / "journal.jsonl", state["offset"]):
             if not state["run_id"] and not _resolve(entries[0], state, spool):
-                return  # the run it continues is not known yet; its journal goes first
+                return  # the run that it continues is not known yet; that journal goes first
             state["finished"] = _send(entries, state, folder, sender)
             state["offset"], state["time"] = offset, entries[-1]["t"]
             write_whole(folder / "state.json", json.dumps(state), durable=False, concurrent=True)
@@ -155,16 +155,16 @@ def drain(spool: Path, folder: Path, sender: Sender) -> None:
 
 
 def _resolve(entry: Mapping[str, Any], state: dict[str, Any], spool: Path) -> bool:
-    """Find the run that a journal continues (a stage taken up after a kill goes on in its MLflow run)."""
+    """Find the run that a journal continues (a stage resumed after a kill continues its MLflow run)."""
     earlier = entry.get("continues")
     if not earlier:
         return True
     state["run_id"] = run_id_of(spool, earlier)
-    return not (spool / earlier / "journal.jsonl").exists()  # it is sent first, to its end: that would end this one too
+    return not (spool / earlier / "journal.jsonl").exists()  # sent first, without its end
 
 
 def run_id_of(spool: Path, journal_id: str) -> str | None:
-    """The MLflow run that a journal was sent to, or None as long as nothing was."""
+    """The MLflow run that a journal was sent to, or None as long as nothing was sent."""
     with contextlib.suppress(OSError):
         return _sent(spool, journal_id).read_text().strip() or None
     return None
@@ -181,7 +181,7 @@ def _state(folder: Path) -> dict[str, Any]:
 
 
 def _batches(path: Path, offset: int) -> Iterator[tuple[list[dict[str, Any]], int]]:
-    """Yield (entries, offset after them): up to 200 metric entries together, other entries one by one."""
+    """Yield (entries, offset after them): up to 200 metric entries at once, other entries one by one."""
     batch: list[dict[str, Any]] = []
     with path.open("rb") as file:
         file.seek(offset)
@@ -206,7 +206,7 @@ def _batches(path: Path, offset: int) -> Iterator[tuple[list[dict[str, Any]], in
 
 
 def _send(entries: list[dict[str, Any]], state: dict[str, Any], folder: Path, sender: Sender) -> bool:
-    """Send one batch; whether it ended the run. What the server refuses for good is noted and passed over."""
+    """Send one batch; return whether it ended the run. What the server refuses for good is noted and skipped."""
     first = entries[0]
     try:
         match first["op"]:
@@ -234,5 +234,5 @@ def _send(entries: list[dict[str, Any]], state: dict[str, Any], folder: Path, se
 
 
 def numbers(values: Mapping[str, float]) -> dict[str, float]:
-    """Metric names as MLflow allows them."""
+    """A metric name with only the characters that MLflow allows."""
     return {"".join(c if c.isalnum() or c in "_-./: " else "_" for c in name): value for name, value in values.items()}

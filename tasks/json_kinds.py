@@ -1,4 +1,4 @@
-"""What a JSON value is, in the words of a sentence about a wrong one."""
+"""What a JSON value is, in words for an error message."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def kind_of(value: Any) -> str:
-    """Name a parsed JSON value, as the end of "… is": "the number 3", "a list", "an empty text", "null"."""
+    """Describe a parsed JSON value so that it completes "… is": "the number 3", "a list", "an empty text", "null"."""
     if isinstance(value, bool):
         return f"the value {str(value).lower()}"
     if isinstance(value, int | float):

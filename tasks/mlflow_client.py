@@ -20,7 +20,7 @@ EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 
 
 class Refused(Exception):
-    """MLflow will never take this entry (a parameter that changed its value, say); trying again cannot help."""
+    """MLflow will never accept this entry (such as a parameter that changed its value); a retry cannot help."""
 
 
 class Sender:
@@ -74,7 +74,7 @@ class Sender:
             self._call(self.client.log_batch, run_id, params=rows[start : start + MAX_PARAMS])
 
     def tags(self, run_id: str, values: Mapping[str, Any]) -> None:
-        """Send tags; the last value of each stays."""
+        """Send tags; MLflow keeps the last value of each."""
         from mlflow.entities import RunTag
 
         rows = [RunTag(name, _text(value)) for name, value in values.items()]
@@ -104,10 +104,10 @@ class Sender:
         """Register the model of an artifact as a version of `entry["name"]`; its files stay in the lake."""
         import mlflow
 
-        # A second pointer instead of a copy: an external model names a place, MLflow need not hold the weights.
+        # A pointer instead of a copy: an external model names a path, and MLflow need not hold the weights.
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
-        # Without an experiment it would go to the default one, whose artifacts lie in ./mlruns of whoever ran first.
+        # Without an experiment it would go to the default one, with artifacts in the ./mlruns of whoever ran first.
         experiment = self._call(self.client.get_run, run_id).info.experiment_id
         model = self._call(
             mlflow.create_external_model,
@@ -156,7 +156,7 @@ class Sender:
         tags = {**EXPERIMENT_TAGS, **({NOTE: about[:MAX_VALUE]} if about else {})}
         found = self._call(self.client.get_experiment_by_name, name)
         if found is None:
-            # Our own database is used with and without a server: one absolute place serves both.
+            # Our own database is used with and without a server: one absolute path serves both.
             place = (self.home.mlartifacts / name).as_uri() if self._ours() else None
             made = self._call(self.client.create_experiment, name, artifact_location=place, tags=tags, exists_ok=True)
             if made is not _MISSING:
@@ -178,7 +178,7 @@ class Sender:
     def _call(
         self, function: Any, *arguments: Any, missing_ok: bool = False, exists_ok: bool = False, **named: Any
     ) -> Any:
-        """Call MLflow; what it will never accept raises Refused, all else is worth another try."""
+        """Call MLflow; raises Refused for what it will never accept; any other error is worth a retry."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -201,9 +201,9 @@ def tracking_uri(home: Home) -> str:
 
 
 def quiet() -> None:
-    """Keep MLflow's tips and tracebacks out of the terminal: the journal tries again, and a run says what is left.
+    """Keep MLflow's tips and tracebacks out of the terminal: the journal tries again, and a run reports what is left.
 
-    Call it after its import, which sets its levels.
+    Call it after importing mlflow, which sets its log levels.
     """
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

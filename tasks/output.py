@@ -16,9 +16,9 @@ SHAPES_NO_RESULT = "carries what a stage makes to its folder and its run"
 
 
 class Reporter:
-    """Where the things that people look at go: MLflow, Prefect, the terminal. Losing them never stops a stage.
+    """Where reports for people go: MLflow, Prefect, the terminal. Losing them never stops a stage.
 
-    This one reports nothing; it serves tests, and a stage that is used as a plain function.
+    This one reports nothing; it is for tests, and for stages used as plain functions.
     """
 
     def log(self, metrics: Mapping[str, float], step: int) -> None: ...
@@ -56,15 +56,15 @@ class Output:
         self._reporter = reporter or Reporter()
 
     def count(self, **numbers: int) -> None:
-        """Write down exact counts; they stand in the manifest and in every table."""
+        """Record exact counts; they are in the manifest and in every table."""
         self.counts.update({name: int(number) for name, number in numbers.items()})
 
     def ledger(self, ledger: Ledger) -> None:
-        """Write down what came in, what was kept, and what was removed why. It must add up when the stage ends."""
+        """Record what came in, what was kept, and what was removed and why. It must add up when the stage ends."""
         self.accounts = ledger
 
     def metric(self, **numbers: float | None) -> None:
-        """Write down headline results (None: not known, which is never guessed)."""
+        """Record headline results (None: not known, which is never guessed)."""
         self.metrics.update({name: None if number is None else float(number) for name, number in numbers.items()})
         self._reporter.metric({name: float(number) for name, number in numbers.items() if number is not None})
 
@@ -73,7 +73,7 @@ class Output:
         self._reporter.log({name: float(value) for name, value in metrics.items() if value is not None}, step)
 
     def progress(self, done: float, total: float | None, unit: str, note: str = "") -> None:
-        """Say how far the stage is; `total` None when that cannot be known. Cheap: call it often."""
+        """Report how far the stage is; `total` is None if that cannot be known. Cheap: call it often."""
         self._reporter.progress(done, total, unit, note)
 
     def figure(self, name: str, figure: Figure) -> None:
@@ -89,15 +89,15 @@ class Output:
         self._reporter.text(name, text)
 
     def info(self, message: str) -> None:
-        """Say something in the run's log."""
+        """Write a message to the run's log."""
         self._reporter.message(message)
 
     def warning(self, message: str) -> None:
-        """Say something in the run's log that somebody should act on."""
+        """Write a message to the run's log that somebody should act on."""
         self._reporter.message(message, warning=True)
 
 
 def local_output(folder: Path) -> Output:
-    """An output that reports nowhere, to use a stage as a plain function."""
+    """An output that reports nothing, to use a stage as a plain function."""
     folder.mkdir(parents=True, exist_ok=True)
     return Output(folder)

@@ -14,16 +14,16 @@ def _check(pattern: str) -> str:
     try:
         re.compile(pattern)
     except re.error as error:
-        raise ValueError(f"{pattern!r} is no regular expression: {error}{_way_out(pattern, error)}") from error
+        raise ValueError(f"{pattern!r} is not a regular expression: {error}{_way_out(pattern, error)}") from error
     return pattern
 
 
 def _way_out(pattern: str, error: re.error) -> str:
-    """Return how the pattern was probably meant."""
+    """Return what the pattern was probably meant to be."""
     if pattern.startswith("*"):
         return f"; for any text write .* where file names have *: {re.escape(pattern).replace(chr(92) + '*', '.*')}"
     if error.pos is not None and error.pos < len(pattern) and (character := pattern[error.pos]) in "[](){}?*+|":
-        return f"; a {character} that stands for itself is written \\{character}"
+        return f"; a literal {character} is written \\{character}"
     return ""
 
 

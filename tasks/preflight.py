@@ -1,4 +1,4 @@
-"""The preflight: what a stage can say of its config, its files and this machine before the first stage runs."""
+"""The preflight: what a stage can check in its config, its files and this machine before the first stage runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.errors import PermanentError
 class Fault:
     """Why a stage would fail: the recipe's field (section.field) that has to change, and a sentence.
 
-    One that does not stop it is what it will do without: the plan says it, and a run begins.
+    A fault that does not stop the stage says what it will leave out: the plan shows it, and the run starts anyway.
     """
 
     field: str
@@ -25,13 +25,13 @@ class Fault:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a check may know besides its own config: the configs of all stages, and the lake."""
+    """What a check can see besides its own config: the configs of all stages, and the lake."""
 
     configs: Mapping[str, StageConfig]
     lake: Lake
 
     def value(self, path: str) -> Any:
-        """Return the value of a recipe's field (section.field.field); None where the recipe has no such stage."""
+        """Return the value of a recipe's field (section.field.field); None if the recipe has no such stage."""
         stage, *fields = path.split(".")
         value: Any = self.configs.get(stage)
         for field in fields:
@@ -43,7 +43,7 @@ Check = Callable[[Any, Facts], Iterator[Fault]]
 
 
 def attempt(field: str, function: Callable[..., object], *arguments: Any) -> Iterator[Fault]:
-    """Yield the fault that a function raises: what the stage itself will call first, tried before."""
+    """Yield the fault that a function raises: it tries in advance what the stage itself will do first."""
     try:
         function(*arguments)
     except (PermanentError, ValueError, OSError) as error:
@@ -51,14 +51,14 @@ def attempt(field: str, function: Callable[..., object], *arguments: Any) -> Ite
 
 
 def sentence(error: Exception) -> str:
-    """Return what an error says; one of the system names its file and the fault."""
+    """Return the text of an error; for a system error, its file and the reason."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename} cannot be read: {error.strerror}."
     return str(error)
 
 
 def device_faults(field: str, device: str) -> Iterator[Fault]:
-    """Yield why torch cannot compute on a device; `auto` and `cpu` always work, and need no torch to know it."""
+    """Yield why torch cannot compute on a device; `auto` and `cpu` always work and are not checked with torch."""
     if device not in ("auto", "cpu"):
         from model.hardware import choose_device
 

@@ -14,7 +14,7 @@ PLAIN_SECONDS = 15.0
 
 
 class StageProgress:
-    """Shows how far one stage is. Every call is cheap; what is shown is throttled."""
+    """Shows how far one stage is. Every call is cheap; updates are throttled."""
 
     def __init__(self, stage_name: str, *, terminal: bool, prefect: bool) -> None:
         self._name = stage_name
@@ -35,7 +35,7 @@ class StageProgress:
             self._show_prefect(100.0 * min(done / total, 1.0), f"{done:,.0f} of {total:,.0f} {unit} {note}".strip())
 
     def close(self, *, complete: bool) -> None:
-        """Take the bar away; a stage that ended well ends at 100 %."""
+        """Remove the bar; a stage that ended well ends at 100 %."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
@@ -58,7 +58,7 @@ class StageProgress:
 
     def _show_prefect(self, percent: float, description: str) -> None:
         self._last_prefect = time.monotonic()
-        with contextlib.suppress(Exception):  # a server that went away must not stop a stage
+        with contextlib.suppress(Exception):  # an unreachable server must not stop a stage
             from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
             if self._artifact_id is None:

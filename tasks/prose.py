@@ -1,4 +1,4 @@
-"""Lines of prose, cut between two words: asked of held-out pages in evaluation, taught on others in fine-tuning."""
+"""Lines of prose, cut between two words: evaluation asks those of held-out pages, fine-tuning teaches others."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 BEFORE = 200
-"""Characters before the cut, at most and by whole lines: what a line is about, in 60 tokens of a model's context."""
+"""At most so many characters before the cut, in whole lines: what a line is about, in 60 tokens of context."""
 SHORTEST, LONGEST = 20, 60
-"""Characters of an ending: longer ones would measure how usual a text is more than whether it fits."""
+"""Characters of an ending: longer ones would measure how common a text is rather than whether it fits."""
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*[,.;:!?]?")
 
@@ -26,8 +26,8 @@ def cut_lines(text: str) -> Iterator[tuple[str, str]]:
 def cut_line(line: str) -> tuple[str, str] | None:
     """Cut a line of prose near its middle: (beginning, ending); None for a line that is code, a table or too short.
 
-    Where the rest of the line is longer than LONGEST, the ending is as many whole words as fit. Prose is a line of
-    which three words in four are made of letters.
+    If the rest of the line is longer than LONGEST, the ending is as many whole words as fit. A line is prose if three
+    words in four consist of letters.
     """
     words = line.split()
     if len(words) < 6 or 4 * sum(bool(_WORD.fullmatch(word)) for word in words) < 3 * len(words):

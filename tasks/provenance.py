@@ -11,7 +11,7 @@ from typing import Any
 from data_lake.fingerprint import REPOSITORY
 from tasks.libraries import version_of
 
-# What carries every stage; the libraries that its own code imports come to it.
+# What every stage uses; the libraries that its own code imports are added.
 PACKAGES = frozenset({"textmill", "prefect", "mlflow", "numpy", "pyarrow"})
 
 
@@ -48,5 +48,5 @@ def _gpus() -> list[str]:
         pynvml.nvmlInit()
         handles = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
         return [str(pynvml.nvmlDeviceGetName(handle)) for handle in handles]
-    except Exception:  # no driver, no library, no permission: no GPU that could have been used
+    except Exception:  # no driver, no library or no permission: no GPU could have been used
         return []

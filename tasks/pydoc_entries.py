@@ -1,7 +1,7 @@
 """Entries of Python's documentation pages: each function, method and class with its signature and what it does.
 
-Reads the plain text that the clean stage made of pydoc's HTML. An entry is a line `name(arguments)` at the margin with
-its docstring below, indented; `class Name(bases)` opens a class, `Functions` closes it. Other text has no entries.
+Reads the plain text that the clean stage made from pydoc's HTML. An entry is an unindented line `name(arguments)` with
+its docstring indented below; `class Name(bases)` opens a class, `Functions` closes it. Other text has no entries.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class Entry:
 
     @property
     def signature(self) -> str:
-        """Name and arguments as the page shows them: `textwrap.dedent(text)`."""
+        """Name and arguments as on the page: `textwrap.dedent(text)`."""
         return f"{self.qualified}({self.arguments})"
 
     def summary(self, limit: int) -> str:
-        """The first sentences of the docstring that fit into `limit` characters; empty where not even one does."""
+        """The first sentences of the docstring that fit into `limit` characters; empty if not even one does."""
         return fitting_sentences(self.paragraphs[0], limit)
 
 
@@ -99,7 +99,7 @@ def _signature(line: str) -> tuple[str, str] | None:
     if not found:
         return None
     name, arguments = found.groups()
-    # prose such as "dict() -> new empty dictionary (see above)" has brackets that do not pair up as arguments do
+    # in prose such as "dict() -> new empty dictionary (see above)", brackets do not pair up as in arguments
     depth = 0
     for character in arguments:
         depth += (character in "([{") - (character in ")]}")
@@ -111,7 +111,7 @@ def _signature(line: str) -> tuple[str, str] | None:
 def _docstring(lines: list[str], start: int) -> tuple[tuple[str, ...], int]:
     """Return the paragraphs of prose that begin at line `start`, and the line after them.
 
-    pydoc indents what describes a name; where the clean stage left no indent, the next signature ends the docstring.
+    pydoc indents what describes a name; if the clean stage left no indent, the next signature ends the docstring.
     """
     paragraphs: list[str] = []
     current: list[str] = []
@@ -142,7 +142,7 @@ def _indent(line: str) -> int:
 
 
 def _prose(lines: list[str]) -> str:
-    """Join the lines of a paragraph; an indented or prompted one is code or a table and comes back empty."""
+    """Join the lines of a paragraph; an indented one or one with a prompt is code or a table, so it becomes empty."""
     if any(line.startswith(("  ", ">>>")) for line in lines):
         return ""
     return " ".join(line.strip() for line in lines)

@@ -1,4 +1,4 @@
-"""Artifacts that a config names: a field says `stage/<key>`, and the lake has it, whole, or the stage fails."""
+"""Artifacts that a config names as `stage/<key>`: the lake must have them, intact, or the stage fails."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tasks.stage import PermanentError
 def referenced_artifact(lake: Lake, name: str, *, field: str, stage: str) -> Artifact:
     """Return the artifact of `stage` that a config's `field` names.
 
-    Raises PermanentError where there is none, or several, or where it is damaged.
+    Raises PermanentError if there is none, or several, or if it is damaged.
     """
     there = [artifact for artifact in lake.find(name) if artifact.stage == stage]
     if len(there) != 1:

@@ -21,8 +21,8 @@ def map_shards(
 ) -> Iterator[tuple[int, Result]]:
     """Yield (number of the item, `function(item)`) as they are done, in any order.
 
-    function: importable by name, with arguments and results that pickle. With one worker or one item everything
-    happens here. An exception in a worker is raised here, and the shards not begun are dropped.
+    function: importable by name, with picklable arguments and results. With one worker or one item, everything runs in
+    this process. An exception in a worker is raised here, and shards that were not started are dropped.
     """
     count = min(workers, len(items))
     if count <= 1:
@@ -33,7 +33,7 @@ def map_shards(
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from concurrent.futures.process import BrokenProcessPool
 
-    # spawn: a forked copy of a process with threads (Prefect's, Arrow's) may hold a lock that nobody will release
+    # spawn: a fork of a process with threads (Prefect's, Arrow's) may hold a lock that nobody will ever release
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(count, mp_context=context, initializer=_end_with_parent) as pool:
         futures = {pool.submit(function, item): number for number, item in enumerate(items)}
@@ -42,7 +42,7 @@ def map_shards(
                 yield futures[future], future.result()
         except BrokenProcessPool as error:
             raise RuntimeError(
-                f"One of {count} worker processes was killed, most likely for want of memory. "
+                f"One of {count} worker processes was killed, most likely because memory ran out. "
                 "Finished shards are kept; run again with fewer workers."
             ) from error
         except BaseException:
@@ -51,9 +51,9 @@ def map_shards(
 
 
 def workers_for(paths: Iterable[Path], workers: int) -> int:
-    """Return how many processes work on these files pays for; `workers` says it outright, 0 leaves it to their size.
+    """Return how many processes are worth starting for these files; `workers` sets it, 0 leaves it to their size.
 
-    Then it is one per core, but not more than one per 8 MB of files: what starting one interpreter costs.
+    Then it is one per core, but not more than one per 8 MB of files, which is what starting an interpreter costs.
     """
     if workers:
         return workers
@@ -61,7 +61,7 @@ def workers_for(paths: Iterable[Path], workers: int) -> int:
 
 
 def _end_with_parent() -> None:
-    """End this worker when its parent is gone: after a kill -9 of a run its workers would wait for work for ever."""
+    """End this worker when its parent is gone: after a kill -9 of a run, its workers would wait for work for ever."""
     import multiprocessing
     from multiprocessing.connection import wait
 

@@ -1,4 +1,4 @@
-"""The one door to the terminal: what a user or a web page wrote is text there, never markup nor a control sequence."""
+"""The only way to the terminal: what users and web pages wrote is printed as text, never as markup or control codes."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-# Control characters but newline and tab: they move the cursor, change colours and titles, or send answers back. And the
-# marks that turn the direction of what follows, so that a line reads as what it is not.
+# Control characters except newline and tab, which move the cursor, change colours and titles, or make the terminal send
+# answers; and the marks that reverse the direction of text, so that a line reads as something else.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-# Of those the ones that JSON leaves as they are.
+# Those of them that JSON does not escape.
 _IN_JSON = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def visible(text: str) -> str:
-    """Return a text with a dot for each character that would do something to the terminal."""
+    """Return a text with a dot for each character that would control the terminal."""
     return _CONTROLS.sub("·", text.replace("\r\n", "\n"))
 
 
 def visible_json(text: str) -> str:
-    """Return JSON that says the same, with such characters escaped."""
+    """Return equivalent JSON with such characters escaped."""
     return _IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
@@ -34,16 +34,16 @@ def log(text: str) -> None:
 
 
 def write(text: str, *, flush: bool = False) -> None:
-    """Write data to stdout: to the byte into a pipe or file, without control sequences to a terminal."""
+    """Write data to stdout: exactly to a pipe or file, without control sequences to a terminal."""
     sys.stdout.write(visible(text) if sys.stdout.isatty() else text)
     if flush:
         sys.stdout.flush()
 
 
 def console(*, stderr: bool = False, width: int | None = None) -> Console:
-    """Return a console on which every str, also in a table's cells, heads and titles, is shown as it is.
+    """Return a console on which every str is shown literally, also in a table's cells, headers and titles.
 
-    What is to have a style has to be a `rich.text.Text`.
+    Text with a style has to be a `rich.text.Text`.
     """
     return _plain_console()(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
 
@@ -54,7 +54,7 @@ def _plain_console() -> type[Console]:
     from rich.text import Text
 
     class PlainConsole(Console):
-        """Reads markup in nothing, whatever the caller of `render_str` asks for."""
+        """Never parses markup, whatever the caller of `render_str` asks for."""
 
         def render_str(self, text: str, **options: Any) -> Text:
             return super().render_str(visible(text), **{**options, "markup": False, "emoji": False})

@@ -36,7 +36,7 @@ FLUSH_TIMEOUT_SECONDS = 20.0
 
 
 def experiment_of(stage_name: str) -> str:
-    """One experiment per stage: charts then lay like beside like (nested runs do not)."""
+    """One experiment per stage, so that a chart compares runs of the same stage (with nested runs it would not)."""
     return f"{PIPELINE_EXPERIMENT}/{stage_name}"
 
 
@@ -47,7 +47,7 @@ def about_stage(stage: Stage) -> str:
 
 
 class Tracker:
-    """The connection of this process to MLflow: a spool on disk, and the thread that sends it."""
+    """The connection of this process to MLflow: a spool on disk, and a thread that sends it."""
 
     def __init__(self, home: Home) -> None:
         self.home = home
@@ -72,12 +72,12 @@ class Tracker:
         return TrackedRun(journal)
 
     def close(self) -> str | None:
-        """Send what is left; a sentence if some of it has to wait for the server's return."""
+        """Send what is left; return a sentence if some of it has to wait for the server."""
         if self._drainer.close(FLUSH_TIMEOUT_SECONDS):
             return None
         return (
-            f"MLflow at {self.uri} did not take everything yet ({self._drainer.problem or 'it is slow'}). "
-            f"Nothing is lost: it lies in {self.home.spool}, and the next textmill run or textmill up sends it."
+            f"MLflow at {self.uri} has not accepted everything yet ({self._drainer.problem or 'it is slow'}). "
+            f"Nothing is lost: it is in {self.home.spool}, and the next textmill run or textmill up will send it."
         )
 
 
@@ -134,10 +134,10 @@ class TrackedRun:
 
 
 class LoggedSteps:
-    """The last step that each metric was logged at, kept beside the checkpoints of a stage that is being built.
+    """The last step at which each metric was logged, kept next to the checkpoints of a stage that is being built.
 
-    A killed training goes on from its checkpoint and does the steps since then again. They would stand in MLflow
-    twice, as it keeps every point that it is told.
+    A killed training resumes from its checkpoint and repeats the steps since then. They would appear in MLflow twice,
+    as it keeps every point that it gets.
     """
 
     def __init__(self, path: Path) -> None:
@@ -151,7 +151,7 @@ class LoggedSteps:
         return {name: value for name, value in metrics.items() if step > self._last.get(name, -1)}
 
     def note(self, metrics: Mapping[str, float], step: int) -> None:
-        """Remember that they were logged; not before they were, as a point is better there twice than not at all."""
+        """Remember that they were logged; only afterwards, because a point is better logged twice than not at all."""
         self._last |= {name: max(step, self._last.get(name, -1)) for name in metrics}
         write_whole(self._path, json.dumps(self._last), durable=False, concurrent=True)
 
@@ -197,7 +197,7 @@ class StageReporter(Reporter):
 
 
 class TrackingWatch(Watch):
-    """Looks on while a stage is built: its MLflow run, its progress, its system metrics."""
+    """Watches a stage while it is built: its MLflow run, its progress, its system metrics."""
 
     def __init__(
         self,
@@ -221,7 +221,7 @@ class TrackingWatch(Watch):
         self._prefect = prefect
 
     def waiting(self, stage_name: str, key: str) -> None:
-        message = f"{stage_name}/{key[:KEY_LENGTH]} is being built by another run; this one waits for it."
+        message = f"{stage_name}/{key[:KEY_LENGTH]} is being built by another run; this one is waiting for it."
         self._logger.info(message)
         if self._terminal:
             log(f"  {message}")
@@ -261,7 +261,7 @@ class TrackingWatch(Watch):
             yield StageReporter(run, progress, self._logger, LoggedSteps(note.with_name("logged.json"))), runs
             status = "FINISHED"
         except BaseException as error:
-            # Ctrl-C, and what Prefect makes of a SIGTERM, are no fault of the stage.
+            # Ctrl-C, and what Prefect makes of a SIGTERM, are not errors of the stage.
             status = "FAILED" if isinstance(error, Exception) else "KILLED"
             raise
         finally:
@@ -304,7 +304,7 @@ def set_champion(home: Home, artifact: Artifact) -> str:
 
 
 def flush_spool(home: Home) -> str | None:
-    """Send what earlier processes could not; a sentence if it still cannot be sent."""
+    """Send what earlier processes could not send; return a sentence if that is still not possible."""
     return Tracker(home).close()
 
 

@@ -42,7 +42,7 @@ def test_an_edited_recipe_reaches_the_deployments_and_a_deleted_one_is_told(up: 
         return int(up.deployment(name)["parameters"]["config"]["crawl"]["max_pages"])
 
     Path(tiny).write_text(before.replace("30", "thirty"))
-    eventually(lambda: "the deployments keep what it said before" in up.output(), 3 * MINUTES, "the mistake is told")
+    eventually(lambda: "the deployments keep its earlier values" in up.output(), 3 * MINUTES, "the mistake is told")
     assert "crawl.max_pages" in up.output()
     assert pages() == 30
     Path(tiny).write_text(before.replace("30", "31"))

@@ -81,7 +81,7 @@ def test_what_dies_is_started_again_at_the_same_address(initialised: Home, tmp_p
         assert before is not None
         eventually(lambda: is_up(f"{before['mlflow_url']}/health"), 30, "MLflow answers again")
         assert up_state(up.home) == before
-        assert up.output().count("is started again") >= 3
+        assert up.output().count("will be restarted") >= 3
     finally:
         up.stop()
 

@@ -83,9 +83,9 @@ def test_all_wrong_lines_are_named_at_once(tmp_path: Path) -> None:
         (row(label=-1), "label is -1, but"),
         (row(ctx_b=None), "ctx_b is null, not a text"),
         (row(ctx_a=3), "ctx_a is the number 3, not a text"),
-        (row(endings="abcd"), "endings is no list of texts, but a text"),
-        (row(endings=["a", None]), "endings is no list of texts, but has null"),
-        (row(endings=[]), "endings is no list of texts"),
+        (row(endings="abcd"), "endings is not a list of texts, but a text"),
+        (row(endings=["a", None]), "endings is not a list of texts, but has null"),
+        (row(endings=[]), "endings is not a list of texts"),
         (row(ind=False), "ind is the value false"),
     ],
 )

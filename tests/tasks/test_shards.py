@@ -27,7 +27,7 @@ def test_an_error_is_the_callers(workers: int) -> None:
 
 
 def test_a_killed_worker_is_a_sentence() -> None:
-    with pytest.raises(RuntimeError, match="was killed, most likely for want of memory"):
+    with pytest.raises(RuntimeError, match="was killed, most likely because memory ran out"):
         list(map_shards(os._exit, [1, 1], workers=2))
 
 

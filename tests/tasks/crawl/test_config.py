@@ -12,7 +12,7 @@ from tasks.crawl import CrawlConfig
     [
         ({"seeds": ("ftp://x/",)}, "is no http"),
         ({"seeds": ("http://u:p@x/",)}, "without credentials"),
-        ({"exclude": ("(",)}, "is no regular expression"),
+        ({"exclude": ("(",)}, "is not a regular expression"),
         ({"resolve": {"h": ("localhost:80",)}}, "is no ip:port"),
         ({"server": "apache"}, "pydoc"),
     ],
