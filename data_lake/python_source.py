@@ -132,10 +132,10 @@ def _is_text(statement: ast.stmt) -> bool:
 
 
 def _parse(text: bytes) -> ast.Module:
-    """Parse, again where another thread that parses at the same time confuses the interpreter.
+    """Parse, and try again if another thread that parses at the same time confused the interpreter.
 
-    Threads share the counter of the depth (CPython gh-106905, seen with 3.11.7): "AST constructor recursion depth
-    mismatch" is a SystemError that says nothing about the source.
+    Threads share the recursion counter (CPython gh-106905, seen with 3.11.7), so the SystemError "AST constructor
+    recursion depth mismatch" says nothing about the source.
     """
     for _ in range(_PARSE_TRIES):
         with contextlib.suppress(SystemError):

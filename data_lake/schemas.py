@@ -49,7 +49,7 @@ PAGES = pa.schema(
         _required("n_bytes", pa.int64()),  # decoded body
         pa.field("fetched_at", TIMESTAMP),  # when this payload was first seen; for a record in a file, its own date
         pa.field("file", pa.string()),  # WARC or record file inside the artifact
-        pa.field("offset", pa.int64()),  # of the response record in `file`, or the row number
+        pa.field("offset", pa.int64()),  # of the response record in `file`, or the row number number
         pa.field("length", pa.int64()),  # bytes of that record; null for rows
         pa.field("depth", pa.int32()),  # links from a seed
         pa.field("etag", pa.string()),

@@ -1,4 +1,4 @@
-"""Comparing two pipeline runs: what was set differently, what came out differently, and if that is more than noise."""
+"""Comparing two pipeline runs: which settings and results differ, and whether the difference is more than noise."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ Significance = Literal["different", "not distinguishable"]
 
 
 class CompareError(Exception):
-    """There is no such run to compare; the message is a sentence."""
+    """There is no such run to compare; the message is a full sentence."""
 
 
 @dataclass(frozen=True)
 class PipelineRecord:
-    """A pipeline run as MLflow tells it."""
+    """A pipeline run as MLflow has it."""
 
     run_id: str
     name: str
@@ -49,7 +49,7 @@ class PipelineRecord:
 
 @dataclass(frozen=True)
 class Change:
-    """A parameter, or a stage's artifact, that differs; None where a run has none."""
+    """A parameter, or a stage's artifact, that differs; None if a run has none."""
 
     name: str
     before: str | None
@@ -128,13 +128,13 @@ def _metric_change(name: str, before: Mapping[str, float], after: Mapping[str, f
 
 
 def pipeline_runs(home: Home) -> list[PipelineRecord]:
-    """All pipeline runs that MLflow knows, newest first. Raises CompareError where it cannot be asked."""
+    """All pipeline runs that MLflow knows, newest first. Raises CompareError if it cannot be asked."""
     from tasks.mlflow_client import Sender
     from tasks.tracking import PIPELINE_EXPERIMENT
 
     sender = Sender(home)
     if sender.uri == home.mlflow_uri and not home.mlflow_db.exists():
-        return []  # asking would make the database
+        return []  # asking would create the database
     try:
         experiment = sender.client.get_experiment_by_name(PIPELINE_EXPERIMENT)
         if experiment is None:
@@ -147,7 +147,7 @@ def pipeline_runs(home: Home) -> list[PipelineRecord]:
 
 
 def find_run(wanted: str, runs: Sequence[PipelineRecord]) -> PipelineRecord:
-    """Return the one run that `wanted` means, as for `find_runs`; of a run with variants it has to say which.
+    """Return the run that `wanted` refers to, as in `find_runs`; for a run with variants it must name one.
 
     `runs` are newest first. Raises CompareError.
     """
@@ -160,13 +160,13 @@ def find_run(wanted: str, runs: Sequence[PipelineRecord]) -> PipelineRecord:
 
 
 def find_runs(wanted: str, runs: Sequence[PipelineRecord]) -> list[PipelineRecord]:
-    """Return the variants of the pipeline run that `wanted` means: `last`, `last~2`, an id, the first letters of an id,
-    or a name (its newest); with `@variant` behind it, that one alone.
+    """Return the variants of the pipeline run that `wanted` refers to: `last`, `last~2`, an id or its first letters, or
+    a name (its newest run); with `@variant` after it, only that one.
 
     `runs` are newest first. Raises CompareError.
     """
     if not runs:
-        raise CompareError("MLflow knows no pipeline run yet; `textmill run demo` makes one.")
+        raise CompareError("MLflow has no pipeline run yet; `textmill run demo` makes one.")
     which, at, variant = wanted.partition("@")
     found = _runs_of(which, variant if at else None, runs) if which else []
     if not found:

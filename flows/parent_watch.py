@@ -1,4 +1,4 @@
-"""Ends a process soon after what it works for is gone: its parent, also when killed with kill -9, or its home."""
+"""Ends a process soon after its parent or its home is gone, even if the parent was killed with kill -9."""
 
 import os
 import signal
@@ -7,33 +7,33 @@ import time
 from pathlib import Path
 
 _POLL_SECONDS = 0.5
-# Time for a server to close its database, or for a flow to report that it was ended, before it is killed.
+# Time for a server to close its database, or for a flow to report its end, before it is killed.
 GRACE_SECONDS = 10.0
 
 
 def end_with(parent: int) -> None:
-    """From now on, when process `parent` is no longer the parent of this one, sends SIGTERM to this process.
+    """From now on, send SIGTERM to this process as soon as process `parent` is no longer its parent.
 
-    A thread that looks at getppid() does this on every Unix. Linux' PR_SET_PDEATHSIG would not: it fires when the
+    A thread that watches getppid() works on every Unix. Linux's PR_SET_PDEATHSIG would not do: it fires when the
     *thread* that started the process ends, and programs start others from worker threads.
     """
     threading.Thread(target=_watch, args=(parent,), name="parent_watch", daemon=True).start()
 
 
 def end_with_folder(folder: Path) -> None:
-    """From now on, when `folder` is deleted, moved away or replaced by another one, sends SIGTERM to this process."""
+    """From now on, send SIGTERM to this process as soon as `folder` is deleted, moved away or replaced."""
     threading.Thread(target=_watch_folder, args=(SameFolder(folder),), name="parent_watch", daemon=True).start()
 
 
 class SameFolder:
-    """Tells whether a folder is still the one that it was: a new one at the same path belongs to somebody else."""
+    """Knows whether a folder is still the same one: a new one at the same path belongs to somebody else."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._begun = _identity(folder)
 
     def is_here(self) -> bool:
-        """False only where it is gone for certain; a file system that does not answer for a while proves nothing."""
+        """False only if it is certainly gone; a file system that is not responding for a while proves nothing."""
         try:
             return _identity(self._folder) == self._begun
         except (FileNotFoundError, NotADirectoryError):

@@ -1,7 +1,7 @@
-"""While `textmill up` runs: an edited recipe reaches the deployments, and a deployment that was deleted is told.
+"""While `textmill up` runs: applies an edited recipe to the deployments, and reports deployments that were deleted.
 
-The runner's process looks, since it holds the deployments; what it has to say stands in run/runner.json, which `up`
-reads and prints. Flow runs under way go on with the recipe that they began with.
+The runner's process watches, because it has the deployments; it writes its messages to run/runner.json, which `up`
+reads and prints. Flow runs that are already running keep the recipe that they started with.
 """
 
 import asyncio
@@ -24,14 +24,14 @@ _KEPT_NOTES = 50
 
 
 class RunnerNotes:
-    """What the runner says to the terminal of `textmill up`, numbered, so that each sentence is printed once."""
+    """Messages of the runner to the terminal of `textmill up`, numbered, so that each is printed once."""
 
     def __init__(self, home: Home) -> None:
         self._path = home.run / "runner.json"
         self._said: list[str] = []
 
     def ready(self) -> None:
-        """Tell that the deployments are served by this process."""
+        """Record that this process serves the deployments."""
         self._write()
 
     def log(self, sentence: str) -> None:
@@ -61,7 +61,7 @@ async def follow_recipe(
     apply: "Callable[[Recipe, Collection[str]], Awaitable[object]]",
     notes: RunnerNotes,
 ) -> None:
-    """Apply the deployments `names` again whenever the recipe was edited and is without mistakes; for ever."""
+    """Apply the deployments `names` again whenever the recipe was edited and has no mistakes; for ever."""
     from flows.recipe import load_recipe, recipe_files
     from flows.recipe_errors import RecipeError
 
@@ -80,13 +80,13 @@ async def follow_recipe(
             files = recipe_files(name)
             stamps = _stamps(files)
         except RecipeError as error:
-            notes.log(f"The recipe was edited, but the deployments keep what it said before: {error}")
+            notes.log(f"The recipe was edited, but the deployments keep its earlier values: {error}")
             continue
         if edited.model_dump(mode="json") == recipe.model_dump(mode="json"):
             continue
         try:
             await apply(edited, left)
-        except Exception as error:  # the server is being started again: the next look tries once more
+        except Exception as error:  # the server is being restarted: the next round tries again
             log(f"The deployments could not be updated: {error}")
             stamps = []
             continue
@@ -109,7 +109,7 @@ def _stamps(files: Iterable[Path]) -> list[Any]:
 
 
 def _tell_about_deleted(names: Iterable[str], notes: RunnerNotes) -> set[str]:
-    """Return the deployments that the server does not have any more, each of them said."""
+    """Return the deployments that the server no longer has, and report each of them once."""
     from prefect.client.orchestration import get_client
     from prefect.exceptions import ObjectNotFound
 
@@ -121,7 +121,7 @@ def _tell_about_deleted(names: Iterable[str], notes: RunnerNotes) -> set[str]:
                     client.read_deployment_by_name(name)
                 except ObjectNotFound:
                     gone.add(name)
-    except Exception:  # a server that does not answer has deleted nothing
+    except Exception:  # a server that does not respond has not deleted anything
         return set()
     for name in sorted(gone):
         notes.log(f"The deployment {name} was deleted in Prefect; restart `textmill up` to have it again.")

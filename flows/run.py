@@ -1,4 +1,4 @@
-"""Starts a run from the command line: servers, then the flow, then what became of it."""
+"""Starts a run from the command line: first the servers, then the flow, then its outcome."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from flows.recipe import Recipe
 from flows.servers import Connection, ServerError, connect
 from tasks.terminal import log
 
-# A database needs some pages for one more row; below this, writes fail though a small file would still fit.
+# A database needs some pages for one more row; below this, writes fail although a small file would still fit.
 ALMOST_NOTHING_BYTES = 4_000_000
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What became of a run; `problem` is a sentence when it failed."""
+    """The outcome of a run; `problem` is a sentence if it failed."""
 
     ok: bool
     problem: str | None
@@ -31,7 +31,7 @@ class RunResult:
 
 
 def run_pipeline(recipe: Recipe, until: str | None = None, force: Collection[str] = ()) -> RunResult:
-    """Run the pipeline in this process, as the Prefect flow `pipeline`. Raises RecipeError where a stage would fail."""
+    """Run the pipeline in this process, as the Prefect flow `pipeline`. Raises RecipeError if a stage would fail."""
     require_sound(recipe, Lake(Home.from_env().lake), force, until)
     return _run("pipeline", recipe, until=until, force=list(force))
 
@@ -39,7 +39,7 @@ def run_pipeline(recipe: Recipe, until: str | None = None, force: Collection[str
 def rerun_stage(recipe: Recipe, stage: str, downstream: bool, force: bool) -> RunResult:
     """Run one stage again in this process, as the Prefect flow `stage-<name>`, as the UI would.
 
-    Raises RecipeError where a stage would fail.
+    Raises RecipeError if a stage would fail.
     """
     require_sound(recipe, Lake(Home.from_env().lake), [stage] if force else [], None if downstream else stage)
     return _run(stage, recipe, downstream=downstream, force=force)
@@ -52,7 +52,7 @@ def _run(which: str, recipe: Recipe, **arguments: object) -> RunResult:
         home.ensure()
         connection = connect(home)
         connection.apply()
-        # The imports take as long as the server's start; side by side they cost once.
+        # The imports take as long as the start of the server, so they run at the same time.
         pipeline_module = importlib.import_module("flows.pipeline")
         connection.wait()
         _mark_dead_runs(connection)
@@ -68,7 +68,7 @@ def _run(which: str, recipe: Recipe, **arguments: object) -> RunResult:
         return _result(connection, explain(error, home.root))
     except SyntaxError:
         raise  # the command line says where it is
-    except Exception as error:  # the flow has said all it knows in its log; the command says the sentence
+    except Exception as error:  # the details are in the flow's log; the command prints one sentence
         return _result(connection, _disk_fault(home) or str(error) or type(error).__name__)
     finally:
         if connection is not None:
@@ -77,7 +77,7 @@ def _run(which: str, recipe: Recipe, **arguments: object) -> RunResult:
 
 
 def _disk_fault(home: Home) -> str | None:
-    """The sentence for a full or read-only disk, a home that is gone, a damaged database; Prefect says none of them."""
+    """A sentence about a full or read-only disk, a deleted home or a damaged database; Prefect reports none of them."""
     if not home.run.exists():
         return f"The home {home.root} was deleted or moved away during the run."
     if problem := database_problem(home):
@@ -94,7 +94,7 @@ def _disk_fault(home: Home) -> str | None:
 
 
 def _mark_dead_runs(connection: Connection) -> None:
-    """Runs that were killed since the last command are shown as crashed, not as running for ever."""
+    """Mark runs that were killed since the last command as crashed, or they would be shown as running for ever."""
     from prefect.client.orchestration import get_client
 
     from flows.reconcile import ensure_slots, reconcile
@@ -105,7 +105,7 @@ def _mark_dead_runs(connection: Connection) -> None:
             if own_server:
                 ensure_slots(client, "gpu")
             reconcile(client, connection.home, own_server=own_server)
-    except Exception as error:  # a tidy-up that fails must not stop a run
+    except Exception as error:  # a failed clean-up must not stop a run
         log(f"! Runs that were killed could not be marked as crashed: {error}")
 
 

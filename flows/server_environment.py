@@ -4,9 +4,9 @@ from data_lake.home import Home, sqlite_url
 
 
 def privacy() -> dict[str, str]:
-    """Switches that keep both products from reporting anything to anybody.
+    """Variables that switch off the telemetry of both products.
 
-    MLflow obeys DO_NOT_TRACK only when it is exactly "true".
+    MLflow obeys DO_NOT_TRACK only if it is exactly "true".
     """
     return {
         "DO_NOT_TRACK": "true",
@@ -20,24 +20,24 @@ def prefect_environment(home: Home, url: str, *, embedded: bool) -> dict[str, st
     """Settings of a Prefect server. Prefect reads them when it is imported."""
     settings = privacy() | {
         "PREFECT_HOME": str(home.prefect),
-        # Relative, or else the pages of a server on another port than 4200 would call 127.0.0.1:4200.
+        # Relative; otherwise the pages of a server on any port but 4200 would call 127.0.0.1:4200.
         "PREFECT_SERVER_UI_API_URL": "/api",
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": url,
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
-        # In memory (the default), the slots that a run held would stay taken for ever when the server restarts.
+        # In memory (the default), the slots that a run held would stay taken for ever after a restart of the server.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         # How long a task that waits for the GPU sleeps between two tries; 30 s would leave the GPU idle.
         "PREFECT_SERVER_TASKS_TAG_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
     }
     database = sqlite_url(home.prefect / "prefect.db", "sqlite+aiosqlite")
-    if "uri=true" in database:  # else Prefect's own default is right
+    if "uri=true" in database:  # otherwise Prefect's own default is right
         settings["PREFECT_SERVER_DATABASE_CONNECTION_URL"] = database
     if embedded:
-        # Nobody would execute scheduled runs: they would pile up as late ones, which SQLite answers with
-        # "database is locked" (159 errors in 85 s with 40 of them).
+        # Nobody would execute scheduled runs: they would pile up as late, and with 40 of them SQLite reports "database
+        # is locked" (159 errors in 85 s).
         for service in ("SCHEDULER", "LATE_RUNS", "FOREMAN"):
             settings[f"PREFECT_SERVER_SERVICES_{service}_ENABLED"] = "false"
-        # The catalogue of block types is for the pages of `up`; writing it takes 2 s of a first run.
+        # Only the pages of `up` need the catalogue of block types; writing it takes 2 s of a first run.
         settings["PREFECT_API_BLOCKS_REGISTER_ON_START"] = "false"
     return settings
 

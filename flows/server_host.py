@@ -1,9 +1,9 @@
-"""The process in which a Prefect or MLflow server lives: `python -m flows.server_host prefect|mlflow …`.
+"""The process in which a Prefect or MLflow server runs: `python -m flows.server_host prefect|mlflow …`.
 
-It serves on a socket that its starter opened and passed on, so the address is known before the server is up, early
-clients wait in the socket's queue, and a server that is started again keeps its address. Both servers are run here
-rather than by their command lines: those would start further processes (MLflow's ten of them, 2.4 GB), and nobody
-would end them when `textmill up` is killed.
+It serves on a socket that its parent opened and passed on, so the address is known before the server is up, early
+clients wait in the socket's queue, and a restarted server keeps its address. Both servers run here instead of through
+their own command lines, which would start further processes (MLflow's starts ten, 2.4 GB) that nobody would end when
+`textmill up` is killed.
 """
 
 import argparse
@@ -26,10 +26,10 @@ from flows.server_environment import mlflow_environment, prefect_environment
 if TYPE_CHECKING:
     import uvicorn
 
-# An embedded server outlives its last client for this long: a quick next run finds it warm.
+# An embedded server outlives its last client by this long, so that the next run finds it warm.
 IDLE_SECONDS = 5.0
 _IDLE_POLL_SECONDS = 0.5
-# Open browser pages hold websockets; they must not hold up the end of the server.
+# Open browser pages keep websockets open; they must not delay the end of the server.
 _GRACEFUL_SECONDS = 2
 
 
@@ -41,7 +41,7 @@ def prefect_app() -> Any:
 
 
 def mlflow_app(home: Home) -> Any:
-    """The ASGI application of an MLflow server on the home's database, which is made if there is none."""
+    """The ASGI application of an MLflow server on the home's database, which is created if there is none."""
     init_mlflow(home)
     from mlflow.server.fastapi_app import app
 
@@ -49,16 +49,16 @@ def mlflow_app(home: Home) -> Any:
 
 
 class SameOriginOnly:
-    """Refuses requests that a browser sends for a foreign page; Prefect itself looks at neither Host nor Origin.
+    """Refuses requests that a browser sends on behalf of a foreign page; Prefect checks neither Host nor Origin.
 
-    Without it any web page that the user opens could start flows here: a `no-cors` request without a content type
-    needs no permission from the server and is taken for JSON, and DNS rebinding goes around CORS altogether.
-    Programs such as Prefect's own clients send no Origin and name the address they connect to.
+    Without it, any web page that the user opens could start flows here: a `no-cors` request without a content type
+    needs no permission from the server and is parsed as JSON, and DNS rebinding bypasses CORS altogether. Programs such
+    as Prefect's own clients send no Origin and name the address they connect to.
     """
 
     def __init__(self, app: Any, hosts: frozenset[str] | None) -> None:
         self.app = app
-        self.hosts = hosts  # None: any name, as the server is open to other machines by the user's will
+        self.hosts = hosts  # None: any name, as the user opened the server to other machines
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] in ("http", "websocket"):
@@ -81,17 +81,17 @@ async def _refuse(scope: Any, send: Any) -> None:
 
 
 def stop_when_idle(clients: Path, stop: Callable[[], None], idle_seconds: float = IDLE_SECONDS) -> None:
-    """Waits until no client has held its shared lock on `clients` for `idle_seconds`, then calls `stop`.
+    """Wait until no client has held its shared lock on `clients` for `idle_seconds`, then call `stop`.
 
-    It keeps the exclusive lock to the end of this process: a client that comes now waits until the server is gone and
-    starts another, instead of talking to one that is about to end.
+    It keeps the exclusive lock until this process ends: a client that arrives now waits until the server is gone and
+    starts another one, instead of talking to one that is about to end.
     """
     idle_since: float | None = None
     while True:
         time.sleep(_IDLE_POLL_SECONDS)
         try:
             held = try_lock(clients)
-        except OSError:  # the home is gone, for which this process ends, or its disk does not answer for a while
+        except OSError:  # the home is gone, and so this process ends; or its disk is not responding for a while
             continue
         if held is None:
             idle_since = None
@@ -105,7 +105,7 @@ def stop_when_idle(clients: Path, stop: Callable[[], None], idle_seconds: float 
 
 
 def serve(app: Any, listener: socket.socket, ready: Callable[["uvicorn.Server"], None]) -> None:
-    """Serves the ASGI application until SIGTERM or SIGINT; calls `ready` with the server before it starts."""
+    """Serve the ASGI application until SIGTERM or SIGINT; call `ready` with the server before it starts."""
     import uvicorn
 
     config = uvicorn.Config(
@@ -129,13 +129,13 @@ def main(arguments: list[str] | None = None) -> None:
     if options.parent is not None:
         end_with(options.parent)
     home = Home(options.home)
-    # `rm -rf $TEXTMILL_HOME` takes the lock file away by which a server without a parent learns that nobody needs it.
+    # `rm -rf $TEXTMILL_HOME` deletes the lock file that tells a server without a parent that nobody needs it.
     end_with_folder(home.run)
     listener = socket.socket(fileno=options.socket)
     host, port = listener.getsockname()[:2]
     embedded = options.parent is None
     if options.kind == "prefect":
-        # What the user has set for the server (a Postgres database, say) wins; the home does not move.
+        # What the user has set for the server (such as a Postgres database) wins; the home does not move.
         settings = prefect_environment(home, f"http://{host}:{port}", embedded=embedded)
         os.environ.update(settings | os.environ | {"PREFECT_HOME": settings["PREFECT_HOME"]})
         app = prefect_app()

@@ -1,4 +1,4 @@
-"""What the processes of one home tell each other: small JSON files beside locks that die with their holders."""
+"""State shared by the processes of one home: small JSON files, each with a lock that ends with its holder."""
 
 import json
 import os
@@ -12,11 +12,11 @@ from data_lake.locks import try_lock
 
 
 class ServerError(RuntimeError):
-    """A server cannot be reached or started; the message is a sentence for the user."""
+    """A server cannot be reached or started; the message tells the user why."""
 
 
 def read_state(path: Path) -> dict[str, Any] | None:
-    """The JSON object in a state file, None where there is none."""
+    """The JSON object in a state file, None if there is none."""
     try:
         return dict(json.loads(path.read_text()))
     except (FileNotFoundError, ValueError):
@@ -24,12 +24,12 @@ def read_state(path: Path) -> dict[str, Any] | None:
 
 
 def write_state(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes a state file so that a reader sees the old or the new content, never half of it."""
+    """Write a state file so that a reader sees either the old or the new content."""
     write_whole(path, json.dumps(content), durable=False, concurrent=True)
 
 
 def living_state(home: Home, name: str) -> dict[str, Any] | None:
-    """The content of run/<name>.json while a living process holds run/<name>.lock."""
+    """The content of run/<name>.json while a running process holds run/<name>.lock."""
     if not (home.run / f"{name}.lock").exists():
         return None
     held = try_lock(home.run / f"{name}.lock", shared=True)

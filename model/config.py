@@ -59,9 +59,9 @@ class Training(Settings):
     schedule: Literal["wsd", "cosine", "constant"] = Field(
         "wsd", description="after the warm-up: wsd = hold, then fall linearly; cosine = half a cosine; constant"
     )
-    warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps with a linearly rising rate")
-    decay: float = Field(0.5, ge=0, le=1, description="share of the steps at the end in which wsd falls")
-    final_learning_rate: float = Field(0.0, ge=0, le=1, description="rate at the last step as a share of the peak")
+    warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps in which the rate rises linearly")
+    decay: float = Field(0.5, ge=0, le=1, description="share of the steps, at the end, in which wsd decays")
+    final_learning_rate: float = Field(0.0, ge=0, le=1, description="rate at the last step, as a share of the peak")
     beta1: float = Field(0.9, ge=0, lt=1, description="AdamW: decay of the mean gradient")
     beta2: float = Field(0.95, ge=0, lt=1, description="AdamW: decay of the mean squared gradient")
     eps: float = Field(1e-8, gt=0, description="AdamW: added to the root of the squared gradient")
@@ -81,14 +81,14 @@ class Training(Settings):
 class Runtime(Settings):
     """How the training runs: hardware, splits and intervals. None of it is identity."""
 
-    device: str = Field("auto", description="auto = cuda where there is one, else cpu; or a torch device name")
+    device: str = Field("auto", description="auto = cuda if there is one, else cpu; or a torch device name")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="of matrix products; auto = bfloat16 on CUDA, float32 elsewhere. Weights stay float32"
+        "auto", description="precision of matrix products; auto = bfloat16 on CUDA, else float32. Weights stay float32"
     )
     threads: int = Field(0, ge=0, le=1024, description="CPU threads; 0 = one per usable core, at most 8")
     micro_batch: int = Field(0, ge=0, description="sequences per forward pass; 0 = the whole batch at once")
     log_every: int = Field(10, ge=1, description="steps between two reported points")
     validate_every: int = Field(200, ge=0, description="steps between two validations; 0 = only at the end")
-    validate_batches: int = Field(8, ge=1, description="batches of the validations on the way (the last one sees all)")
+    validate_batches: int = Field(8, ge=1, description="batches per validation (the last validation uses all)")
     checkpoint_seconds: float = Field(20.0, ge=0, description="seconds between two checkpoints; 0 = after every step")
-    keep_checkpoints: int = Field(2, ge=2, description="newest checkpoints kept; 2 at least, as one may be damaged")
+    keep_checkpoints: int = Field(2, ge=2, description="newest checkpoints kept; at least 2, as one may be damaged")

@@ -81,7 +81,9 @@ def read_hellaswag(path: Path) -> list[HellaSwagItem]:
         shown = "; ".join(problems[:_SHOWN]) + (
             f"; and {len(problems) - _SHOWN:,} more" if len(problems) > _SHOWN else ""
         )
-        raise PermanentError(f"{path} has {len(problems):,} lines that are no HellaSwag items ({shown}); correct them.")
+        raise PermanentError(
+            f"{path} has {len(problems):,} lines that are not HellaSwag items ({shown}); correct them."
+        )
     return items
 
 

@@ -1,4 +1,4 @@
-"""Figures of a corpus, for every stage that writes documents: lengths, languages, quality, and who contributes most."""
+"""Figures of a corpus, for every stage that writes documents: lengths, languages, quality, largest contributors."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 SHAPES_NO_RESULT = "draws what was made"
 
-MOST = 25  # bars of a figure; all others share one
+MOST = 25  # bars of a figure; the others share one
 BATCH_ROWS = 16_384
 HOST = r"^[A-Za-z][A-Za-z0-9+.-]*://(?P<host>\[[^\]]+\]|[^/:?#]+)"  # of a canonical URL, which holds no credentials
 
 
 def show_corpus(out: Output) -> None:
-    """Show `out.dir/documents` as figures; one whose column nobody filled is left out.
+    """Show `out.dir/documents` as figures; a figure whose column is empty is left out.
 
-    A document counts for the host of its URL, whatever file it was read from; for that file where it has no URL.
+    A document counts for the host of its URL, whatever file it was read from; without a URL it counts for that file.
     Memory: 16 bytes for each document, and one count for each host or file.
     """
     import numpy as np
@@ -49,13 +49,13 @@ def show_corpus(out: Output) -> None:
 
 
 def _counts(column: pa.Array) -> Counter[str]:
-    """How often each value stands in the column; nulls are no value."""
+    """How often each value occurs in the column; nulls are not counted."""
     counted = column.drop_null().value_counts()
     return Counter(dict(zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True)))
 
 
 def _most(numbers: Counter[str]) -> dict[str, int]:
-    """The most frequent names, cut to what fits beside a bar, and what the others come to together."""
+    """The most frequent names, cut to fit next to a bar, and the sum of the others."""
     shown: Counter[str] = Counter()
     for name, number in numbers.most_common(MOST):
         shown[_short(name)] += number

@@ -1,4 +1,4 @@
-"""Using a trained model from the lake: the text that it answers with, or goes on with, piece by piece."""
+"""Using a trained model from the lake: its answer to a question or its continuation of a text, piece by piece."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from tasks.stage import Artifact
 
-# The stages whose models were taught the chat template; others go on from the text as it is.
+# The stages whose models were taught the chat template; others continue the plain text.
 CHAT_STAGES = ("sft",)
 
 
@@ -23,12 +23,12 @@ def generate_text(
     device: str = "auto",
     warn: Callable[[str], None] = lambda _: None,
 ) -> Iterator[str]:
-    """Yield the model's answer to `prompt` (sft), or what follows it (pretrain), as it comes.
+    """Yield the model's answer to `prompt` (sft), or its continuation (pretrain), piece by piece.
 
-    Prompt and answer share the model's context. The prompt comes first: where both do not fit, the answer is shorter,
-    and only a prompt that leaves no room at all loses the beginning of its text. `warn` hears a sentence about either.
-    Raises ValueError where the device or a number of the sampling is none that can be, PermanentError where the model
-    and its tokenizer do not belong together.
+    Prompt and answer share the model's context. The prompt comes first: if both do not fit, the answer is shorter,
+    and only a prompt that leaves no room at all loses the beginning of its text. `warn` gets a sentence about either.
+    Raises ValueError if the device or a sampling parameter is invalid, PermanentError if the model and its tokenizer do
+    not belong together.
     """
     from model.chat import fitted, prompt_ids
     from model.generate import Sampling, stream
@@ -40,7 +40,7 @@ def generate_text(
     is_chat = artifact.stage in CHAT_STAGES
     ids = prompt_ids(tokenizer, prompt) if is_chat else [tokenizer.bos, *tokenizer.encode(prompt)]
     context = model.config.max_seq_len
-    # A prompt that has to be cut makes room for an answer of a quarter of the context.
+    # A prompt that has to be cut leaves room for an answer of a quarter of the context.
     room = context if len(ids) <= context else context - min(max_tokens, context // 4)
     ids, left_out = fitted(tokenizer, ids, room)
     if left_out:
@@ -48,7 +48,7 @@ def generate_text(
             f"The prompt has {left_out + len(ids):,} tokens, but the model's context only {context:,}: the first "
             f"{left_out:,} tokens of its text were left out."
         )
-    # A character may be spread over tokens: the decoder holds its bytes back until it is whole.
+    # A character may span several tokens: the decoder holds its bytes back until it is complete.
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     tokens = stream(model, ids, max_tokens, sampling, stop=(tokenizer.eos, tokenizer.bos))
     count = 0

@@ -1,4 +1,4 @@
-"""The libraries that shape a stage's result: found in the imports of its code, each with its version, for the key."""
+"""The libraries that affect a stage's result, found in the imports of its code, with their versions for the key."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 from tasks.stage_code import Code
 
-# Where the name of a module is not that of its distribution.
+# Modules whose distribution has another name.
 DISTRIBUTIONS = {
     "ada_url": "ada-url",
     "backports": "backports.zstd",
@@ -22,12 +22,12 @@ DISTRIBUTIONS = {
     "stdnum": "python-stdnum",
     "yaml": "pyyaml",
 }
-# What a library leaves to others of its own that decide as much.
+# Libraries that leave decisions to other distributions.
 LEAVES_TO = {"trafilatura": ("courlan", "htmldate", "justext", "lxml")}
-# Python's own tables: what is a letter, how it is composed, what it looks like in small.
+# Python's own tables: what a letter is, how it is composed, its lower case.
 UNICODE = "unicodedata"
 
-# A result does not depend on the version of these, and a new one rebuilds nothing. The manifest has them all the same.
+# Results do not depend on the versions of these, so a new one rebuilds nothing. The manifest records them all the same.
 SHAPE_NO_RESULT = {
     "aiohttp": "carries what servers answer",
     "yarl": "carries what servers answer",
@@ -43,27 +43,26 @@ SHAPE_NO_RESULT = {
     "pydantic": "checks configs, whose values are in the key",
     "matplotlib": "draws figures",
     "psutil": "looks at memory",
-    # Another torch rounds otherwise, and so does another device, which is no part of a key either: the weights are
-    # others, and neither better nor worse. A training may take weeks; who wants it anew says --force.
+    # Another version of torch rounds differently, and so does another device, which is not part of a key either: the
+    # weights differ but are neither better nor worse. A training may take weeks; --force repeats it on request.
     "torch": "computes the same to its rounding",
 }
 
 
 def distribution_of(module: str) -> str:
-    """Return the distribution that a module's first name belongs to."""
+    """Return the distribution that a top-level module belongs to."""
     return DISTRIBUTIONS.get(module, module)
 
 
 def imports_of(code: Code) -> set[str]:
-    """Return the distributions that the modules of a stage import, anywhere in them, and those that these leave much
-    to."""
+    """Return the distributions that a stage's modules import at any depth, and those that these leave decisions to."""
     own = sys.stdlib_module_names - {UNICODE, "compression"}
     found = {distribution_of(module) for module in code.imports - own}
     return found.union(*(LEAVES_TO.get(name, ()) for name in found))
 
 
 def libraries_of(code: Code, without: Collection[str] = ()) -> dict[str, str]:
-    """Return {distribution: version} of all that shapes what this code makes, but for what it does not use."""
+    """Return {distribution: version} of all that affects the results of this code, but what it does not use."""
     shaping = imports_of(code) - SHAPE_NO_RESULT.keys()
     for name in without:
         shaping -= {name, *LEAVES_TO.get(name, ())}
@@ -72,7 +71,7 @@ def libraries_of(code: Code, without: Collection[str] = ()) -> dict[str, str]:
 
 @functools.cache
 def version_of(distribution: str) -> str | None:
-    """Return the installed version, None where it is not installed."""
+    """Return the installed version, None if it is not installed."""
     if distribution == UNICODE:
         return unicodedata.unidata_version
     try:

@@ -16,7 +16,7 @@ from tasks.config import StageConfig
 
 
 class SplitConfig(StageConfig):
-    """How many documents are held out. Decided before anything is learned: the tokenizer must not see them either."""
+    """How many documents are held out. Decided before anything is learned: even the tokenizer must not see them."""
 
     val: float = Field(0.02, ge=0, lt=1, description="Fraction of documents held out to watch training")
     test: float = Field(0.02, ge=0, lt=1, description="Fraction of documents held out for the evaluation at the end")

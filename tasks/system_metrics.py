@@ -13,10 +13,10 @@ DEFAULT_INTERVAL_SECONDS = 2.0
 
 
 class SystemMetrics:
-    """Samples CPU, memory, disk, network and, where there are any, GPUs, until `stop`.
+    """Samples CPU, memory, disk, network and, if there are any, GPUs, until `stop`.
 
     MLflow's default interval of 10 s leaves short stages without a point, and its own sampling thread talks to the
-    server directly and dies with it; its monitors are used, its thread is not.
+    server directly and dies with it. So its monitors are used, but not its thread.
     """
 
     def __init__(self, report: Callable[[dict[str, float], int], None]) -> None:
@@ -39,12 +39,12 @@ class SystemMetrics:
             last = self._stop.wait(self._interval)
             sample: dict[str, float] = {}
             for monitor in monitors:
-                with contextlib.suppress(Exception):  # a sensor that fails costs its own number only
+                with contextlib.suppress(Exception):  # a sensor that fails loses only its own number
                     monitor.collect_metrics()
                     sample.update(monitor.aggregate_metrics())
                     monitor.clear_metrics()
             if sample:
-                # a full disk: the stage itself says so, in a sentence; a run that had ended before MLflow was imported
+                # a full disk: the stage itself reports it; or a run that had ended before MLflow was imported
                 with contextlib.suppress(OSError, ValueError):
                     self._report({f"system/{name}": float(value) for name, value in sample.items()}, step)
                 step += 1
@@ -59,7 +59,7 @@ def _monitors() -> list[Any]:
     from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 
     monitors: list[Any] = [CPUMonitor(), DiskMonitor(), NetworkMonitor()]
-    logging.getLogger("mlflow.system_metrics").setLevel(logging.ERROR)  # no GPU is no news
+    logging.getLogger("mlflow.system_metrics").setLevel(logging.ERROR)  # that there is no GPU need not be said
     with contextlib.suppress(Exception):
         monitors.append(GPUMonitor())
     return monitors

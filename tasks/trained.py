@@ -21,6 +21,6 @@ def load_trained(artifact: Artifact, device: str = "cpu") -> tuple[GPT, Tokenize
     if described.get("tokenizer_sha256") != tokenizer.sha256:
         raise PermanentError(
             f"{artifact.name} was trained with tokenizer {str(described.get('tokenizer_sha256'))[:16]}, but "
-            f"beside it lies {tokenizer.sha256[:16]}; build the stage {artifact.stage} again."
+            f"its folder has {tokenizer.sha256[:16]}; build the stage {artifact.stage} again."
         )
     return model, tokenizer

@@ -33,8 +33,8 @@ def train(
 ) -> History:
     """Train the model in place and report steps, validations and the results; returns what was measured.
 
-    `batch_of(step)` is a step's batch, `validate(model, last)` the numbers of a validation. Goes on from the newest
-    checkpoint in `out.work`. Raises PermanentError when the training diverges or cannot be set up.
+    `batch_of(step)` is a step's batch, `validate(model, last)` the numbers of a validation. Resumes from the newest
+    checkpoint in `out.work`. Raises PermanentError if the training diverges or cannot be set up.
     """
     from model.trainer import Trainer, TrainingDiverged
 
@@ -74,9 +74,9 @@ def _points(numbers: list[dict[str, float]]) -> tuple[list[float], list[float]]:
 
 
 def write_model(out: Output, model: GPT, tokenizer: Tokenizer, samples: Iterable[Mapping[str, Any]]) -> None:
-    """Write the folder that a model is: weights, config, its tokenizer, samples. It needs nothing else to be used.
+    """Write the folder of a model: weights, config, its tokenizer, samples. Nothing else is needed to use it.
 
-    Raises PermanentError when a weight is not finite.
+    Raises PermanentError if a weight is not finite.
     """
     import torch
 
@@ -102,7 +102,7 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def model_contract(artifact: Artifact) -> Iterator[str]:
-    """A trained model is all there, numbers are finite, and its vocabulary is its tokenizer's.
+    """A trained model is complete, its numbers are finite, and its vocabulary is its tokenizer's.
 
     Reads the headers only, so that checking a hit needs neither torch nor the weights.
     """

@@ -30,12 +30,12 @@ Fraction = tuple[int, float]
 class LengthConfig(StageConfig):
     """Documents without text, and documents no training run wants whole."""
 
-    min_characters: int = Field(1, ge=0, description="fewer characters of text than this are removed")
-    max_characters: int = Field(10_000_000, ge=1, description="more characters of text than this are removed")
+    min_characters: int = Field(1, ge=0, description="texts with fewer characters are removed")
+    max_characters: int = Field(10_000_000, ge=1, description="texts with more characters are removed")
 
 
 class ErrorPageConfig(StageConfig):
-    """Pages that say they are none, though their status was 200."""
+    """Pages that are error messages although their status was 200."""
 
     titles: tuple[Regex, ...] = Field(
         (
@@ -51,7 +51,7 @@ class NotTextConfig(StageConfig):
     """Bytes that were decoded but are no text."""
 
     max_unprintable: float = Field(
-        0.01, ge=0, le=1, description="share of characters that are no text: control, unassigned, U+FFFD"
+        0.01, ge=0, le=1, description="share of characters that are not text: control, unassigned, U+FFFD"
     )
 
 
@@ -60,7 +60,7 @@ class LanguageConfig(StageConfig):
 
     allowed: tuple[str, ...] = Field((), description="language codes to keep (ISO 639: en, zh, …); empty = all")
     min_score: float = Field(
-        0.65, ge=0, le=1, description="share of the text that must be in the allowed languages together"
+        0.65, ge=0, le=1, description="share of the text that must be in one of the allowed languages"
     )
 
 
@@ -68,79 +68,85 @@ class WordListConfig(StageConfig):
     """Bad words, from the user's own lists (as C4, arXiv:1910.10683 § 2.2, does with one list for English)."""
 
     words: tuple[str, ...] = Field((), description="words or phrases; a document that has one of them is removed")
-    files: tuple[str, ...] = Field((), description="files with more of them, one to a line (globs)")
+    files: tuple[str, ...] = Field((), description="files with more of them, one per line (globs)")
     min_count: int = Field(1, ge=1, description="occurrences from which a document is removed")
 
 
 class UrlListConfig(StageConfig):
-    """Pages that are not wanted by their URL, from the user's own lists."""
+    """Pages whose URL is unwanted, by the user's own lists."""
 
-    hosts: tuple[str, ...] = Field((), description="hosts to leave out, with all hosts below them")
-    patterns: tuple[Regex, ...] = Field((), description="regexes; a URL that matches one somewhere is left out")
+    hosts: tuple[str, ...] = Field((), description="hosts to leave out, with their subdomains")
+    patterns: tuple[Regex, ...] = Field((), description="regexes; a URL that matches one anywhere is left out")
     files: tuple[str, ...] = Field(
-        (), description="files with a host, or a URL whose subpages count too, on each line (globs)"
+        (), description="files with one host or URL per line; a URL includes its subpages (globs)"
     )
 
 
 class GopherQualityConfig(StageConfig):
     """Gopher's quality rules: Rae et al. 2021, arXiv:2112.11446, § A.1.1."""
 
-    min_words: int = Field(50, ge=0, description="fewer words than this are removed")
-    max_words: int = Field(100_000, ge=1, description="more words than this are removed")
-    min_word_length: float = Field(3.0, ge=0, description="mean characters per word, at least")
-    max_word_length: float = Field(10.0, ge=1, description="mean characters per word, at most")
-    max_symbol_ratio: float = Field(0.1, ge=0, description="hash signs, and also ellipses, per word, at most")
-    max_bullet_lines: float = Field(0.9, ge=0, le=1, description="share of lines that begin with a bullet, at most")
-    max_ellipsis_lines: float = Field(0.3, ge=0, le=1, description="share of lines that end in an ellipsis, at most")
-    min_letter_words: float = Field(0.8, ge=0, le=1, description="share of words with a letter, at least")
+    min_words: int = Field(50, ge=0, description="documents with fewer words are removed")
+    max_words: int = Field(100_000, ge=1, description="documents with more words are removed")
+    min_word_length: float = Field(3.0, ge=0, description="smallest mean number of characters per word")
+    max_word_length: float = Field(10.0, ge=1, description="largest mean number of characters per word")
+    max_symbol_ratio: float = Field(0.1, ge=0, description="largest number of hash signs, or of ellipses, per word")
+    max_bullet_lines: float = Field(0.9, ge=0, le=1, description="largest share of lines that begin with a bullet")
+    max_ellipsis_lines: float = Field(0.3, ge=0, le=1, description="largest share of lines that end in an ellipsis")
+    min_letter_words: float = Field(0.8, ge=0, le=1, description="smallest share of words with a letter")
     min_stop_words: int = Field(
-        2, ge=0, description="different stop words, at least; asked only of languages that have a table (English)"
+        2, ge=0, description="smallest number of different stop words; only for languages that have a table (English)"
     )
 
 
 class GopherRepetitionConfig(StageConfig):
     """Gopher's limits on repetition within a document: Rae et al. 2021, arXiv:2112.11446, table A1."""
 
-    max_lines: float = Field(0.30, ge=0, le=1, description="share of lines that came before in the document")
-    max_line_characters: float = Field(0.20, ge=0, le=1, description="share of characters in such lines")
-    max_paragraphs: float = Field(0.30, ge=0, le=1, description="share of paragraphs that came before")
-    max_paragraph_characters: float = Field(0.20, ge=0, le=1, description="share of characters in such paragraphs")
+    max_lines: float = Field(
+        0.30, ge=0, le=1, description="largest share of lines that repeat an earlier line of the document"
+    )
+    max_line_characters: float = Field(0.20, ge=0, le=1, description="largest share of characters in such lines")
+    max_paragraphs: float = Field(
+        0.30, ge=0, le=1, description="largest share of paragraphs that repeat an earlier one"
+    )
+    max_paragraph_characters: float = Field(
+        0.20, ge=0, le=1, description="largest share of characters in such paragraphs"
+    )
     top_ngrams: tuple[Fraction, ...] = Field(
         ((2, 0.20), (3, 0.18), (4, 0.16)),
-        description="pairs of n and the share of characters that the most frequent n-gram may take",
+        description="pairs of n and the largest share of characters in the most frequent n-gram",
     )
     repeated_ngrams: tuple[Fraction, ...] = Field(
         ((5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.10)),
-        description="pairs of n and the share of characters that n-grams that came before may take",
+        description="pairs of n and the largest share of characters in repeated n-grams",
     )
 
 
 class C4Config(StageConfig):
     """The rules of C4: Raffel et al. 2020, arXiv:1910.10683, § 2.2, and its published code."""
 
-    terminal_punctuation: bool = Field(True, description="take off lines that end in no mark of a sentence's end")
-    min_words_per_line: int = Field(3, ge=0, description="take off lines of fewer words")
-    max_word_length: int = Field(1000, ge=1, description="take off lines with a longer run of characters")
-    javascript_lines: bool = Field(True, description="take off lines with the word javascript")
-    policy_lines: bool = Field(True, description="take off lines on cookies, privacy policy and terms of use")
-    citations: bool = Field(True, description="take out Wikipedia's [1], [edit] and [citation needed]")
+    terminal_punctuation: bool = Field(True, description="remove lines that do not end in sentence-ending punctuation")
+    min_words_per_line: int = Field(3, ge=0, description="remove lines with fewer words")
+    max_word_length: int = Field(1000, ge=1, description="remove lines with a longer word")
+    javascript_lines: bool = Field(True, description="remove lines with the word javascript")
+    policy_lines: bool = Field(True, description="remove lines about cookies, privacy policy and terms of use")
+    citations: bool = Field(True, description="remove Wikipedia's [1], [edit] and [citation needed]")
     lorem_ipsum: bool = Field(True, description="remove documents with lorem ipsum")
     curly_bracket: bool = Field(True, description="remove documents with a curly bracket, which are mostly code")
-    min_sentences: int = Field(5, ge=0, description="sentences that must be left, at least")
+    min_sentences: int = Field(5, ge=0, description="smallest number of sentences that must be left")
 
 
 class FineWebConfig(StageConfig):
     """FineWeb's own three filters: Penedo et al. 2024, arXiv:2406.17557, § 3.6, and the list rule of its code."""
 
     min_punctuated_lines: float = Field(
-        0.12, ge=0, le=1, description="share of lines that end in a mark of a sentence's end, at least"
+        0.12, ge=0, le=1, description="smallest share of lines that end in sentence-ending punctuation"
     )
-    max_short_lines: float = Field(0.67, ge=0, le=1, description="share of lines of short_line characters, at most")
-    short_line: int = Field(30, ge=0, description="a line of so many characters or fewer is short")
+    max_short_lines: float = Field(0.67, ge=0, le=1, description="largest share of short lines (see short_line)")
+    short_line: int = Field(30, ge=0, description="a line with at most so many characters is short")
     max_repeated_characters: float = Field(
-        0.1, ge=0, le=1, description="share of characters in lines that came before (FineWeb's code: 0.01)"
+        0.1, ge=0, le=1, description="largest share of characters in repeated lines (FineWeb's code: 0.01)"
     )
-    max_newlines_per_word: float = Field(0.3, ge=0, description="line breaks per word, at most")
+    max_newlines_per_word: float = Field(0.3, ge=0, description="largest number of line breaks per word")
 
 
 class BoilerplateConfig(StageConfig):
@@ -150,32 +156,38 @@ class BoilerplateConfig(StageConfig):
         1.0,
         gt=0,
         le=1,
-        description="lines on more than this share of a host's pages are taken off; 1 = none (0.3 is usual)",
+        description="lines on more than this share of a host's pages are removed; 1 = none (0.3 is usual)",
     )
-    min_pages: int = Field(5, ge=2, description="and on at least so many pages of the host")
+    min_pages: int = Field(5, ge=2, description="and only if they are on at least so many pages of the host")
 
 
 class ClassifierConfig(StageConfig):
     """A classifier that is trained from labelled examples while clean runs: toxicity, bias, or 'like my good data'."""
 
     name: str = Field(
-        "quality", pattern=r"^[a-z][a-z0-9_]*$", description="its name, and the reason of what it removes"
+        "quality", pattern=r"^[a-z][a-z0-9_]*$", description="its name, which is also the reason for what it removes"
     )
     labelled: tuple[str, ...] = Field((), description="jsonl files of examples with text and label (globs)")
     text_field: str = Field("text", description="field of the text in labelled files")
     label_field: str = Field("label", description="field of the label in labelled files")
     positive_labels: tuple[str, ...] = Field(("1", "true", "positive"), description="labels that count as positive")
-    positive: tuple[str, ...] = Field((), description="files of positive examples: txt, one to a file; jsonl (globs)")
+    positive: tuple[str, ...] = Field((), description="files of positive examples: txt (one per file) or jsonl (globs)")
     negative: tuple[str, ...] = Field((), description="files of negative examples (globs)")
-    remove_above: float | None = Field(None, ge=0, le=1, description="remove from this probability upwards (toxicity)")
-    remove_below: float | None = Field(None, ge=0, le=1, description="remove below this probability (quality)")
-    ngram: int = Field(2, ge=1, le=5, description="words per feature, at most")
+    remove_above: float | None = Field(
+        None, ge=0, le=1, description="remove documents with at least this probability (toxicity)"
+    )
+    remove_below: float | None = Field(
+        None, ge=0, le=1, description="remove documents below this probability (quality)"
+    )
+    ngram: int = Field(2, ge=1, le=5, description="largest number of words per feature")
     buckets: int = Field(1 << 18, ge=1 << 10, le=1 << 26, description="weights; features are hashed into them")
     epochs: int = Field(5, ge=1, le=1000, description="passes over the examples")
-    learning_rate: float = Field(2.0, gt=0, description="step of the stochastic gradient at the beginning")
-    l2: float = Field(1e-6, ge=0, description="pull of the weights towards zero")
-    held_out: float = Field(0.1, gt=0, lt=1, description="share of the examples that only measure the classifier")
-    max_words: int = Field(2_000, ge=10, description="words of a text that are looked at, from its beginning")
+    learning_rate: float = Field(2.0, gt=0, description="initial step size of stochastic gradient descent")
+    l2: float = Field(1e-6, ge=0, description="L2 regularisation of the weights")
+    held_out: float = Field(
+        0.1, gt=0, lt=1, description="share of the examples that are only used to measure the classifier"
+    )
+    max_words: int = Field(2_000, ge=10, description="words at the beginning of a text that are used")
 
     @model_validator(mode="after")
     def _has_examples(self) -> Self:
@@ -193,10 +205,10 @@ class FilterConfig(StageConfig):
         tuple(name for name in FILTERS if name != "c4"),
         description="names of the filters that are on; c4 is not, as its rules remove every page with code",
     )
-    length: LengthConfig = Field(LengthConfig(), description="no text, or too much of it")
-    error_page: ErrorPageConfig = Field(ErrorPageConfig(), description="error pages with status 200")
+    length: LengthConfig = Field(LengthConfig(), description="pages with no text or too much of it")
+    error_page: ErrorPageConfig = Field(ErrorPageConfig(), description="error pages served with status 200")
     not_text: NotTextConfig = Field(NotTextConfig(), description="binary data")
-    language: LanguageConfig = Field(LanguageConfig(), description="languages that are wanted")
+    language: LanguageConfig = Field(LanguageConfig(), description="languages to keep")
     bad_words: WordListConfig = Field(WordListConfig(), description="bad words")
     url_list: UrlListConfig = Field(UrlListConfig(), description="unwanted hosts and URLs")
     gopher_quality: GopherQualityConfig = Field(GopherQualityConfig(), description="Gopher's quality rules")

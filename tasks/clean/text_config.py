@@ -17,22 +17,23 @@ class NormalizeConfig(StageConfig):
     repair: bool = Field(True, description="undo mojibake with ftfy (Speer 2019)")
     compose: bool = Field(True, description="compose characters (Unicode NFC)")
     whitespace: bool = Field(
-        True, description="one kind of newline and blank, no trailing blanks, no more than one blank line, no controls"
+        True,
+        description="unify newlines and spaces; remove trailing spaces, repeated blank lines and control characters",
     )
     emoji: Literal["keep", "text", "remove"] = Field(
-        "keep", description="keep emoji; write their names (🙂 as :slightly_smiling_face:); or take them out"
+        "keep", description="keep emoji, write their names (🙂 as :slightly_smiling_face:), or remove them"
     )
     spelling: str = Field(
         "",
         pattern=r"^([a-z]{2})?$",
         description="correct the spelling of documents in this language (en, de, …); needs textmill[spelling]",
     )
-    lowercase: bool = Field(False, description="turn all letters into small ones")
+    lowercase: bool = Field(False, description="convert the text to lower case")
     sensitive_words: tuple[str, ...] = Field(
-        (), description="words or phrases to replace, whole words only, in any script, whatever their case"
+        (), description="words or phrases to replace: whole words only, in any script and any case"
     )
-    sensitive_files: tuple[str, ...] = Field((), description="files with more such words, one to a line (globs)")
-    sensitive_replacement: str = Field("<REDACTED>", description="what stands in place of a sensitive word")
+    sensitive_files: tuple[str, ...] = Field((), description="files with more such words, one per line (globs)")
+    sensitive_replacement: str = Field("<REDACTED>", description="replacement for a sensitive word")
 
 
 class PiiConfig(StageConfig):
@@ -43,7 +44,8 @@ class PiiConfig(StageConfig):
     )
     public_ips_only: bool = Field(True, description="leave private, loopback and documentation addresses as they are")
     phone_regions: tuple[str, ...] = Field(
-        ("US",), description="countries (ISO 3166) whose national phone numbers count; international ones always do"
+        ("US",),
+        description="countries (ISO 3166) whose national phone numbers are recognised; international ones always are",
     )
     national_ids: tuple[str, ...] = Field(
         ("us.ssn",), description="kinds of national_id, by country and name as tasks.clean.national_ids lists them"

@@ -44,10 +44,10 @@ class S3Access(StageConfig):
     """How s3:// sources are reached. Credentials come from the environment (AWS_ACCESS_KEY_ID ...), never from here."""
 
     endpoint: str = Field(
-        "", description="URL of another store than Amazon's (MinIO ...); empty = $AWS_ENDPOINT_URL, else Amazon's"
+        "", description="URL of a store other than Amazon's (MinIO ...); empty = $AWS_ENDPOINT_URL, else Amazon's"
     )
-    region: str = Execution("", description="region of the bucket; empty = $AWS_REGION, else asked for")
-    anonymous: bool = Execution(False, description="ask without credentials, as public buckets allow")
+    region: str = Execution("", description="region of the bucket; empty = $AWS_REGION, else looked up")
+    anonymous: bool = Execution(False, description="send no credentials, as public buckets allow")
 
 
 class CrawlConfig(StageConfig):
@@ -60,15 +60,15 @@ class CrawlConfig(StageConfig):
     sitemaps: bool = Field(
         False, description="also start from the sitemaps that robots.txt names, else from /sitemap.xml"
     )
-    max_sitemaps: int = Field(1000, ge=1, description="sitemaps of one host that are read, at most")
+    max_sitemaps: int = Field(1000, ge=1, description="at most so many sitemaps are read per host")
     follow_links: bool = Field(
-        True, description="follow the links of pages; false = visit seeds, and what sitemaps and feeds among them list"
+        True, description="follow links on pages; false = visit only the seeds and what sitemaps and feeds list"
     )
     paths: tuple[str, ...] = Field(
         (),
         description="files, folders, patterns (`**` = any folders; links to folders are followed once; a name's bytes "
-        r"that are no UTF-8 are spelled \xe9), http(s):// and s3:// URLs, lists of them (*.paths.gz) to take in; "
-        "txt, md, rst, html, json, jsonl, csv, tsv, parquet, warc, wet, arc, also packed (gz, zst, bz2, xz)",
+        r"that are not UTF-8 are spelled \xe9), http(s):// and s3:// URLs, lists of them (*.paths.gz) to take in; "
+        "txt, md, rst, html, json, jsonl, csv, tsv, parquet, warc, wet, arc, plain or compressed (gz, zst, bz2, xz)",
     )
     path_lists: PathLists = Field(PathLists(), description="how lists of paths are read")
     s3: S3Access = Field(S3Access(), description="how s3:// sources are reached")
@@ -76,106 +76,117 @@ class CrawlConfig(StageConfig):
     csv: CsvFormat = Field(CsvFormat(), description="how csv and tsv files are read")
 
     hosts: tuple[str, ...] = Field(
-        (), description="hosts that may be visited, `*.example.org` with all below it; empty = the hosts of the seeds"
+        (),
+        description="hosts that may be visited; `*.example.org` includes subdomains; empty = the hosts of the seeds",
     )
-    include: tuple[Regex, ...] = Field((), description="regexes; a URL must match one of them somewhere; empty = all")
+    include: tuple[Regex, ...] = Field((), description="regexes; a URL must match one of them anywhere; empty = all")
     exclude: tuple[Regex, ...] = Field((), description="regexes; a URL that matches one of them is not visited")
     same_site: bool = Field(
         False,
         description="with empty `hosts`: all hosts of the seeds' registered domains (public suffix list), so a seed at "
-        "www.example.co.uk brings docs.example.co.uk too, but not other.co.uk",
+        "www.example.co.uk includes docs.example.co.uk, but not other.co.uk",
     )
     drop_parameters: tuple[Regex, ...] = Field(
-        (), description="regexes; query parameters of these names do not change a page; tracking ones are known"
+        (),
+        description="regexes: names of query parameters that do not change a page; known tracking ones are built in",
     )
-    max_depth: int = Field(20, ge=0, description="links between a seed and a page, at most")
-    max_pages: int = Field(10_000, ge=1, description="pages to keep, at most")
+    max_depth: int = Field(20, ge=0, description="at most so many links between a seed and a page")
+    max_pages: int = Field(10_000, ge=1, description="at most so many pages are kept")
     cut_repeats: bool = Field(
         True,
         description="stop visiting URLs that differ only in numbers and parameter values when 24 of 40 such pages in a "
-        "row bring no new word; in a row as their answers come, so a few pages more or fewer are cut the next time "
-        "unless one host is asked, one URL at a time (per_host)",
+        "row have no new word; the row is in the order of the responses, so a few pages more or fewer may be cut next "
+        "time, unless there is one host and one request at a time (per_host)",
     )
     breadth_first: bool = Field(
         True,
-        description="begin a depth when the one above it is done on all hosts, so that the pages within max_pages are "
-        "the same each time; false = never wait for a slow host",
+        description="start a depth only when the one above it is done on all hosts, so that the pages within max_pages "
+        "are the same each time; false = never wait for a slow host",
     )
     max_megabytes: int = Field(
         10_000,
         ge=1,
-        description="bodies to keep in all, in MB of 10^6 bytes; unlike max_pages it takes the pages of the last depth "
-        "as their answers come, so with several hosts or per_host > 1 they are not the same each time",
+        description="total size of the bodies kept, in MB of 10^6 bytes; unlike max_pages it takes the pages of the "
+        "last depth in the order of the responses, so with several hosts or per_host > 1 they vary from run to run",
     )
     mime: tuple[str, ...] = Field(
         ("text/html", "application/xhtml+xml", "text/plain", "text/markdown"), description="MIME types that are kept"
     )
     max_page_megabytes: float = Field(
-        8.0, gt=0, le=1024, description="body of one page, also once decompressed, or one record of a file, in MB"
+        8.0,
+        gt=0,
+        le=1024,
+        description="size of a page's body (compressed and decompressed) or of a record of a file, in MB",
     )
     max_file_megabytes: int = Field(
-        20_000, ge=1, description="one source file once decompressed, in MB; the rest of a longer one is not read"
+        20_000, ge=1, description="size of a decompressed source file, in MB; the rest of a longer one is not read"
     )
     digest_ignore: tuple[Regex, ...] = Field(
-        (), description="regexes; what they match does not count when a page is compared with its older self"
+        (), description="regexes; what they match is ignored when a page is compared with its earlier version"
     )
     strict_http: bool = Field(
         False,
-        description="refuse answers that break the rules of HTTP; false = read them as browsers do (two equal lengths, "
-        "an unknown Content-Encoding, more or less than was announced ...), the row's detail says what was odd",
+        description="refuse responses that violate HTTP; false = read them as browsers do (two equal lengths, an "
+        "unknown Content-Encoding, more or less than was announced ...); the row's detail says what was odd",
     )
-    obey_robots: bool = Field(True, description="obey robots.txt (RFC 9309), its Crawl-delay and Request-rate")
+    obey_robots: bool = Field(True, description="obey robots.txt (RFC 9309) with Crawl-delay and Request-rate")
     honour: tuple[OptOut, ...] = Field(
         ("noindex", "nofollow", "noai", "tdm-reservation", "content-signal", "content-usage", "rsl"),
         description="opt-outs that are honoured (docs/opt-outs.md): robots meta tags and X-Robots-Tag, TDMRep, Content "
         "Signals, the IETF's Content-Usage, RSL licences; `rsl-unknown`: also RSL terms that cannot be read or depend "
-        "on who asks; nofollow keeps the page and not its links, the others keep its links and not the page",
+        "on who asks; nofollow keeps the page but not its links, the others keep its links but not the page",
     )
     user_agent: str = Field(
         "textmill/0.1",
         pattern=r"^[A-Za-z_-]+(/[\x21-\x7e]+)?( [\x20-\x7e]+)?$",
-        description="who we say we are; robots.txt is read for the part before the slash",
+        description="name sent with each request; the part before the slash is looked up in robots.txt",
     )
     contact: str = Execution(
         "",
         pattern=r"^[\x21-\x7e]*$",
-        description="mail address or URL by which a site's owner can reach you; sent with the user agent",
+        description="e-mail address or URL where a site's owner can reach you; sent with the user agent",
     )
     allow_private_hosts: tuple[str, ...] = Field(
         (), description="hosts that may resolve to private or loopback addresses; all others are refused there"
     )
     resolve: dict[str, tuple[str, ...]] = Field(
-        {}, description="addresses (ip:port) that a host name stands for instead of asking DNS, as `curl --resolve`"
+        {}, description="addresses (ip:port) of a host name, used instead of DNS, as with `curl --resolve`"
     )
 
-    rate: float | None = Execution(None, gt=0, description="requests per second to all hosts together; empty = any")
+    rate: float | None = Execution(
+        None, gt=0, description="requests per second to all hosts together; empty = no limit"
+    )
     delay: float = Execution(
         1.0, ge=0, description="seconds between the starts of two requests to one host; a longer Crawl-delay wins"
     )
     max_crawl_delay: float = Execution(30.0, ge=0, description="seconds; a longer Crawl-delay is shortened to this")
-    concurrency: int = Execution(16, ge=1, le=1024, description="requests under way at once")
-    per_host: int = Execution(1, ge=1, le=64, description="requests under way at once to one host")
-    page_seconds: float = Execution(30.0, gt=0, description="seconds for one page from connection to last byte")
-    tries: int = Execution(4, ge=1, le=20, description="attempts at a page that fails in a way that may pass")
+    concurrency: int = Execution(16, ge=1, le=1024, description="simultaneous requests")
+    per_host: int = Execution(1, ge=1, le=64, description="simultaneous requests to one host")
+    page_seconds: float = Execution(30.0, gt=0, description="seconds for a page, from connection to last byte")
+    tries: int = Execution(4, ge=1, le=20, description="attempts at a page after failures that may be temporary")
     backoff: float = Execution(
-        1.0, gt=0, description="seconds before the first repetition; doubles each time, up to 5 minutes, with jitter"
+        1.0, gt=0, description="seconds before the first retry; doubles each time, up to 5 minutes, with jitter"
     )
     failing_after: int = Execution(
-        10, ge=1, description="failures in a row (no answer, 5xx) after which a host is left alone for `failing_rest`"
+        10,
+        ge=1,
+        description="consecutive failures (no response, 5xx) after which a host is left alone for `failing_rest`",
     )
     failing_rest: float = Execution(
         60.0, gt=0, description="seconds that a failing host is left alone; doubles each time, up to an hour"
     )
-    failing_rests: int = Execution(3, ge=0, description="rests after which a host that still fails is given up")
+    failing_rests: int = Execution(3, ge=0, description="such pauses after which a host that still fails is given up")
     trust_lastmod: bool = Field(
-        False, description="in a refresh, do not ask for pages that a sitemap says have not changed since"
+        False, description="in a refresh, do not request pages that are unchanged according to a sitemap"
     )
     max_age: float | None = Execution(
         None, ge=0, description="seconds after which the sources are visited again; empty = never"
     )
-    workers: int = Execution(0, ge=0, description="processes that read source files; 0 = one per core for enough of it")
-    server_processes: int = Execution(2, ge=1, le=16, description="processes of the `server`, if one is started")
-    warc_megabytes: int = Execution(512, ge=1, description="size at which a WARC file is closed, in MB")
+    workers: int = Execution(
+        0, ge=0, description="processes that read source files; 0 = one per core if there is enough work"
+    )
+    server_processes: int = Execution(2, ge=1, le=16, description="processes of the `server`, if there is one")
+    warc_megabytes: int = Execution(512, ge=1, description="size at which a new WARC file is started, in MB")
 
     @field_validator("seeds")
     @classmethod

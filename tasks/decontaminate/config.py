@@ -14,9 +14,9 @@ from tasks.splits import SplitConfig
 class CutConfig(StageConfig):
     """How a passage is cut out; the defaults are GPT-3's (Brown et al. 2020, appendix C)."""
 
-    window: int = Field(200, ge=0, description="Characters that go on either side of what was found")
-    shortest_piece: int = Field(200, ge=0, description="Characters that a piece must have at least to be kept")
-    max_pieces: int = Field(10, ge=1, description="Pieces that a document may be cut into; beyond that it is removed")
+    window: int = Field(200, ge=0, description="Characters that are cut on either side of what was found")
+    shortest_piece: int = Field(200, ge=0, description="Characters that a piece must have to be kept")
+    max_pieces: int = Field(10, ge=1, description="Pieces that a document may be cut into; with more it is removed")
 
 
 class OverlapConfig(StageConfig):
@@ -26,19 +26,19 @@ class OverlapConfig(StageConfig):
     # taking it away costs some evaluation text, where cutting training documents would cost the model.
     action: Literal["drop_held_out", "report"] = Field(
         "drop_held_out",
-        description="What becomes of a held-out document that overlaps with training: drop_held_out = it is removed, "
-        "the training documents stay as they are; report = it is kept too",
+        description="What happens to a held-out document that overlaps with training: drop_held_out = it is removed, "
+        "training documents are not changed; report = it is kept",
     )
     share: float = Field(
         0.8,
         gt=0,
         le=1,
-        description="Share of a held-out document's n-grams in training documents from which it overlaps",
+        description="Share of a held-out document's n-grams that training documents must have for it to overlap",
     )
     max_ngrams: int = Field(
         100_000_000,
         ge=1,
-        description="n-grams of held-out documents that are looked for at most, 8 bytes each; of more a sample",
+        description="Largest number of held-out n-grams to look for, 8 bytes each; if there are more, a sample is used",
     )
 
 
@@ -54,17 +54,19 @@ class DecontaminateConfig(StageConfig):
     benchmarks: tuple[str, ...] = Field(
         (),
         description="More files, folders or patterns to look for: jsonl, json, csv, tsv and parquet with question, "
-        "choices and answer, MMLU's csv without names of columns, txt with an item a line; also packed (gz, zst, bz2, "
-        "xz)",
+        "choices and answer, MMLU's csv without column names, txt with one item per line; plain or compressed (gz, "
+        "zst, bz2, xz)",
     )
     # A benchmark of which nothing was found changes no document and rebuilds no model, so it costs nothing to name one.
     action: Literal["cut", "drop", "report"] = Field(
         "cut",
-        description="What becomes of a training document that has contaminated n-grams: cut = the passage is cut out; "
+        description="What happens to a training document with contaminated n-grams: cut = the passage is cut out; "
         "drop = the document is removed; report = it is kept",
     )
     detection: DetectionConfig = Field(DetectionConfig(), description="When an item counts as found")
     cut: CutConfig = Field(CutConfig(), description="How a passage is cut out")
     split: SplitConfig = Field(SplitConfig(), description="Which documents are held out of all training")
     overlap: OverlapConfig = Field(OverlapConfig(), description="Held-out documents whose text is in training too")
-    workers: int = Execution(0, ge=0, description="Processes that scan shards; 0 = by cores and size of the corpus")
+    workers: int = Execution(
+        0, ge=0, description="Processes that scan shards; 0 = chosen by cores and size of the corpus"
+    )

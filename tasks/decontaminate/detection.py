@@ -14,10 +14,10 @@ class DetectionConfig(StageConfig):
         13,
         ge=2,
         le=64,
-        description="Words of the runs (n-grams) that are looked for; a shorter item is looked for as a whole",
+        description="Length in words of the n-grams to look for; a shorter item is looked for as a whole",
     )
     shortest: int = Field(
-        3, ge=1, le=64, description="Words that an item must have at least to be looked for; fewer stand everywhere"
+        3, ge=1, le=64, description="Words that an item must have to be looked for; fewer words occur everywhere"
     )
     max_documents: int = Field(
         10,

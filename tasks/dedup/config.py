@@ -43,10 +43,10 @@ class DedupConfig(StageConfig):
 
     url: bool = Field(
         True,
-        description="Of documents with the same canonical URL keep the one fetched last; where none has a date of "
-        "fetching, as rows of files (passages of a page, say), all are kept",
+        description="Of documents with the same canonical URL keep the one fetched last; if none has a date of "
+        "fetching, as with rows of files (such as passages of a page), all are kept",
     )
-    exact: bool = Field(True, description="Remove documents whose text is the same up to spacing and Unicode form")
+    exact: bool = Field(True, description="Remove documents whose text is the same except for spacing and Unicode form")
     near: bool = Field(True, description="Remove near-duplicates: MinHash nominates, true Jaccard similarity decides")
     paragraphs: RepeatsConfig = Field(
         RepeatsConfig(), description="Cut paragraphs (between blank lines) that preferred documents have too"
@@ -55,12 +55,14 @@ class DedupConfig(StageConfig):
         LinesConfig(), description="Cut lines that preferred documents have too; menus and boilerplate"
     )
     min_left_words: int = Field(
-        20, ge=0, description="Words that must be left of a document from which pieces were cut, else it is removed"
+        20,
+        ge=0,
+        description="Words that must be left in a document from which pieces were cut; otherwise it is removed",
     )
     keep: Literal["longest", "best_quality", "newest", "oldest"] = Field(
         "longest",
         description="Which of several near or exact duplicates is kept: the longest, the one with the highest "
-        "`quality`, or the one fetched last or first (to the minute). Of equals the longest, then the one with the "
+        "`quality`, or the one fetched last or first (to the minute). Among equals, the longest, then the one with the "
         "smallest id",
     )
     profile: Literal["web", "light-edits"] = Execution(
@@ -72,10 +74,13 @@ class DedupConfig(StageConfig):
         5,
         ge=1,
         le=32,
-        description="Words per shingle; two documents are as alike as their sets of shingles",
+        description="Words per shingle; the similarity of two documents is that of their sets of shingles",
     )
     threshold: float = Field(
-        0.8, gt=0, le=1, description="Jaccard similarity of the shingle sets from which two documents are duplicates"
+        0.8,
+        gt=0,
+        le=1,
+        description="Jaccard similarity of the shingle sets at or above which two documents are duplicates",
     )
     bands: int = Field(
         20,
@@ -96,7 +101,7 @@ class DedupConfig(StageConfig):
     against: tuple[str, ...] = Field(
         (),
         description="Earlier artifacts of this stage, as `dedup/<key>` (`textmill artifacts` names them): what they "
-        "keep comes before everything here, so only what is new is kept. Of theirs no text is read, only signatures "
+        "keep comes before everything here, so only what is new is kept. Their text is not read, only signatures "
         "and shingles",
     )
     store_shingles: bool = Field(
@@ -105,7 +110,9 @@ class DedupConfig(StageConfig):
         "with these documents (`against`)",
     )
     memory_megabytes: int = Execution(1024, ge=16, description="Megabytes in which each worker sorts and compares")
-    workers: int = Execution(0, ge=0, description="Processes that work on shards; 0 = by cores and size of the corpus")
+    workers: int = Execution(
+        0, ge=0, description="Processes that work on shards; 0 = chosen by cores and size of the corpus"
+    )
 
     @classmethod
     def completed(cls, given: dict[str, Any]) -> dict[str, Any]:

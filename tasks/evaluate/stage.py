@@ -39,29 +39,35 @@ MODELS = ("pretrain", "sft")
 class EvaluateConfig(StageConfig):
     """Which benchmarks, and how much of them."""
 
-    hellaswag: str = Field("", description="your own HellaSwag jsonl file; empty = items made of held-out pages")
-    mmlu: str = Field("", description="your own MMLU folder (dev/ and test/ csv); empty = items made of held-out pages")
+    hellaswag: str = Field("", description="your own HellaSwag jsonl file; empty = items made from held-out pages")
+    mmlu: str = Field(
+        "", description="your own MMLU folder (dev/ and test/ csv); empty = items made from held-out pages"
+    )
     max_items: int = Field(
-        200, ge=1, description="items of each benchmark at most: of each subject or source the first ones, evenly many"
+        200, ge=1, description="largest number of items per benchmark: the first ones of each subject or source, evenly"
     )
     mmlu_shots: int = Field(0, ge=0, le=5, description="dev items shown before each question (lm-eval's num_fewshot)")
     chat_template: bool = Field(
         False, description="ask the fine-tuned model's multiple choice in its chat template (as --apply_chat_template)"
     )
     text_bytes: int = Field(
-        300_000, ge=1, description="bytes of held-out text for perplexity and compression at most, in whole documents"
+        300_000,
+        ge=1,
+        description="largest number of bytes of held-out text for perplexity and compression, in whole documents",
     )
     min_context: int = Field(
         1,
         ge=1,
-        description="tokens that each token is predicted from at least; 1 = lm-eval's windows",
+        description="smallest number of tokens that each token is predicted from; 1 = lm-eval's windows",
     )
     contamination: DetectionConfig | None = Linked(
         "decontaminate.detection",
-        description="when training documents make an item contaminated; null = as `decontaminate.detection` says",
+        description="when an item counts as contaminated by training documents; null = as in `decontaminate.detection`",
     )
     priming_bytes: int = Field(
-        32_000_000, ge=0, description="training text that primes xz at most; 0 = no primed comparison"
+        32_000_000,
+        ge=0,
+        description="largest number of bytes of training text that xz is primed with; 0 = no primed comparison",
     )
     device: str = Execution("auto", description="auto = cuda where there is one, else cpu; or a torch device name")
     threads: int = Execution(0, ge=0, le=1024, description="CPU threads; 0 = one per usable core, at most 8")

@@ -21,12 +21,14 @@ MIX_FILE = "mix.json"
 
 
 class RestConfig(StageConfig):
-    """The documents that match no source of the mix."""
+    """The documents that match none of the mix's sources."""
 
     weight: float | None = Field(
-        None, ge=0, description="Its weight; null = its tokens where no source has a weight, else 0: it is not read"
+        None,
+        ge=0,
+        description="Its weight; null = its own tokens if no source has a weight, otherwise 0: it is not read",
     )
-    max_epochs: float | None = Field(None, gt=0, description="How often it may be read at most; null = without limit")
+    max_epochs: float | None = Field(None, gt=0, description="How often it may be read; null = no limit")
 
 
 class SourceConfig(StageConfig):
@@ -36,7 +38,7 @@ class SourceConfig(StageConfig):
         "source", pattern=r"^[\w.-]+$", max_length=40, description="What to call it in tables and metrics"
     )
     match: tuple[str, ...] = Field(
-        ("*",), min_length=1, description="Globs; a document belongs to it whose source or URL matches one of them"
+        ("*",), min_length=1, description="Globs; a document belongs to it if its source or URL matches one of them"
     )
     weight: float | None = Field(
         None, ge=0, description="Its share of the tokens read, relative to the other weights; null = its own tokens"
@@ -44,7 +46,7 @@ class SourceConfig(StageConfig):
     max_epochs: float | None = Field(
         None,
         gt=0,
-        description="How often it may be read at most; what it then lacks goes to the other sources by their weights",
+        description="How often it may be read; the other sources fill the gap in proportion to their weights",
     )
 
 
@@ -58,7 +60,7 @@ class MixConfig(StageConfig):
     temperature: float = Field(
         1.0,
         gt=0,
-        description="Weights are raised to 1/temperature: 1 = as they are; higher = sources become more alike",
+        description="Weights are raised to 1/temperature: 1 = unchanged; higher = sources become more alike",
     )
 
     @field_validator("sources")

@@ -24,14 +24,18 @@ if TYPE_CHECKING:
 class SamplesConfig(StageConfig):
     """The texts that a finished model writes for people to look at."""
 
-    prompts: tuple[str, ...] = Field((), description="texts to go on from; none = the first tokens of held-out windows")
-    count: int = Field(4, ge=0, description="held-out windows to go on from when there are no prompts")
+    prompts: tuple[str, ...] = Field((), description="texts to continue; none = the first tokens of held-out windows")
+    count: int = Field(4, ge=0, description="held-out windows to continue if there are no prompts")
     prompt_tokens: int = Field(16, ge=1, description="tokens taken from each of these windows")
     new_tokens: int = Field(64, ge=1, description="tokens to write")
-    temperature: float = Field(0.8, ge=0, description="0 = always the most likely token; 1 = as the model says")
-    top_k: int = Field(50, ge=0, description="draw from the k most likely tokens; 0 = from all")
-    top_p: float = Field(1.0, gt=0, le=1, description="draw from the likeliest tokens that together reach this")
-    seed: int = Field(0, ge=0, lt=2**63, description="seed of the drawing")
+    temperature: float = Field(
+        0.8, ge=0, description="0 = always the most likely token; 1 = the model's own distribution"
+    )
+    top_k: int = Field(50, ge=0, description="sample from the k most likely tokens; 0 = from all")
+    top_p: float = Field(
+        1.0, gt=0, le=1, description="sample from the most likely tokens that together reach this probability"
+    )
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of the sampling")
 
 
 class PretrainConfig(StageConfig):
@@ -41,7 +45,9 @@ class PretrainConfig(StageConfig):
     training: Training = Field(Training(), description="optimizer, schedule, length and batch of the training")
     mix: MixConfig = Field(MixConfig(), description="how much of each source is read")
     samples: SamplesConfig = Field(SamplesConfig(), description="texts that the finished model writes")
-    runtime: Runtime = Execution(Runtime(), description="hardware, splits and intervals; they never enter the key")
+    runtime: Runtime = Execution(
+        Runtime(), description="hardware, micro-batches and intervals; they never enter the key"
+    )
 
 
 def contract(artifact: Artifact) -> Iterator[str]:

@@ -28,7 +28,9 @@ class TokenizeConfig(StageConfig):
     seq_len: int = Field(
         1024, ge=8, le=1 << 17, description="Tokens per row and per training window; training may choose another length"
     )
-    workers: int = Execution(0, ge=0, description="Processes that encode shards; 0 = by cores and size of the corpus")
+    workers: int = Execution(
+        0, ge=0, description="Processes that encode shards; 0 = chosen by cores and size of the corpus"
+    )
 
 
 def contract(artifact: Artifact) -> Iterator[str]:

@@ -27,27 +27,27 @@ class TokenizerConfig(StageConfig):
         ge=320,
         le=2**20,
         multiple_of=64,
-        description="Ids in all, special tokens included; a small corpus may not have enough pairs to fill it",
+        description="Total number of ids, special tokens included; a small corpus may not have enough pairs to fill it",
     )
     pattern: str = Field(
         "gpt4",
         min_length=1,
         description=f"Regular expression that splits text before pairs are merged: one of {', '.join(PATTERNS)}, or an "
-        "expression of your own in Rust's fancy-regex syntax that matches every character",
+        "expression in Rust's fancy-regex syntax that matches every character",
     )
     specials: tuple[str, ...] = Field(
-        (), description=f"Special tokens to reserve beside {', '.join(SPECIALS)}, for example <|tool|>"
+        (), description=f"Special tokens to reserve besides {', '.join(SPECIALS)}, for example <|tool|>"
     )
     max_bytes: int = Field(
         2_000_000_000,
         ge=1,
-        description="Bytes of training text to learn from; of a larger corpus a sample of whole documents is taken",
+        description="Bytes of training text to learn from; from a larger corpus, a sample of whole documents is taken",
     )
     keep: str = Field(
         "",
-        description="An artifact of this stage, as `tokenizer/<key>` (`textmill artifacts` names them), that is kept "
-        "instead of learning anew: ids mean the same when the corpus grows, and documents that did not change are not "
-        "encoded again. The other fields then say nothing",
+        description="An artifact of this stage, as `tokenizer/<key>` (`textmill artifacts` lists them), that is used "
+        "instead of learning a new one: ids keep their meaning when the corpus grows, and unchanged documents are not "
+        "encoded again. The other fields are then ignored",
     )
 
     @field_validator("specials")

@@ -30,7 +30,7 @@ from flows.recipe_errors import RecipeError
         ("crawl:\n  paths: [data/[ab].jsonl]\n", "must be quoted: 'data/[ab].jsonl'."),
         ("crawl:\n  include: ['x', [a-z]+]\n", "must be quoted: '[a-z]+'."),
         ("crawl:\n  paths: {a,b}.jsonl\n", "'{a,b}.jsonl'."),
-        ("crawl:\n  include: ['[a-z']\n", "a [ that stands for itself is written \\[."),
+        ("crawl:\n  include: ['[a-z']\n", "a literal [ is written \\[."),
         ("crawl:\n  exclude: ['*.pdf']\n", "for any text write .* where file names have *: .*\\.pdf."),
         ('crawl:\n  exclude: ["\\.pdf$"]\n', "use single quotes: '\\.pdf$'."),
         ("crawl:\n  exclude: ['abc]\n  max_pages: 5\n", "Line 2: A quotation mark is not closed here."),

@@ -100,13 +100,13 @@ def test_broken_mmlu_is_named(tmp_path: Path) -> None:
         read_mmlu(tmp_path)
     (tmp_path / "test").mkdir()
     (tmp_path / "test" / "x_test.csv").write_text("question,a,b,c,d,A\nquestion,a,b,c,d,E\n")
-    with pytest.raises(PermanentError, match=r"x_test.csv, row 2 is no MMLU item"):
+    with pytest.raises(PermanentError, match=r"x_test.csv, row 2 is not an MMLU item"):
         read_mmlu(tmp_path)
     (tmp_path / "test" / "x_test.csv").write_text("question,a,b,c,d,AB\n")
-    with pytest.raises(PermanentError, match=r"x_test.csv, row 1 is no MMLU item"):
+    with pytest.raises(PermanentError, match=r"x_test.csv, row 1 is not an MMLU item"):
         read_mmlu(tmp_path)
     (tmp_path / "test" / "x_test.csv").write_text(f"question,a,b,c,{'d' * 200_000},A\n")
-    with pytest.raises(PermanentError, match=r"x_test.csv, line 1 is no CSV"):
+    with pytest.raises(PermanentError, match=r"x_test.csv, line 1 is not CSV"):
         read_mmlu(tmp_path)
 
 
