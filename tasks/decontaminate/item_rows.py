@@ -54,7 +54,7 @@ def _mmlu(path: Path, benchmark: str, number: int, row: list[str]) -> Item:
     item = mmlu_item(benchmark, row)
     if item is None:
         raise PermanentError(
-            f"{path}, row {number} is no MMLU item: question, four choices and A, B, C or D are wanted, but it has "
+            f"{path}, row {number} is not an MMLU item: question, four choices and A, B, C or D are wanted, but it has "
             f"{len(row)} columns. Of another table the first row must name the columns, one of them {QUESTION[0]}."
         )
     return mmlu_text(item, str(number), benchmark)

@@ -71,7 +71,7 @@ def test_all_wrong_lines_are_named_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{}", "items.jsonl has 1 lines that are no HellaSwag items .line 1: activity_label is missing"),
+        ("{}", "items.jsonl has 1 lines that are not HellaSwag items .line 1: activity_label is missing"),
         ("nonsense", "line 1: Expecting value"),
         ("[]", "line 1: it is a list, not an object"),
         ('{"a":' * 3000, "line 1: maximum recursion depth"),
