@@ -74,8 +74,8 @@ def dedup(config: DedupConfig, out: Output, clean: kinds.Documents) -> None:
     earlier = earlier_artifacts(config, lake)
     with lake.reading(*earlier):
         corpus, decided = decide(config, out, documents, earlier)
-        accounts = _write(config, out, documents, corpus, decided)
-    _report(out, clean, accounts)
+        summaries = _write(config, out, documents, corpus, decided)
+    _report(out, clean, summaries)
 
 
 def decide(
@@ -172,7 +172,7 @@ def _runner(
 def _write(
     config: DedupConfig, out: Output, documents: Sequence[Path], corpus: Corpus, decided: Decided
 ) -> list[dict[str, Any]]:
-    """Write all shards that an earlier attempt has not, and what concerns all of them; return each one's account."""
+    """Write all shards that an earlier attempt has not, and what concerns all of them; return each one's figures."""
     import numpy as np
 
     from tasks.dedup.against import REMOVED_BITS
@@ -220,16 +220,16 @@ def _gather_pairs(out: Output, paths: Sequence[Path]) -> None:
                     writer.write_batch(batch)
 
 
-def _report(out: Output, clean: Artifact, accounts: Sequence[dict[str, Any]]) -> None:
+def _report(out: Output, clean: Artifact, summaries: Sequence[dict[str, Any]]) -> None:
     """Account for every document, count the decisions, and show some of them."""
     tally = Tally()
-    for account in accounts:
-        tally.add(Ledger.from_dict(account["ledger"]))
+    for summary in summaries:
+        tally.add(Ledger.from_dict(summary["ledger"]))
     ledger = tally.ledger(_kept_by(clean))
     out.ledger(ledger)
     removed = {name: ledger.removed.get(reason, Amount()).documents for name, reason in REASONS.items()}
     decisions, not_confirmed, cut = (
-        sum(account[name] for account in accounts) for name in ("decisions", "not_confirmed", "rewritten_documents")
+        sum(summary[name] for summary in summaries) for name in ("decisions", "not_confirmed", "rewritten_documents")
     )
     out.count(
         documents=ledger.kept.documents,

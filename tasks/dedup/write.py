@@ -57,7 +57,7 @@ class WriteJob:
 
     @property
     def done(self) -> Path:
-        """The file that holds the shard's account once the shard is whole."""
+        """The file that holds the shard's ledger and counts once the shard is whole."""
         return self.work / f"part-{self.number:05d}.json"
 
     @property
@@ -83,7 +83,7 @@ class Removals:
 
 
 def write_shard(job: WriteJob) -> None:
-    """Write documents/, removed/ and the pairs of one shard, and last its account."""
+    """Write documents/, removed/ and the pairs of one shard, and last its ledger and counts."""
     removals = _removals(job)
     names = _names(job.corpus, removals.partners)
     numbers: list[int] = []

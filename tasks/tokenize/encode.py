@@ -27,7 +27,7 @@ class EncodeJob:
     reuse_from: Path | None = None
 
     @property
-    def account(self) -> Path:
+    def reused(self) -> Path:
         """The file that says how many documents were taken from the earlier artifact."""
         return shard_path(self.index, self.number).with_suffix(".reused")
 
@@ -67,7 +67,7 @@ def encode_shard(job: EncodeJob) -> int:
     for path in paths.values():
         check_shard(path)
     table = pa.concat_tables(pieces)
-    write_whole(job.account, str(reused))
+    write_whole(job.reused, str(reused))
     write_parquet(shard_path(job.index, job.number), table)
     return int(table.num_rows)
 

@@ -87,7 +87,7 @@ def tokenize(config: TokenizeConfig, out: Output, decontaminate: kinds.Corpus, t
         done += 1
         out.progress(done, count, "shards", "encoded")
     seconds = time.perf_counter() - began
-    out.metric(documents_reused=sum(int(job.account.read_text()) for job in every))
+    out.metric(documents_reused=sum(int(job.reused.read_text()) for job in every))
 
     index = _merge_index(out.dir, pieces)
     write_parquet(out.dir / "documents.parquet", index)
