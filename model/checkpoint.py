@@ -72,7 +72,7 @@ class Checkpoints:
             try:
                 return self._read(path, step)
             except (OSError, ValueError, KeyError, RuntimeError, EOFError, SafetensorError) as error:
-                warn(f"The checkpoint {path.name} is damaged ({error}); training goes on from the one before it.")
+                warn(f"The checkpoint {path.name} is damaged ({error}); training continues from the one before it.")
         return None
 
     def _read(self, path: Path, step: int) -> Checkpoint:

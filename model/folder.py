@@ -36,7 +36,7 @@ def load_model(folder: Path, device: str | torch.device = "cpu") -> tuple[GPT, d
     for name in (WEIGHTS, CONFIG):
         if not (folder / name).is_file():
             raise FileNotFoundError(
-                f"{folder} is no model folder: {name} is missing. Name one that a training stage made."
+                f"{folder} is not a model folder: {name} is missing. Name one that a training stage made."
             )
     try:
         described = json.loads((folder / CONFIG).read_text())

@@ -188,7 +188,7 @@ class Tokenizer:
         for name in (RANKS_FILE, DESCRIPTION_FILE):
             if not (folder / name).is_file():
                 raise FileNotFoundError(
-                    f"{folder} is no tokenizer folder: {name} is missing. "
+                    f"{folder} is not a tokenizer folder: {name} is missing. "
                     "Name a folder that the tokenizer stage or Tokenizer.save wrote."
                 )
         try:

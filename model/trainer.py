@@ -223,7 +223,7 @@ class Trainer:
             self.threads = state["threads"]
         if self.runtime.precision == "auto" and self.device.type == "cpu":
             self.dtype = getattr(torch, state["dtype"])
-        self.log(f"Training goes on from the checkpoint after step {found.step} of {self.training.steps}.")
+        self.log(f"Training continues from the checkpoint after step {found.step} of {self.training.steps}.")
         return found.step
 
     def _settings(self) -> dict[str, Any]:
@@ -235,7 +235,7 @@ class Trainer:
         if changed:
             raise ValueError(
                 f"The checkpoint in {self.checkpoints.folder} belongs to another run ({'; '.join(changed)}); "
-                "delete the folder to start anew."
+                "delete the folder to start again."
             )
 
 

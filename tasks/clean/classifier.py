@@ -115,7 +115,7 @@ def _texts(path: Path, config: ClassifierConfig, labelled: bool) -> Iterator[tup
     if path.suffix not in {".jsonl", ".ndjson"}:
         if labelled:
             raise PermanentError(
-                f"{path} is no .jsonl file, so it cannot hold labels; name it as positive or negative."
+                f"{path} is not a .jsonl file, so it cannot have labels; name it as positive or negative."
             )
         yield path.read_text("utf-8", "replace"), False
         return
@@ -129,8 +129,8 @@ def _texts(path: Path, config: ClassifierConfig, labelled: bool) -> Iterator[tup
                 label = str(row[config.label_field]).lower() if labelled else ""
             except (ValueError, KeyError, TypeError) as error:
                 raise PermanentError(
-                    f"{path}:{number} is no JSON object with the fields {config.text_field} and {config.label_field} "
-                    f"({type(error).__name__}: {error})."
+                    f"{path}:{number} is not a JSON object with the fields {config.text_field} and {config.label_field}"
+                    f" ({type(error).__name__}: {error})."
                 ) from error
             yield str(text), label in {positive.lower() for positive in config.positive_labels}
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # A letter marks the level of the text behind it while text is extracted. It must be a letter, as resiliparse drops
 # lone characters that are none; these are of Linear A, an undeciphered script, so that no text misses them.
-_LEVEL_0, _MAX_LEVEL = 0x10600, 8  # deeper definitions are not set in further
+_LEVEL_0, _MAX_LEVEL = 0x10600, 8  # deeper definitions are not indented further
 _MARKS = [chr(_LEVEL_0 + level) for level in range(_MAX_LEVEL + 1)]
 _MARK = re.compile(f"[{_MARKS[0]}-{_MARKS[-1]}]")
 _LEADING_MARKS = re.compile(f"[{_MARKS[0]}-{_MARKS[-1]} ]*")

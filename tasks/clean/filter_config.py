@@ -224,7 +224,7 @@ class FilterConfig(StageConfig):
     def _known_names(self) -> Self:
         for name in self.use:
             if name not in FILTERS:
-                raise ValueError(f"{name!r} is no filter; there are {', '.join(FILTERS)}")
+                raise ValueError(f"{name!r} is not a filter; the filters are {', '.join(FILTERS)}")
         names = [classifier.name for classifier in self.classifiers]
         if len(set(names)) < len(names) or set(names) & set(FILTERS):
             raise ValueError(

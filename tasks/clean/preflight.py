@@ -44,7 +44,7 @@ def _select(selector: str) -> None:
         if document is not None:
             document.query_selector_all(selector)
     except Exception as error:  # the parser's own kinds
-        raise ValueError(f"{selector!r} is no CSS selector ({error}).") from error
+        raise ValueError(f"{selector!r} is not a CSS selector ({error}).") from error
 
 
 def _regions(regions: tuple[str, ...]) -> Iterator[Fault]:
@@ -52,4 +52,4 @@ def _regions(regions: tuple[str, ...]) -> Iterator[Fault]:
 
     for region in regions:
         if region not in SUPPORTED_REGIONS:
-            yield Fault("clean.pii.phone_regions", f"{region!r} is no country whose phone numbers are known.")
+            yield Fault("clean.pii.phone_regions", f"{region!r} is not a country whose phone numbers are known.")

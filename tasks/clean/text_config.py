@@ -56,7 +56,7 @@ class PiiConfig(StageConfig):
     def _regions(cls, regions: tuple[str, ...]) -> tuple[str, ...]:
         for region in regions:
             if not (len(region) == 2 and region.isascii() and region.isupper()):
-                raise ValueError(f"{region!r} is no country; write two capital letters (ISO 3166), as in DE.")
+                raise ValueError(f"{region!r} is not a country; write two capital letters (ISO 3166), as in DE.")
         return regions
 
     @field_validator("national_ids")
@@ -66,5 +66,5 @@ class PiiConfig(StageConfig):
 
         for name in names:
             if name not in FORMATS:
-                raise ValueError(f"{name!r} is no national id that textmill knows; it knows {', '.join(FORMATS)}.")
+                raise ValueError(f"{name!r} is not a national id that textmill knows; it knows {', '.join(FORMATS)}.")
         return names

@@ -17,7 +17,7 @@ def files(patterns: Iterable[str], field: str) -> list[Path]:
     for pattern in patterns:
         matches = [Path(path) for path in matching(pattern)]
         if not matches:
-            raise PermanentError(f"{field} names {pattern!r}, but there is no such file (looked from {Path.cwd()}).")
+            raise PermanentError(f"{field} names {pattern!r}, but there is no such file (paths start at {Path.cwd()}).")
         found.update(dict.fromkeys(matches))
     return list(found)
 

@@ -84,7 +84,7 @@ def _records(file: IO[bytes], mimes: frozenset[str], limit: int, record_limit: i
                 failures = 0
             start = None
             if not nothing and (end := _unread(file, position, length)) is not None:
-                detail = f"behind byte {end:,}: the file ends in a header"
+                detail = f"after byte {end:,}: the file ends in a header"
                 unexplained = Record(problem="broken_record", detail=detail)
         except BaseException as error:
             # fastwarc is written in Rust, whose panics come as a BaseException of their own
@@ -103,7 +103,7 @@ def _records(file: IO[bytes], mimes: frozenset[str], limit: int, record_limit: i
                 start = _next_line(file, again.end) if over is None else _next_start(file, again.begin + 1)
                 unexplained = None
                 continue
-            broken = Record(problem="broken_record", detail=f"behind byte {position:,}: {error}"[:200])
+            broken = Record(problem="broken_record", detail=f"after byte {position:,}: {error}"[:200])
             start = _next_start(file, position + 1)
             if nothing:  # not one record was read from here on
                 yield broken
@@ -272,7 +272,7 @@ def _http_record(
     """The page in an HTTP answer, its chunks and its compression undone where they are what the header says."""
     answer = parse_answer(block)
     if answer is None:
-        detail = "it holds no HTTP answer"
+        detail = "it has no HTTP response"
         return Record(problem="broken_record", detail=detail, url=url, fetched_at=fetched_at, n_bytes=len(block))
     about: dict[str, Any] = {"mime": answer.mime, "url": url, "fetched_at": fetched_at}
     try:

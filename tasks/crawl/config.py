@@ -193,7 +193,9 @@ class CrawlConfig(StageConfig):
     def _canonical_seeds(cls, seeds: tuple[str, ...]) -> tuple[str, ...]:
         for seed in seeds:
             if canonical(seed) is None:
-                raise ValueError(f"{seed!r} is no http(s) URL without credentials, such as https://example.org/docs/")
+                raise ValueError(
+                    f"{seed!r} is not an http(s) URL without credentials, such as https://example.org/docs/"
+                )
         return seeds
 
     @field_validator("paths")
@@ -207,7 +209,7 @@ class CrawlConfig(StageConfig):
                 raise ValueError(f"{scheme}:// cannot be read; name local files, or http://, https:// or s3:// URLs")
             if "@" in rest.split("/")[0] or re.search(r"[?&](X-Amz-\w+|Signature|sig|token)=", path, re.I):
                 raise ValueError(
-                    f"the URL of {rest.split('/')[0].rpartition('@')[2]} holds credentials, which would get into "
+                    f"the URL of {rest.split('/')[0].rpartition('@')[2]} contains credentials, which would get into "
                     "manifests and logs; for s3:// put them into the environment (AWS_ACCESS_KEY_ID ...)"
                 )
         return paths
@@ -218,7 +220,7 @@ class CrawlConfig(StageConfig):
         for host, addresses in resolve.items():
             for address in addresses:
                 if not re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[0-9.]+):\d{1,5}", address):
-                    raise ValueError(f"{address!r} for {host} is no ip:port, such as 127.0.0.1:8000")
+                    raise ValueError(f"{address!r} for {host} is not an ip:port, such as 127.0.0.1:8000")
         return resolve
 
     @property

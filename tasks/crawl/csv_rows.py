@@ -59,7 +59,7 @@ class CsvRows:
                 yield row
             elif len(row) == len(self.header):
                 if row[0].endswith(self._header[0]) and _names(row) == self.header:
-                    yield Record(problem="header_again", detail="the header stands here again: files were joined")
+                    yield Record(problem="header_again", detail="the header is repeated here: files were joined")
                 else:
                     yield row
             elif row:

@@ -60,7 +60,7 @@ class Decoder:
         self.oddities = [f"Content-Encoding {name!r} names no packing" for name in names if _is_none(name)]
         names = [name for name in names if name not in ("", "identity") and not _is_none(name)]
         if len(names) > MAX_ENCODINGS:
-            raise BrokenEncoding(f"Content-Encoding {encoding!r} is packed {len(names)} times over")
+            raise BrokenEncoding(f"Content-Encoding {encoding!r} compresses {len(names)} times")
         self._stages = [_Stage(name, strict, self.oddities, lambda: self._limit) for name in reversed(names)]
 
     @property
@@ -161,10 +161,10 @@ class _Stage:
 
     def _is_text(self, data: bytes) -> bool:
         if is_text(data):
-            self._oddities.append(f"the body is not packed with {self._name!r}, though Content-Encoding says so")
+            self._oddities.append(f"the body is not compressed with {self._name!r}, though Content-Encoding says so")
             return True
         if self._codec is None:
-            raise BrokenEncoding(f"Content-Encoding {self._name!r} was not asked for, and the body is no text")
+            raise BrokenEncoding(f"Content-Encoding {self._name!r} was not asked for, and the body is not text")
         return False
 
     def _decode(self, data: bytes, limit: int) -> Iterator[bytes]:

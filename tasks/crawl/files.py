@@ -29,7 +29,7 @@ def read_file(path: Path, name: str, config: CrawlConfig) -> Iterator[Record]:
             nothing = False
             yield record
         if nothing:
-            yield Record(problem="no_records", detail="it holds no document")
+            yield Record(problem="no_records", detail="it has no document")
     except OSError as error:
         yield Record(problem="unreadable_file", detail=f"{type(error).__name__}: {error.strerror or error}")
 

@@ -127,7 +127,7 @@ async def _one_head(reader: asyncio.StreamReader) -> Answer:
         if not line:
             return Answer(int(status[1]), status[2].decode("latin-1"), tuple(headers), list(odd))
         if b"\0" in line:
-            raise NoHttp("a header holds a zero byte")
+            raise NoHttp("a header contains a zero byte")
         if line[:1] in b" \t" and headers:
             name, value = headers[-1]
             headers[-1] = (name, f"{value} {line.strip().decode('latin-1')}")
@@ -137,7 +137,7 @@ async def _one_head(reader: asyncio.StreamReader) -> Answer:
             odd["a header line without a name"] = None
             continue
         if key.strip() != key:
-            odd["a blank before a header's colon"] = None
+            odd["a space before a header's colon"] = None
         headers.append((key.strip().decode("latin-1"), rest.strip().decode("latin-1")))
     raise NoHttp(f"more than {_MAX_LINES} header lines")
 
@@ -153,7 +153,7 @@ class _Body:
         lengths = self._answer.values("content-length")
         chunked = "chunked" in self._answer.values("transfer-encoding")
         if lengths and chunked:
-            self._odd("Content-Length beside chunks")
+            self._odd("Content-Length together with chunks")
         if chunked:
             await self._chunks()
             return
@@ -163,7 +163,7 @@ class _Body:
         if len(lengths) > 1:
             self._odd("Content-Length more than once")
         if len(numbers) < len(set(lengths)):
-            self._odd(f"Content-Length is no number: {lengths[0][:40]!r}")
+            self._odd(f"Content-Length is not a number: {lengths[0][:40]!r}")
         elif numbers:
             await self._counted(numbers.pop())
             return
@@ -193,7 +193,7 @@ class _Body:
                         raise EOFError
         except EOFError as error:
             if not self._answer.came:
-                raise NoHttp(f"there is no whole chunk; {error}") from error
+                raise NoHttp(f"there is no complete chunk; {error}") from error
             self._answer.missing = "the last chunk did not come"
 
     async def _chunk_size(self) -> int:

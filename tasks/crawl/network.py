@@ -66,7 +66,7 @@ class GuardedResolver(AbstractResolver):
         try:
             found = await asyncio.get_running_loop().getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
         except UnicodeError as error:  # a label that IDNA cannot encode
-            raise OSError(f"{host} is no name that DNS can know: {error}") from error
+            raise OSError(f"{host} is not a possible DNS name: {error}") from error
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         if (name, port) not in self._gateways:
             for address in addresses:

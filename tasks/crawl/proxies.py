@@ -41,7 +41,7 @@ class Proxies:
         address = proxy if "://" in proxy else f"http://{proxy}"
         if not is_http_proxy(address):
             raise PermanentError(
-                f"The environment names a proxy for {parts.scheme} that is no HTTP proxy "
+                f"The environment names a proxy for {parts.scheme} that is not an HTTP proxy "
                 f"({_without_password(address)}); set {parts.scheme}_proxy to http://host:port, or unset it."
             )
         return address

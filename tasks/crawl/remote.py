@@ -178,7 +178,7 @@ async def _store(answer: Any, part: _Part, config: CrawlConfig) -> None:
     status, headers = answer.status, answer.headers
     if status == 416 or (status == 206 and not headers.get("content-range", "").startswith(f"bytes {part.size}-")):
         part.remove()
-        raise _Again("connection", f"the server has no such range (status {status}); starting anew")
+        raise _Again("connection", f"the server has no such range (status {status}); starting again")
     if status in TRANSIENT_STATUS:
         raise _Again(f"http_{status}", f"status {status}", _seconds(headers.get("retry-after")))
     if status not in (200, 206):
@@ -245,7 +245,7 @@ def _s3_attempt(url: str, part: _Part, config: CrawlConfig) -> None:
             while file.tell() < info.size:
                 data = source.read_at(min(_S3_PIECE, info.size - file.tell()), file.tell())
                 if not data:
-                    raise _Again("connection", f"the object ended behind {file.tell():,} of {info.size:,} bytes")
+                    raise _Again("connection", f"the object ended after {file.tell():,} of {info.size:,} bytes")
                 file.write(data)
                 file.flush()
     except PermissionError as error:

@@ -60,9 +60,9 @@ class RowReader:
     def _without_text(self, row: Any) -> str:
         name = self._fields.text
         if not isinstance(row, dict):
-            return f"the row is no object but {_kind(row)}"
+            return f"the row is not an object but {_kind(row)}"
         if (value := self._text(row)) is not None:
-            return f"{name!r} is no string but {_kind(value)} (crawl.fields.text)"
+            return f"{name!r} is not a string but {_kind(value)} (crawl.fields.text)"
         if name in row:
             return f"{name!r} is null (crawl.fields.text)"
         return f"no field {name!r} among {_listed(row)} (crawl.fields.text)"

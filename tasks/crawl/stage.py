@@ -35,7 +35,7 @@ _WAYS = {
     "mime": "its type is none of crawl.mime",
     "list": "it is a list, and none of what it names became a page",
     "excluded": "crawl.exclude matches it",
-    "http_404": "there is no such page; look at crawl.seeds",
+    "http_404": "there is no such page; check crawl.seeds",
     **dict.fromkeys(("noai", "tdm_reservation", "content_signal", "content_usage", "rsl", "rsl_unknown"), _SAYS_NO),
 }
 
@@ -122,12 +122,12 @@ def _nothing(config: CrawlConfig, folder: Path, reasons: Counter[str]) -> str:
     for reason, _ in met.most_common():
         place, detail = first_of(folder, reason) or ("", None)
         if detail:
-            return f"The crawl brought no page at all ({told}): {place}: {detail.rstrip('.')}."
+            return f"The crawl found no page at all ({told}): {place}: {detail.rstrip('.')}."
         if way := _WAYS.get(reason):
-            return f"The crawl brought no page at all ({told}): {place}: {way}."
+            return f"The crawl found no page at all ({told}): {place}: {way}."
     places = ["crawl.seeds, scope and robots.txt"] if config.all_seeds else []
     places += ["crawl.paths"] if config.paths else []
-    return f"The crawl brought no page at all ({told}); look at {' and at '.join(places)}."
+    return f"The crawl found no page at all ({told}); check {' and '.join(places)}."
 
 
 def _visit_sites(config: CrawlConfig, out: Output) -> int:
@@ -141,7 +141,7 @@ def _visit_sites(config: CrawlConfig, out: Output) -> int:
     frontier = Frontier(database, warc_folder, breadth_first=config.breadth_first)
     age = time.time() - frontier.started
     if config.max_age is not None and age > config.max_age + 3600:
-        out.info(f"A crawl that was interrupted {age / 3600:,.0f} h ago is too old to go on with; starting anew.")
+        out.info(f"A crawl that was interrupted {age / 3600:,.0f} h ago is too old to continue; starting again.")
         frontier.close()
         for path in [*warc_folder.iterdir(), *out.work.glob("frontier.sqlite*")]:
             path.unlink()

@@ -67,7 +67,7 @@ class _Pieces(io.RawIOBase):
         if count > self._left:
             self.problem = (
                 "file_too_large",
-                f"more than {self._limit:,} bytes once unpacked; the rest is not read (crawl.max_file_megabytes)",
+                f"more than {self._limit:,} bytes when decompressed; the rest is not read (crawl.max_file_megabytes)",
             )
             self._pieces, count = iter(()), self._left
         self._left -= count

@@ -20,7 +20,7 @@ from tasks.crawl.streams import open_unpacked
 from tasks.stage import PermanentError
 
 Row = dict[str, Any]
-FORMATS = "jsonl, json, csv, tsv, parquet and txt, also packed (gz, zst, bz2, xz)"
+FORMATS = "jsonl, json, csv, tsv, parquet and txt, plain or compressed (gz, zst, bz2, xz)"
 _MAX_BYTES = 1 << 32  # of a file once unpacked
 _MAX_ROW = 1 << 28
 _TEXTS = (".txt", ".text")  # of a folder only these and rows are benchmarks; a README beside them is none
@@ -68,15 +68,15 @@ def read_rows(path: Path, names: Callable[[str], bool]) -> list[Any]:
     kind = kind_of(path)
     if kind in HTML or kind in ARCHIVES:
         what = "a web page" if kind in HTML else "an archive"
-        raise PermanentError(
-            f"The benchmark {path} is {what}, which holds no items; a benchmark is read from {FORMATS}."
-        )
+        raise PermanentError(f"The benchmark {path} is {what}, which has no items; a benchmark is read from {FORMATS}.")
     try:
         rows = _parquet(path) if kind == ".parquet" else _unpacked(path, kind, names)
     except OSError as error:
         raise PermanentError(f"The benchmark {path} cannot be read ({error.strerror or error}).") from error
     if not rows:
-        raise PermanentError(f"The benchmark {path} holds no item; take it off decontaminate.benchmarks or correct it.")
+        raise PermanentError(
+            f"The benchmark {path} has no item; remove it from decontaminate.benchmarks or correct it."
+        )
     return rows
 
 
@@ -98,7 +98,7 @@ def _json(path: Path, stream: IO[bytes], names: Callable[[str], bool], *, lines:
 
     def make(row: Any, odd: bool) -> Record:
         if odd:
-            raise PermanentError(f"The benchmark {path}, row {len(rows) + 1} is no UTF-8; save the file as UTF-8.")
+            raise PermanentError(f"The benchmark {path}, row {len(rows) + 1} is not UTF-8; save the file as UTF-8.")
         rows.append(row)
         return Record()
 
@@ -113,7 +113,7 @@ def _json(path: Path, stream: IO[bytes], names: Callable[[str], bool], *, lines:
     reader = JsonRows(make, _MAX_ROW, None if lines else expand)
     for record in reader.lines(stream) if lines else reader.values(stream):
         if record.problem:
-            raise PermanentError(f"The benchmark {path}, row {len(rows) + 1} is no JSON ({record.detail}).")
+            raise PermanentError(f"The benchmark {path}, row {len(rows) + 1} is not JSON ({record.detail}).")
     return rows
 
 
@@ -128,7 +128,7 @@ def _csv(path: Path, stream: IO[bytes], kind: str, names: Callable[[str], bool])
                 if row.problem == "header_again":
                     continue
                 number = len(rows) + 1 + named
-                raise PermanentError(f"The benchmark {path}, row {number} is no row of this table ({row.detail}).")
+                raise PermanentError(f"The benchmark {path}, row {number} is not a row of this table ({row.detail}).")
             rows.append(dict(zip(found.header, row, strict=True)) if named else row)
     finally:
         csv.field_size_limit(before)
@@ -164,7 +164,7 @@ def _parquet(path: Path) -> list[Any]:
     try:
         return pq.read_table(path, partitioning=None).to_pylist()
     except (pa.ArrowException, ValueError, OverflowError) as error:
-        raise PermanentError(f"The benchmark {path} is no Parquet file that can be read ({why(error)}).") from error
+        raise PermanentError(f"The benchmark {path} is not a readable Parquet file ({why(error)}).") from error
 
 
 def names_of(row: Row) -> Iterator[tuple[str, str]]:

@@ -55,7 +55,7 @@ def _mmlu(path: Path, benchmark: str, number: int, row: list[str]) -> Item:
     if item is None:
         raise PermanentError(
             f"{path}, row {number} is not an MMLU item: question, four choices and A, B, C or D are wanted, but it has "
-            f"{len(row)} columns. Of another table the first row must name the columns, one of them {QUESTION[0]}."
+            f"{len(row)} columns. In any other table the first row must name the columns, one of them {QUESTION[0]}."
         )
     return mmlu_text(item, str(number), benchmark)
 
@@ -65,9 +65,9 @@ def _item(path: Path, benchmark: str, number: int, row: Any, first: int) -> Item
         return Item(benchmark, str(number), row.strip())
     question = _field(row, QUESTION) if isinstance(row, dict) else None
     if not isinstance(question, str):
-        have = f"it has {listed(list(row))}" if isinstance(row, dict) else "it is no object"
+        have = f"it has {listed(list(row))}" if isinstance(row, dict) else "it is not an object"
         raise PermanentError(
-            f"{path}, row {number} has no text to look for: one of the fields {', '.join(QUESTION)} must hold it, but "
+            f"{path}, row {number} has no text to look for: one of the fields {', '.join(QUESTION)} must have it, but "
             f"{have}."
         )
     # brackets are markup in HellaSwag only

@@ -166,7 +166,7 @@ def _benchmarks(index: NgramIndex, contamination: Contamination, found: pa.Table
 def _sentence(line: Mapping[str, Any]) -> str:
     return (
         f"{line['benchmark']}: {line['contaminated']:,} of {line['items']:,} items ({line['fraction']:.1%}) have "
-        f"n-grams in training documents; {line['documents']:,} documents hold passages of them."
+        f"n-grams in training documents; {line['documents']:,} documents contain passages of them."
     )
 
 

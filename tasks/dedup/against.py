@@ -60,7 +60,7 @@ def _check(config: DedupConfig, artifact: Artifact) -> None:
 
     if not removed_bits(artifact.path).exists() or not (artifact.path / "shingles").is_dir():
         raise PermanentError(
-            f"against names {artifact.name}, which holds no shingle sets: build it with dedup.store_shingles: true."
+            f"against names {artifact.name}, which has no shingle sets: build it with dedup.store_shingles: true."
         )
     wanted = scheme(config.shingle_words, config.bands * config.rows, config.seed)
     for path in shards(artifact.path / "signatures"):
@@ -69,5 +69,5 @@ def _check(config: DedupConfig, artifact: Artifact) -> None:
         if found != wanted:
             raise PermanentError(
                 f"against names {artifact.name}, whose signatures were made with {found}, but this run makes {wanted}: "
-                "use the same shingle_words, seed and bands times rows, and build anew what an older textmill has made."
+                "use the same shingle_words, seed and bands times rows, and rebuild artifacts of an older textmill."
             )

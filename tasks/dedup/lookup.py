@@ -77,6 +77,8 @@ def _scheme(artifact: Path) -> tuple[int, int]:
 
     paths = shards(artifact / "signatures")
     if not paths:
-        raise FileNotFoundError(f"{artifact} has no signatures/part-*.parquet; it is no artifact of the dedup stage.")
+        raise FileNotFoundError(
+            f"{artifact} has no signatures/part-*.parquet; it is not an artifact of the dedup stage."
+        )
     metadata = pq.read_schema(paths[0]).metadata
     return int(metadata[b"seed"]), int(metadata[b"shingle_words"])

@@ -55,7 +55,7 @@ def _unusable(field: str, path: str, facts: Facts, read: Callable[[Path], list[t
     fitting = [choices for choices in full if not any(_is_too_long(choice, facts) for choice in choices)]
     if not fitting:
         yield Fault(
-            field, f"{path} holds no item to ask: {len(items):,} are there, none with choices that can be scored."
+            field, f"{path} has no item that can be asked: none of its {len(items):,} has choices that can be scored."
         )
         return
     for number, why in ((len(items) - len(full), "empty"), (len(full) - len(fitting), "longer than the context")):

@@ -19,5 +19,5 @@ def check(config: PretrainConfig, facts: Facts) -> Iterator[Fault]:
     if facts.value("decontaminate.split.val") == 0:
         yield Fault(
             "decontaminate.split.val",
-            "Nothing is held out to watch the training, which validates on it; hold out a share, such as 0.02.",
+            "Nothing is held out for validation during training; hold out a share, such as 0.02.",
         )

@@ -95,7 +95,7 @@ def _of_fields(item: Mapping[str, Any]) -> Conversation:
     required = {name: _text(item, name, needed=True) for name in best}
     unknown = sorted(name for name in _TEXT_FIELDS - {*best, *_SHAPES[best]} if item.get(name))
     if unknown:
-        raise NoConversation(f"it has {unknown[0]} beside {asked} and {answered}, which no known format has")
+        raise NoConversation(f"it has {unknown[0]} besides {asked} and {answered}, which no known format has")
     given = "context" if "context" in _SHAPES[best] else "input"
     return Conversation(
         required[asked].strip(),
@@ -112,7 +112,7 @@ def _history(value: Any) -> tuple[tuple[str, str], ...]:
     turns: list[tuple[str, str]] = []
     for number, turn in enumerate(value if isinstance(value, list) else [None], start=1):
         if not (isinstance(turn, list) and len(turn) == 2 and all(isinstance(t, str) and t.strip() for t in turn)):
-            raise NoConversation(f"turn {number} of history is no pair of texts [instruction, answer]")
+            raise NoConversation(f"turn {number} of history is not a pair of texts [instruction, answer]")
         turns.append((turn[0].strip(), turn[1].rstrip()))
     return tuple(turns)
 

@@ -29,4 +29,4 @@ def _find_pair(pattern: str) -> None:
             if record.conversation is not None:
                 return
             first = first or f"; the first, {record.place}: {record.reason}"
-    raise ValueError(f"{pattern!r} holds no record that can be used{first}.")
+    raise ValueError(f"{pattern!r} has no record that can be used{first}.")

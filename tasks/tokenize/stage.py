@@ -46,12 +46,12 @@ def contract(artifact: Artifact) -> Iterator[str]:
         documents += sum(info.n_bos for info in infos)
         tokens = sum(info.n_tokens for info in infos)
         if tokens != counts[f"{split}_tokens"]:
-            yield f"{split}/ holds {tokens:,} tokens, but the stage counted {counts[f'{split}_tokens']:,}."
+            yield f"{split}/ has {tokens:,} tokens, but the stage counted {counts[f'{split}_tokens']:,}."
         if split == "train" and not tokens:
             yield "There is no token to train on; the corpus is empty, or decontaminate.split holds out all of it."
         for info in infos:
             if info.max_id >= info.vocab_size:
-                yield f"{split}/ holds id {info.max_id}, but the vocabulary ends at {info.vocab_size - 1}."
+                yield f"{split}/ has id {info.max_id}, but the vocabulary ends at {info.vocab_size - 1}."
     if len(identities) > 1:
         yield f"The shards were made with {len(identities)} different tokenizers."
     rows = pq.read_metadata(artifact.path / "documents.parquet").num_rows

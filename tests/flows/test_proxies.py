@@ -121,5 +121,5 @@ def test_a_proxy_that_our_clients_cannot_use_is_kept_for_the_crawl_to_refuse(mon
         for name, value in around_proxies(os.environ).items():
             monkeypatch.setenv(name, value)
     assert Proxies().of("http://127.0.0.1:4200/") is None
-    with pytest.raises(PermanentError, match=r"no HTTP proxy \(socks5://127"):
+    with pytest.raises(PermanentError, match=r"not an HTTP proxy \(socks5://127"):
         Proxies().of("http://example.org/")

@@ -85,8 +85,8 @@ def test_spam_is_told_from_messages(shared_data, tmp_path):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ('{"text": "a"}\n', r"x\.jsonl:1 is no JSON object with the fields text and label"),
-        ("no json\n", r"x\.jsonl:1 is no JSON object"),
+        ('{"text": "a"}\n', r"x\.jsonl:1 is not a JSON object with the fields text and label"),
+        ("no json\n", r"x\.jsonl:1 is not a JSON object"),
         ('{"text": "a", "label": 1}\n', "1 positive and 0 negative examples; it needs two of each"),
     ],
 )

@@ -10,10 +10,10 @@ from tasks.crawl import CrawlConfig
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"seeds": ("ftp://x/",)}, "is no http"),
+        ({"seeds": ("ftp://x/",)}, "is not an http"),
         ({"seeds": ("http://u:p@x/",)}, "without credentials"),
         ({"exclude": ("(",)}, "is not a regular expression"),
-        ({"resolve": {"h": ("localhost:80",)}}, "is no ip:port"),
+        ({"resolve": {"h": ("localhost:80",)}}, "is not an ip:port"),
         ({"server": "apache"}, "pydoc"),
     ],
 )

@@ -150,7 +150,7 @@ def test_what_was_odd_about_an_answer_is_in_its_row_and_strictness_refuses_it(si
     found = run(site, tmp_path / "a")
     assert set(reasons(found).values()) == {"fetched"}
     assert found["/1"]["detail"] == "read though odd: Content-Encoding 'none' names no packing"
-    assert found["/4"]["detail"] == "read though odd: a blank before a header's colon"
+    assert found["/4"]["detail"] == "read though odd: a space before a header's colon"
     assert (found["/2"]["status"], found["/3"]["mime"]) == (203, "text/html")
     assert reasons(run(site, tmp_path / "b", strict_http=True)) == {
         "/": "fetched",

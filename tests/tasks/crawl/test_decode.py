@@ -128,7 +128,7 @@ def test_what_was_odd_is_said():
     assert decoder.finish() == PAGE
     assert decoder.oddities == [
         "Content-Encoding 'none' names no packing",
-        "the body is not packed with 'gzip', though Content-Encoding says so",
+        "the body is not compressed with 'gzip', though Content-Encoding says so",
     ]
 
 

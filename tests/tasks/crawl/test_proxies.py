@@ -138,6 +138,6 @@ def test_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
         assert proxies.of(direct) is None
     assert proxies.addresses() == {("gate.corp", 3128)}
     monkeypatch.setenv("http_proxy", "socks5://me:hush@gate.corp:1080")
-    with pytest.raises(PermanentError, match=r"no HTTP proxy \(socks5://gate.corp:1080\)") as said:
+    with pytest.raises(PermanentError, match=r"not an HTTP proxy \(socks5://gate.corp:1080\)") as said:
         Proxies().of("http://a.test/")
     assert "hush" not in str(said.value)

@@ -88,10 +88,10 @@ def test_invalid_utf8_is_left_to_cleaning(tmp_path):
 def test_what_is_no_text_is_told(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"text": ["x"]}\n{"TEXT": "x", "id": 1}\n{"text": null}\n7\n')
     assert [record.detail for record in read(tmp_path / "a.jsonl")] == [
-        "'text' is no string but a list (crawl.fields.text)",
+        "'text' is not a string but a list (crawl.fields.text)",
         "no field 'text' among TEXT, id (crawl.fields.text)",
         "'text' is null (crawl.fields.text)",
-        "the row is no object but a number",
+        "the row is not an object but a number",
     ]
     rows = [{"text": "a", "url": ["http://a/"], "title": {"de": "x"}}, {"text": "b", "id": math.nan, "title": 7}]
     (tmp_path / "b.jsonl").write_text("\n".join(map(json.dumps, rows)))

@@ -80,7 +80,7 @@ def test_what_cannot_be_compared_is_refused(lake: Lake, given_rows: Given) -> No
     with pytest.raises(PermanentError, match="against names dedup/0123456789abcdef, but the lake has 0 such"):
         dedup.build(lake, DedupConfig(against=("dedup/0123456789abcdef",)), {"clean": clean})
     without = dedup.build(lake, DedupConfig(store_shingles=False), {"clean": clean}).artifact
-    with pytest.raises(PermanentError, match=r"holds no shingle sets: build it with dedup\.store_shingles: true"):
+    with pytest.raises(PermanentError, match=r"has no shingle sets: build it with dedup\.store_shingles: true"):
         dedup.build(lake, DedupConfig(against=(without.name,)), {"clean": clean})
     other = dedup.build(lake, DedupConfig(shingle_words=3), {"clean": clean}).artifact
     with pytest.raises(PermanentError, match="use the same shingle_words, seed and bands times rows"):

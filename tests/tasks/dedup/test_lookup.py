@@ -48,5 +48,5 @@ def test_an_artifact_of_an_older_textmill_is_read_too(
 
 
 def test_what_is_no_such_artifact_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="it is no artifact of the dedup stage"):
+    with pytest.raises(FileNotFoundError, match="it is not an artifact of the dedup stage"):
         minhash_of("text", tmp_path)

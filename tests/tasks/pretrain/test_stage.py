@@ -74,7 +74,7 @@ def test_an_interrupted_attempt_goes_on_and_ends_with_the_same_bytes(
     again = local_output(tmp_path / "cut")
     again.info = said.append  # type: ignore[method-assign]
     pretrain(CONFIG, again, **given)
-    assert any("goes on from the checkpoint after step 9 of 20" in line for line in said)
+    assert any("continues from the checkpoint after step 9 of 20" in line for line in said)
     for name in ("model.safetensors", "model.json", "samples.jsonl"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes()
 
