@@ -86,7 +86,7 @@ CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n"
         (HEAD + b"Content-Length: 5, 5\r\n\r\nhello", b"hello", "Content-Length more than once"),
         (HEAD + b"Content-Length: -5\r\n\r\nhello", b"hello", "Content-Length is not a number: '-5'"),
         (HEAD + b"Content-Length: 5\r\nConnection: close\r\n\r\nhello, more", b"hello", "more came than the 5 bytes"),
-        (HEAD + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", b"hi", "together with chunks"),
+        (HEAD + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", b"hi", "with chunks"),
         (HEAD + b"Server : mill\r\n\r\nhello", b"hello", "a space before a header's colon"),
         (HEAD + b"no colon\r\n\r\nhello", b"hello", "a header line without a name"),
         (HEAD + b"Content-Length: 50\r\n\r\nhello", b"hello", "5 bytes came where Content-Length says 50, twice"),
