@@ -1,4 +1,4 @@
-"""The encoding of bytes that declare none, or none that they could be in."""
+"""The encoding of bytes that declare none, or one that cannot be right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bytes to text by the web's tables (WHATWG Encoding), which differ from Python's codecs of the same names.
+"""Bytes to text with the web's tables (WHATWG Encoding), which differ from Python's codecs of the same names.
 
 Python's codecs do the work, and what the standard's indexes have otherwise is put right behind them: characters that
 it maps to other ones, and bytes that it maps and Python does not. Compared with the indexes byte pair by byte pair, all

@@ -1,4 +1,4 @@
-"""Lines that a site repeats from page to page: counted over all shards, then taken off.
+"""Lines that a site repeats from page to page: counted over all shards, then removed.
 
 Menus, banners and footers that extraction took for text stand on many pages of a host, word for word (the idea of
 line-level deduplication in CCNet, Wenzek et al. 2020, arXiv:1911.00359 § 3.1, bounded to a host: what one site repeats

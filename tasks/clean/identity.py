@@ -1,4 +1,4 @@
-"""Ids of documents: no two of a crawl have the same one, whatever URLs and ids its sources bear.
+"""Ids of documents: unique within a crawl, whatever URLs and ids its sources have.
 
 A URL or an id that stands once in a crawl names its document, so the document keeps its id (and its split) when its
 text changes and when others come or go. Where several pages bear the same one (two archives with a page, a file whose

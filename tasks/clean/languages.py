@@ -1,4 +1,4 @@
-"""Which language a text is in: CLD2, and the script where it alone is certain.
+"""Which language a text is in: CLD2, and the script where it alone decides.
 
 Measured on 153 translations of the Universal Declaration of Human Rights whose language has a code of its own, whole
 and in fragments of 120 characters (one core, CPU time):

@@ -1,4 +1,4 @@
-"""Mojibake: UTF-8 that was read as another encoding is mended by ftfy (Speer 2019), unless it may be correct text.
+"""Mojibake: ftfy (Speer 2019) repairs UTF-8 that was read as another encoding, unless it may be correct text.
 
 Two or three characters that could be one of UTF-8 also stand side by side in correct texts, in capitals above all:
 "AMANHÃ–DEPOIS" has a letter and a dash, where ftfy sees an Ö. Such a place is mended only where other places of the

@@ -1,4 +1,4 @@
-"""One page from stored bytes to its text, or to the reason why it has none."""
+"""One page from stored bytes to its text, or to the reason why there is none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Phone numbers in texts: what looks like one, and what says that it is one.
+"""Phone numbers in texts: what looks like one, and what confirms that it is one.
 
 A number is a phone number where it is written with a plus and has the length of its country's numbers, where it is a
 valid number of the regions that a config names, or where a word says so: directly before it, on the line above, some

@@ -1,4 +1,4 @@
-"""What clean can say before it runs: that the user's lists, examples, selectors and languages can be used."""
+"""What clean can check before it runs: that the user's lists, examples, selectors and languages can be used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The processes that clean shards: started, given one shard after another, and replaced where a page ended one.
+"""The processes that clean shards: started, given one shard after another, and replaced if a page ended one.
 
 To start one takes 1.4 s, as long as cleaning 270 pages; a shard has some hundreds or thousands of them.
 """

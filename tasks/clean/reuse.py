@@ -1,4 +1,4 @@
-"""What an earlier clean made of the same pages: looked up page by page, so that a new crawl costs only what changed.
+"""What an earlier clean made of the same pages, looked up page by page, so that a new crawl costs only what changed.
 
 What becomes of a page depends on the page, the config and the code alone, unless lines that its site repeats are taken
 off. So an artifact with the same config and code is asked first: its index says for each page where its row lies.

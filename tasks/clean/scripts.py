@@ -1,4 +1,4 @@
-"""What holds for which script and language: the one table of where words-based rules apply, and what a script tells.
+"""Facts about scripts and languages: the table of where word-based rules apply, and what a script reveals.
 
 The published thresholds of Gopher, C4 and FineWeb were found on English text. Where a rule rests on something that a
 script does not have (blanks between words, marks at the end of sentences), it is not asked of text in that script. That

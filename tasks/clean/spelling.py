@@ -1,4 +1,4 @@
-"""Spelling correction of documents in one language, with pyspellchecker's word frequencies; off unless asked for.
+"""Spelling correction of documents in one language, with pyspellchecker's word frequencies; off by default.
 
 Only words of small letters that the dictionary does not know are touched, and only where a known word is one edit away
 (Norvig 2007, "How to write a spelling corrector"): capitals are names, and what has digits or underscores is code.

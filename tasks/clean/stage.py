@@ -1,4 +1,4 @@
-"""The clean stage: plans shards of pages, has each cleaned by a process of its own, and adds up what became of them."""
+"""The clean stage: plans shards of pages, has worker processes clean them, and adds up the results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The config of what clean does to a text: each normalisation a switch, and which personal data is redacted."""
+"""The config of what clean does to a text: a switch for each normalisation, and which personal data is redacted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Web archives: WARC and WET records by fastwarc, ARC records by hand; damage costs the damaged records."""
+"""Web archives: WARC and WET records with fastwarc, ARC records by our own reader; damage stays local."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The crawl itself: takes URLs from the frontier, politely, and brings each to its end."""
+"""The crawl itself: takes URLs from the frontier, politely, and processes each to the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of CSV and TSV files: quotation marks as RFC 4180 has them, and what files have beside that.
+"""Rows of CSV and TSV files: quotation marks by RFC 4180, and the deviations found in real files.
 
 A quotation mark that opens a field and is never rightly closed would swallow rows up to the next one. So a row is taken
 as RFC 4180 says only where it holds to it; where it does not, the reading goes on behind its first line.

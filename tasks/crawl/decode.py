@@ -1,4 +1,4 @@
-"""Content-Encoding undone with a limit: a compression bomb is stopped where it outgrows what a page may have."""
+"""Content-Encoding decoded with a limit: a compression bomb is stopped when it exceeds the size of a page."""
 
 from __future__ import annotations
 

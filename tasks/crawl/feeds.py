@@ -1,4 +1,4 @@
-"""RSS, Atom and JSON feeds: the pages that their items link to, and when those were changed, however broken."""
+"""RSS, Atom and JSON feeds, however broken: the pages that their items link to, and when those were changed."""
 
 from __future__ import annotations
 

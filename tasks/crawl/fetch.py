@@ -1,4 +1,4 @@
-"""One HTTP GET with limits on time, size and decompressed size; what it came to is data, never an exception."""
+"""One HTTP GET with limits on time, size and decompressed size; its outcome is data, never an exception."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What kind of source a file is, told by its suffix or else by its first bytes."""
+"""What kind of source a file is, by its suffix or else by its first bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What source files say, as one hash: it follows their content and not their dates, and reads each version once."""
+"""One hash for the content of source files: it ignores their dates, and reads each version once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The frontier: which URLs are known, which are done and what they came to, in SQLite, so that a kill loses nothing.
+"""The frontier: known URLs, which are done and with what outcome, in SQLite, so that a kill loses nothing.
 
 A page and the links it brought are one transaction, together with the length of the WARC file that holds it. On
 opening, a WARC file longer than its committed length is cut back: a record counts only once its page is committed.

@@ -1,4 +1,4 @@
-"""HTTP answers as archives hold them: read as browsers would, also where the body is no longer what the header says."""
+"""HTTP responses in archives: read as browsers would, even if the body no longer matches the header."""
 
 from __future__ import annotations
 

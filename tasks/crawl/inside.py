@@ -1,4 +1,4 @@
-"""What of a page's links and a host's sitemaps is inside the scope; of what is not, the frontier keeps the reason."""
+"""Which of a page's links and a host's sitemap entries are in scope; for the others, the frontier keeps the reason."""
 
 from __future__ import annotations
 

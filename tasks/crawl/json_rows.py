@@ -1,4 +1,4 @@
-"""Rows of JSON: one to a line, several on one, printed over many lines, or the elements of an array."""
+"""Rows of JSON: one per line, several on one line, spread over many lines, or the elements of an array."""
 
 from __future__ import annotations
 

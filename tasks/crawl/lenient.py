@@ -1,4 +1,4 @@
-"""One HTTP answer read as browsers read it: what the parser of `fetch` refuses, and is no reason to.
+"""One HTTP response read as browsers read it: responses that the parser of `fetch` refuses without need.
 
 Two equal lengths, a blank before a colon, a length beside chunks, chunks with bare line feeds, more or less than was
 announced. Nothing is guessed about where the next answer begins, which is what strictness protects from: the

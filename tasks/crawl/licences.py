@@ -1,4 +1,4 @@
-"""RSL licences by their URLs: asked for once in 24 hours, with limits, and remembered in the frontier."""
+"""RSL licences by URL: requested once in 24 hours, with limits, and remembered in the frontier."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The links of a page, and what its meta tags ask of robots."""
+"""The links of a page, and what its meta tags ask of crawlers."""
 
 from __future__ import annotations
 

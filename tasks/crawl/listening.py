@@ -1,4 +1,4 @@
-"""What is said of training with a page outside of it: by its site, by licences, by feeds and by an earlier crawl."""
+"""What is said about training outside the page itself: by its site, licences, feeds and an earlier crawl."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The MIME type of an answer, from headers as they are sent and not as they should be (WHATWG MIME Sniffing)."""
+"""The MIME type of a response, from headers as servers really send them (WHATWG MIME Sniffing)."""
 
 from __future__ import annotations
 

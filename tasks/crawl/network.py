@@ -1,4 +1,4 @@
-"""Connections that only go where a crawl may go: each address is checked after DNS, at the moment of connecting."""
+"""Connections only to where a crawl may go: each address is checked after DNS, at the moment of connecting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an answer is worth: a page to keep, a list of URLs, or nothing, and why; and the links it brings."""
+"""The outcome of a response: a page to keep, a list of URLs, or nothing, and why; and its links."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""pages.parquet: what became of every URL and record; written, read, checked and fingerprinted some rows at a time."""
+"""pages.parquet: the outcome of every URL and record; written, read, checked and fingerprinted some rows at a time."""
 
 from __future__ import annotations
 

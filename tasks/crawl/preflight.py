@@ -1,4 +1,4 @@
-"""What the crawl can say before it runs: that there is a source, and that its local files are there."""
+"""What crawl can check before it runs: that there is a source, and that its local files exist."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The proxies that the environment names, as curl and requests read them: http_proxy, https_proxy, all_proxy, no_proxy.
+"""The proxies that the environment names, read as curl and requests do: http_proxy, https_proxy, all_proxy, no_proxy.
 
 What is on this machine never goes through one, nor what the recipe itself maps to an address or allows as private.
 """

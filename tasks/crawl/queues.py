@@ -1,4 +1,4 @@
-"""The hosts' queues in memory: the next URLs of each host by depth and rank; the rest stays in the database."""
+"""The hosts' queues in memory: the next URLs of each host by depth and rank; the rest is in the database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of rows in any encoding as UTF-8, which is what rows are read from."""
+"""Files of rows in any encoding, converted to UTF-8, from which rows are read."""
 
 from __future__ import annotations
 

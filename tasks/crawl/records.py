@@ -1,4 +1,4 @@
-"""Source files as record shards: groups of files, each group a shard that is whole or absent."""
+"""Source files as record shards: groups of files, each group a shard that is complete or absent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""URLs that were met and never queued, each once, with the reason: outside of the scope, traps, not to be followed.
+"""URLs that were met but never queued, each once, with the reason: out of scope, traps, links not to be followed.
 
 Sites link to many more pages than they have, so of each reason only some get a row of their own; the others are
 counted.

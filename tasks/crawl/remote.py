@@ -1,4 +1,4 @@
-"""Source files fetched from http(s) and S3 into a temporary file; after a broken connection it goes on where it was."""
+"""Source files fetched from http(s) and S3 into a temporary file; a broken download continues where it stopped."""
 
 from __future__ import annotations
 

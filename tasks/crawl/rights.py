@@ -1,4 +1,4 @@
-"""What was said about training on a page: by which protocol, where, when, in which words; and what it comes to.
+"""What was said about training on a page: by which protocol, where, when and in which words; and the conclusion.
 
 docs/opt-outs.md is the table of what is read and what is done about it.
 """

@@ -1,4 +1,4 @@
-"""robots.txt as RFC 9309 says, and tdmrep.json: who may be asked for what, how fast, and what may be mined."""
+"""robots.txt by RFC 9309, and tdmrep.json: which requests are allowed, how fast, and what may be mined."""
 
 from __future__ import annotations
 

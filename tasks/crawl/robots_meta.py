@@ -1,4 +1,4 @@
-"""What a page asks of those who crawl it: noindex, nofollow, noarchive, noai and the reservation of text mining.
+"""What a page asks of crawlers: noindex, nofollow, noarchive, noai and the reservation of text mining.
 
 What robots.txt, headers and licences say of training beside that is in signals.py and rsl.py.
 

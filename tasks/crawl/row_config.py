@@ -1,4 +1,4 @@
-"""How the rows of jsonl, json, csv and parquet files are read: the settings for it."""
+"""Settings for reading the rows of jsonl, json, csv and parquet files."""
 
 from __future__ import annotations
 

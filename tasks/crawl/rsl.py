@@ -1,4 +1,4 @@
-"""RSL 1.0 (Really Simple Licensing): what a licence in XML says of training with a page, and where pages name one.
+"""RSL 1.0 (Really Simple Licensing): what an XML licence says about training on a page, and where pages name one.
 
 https://rslstandard.org/rsl. Without a licence server and without anybody who could pay or agree, what asks for either
 is a *no*: so is what names the uses that are permitted and leaves training out.

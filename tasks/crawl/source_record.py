@@ -1,4 +1,4 @@
-"""One record of a source file, or what became of one that is not there."""
+"""One record of a source file, or the reason why it could not be read."""
 
 from __future__ import annotations
 

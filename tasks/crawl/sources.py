@@ -1,4 +1,4 @@
-"""What crawl.paths stands for: files on a disk, URLs, buckets, and lists of paths."""
+"""What crawl.paths refers to: files on disk, URLs, buckets, and lists of paths."""
 
 from __future__ import annotations
 

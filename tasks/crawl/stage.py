@@ -1,4 +1,4 @@
-"""The crawl stage: visits the sources, stores every page once, and lists what became of every URL."""
+"""The crawl stage: visits the sources, stores every page once, and lists the outcome of every URL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a stored page says of training: the header and the meta tags of pages in web archives and HTML files.
+"""What a stored page says about training: the header and the meta tags of pages in web archives and HTML files.
 
 Whoever wrote an archive may have asked nobody, so the *no* that travels with a page is heard where it is read. Only
 what the page itself brings counts: robots.txt, tdmrep.json and licences elsewhere are not asked for.

@@ -1,4 +1,4 @@
-"""The bytes of a packed file as one stream that ends where the file is damaged and says so, instead of raising."""
+"""The bytes of a compressed file as one stream; at damage it ends and reports it, instead of raising."""
 
 from __future__ import annotations
 

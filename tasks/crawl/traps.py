@@ -1,4 +1,4 @@
-"""Traps: sites that make pages without end. Some show in the URL, others only in pages that repeat themselves."""
+"""Traps: sites that generate pages without end. Some are visible in the URL, others only in pages that repeat."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""XML from the web, made ready for a parser: in UTF-8, each reference a character, and the limits it is read within."""
+"""XML from the web, prepared for a parser: in UTF-8, each reference a character, within limits."""
 
 from __future__ import annotations
 

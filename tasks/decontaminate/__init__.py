@@ -1,4 +1,4 @@
-"""decontaminate: what of the benchmarks stands in the corpus, and what of the held-out documents in training."""
+"""decontaminate: which benchmark items occur in the corpus, and which held-out documents occur in training."""
 
 from tasks.decontaminate.config import DecontaminateConfig
 from tasks.decontaminate.stage import decontaminate

@@ -1,4 +1,4 @@
-"""An item of a benchmark: the question, the right answer, and the choices that stand beside it where it leaks."""
+"""An item of a benchmark: the question, the right answer, and the choices that may accompany it where it leaks."""
 
 from __future__ import annotations
 

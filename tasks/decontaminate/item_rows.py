@@ -1,4 +1,4 @@
-"""A row of a benchmark as an item: which field holds the question, which the choices, and which choice is right."""
+"""A row of a benchmark as an item: which field has the question, which the choices, and which choice is right."""
 
 from __future__ import annotations
 

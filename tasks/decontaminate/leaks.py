@@ -1,4 +1,4 @@
-"""A short item in the form in which it leaks: the question, and behind it its choices or its answer, somehow marked.
+"""A short item in the form in which it leaks: the question, followed by its choices or its answer with some marks.
 
 Of an item with a question of 13 words or more an n-gram stands in the question. Of a shorter one each n-gram reaches
 into the answer; but where items leak, other words stand between: the choices with their letters, `Answer:`, the names

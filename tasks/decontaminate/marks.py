@@ -1,4 +1,4 @@
-"""Marks within running text that hide the words beside them: footnotes ([1], ¹) and the escapes of JSON (\\n, \\u2019).
+"""Marks in running text that hide the words next to them: footnotes ([1], ¹) and the escapes of JSON (\\n, \\u2019).
 
 A text that has some is searched a second time without them; so what has them in its own right is found as well.
 """

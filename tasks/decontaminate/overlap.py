@@ -1,4 +1,4 @@
-"""Overlap: how much of each held-out document stands in training documents as well, n-gram by n-gram."""
+"""Overlap: how much of each held-out document also occurs in training documents, n-gram by n-gram."""
 
 from __future__ import annotations
 

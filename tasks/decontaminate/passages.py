@@ -1,4 +1,4 @@
-"""Passages: neighbouring n-grams joined, and cut out of a text with what is around them, as GPT-3's authors did."""
+"""Passages: adjacent n-grams joined, and cut out of a text with their surroundings, as GPT-3's authors did."""
 
 from __future__ import annotations
 

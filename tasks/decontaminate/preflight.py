@@ -1,4 +1,4 @@
-"""What decontaminate can say before it runs: that the benchmarks that it is to look for can be read."""
+"""What decontaminate can check before it runs: that the benchmarks to look for can be read."""
 
 from __future__ import annotations
 

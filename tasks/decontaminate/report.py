@@ -1,4 +1,4 @@
-"""What decontamination leaves to read: items with their flags, a line per benchmark, the overlap, and the ledger."""
+"""The reports of decontamination: items with their flags, a line per benchmark, the overlap, and the ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an earlier artifact found in the same texts: each is asked only for what it was not asked for then.
+"""What an earlier artifact found in the same texts: each is searched only for what was not looked for then.
 
 Of a text that is here again all benchmark items are known, as the earlier artifact looked for the same ones. Of the
 held-out n-grams those are known that were held out then too; documents that changed bring a few others.

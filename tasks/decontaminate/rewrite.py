@@ -1,4 +1,4 @@
-"""Write one shard of the corpus as it is after decontamination: documents, what was removed, and what was found."""
+"""Write one shard of the corpus after decontamination: documents, what was removed, and what was found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scan one shard: where benchmark n-grams stand in it, and which held-out n-grams its training texts have."""
+"""Scan one shard: where benchmark n-grams occur in it, and which held-out n-grams its training texts have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""dedup: documents that say what another one says are taken out, each with its partner and their similarity."""
+"""dedup: documents that repeat another one are removed, each with its partner and their similarity."""
 
 from tasks.dedup.config import DedupConfig
 from tasks.dedup.stage import dedup

@@ -1,4 +1,4 @@
-"""Which documents may be alike: those that share a whole band of their signatures, in buckets that are never large.
+"""Which documents may be similar: those that share a whole band of their signatures, in buckets that are never large.
 
 Bands only nominate. On technical text two thirds of the pairs that 20 bands of 6 nominate are no near-duplicates, and
 what they share is often a template: connecting all that share one joined 743,779 distinct documents elsewhere (marin

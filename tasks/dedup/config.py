@@ -1,4 +1,4 @@
-"""What dedup can be told: which levels, how alike is too alike, which document is kept."""
+"""The config of dedup: which levels, how similar is too similar, which document is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every document by its number: what decides between two of them, and where its shingles and its name lie on disk.
+"""Every document by number: what decides between two of them, and where its shingles and its name are on disk.
 
 Documents are numbered through all shards, those of earlier artifacts (`against`) before those of this run. Nothing
 here is in memory but a line for each shard: facts, names and shingle sets are read for the documents asked for.

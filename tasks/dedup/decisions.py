@@ -1,4 +1,4 @@
-"""Which near-duplicates are removed: in order of preference, each document that is like one that is kept.
+"""Which near-duplicates are removed: in order of preference, each document that is similar to one that is kept.
 
 Nothing is removed because of something that is removed itself. Connected components would: a like b and b like c takes
 a and c for one, though they may share nothing; at the scale of the web that chains a template's pages into one cluster

@@ -1,4 +1,4 @@
-"""The levels one after another, each in jobs that are as large as the memory they may have."""
+"""The levels one after another, each in jobs as large as their memory allows."""
 
 from __future__ import annotations
 

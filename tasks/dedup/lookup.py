@@ -1,4 +1,4 @@
-"""Stored signatures in datasketch: ask which documents of a corpus are like a text, without deduplicating anything.
+"""Stored signatures in datasketch: find the documents of a corpus that are similar to a text, without deduplicating.
 
     from datasketch import MinHashLSH
     from tasks.dedup.lookup import minhash_of, minhashes

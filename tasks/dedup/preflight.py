@@ -1,4 +1,4 @@
-"""What dedup can say before it runs: that the artifacts that it is to compare with are there and were signed alike."""
+"""What dedup can check before it runs: that the artifacts to compare with exist and have matching signatures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paragraphs and lines that stand in several documents: found across all shards, cut where they are too many.
+"""Paragraphs and lines that occur in several documents: found across all shards, cut where there are too many.
 
 What is compared are the words, so case, spacing and punctuation do not tell two pieces apart, and a piece of Chinese or
 Thai is like any other. Published relatives: C4 removes what three sentences repeat (Raffel 2020, § 2.2), CCNet and

@@ -1,4 +1,4 @@
-"""Signatures from an earlier artifact: of a corpus that changed, only texts that are new are cut into shingles.
+"""Signatures from an earlier artifact: in a corpus that changed, only new texts are cut into shingles.
 
 A text's digest, shingles and signature depend on the text and the config alone, and the earlier artifact has the same
 config. What is left to do for a text that it has is to read and to write.

@@ -1,4 +1,4 @@
-"""One walk over the text: each document's digest, set of shingles and signature; after it no text is needed to decide.
+"""One pass over the text: each document's digest, set of shingles and signature; decisions then need no text.
 
 `sign_shard` writes what later runs may compare with (signatures/part-*.parquet and shingles/part-*.u32, part of the
 artifact); `index_shard` turns a signed shard, of this run or of an earlier artifact, into sorted runs for the levels.

@@ -1,4 +1,4 @@
-"""What the decisions come to, one shard at a time: the documents kept, those removed, and every pair compared."""
+"""The results of the decisions, one shard at a time: documents kept, documents removed, and every pair compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the models are asked: the user's own benchmark files, or items made of held-out pages."""
+"""What the models are asked: the user's own benchmark files, or items made from held-out pages."""
 
 from __future__ import annotations
 

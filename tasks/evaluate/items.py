@@ -1,4 +1,4 @@
-"""Multiple-choice items made of held-out pages: a line cut in two, how it goes on, and how it does not.
+"""Multiple-choice items made from held-out pages: a line cut in two, its true ending, and wrong ones.
 
 All choices come from test pages and stand in no training document, so having seen them cannot help. The wrong ones are
 as long as the right one. All draws are by hash of the passage, so an item stays when pages come or go around it. Any

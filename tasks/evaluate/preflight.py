@@ -1,4 +1,4 @@
-"""What evaluate can say before it runs: that device, benchmarks and context fit, and that there is held-out text."""
+"""What evaluate can check before it runs: that device, benchmarks and context fit, and that there is held-out text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an evaluation leaves to read: one row per item, and the comparison as a text."""
+"""The reports of an evaluation: one row per item, and the comparison as a text."""
 
 from __future__ import annotations
 

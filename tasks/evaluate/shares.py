@@ -1,4 +1,4 @@
-"""A part of a benchmark that stands for all of it: evenly many items of each subject."""
+"""A representative part of a benchmark: the same number of items of each subject, as far as possible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The evaluate stage: held-out text and multiple choice, before and after fine-tuning, and a compressor beside them."""
+"""The evaluate stage: held-out text and multiple choice, before and after fine-tuning, next to a compressor."""
 
 from __future__ import annotations
 

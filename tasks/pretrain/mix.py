@@ -1,4 +1,4 @@
-"""The mix of a pretraining: how much of each source is read, said before it starts and counted when it is done."""
+"""The mix of a pretraining: how much of each source is read, announced before it starts and counted at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pretrain can say before it runs: that its device is there, and that something is held out to watch it."""
+"""What pretrain can check before it runs: that its device exists, and that there is held-out text for validation."""
 
 from __future__ import annotations
 

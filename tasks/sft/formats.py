@@ -1,4 +1,4 @@
-"""The shapes that instruction data comes in, told apart by their keys; each becomes one conversation or a reason.
+"""The formats of instruction data, recognised by their keys; each record becomes a conversation or gets a reason.
 
 Alpaca (with `system` and `history` as LLaMA-Factory has them), Dolly, prompt and completion, OpenAI's messages and
 ShareGPT's conversations. Nothing of a record is dropped unsaid: a field with text that no shape knows, or a role that

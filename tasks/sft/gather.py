@@ -1,4 +1,4 @@
-"""Which instruction pairs are learned from: the files' or the corpus's, each once, never on both sides of the split."""
+"""Which instruction pairs are learned: the user's or the corpus's, each once, never on both sides of the split."""
 
 from __future__ import annotations
 

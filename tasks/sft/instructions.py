@@ -1,4 +1,4 @@
-"""Files of instructions: a user's own, as JSON or JSON lines, plain or packed; a broken record keeps its reason."""
+"""Files of instructions: a user's own, as JSON or JSON lines, plain or compressed; a broken record keeps its reason."""
 
 from __future__ import annotations
 

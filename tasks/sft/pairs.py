@@ -1,4 +1,4 @@
-"""Instruction pairs in Alpaca's format, made of the corpus: what a documented name does, and how a line goes on.
+"""Instruction pairs in Alpaca's format, made from the corpus: what a documented name does, and how a line ends.
 
 Everything is drawn by hash of the entry's name, so a pair stays the same when pages come or go.
 """

@@ -1,4 +1,4 @@
-"""What sft can say before it runs: that its device is there, and that its files hold pairs to learn from."""
+"""What sft can check before it runs: that its device exists, and that its files have pairs to learn from."""
 
 from __future__ import annotations
 

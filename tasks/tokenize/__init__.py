@@ -1,4 +1,4 @@
-"""tokenize: documents as three streams of token ids, train, val and test, and where each document lies in them."""
+"""tokenize: documents as three streams of token ids, train, val and test, and the position of each document."""
 
 from tasks.tokenize.stage import TokenizeConfig, tokenize
 

@@ -1,4 +1,4 @@
-"""The tokenize stage: encode documents, and lay their tokens out for training, split by split."""
+"""The tokenize stage: encode documents and arrange their tokens for training, split by split."""
 
 from __future__ import annotations
 

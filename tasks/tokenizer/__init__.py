@@ -1,4 +1,4 @@
-"""tokenizer: byte-pair encoding learned from the training documents, and nothing but those."""
+"""tokenizer: byte-pair encoding learned from the training documents only."""
 
 from tasks.tokenizer.stage import TokenizerConfig, tokenizer
 

@@ -1,4 +1,4 @@
-"""What tokenizer can say before it runs: that the one to keep is there, and that a pattern of one's own works."""
+"""What tokenizer can check before it runs: that the tokenizer to keep exists, and that the user's own pattern works."""
 
 from __future__ import annotations
 

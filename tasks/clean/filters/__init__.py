@@ -1,4 +1,4 @@
-"""The filters: named classes with published thresholds, asked one after the other."""
+"""The filters: named classes with published thresholds, applied one after the other."""
 
 from tasks.clean.filters.base import Filter, Removal
 from tasks.clean.filters.chain import CLASSES, Chain

@@ -1,4 +1,4 @@
-"""C4's filter: lines that are no sentences are taken off, pages of placeholder text or code are removed."""
+"""C4's filter: removes lines that are not sentences, and pages of placeholder text or code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Filters on what a page is: empty or endless, an error page, binary data, in a language that is not wanted."""
+"""Filters on the kind of page: empty or endless, an error page, binary data, in an unwanted language."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""From the source of a page to its text: blocks, a model that knows which of them are the page's own, and its lines."""
+"""From the source of a page to its text: blocks, a model that finds the page's own blocks, and their lines."""

@@ -1,4 +1,4 @@
-"""What a page shows of its author and its date of publication: in elements that say so, the date beside the heading."""
+"""Author and date of publication as a page shows them: in elements that say so, and the date next to the heading."""
 
 from __future__ import annotations
 

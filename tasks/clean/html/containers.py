@@ -1,4 +1,4 @@
-"""Where the text of a page lies in its tree, and which of its parts are alike."""
+"""Where in its tree the text of a page is, and which of its parts are alike."""
 
 from __future__ import annotations
 

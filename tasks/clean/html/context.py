@@ -1,4 +1,4 @@
-"""What the first judgement says about a block's neighbours, element, like, and page: features for the second one."""
+"""What the first judgement says about a block's neighbours, element, likes and page: features for the second one."""
 
 from __future__ import annotations
 

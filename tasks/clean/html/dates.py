@@ -1,4 +1,4 @@
-"""Dates as pages write them, to ISO 8601: for machines, and for readers in the languages of most pages."""
+"""Dates as pages write them, to ISO 8601: machine-readable ones, and those for readers in the most common languages."""
 
 from __future__ import annotations
 

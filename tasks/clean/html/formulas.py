@@ -1,4 +1,4 @@
-"""Formulas as lines of text: TeX where a page has it, else what MathML says; and what is set higher or lower.
+"""Formulas as lines of text: TeX if a page has it, else MathML; and superscripts and subscripts.
 
 `10<sup>6</sup>` is 10⁶, for 106 is another number; what has no such letters is written as in TeX: x^n, V_max.
 """

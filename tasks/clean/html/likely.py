@@ -1,4 +1,4 @@
-"""The part of a page that trafilatura is asked about, and whether its answer is only a fraction of the text.
+"""The part of a page that is given to trafilatura, and whether its answer is only a fraction of the text.
 
 The part is the page's source without the elements in which no block is likely to be kept:
 trafilatura visits every node several times, and two thirds of a page's nodes are menus, lists of links and footers that

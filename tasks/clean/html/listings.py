@@ -1,4 +1,4 @@
-"""Code in a page as lines of text: without the numbers of lines beside it, and set in as its blanks say."""
+"""Code in a page as lines of text, without line numbers and with its indentation."""
 
 from __future__ import annotations
 

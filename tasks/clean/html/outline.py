@@ -1,4 +1,4 @@
-"""The outline of a parsed page: where its elements begin and end in the canonical source, and what they say of sight.
+"""The outline of a parsed page: where its elements start and end in the canonical source, and which are hidden.
 
 One pass of compiled code over what the parser writes, as for `blocks`, but for what decides which text is seen at all.
 """

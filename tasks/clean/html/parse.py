@@ -1,4 +1,4 @@
-"""A page parsed: its title, what it declares, and the canonical source of what is seen of it."""
+"""A parsed page: its title, what it declares, and the canonical source of its visible part."""
 
 from __future__ import annotations
 

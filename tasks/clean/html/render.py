@@ -1,4 +1,4 @@
-"""Blocks to lines of text: paragraphs and headings apart, items with dash or number, cells with tabs, code as it is."""
+"""Blocks to lines of text: separate paragraphs and headings, items with dash or number, cells with tabs, code."""
 
 from __future__ import annotations
 

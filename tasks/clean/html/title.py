@@ -1,4 +1,4 @@
-"""The title of a page: its heading where that is what <title> speaks of, else <title> without the name of the site."""
+"""The title of a page: its heading if <title> contains it, else <title> without the name of the site."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The library trafilatura, the extractor that is best at articles, kept within limits of time and memory.
+"""The library trafilatura, the best extractor for articles, kept within limits of time and memory.
 
 Its rules (Barbaresi 2021, "Trafilatura: A Web Scraping Library and Command-Line Tool") visit every node from Python, at
 some 100 pages a second, and cost memory where a page is odd: caches grow by a megabyte a page (trafilatura #216), a

@@ -1,4 +1,4 @@
-"""Train the block model: `python -m tasks.clean.html.train FOLDER`, which writes weights.py and prints what it reached.
+"""Train the block model: `python -m tasks.clean.html.train FOLDER` writes weights.py and prints the scores.
 
 FOLDER is the web content extraction benchmark WCXB (CC BY 4.0; 373 pages of it are what textmill's weights come from):
 `html/*.html.gz` and `ground-truth/*.json` with each page's main content and type. A block is text of the page if its

@@ -1,4 +1,4 @@
-"""What is seen of a parsed page, each text once: its canonical source without what is hidden, in plain elements.
+"""The visible text of a parsed page, each text once: its canonical source without hidden parts, in plain elements.
 
 Left out are scripts, drawings, what is hidden, numbers of lines beside code, and a formula's second writing. A hidden
 element stays where a reader can open it (tabs, answers), and where it holds more text than all that is seen: a script
