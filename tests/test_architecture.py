@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -27,6 +30,8 @@ HEAVY = (
     "torch", "prefect", "mlflow", "pyarrow", "duckdb", "numba", "scipy", "matplotlib", "pandas", "tiktoken", "rustbpe",
     "resiliparse", "fastwarc", "sqlalchemy", "httpx",
 )  # fmt: skip
+ALSO_COVERS = re.compile(r"^Also covers: (\S+)$", re.M)
+MODULE_NAME = re.compile(r"\b(?:flows|tasks|model|data_lake)(?:\.\w+)+")
 MAX_LINES = 400  # the aim is 60 to 350
 SOURCES = sorted(path for floor in FLOORS for path in (ROOT / floor).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
@@ -109,23 +114,67 @@ def test_deployments_hold_no_python() -> None:
     assert not list((ROOT / "deployments").rglob("*.py"))
 
 
+def subject_of(test: Path) -> str | None:
+    """The file or folder that a test file names: test_<file>.py, or test_<file>_<part>.py for a part of its subject."""
+    folder = ROOT.joinpath(*test.relative_to(ROOT / "tests").parts[:-1])
+    words = test.stem.removeprefix("test_").split("_")
+    for n in range(len(words), 0, -1):
+        path = folder / "_".join(words[:n])
+        if path.is_dir() or path.with_suffix(".py").is_file():
+            return name(path if path.is_dir() else path.with_suffix(".py"))
+    return None
+
+
 def test_tests_mirror_the_tree() -> None:
     """tests/<floor>/<path>/test_<file>.py tests <floor>/<path>/<file>.py, or a part of it (test_<file>_<part>.py)."""
-    strays = []
-    for path in TESTS:
-        parts = path.relative_to(ROOT / "tests").parts
-        if parts[0] not in FLOORS or not path.name.startswith("test_"):
-            continue
-        folder = ROOT.joinpath(*parts[:-1])
-        subjects = (
-            {source.stem for source in folder.glob("*.py")} | {p.name for p in folder.iterdir() if p.is_dir()}
-            if folder.is_dir()
-            else set()
-        )
-        words = path.stem.removeprefix("test_").split("_")
-        if not any("_".join(words[:n]) in subjects for n in range(1, len(words) + 1)):
-            strays.append(name(path))
+    mirrors = [path for path in TESTS if path.relative_to(ROOT / "tests").parts[0] in FLOORS]
+    strays = [name(path) for path in mirrors if path.name.startswith("test_") and subject_of(path) is None]
     assert not strays, f"These test files name no file of the tree: {strays}"
+
+
+def test_the_tree_mirrors_its_tests() -> None:
+    """Each file has a test of its name, or one test that reaches it says so in its docstring: `Also covers: <path>`."""
+    tests = [path for path in TESTS if path.name.startswith("test_")]
+    named = {subject_of(path) for path in tests}
+    covers = {test: ALSO_COVERS.findall(ast.get_docstring(ast.parse(test.read_text("utf-8"))) or "") for test in tests}
+    listed = Counter(path for paths in covers.values() for path in paths)
+    sources = {name(path): module_of(path) for path in SOURCES if path.name != "__init__.py"}
+    wrong = [f"{path} has no test of its name, and no test says that it covers it" for path in sources
+             if path not in named and path not in listed]  # fmt: skip
+    wrong += [f"{path} has a test of its name and needs no `Also covers`" for path in listed if path in named]
+    wrong += [f"{path} is covered by more than one test" for path, times in listed.items() if times > 1]
+    wrong += [f"{path}, which a test covers, is not there" for path in listed if path not in sources]
+    for test, paths in covers.items():
+        reached = set(modules_reached(test)) if paths else set()
+        wrong += [f"{name(test)} does not reach {path}" for path in paths
+                  if path in sources and sources[path] not in reached]  # fmt: skip
+    assert not wrong, "\n".join(wrong)
+
+
+def modules_reached(test: Path) -> set[str]:
+    """The modules that a test imports or starts as another process, and all that these use in turn."""
+    found: set[str] = set()
+    seen: set[Path] = set()
+    waiting = [test, *(folder / "conftest.py" for folder in test.parents if folder.is_relative_to(ROOT / "tests"))]
+    while waiting:
+        path = waiting.pop()
+        if path not in seen and path.exists():
+            seen.add(path)
+            modules, helpers = uses(path)
+            found |= modules
+            waiting += [*helpers, *(MODULES[module] for module in modules)]
+    return found
+
+
+@cache
+def uses(path: Path) -> tuple[set[str], list[Path]]:
+    """The modules that a file imports or names in a text, and the helpers of tests that it imports."""
+    texts = [node.value for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Constant)]
+    named = {word for text in texts if isinstance(text, str) for word in MODULE_NAME.findall(text)}
+    helpers = [module for module, _ in imported(path) if module.startswith("tests.")]
+    return {*modules_imported(path), *named & set(MODULES)}, [
+        ROOT.joinpath(*module.split(".")).with_suffix(".py") for module in helpers
+    ]
 
 
 @pytest.mark.parametrize("module", ["flows.cli", "flows.recipe", "flows.graph", "flows.plan", "data_lake.store"])

@@ -286,6 +286,7 @@ def test_whatever_it_is_given_it_keeps_its_contract(name: str, tmp_path: Path) -
             assert spent < LONGEST, f"{spent:.0f} s for one input"
         except BaseException as error:  # a panic in Rust and the end of the time are no Exception
             (tmp_path / "input").write_bytes(data)
-            again = f"TEXTMILL_FUZZ_FIRST={number} .venv/bin/python -m pytest tests/test_fuzz.py -k '{name}'"
+            words = name.replace(" and ", " ").replace(" ", " and ")
+            again = f"TEXTMILL_FUZZ_FIRST={number} .venv/bin/python -m pytest tests/test_fuzz.py -k '{words}'"
             error.add_note(f"Input {number} of {name}, whole in {tmp_path}/input. Again: {again}\n{data[:400]!r}")
             raise

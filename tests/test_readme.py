@@ -1,4 +1,7 @@
-"""README and docs tell the truth: the recipe reference is up to date, and the example stage works as they say."""
+"""README and docs tell the truth: the recipe reference is up to date, and the example stage works as they say.
+
+Also covers: flows/reference.py
+"""
 
 from __future__ import annotations
 

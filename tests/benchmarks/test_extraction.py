@@ -7,6 +7,8 @@ own, and when `auto` asks trafilatura (`ask_below`), was chosen with these score
 Mixed: 373 pages of WCXB, with its own metric (F1 of words, mean over pages), and the same 4-grams. Our weights are
 trained on these, so here the model that judges a page has not seen it: three folds by domain are trained in this test,
 and pages are judged without asking trafilatura.
+
+Also covers: tasks/clean/html/train.py
 """
 
 from __future__ import annotations

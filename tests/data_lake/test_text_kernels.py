@@ -1,4 +1,8 @@
-"""The compiled words are those of the definition, bit for bit, in every script and for bytes that are no text."""
+"""The compiled words are those of the definition, bit for bit, in every script and for bytes that are no text.
+
+Also covers: data_lake/compiled.py
+Also covers: data_lake/text_tables.py
+"""
 
 from __future__ import annotations
 

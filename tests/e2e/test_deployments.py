@@ -1,4 +1,7 @@
-"""The real deployments, as the UI's API and a Prefect worker use them: forms, one stage again, a work pool."""
+"""The real deployments, as the UI's API and a Prefect worker use them: forms, one stage again, a work pool.
+
+Also covers: flows/recipe_watch.py
+"""
 
 import json
 import os

@@ -1,4 +1,8 @@
-"""`textmill up` as a whole: it heals, it stops, and it leaves nothing behind, however it ends."""
+"""`textmill up` as a whole: it heals, it stops, and it leaves nothing behind, however it ends.
+
+Also covers: flows/supervisor.py
+Also covers: flows/up.py
+"""
 
 import os
 import signal

@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGTERM at any moment, from the first on: an exit code and a sentence, never a traceback."""
+"""Ctrl-C and SIGTERM at any moment, from the first on: an exit code and a sentence, never a traceback.
+
+Also covers: flows/signals.py
+"""
 
 import os
 import signal

@@ -1,4 +1,7 @@
-"""A home that was copied or moved writes into its own folder only."""
+"""A home that was copied or moved writes into its own folder only.
+
+Also covers: flows/mlflow_db.py
+"""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""flows/plan.py: what a stage says of itself before it runs, once all that it reads is in the lake."""
+"""flows/plan.py: what a stage says of itself before it runs, once all that it reads is in the lake.
+
+Also covers: flows/graph.py
+"""
 
 from __future__ import annotations
 

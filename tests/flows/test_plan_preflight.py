@@ -1,4 +1,14 @@
-"""What can be known before the first stage runs is said before it: as rows of the plan, and instead of a run."""
+"""What can be known before the first stage runs is said before it: as rows of the plan, and instead of a run.
+
+Also covers: tasks/clean/preflight.py
+Also covers: tasks/crawl/preflight.py
+Also covers: tasks/decontaminate/preflight.py
+Also covers: tasks/dedup/preflight.py
+Also covers: tasks/evaluate/preflight.py
+Also covers: tasks/preflight.py
+Also covers: tasks/pretrain/preflight.py
+Also covers: tasks/sft/preflight.py
+"""
 
 from __future__ import annotations
 

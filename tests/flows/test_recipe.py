@@ -1,4 +1,10 @@
-"""Recipes: loading by name and path, extending, overriding, and the mistakes that are all reported at once."""
+"""Recipes: loading by name and path, extending, overriding, and the mistakes that are all reported at once.
+
+Also covers: flows/recipe_errors.py
+Also covers: flows/recipe_yaml.py
+Also covers: flows/schedule.py
+Also covers: tasks/patterns.py
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Recipes, leaf by leaf: setting one changes that one, and the resolved recipe that is printed is the same recipe."""
+"""Recipes, leaf by leaf: setting one changes that one, and the resolved recipe that is printed is the same recipe.
+
+Also covers: flows/recipe_fields.py
+"""
 
 from __future__ import annotations
 

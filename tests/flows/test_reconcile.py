@@ -1,4 +1,7 @@
-"""Flow runs whose processes are killed: Prefect says Crashed, tasks included, and Retry runs them again."""
+"""Flow runs whose processes are killed: Prefect says Crashed, tasks included, and Retry runs them again.
+
+Also covers: flows/parent_watch.py
+"""
 
 import os
 import signal

@@ -1,4 +1,9 @@
-"""Finding and starting servers: one embedded server for everybody, none left behind, sentences when it fails."""
+"""Finding and starting servers: one embedded server for everybody, none left behind, sentences when it fails.
+
+Also covers: flows/server_environment.py
+Also covers: flows/server_host.py
+Also covers: flows/state.py
+"""
 
 import os
 import shutil

@@ -1,4 +1,12 @@
-"""The stage contract: keys, hits, damage, force, refresh, early cut-off, staging that survives."""
+"""The stage contract: keys, hits, damage, force, refresh, early cut-off, staging that survives.
+
+Also covers: data_lake/store.py
+Also covers: tasks/config.py
+Also covers: tasks/errors.py
+Also covers: tasks/output.py
+Also covers: tasks/provenance.py
+Also covers: tasks/roles.py
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The door to the terminal: texts of others are shown as they are, do nothing there, and have no other way out."""
+"""The door to the terminal: texts of others are shown as they are, do nothing there, and have no other way out.
+
+Also covers: tasks/progress.py
+"""
 
 from __future__ import annotations
 

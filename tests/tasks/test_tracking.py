@@ -1,4 +1,9 @@
-"""Tracking: everything reaches MLflow, once, also after the server or the process went away."""
+"""Tracking: everything reaches MLflow, once, also after the server or the process went away.
+
+Also covers: tasks/journal.py
+Also covers: tasks/mlflow_client.py
+Also covers: tasks/mlflow_datasets.py
+"""
 
 from __future__ import annotations
 

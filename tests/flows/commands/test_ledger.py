@@ -1,4 +1,7 @@
-"""`textmill ledger`: of an artifact, of a run, of the newest; and exit code 1 where something does not add up."""
+"""`textmill ledger`: of an artifact, of a run, of the newest; and exit code 1 where something does not add up.
+
+Also covers: flows/commands/arguments.py
+"""
 
 from __future__ import annotations
 

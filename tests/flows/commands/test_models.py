@@ -1,4 +1,8 @@
-"""`textmill generate`, `compare` and `champion`: right and wrong input, for people and for programs."""
+"""`textmill generate`, `compare` and `champion`: right and wrong input, for people and for programs.
+
+Also covers: tasks/generation.py
+Also covers: tasks/trained.py
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`textmill run`, `rerun` and `up`: what they hand on, what they say, and how they end. (The runs: tests/e2e.)"""
+"""`textmill run`, `rerun` and `up`: what they hand on, what they say, and how they end. (The runs: tests/e2e.)
+
+Also covers: flows/run.py
+"""
 
 from __future__ import annotations
 

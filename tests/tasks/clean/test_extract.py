@@ -1,4 +1,8 @@
-"""HTML to text: structure that stays, and pages that must neither crash nor hang."""
+"""HTML to text: structure that stays, and pages that must neither crash nor hang.
+
+Also covers: tasks/clean/html/parse.py
+Also covers: tasks/clean/html/trafilatura.py
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""From extracted text to document: the order of the steps, what is counted, and that no text stops a shard."""
+"""From extracted text to document: the order of the steps, what is counted, and that no text stops a shard.
+
+Also covers: tasks/clean/page.py
+"""
 
 from __future__ import annotations
 

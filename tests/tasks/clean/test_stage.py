@@ -1,4 +1,10 @@
-"""The clean stage on real artifacts: shards, reasons, resumption, pages that kill their process."""
+"""The clean stage on real artifacts: shards, reasons, resumption, pages that kill their process.
+
+Also covers: tasks/clean/config.py
+Also covers: tasks/clean/filters/classified.py
+Also covers: tasks/clean/processes.py
+Also covers: tasks/clean/worker.py
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""What stands in the records of archives: answers as browsers read them, odd headers, kinds that hold no page."""
+"""What stands in the records of archives: answers as browsers read them, odd headers, kinds that hold no page.
+
+Also covers: tasks/crawl/http_answer.py
+Also covers: tasks/crawl/warc_headers.py
+"""
 
 from __future__ import annotations
 

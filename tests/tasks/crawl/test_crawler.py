@@ -1,4 +1,8 @@
-"""The crawler against a real server: politeness, opt-outs, failing hosts, sitemaps, traps, and kills at any moment."""
+"""The crawler against a real server: politeness, opt-outs, failing hosts, sitemaps, traps, and kills at any moment.
+
+Also covers: tasks/crawl/inside.py
+Also covers: tasks/crawl/outcome.py
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""One GET against servers that lie, drip, flood and break off: what it came to is data, and the limits hold."""
+"""One GET against servers that lie, drip, flood and break off: what it came to is data, and the limits hold.
+
+Also covers: tasks/crawl/lenient.py
+Also covers: tasks/crawl/mime.py
+"""
 
 from __future__ import annotations
 

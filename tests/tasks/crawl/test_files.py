@@ -1,4 +1,7 @@
-"""Source files as a whole: told apart by name and content, single documents, the whole stage with files."""
+"""Source files as a whole: told apart by name and content, single documents, the whole stage with files.
+
+Also covers: tasks/crawl/file_kinds.py
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The links and directives in a page's bytes: quotes, entities, bases, charsets, comments, scripts, hostile pages."""
+"""The links and directives in a page's bytes: quotes, entities, bases, charsets, comments, scripts, hostile pages.
+
+Also covers: tasks/crawl/markup.py
+"""
 
 from __future__ import annotations
 

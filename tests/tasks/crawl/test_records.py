@@ -1,4 +1,7 @@
-"""File sources through the whole stage: kills, workers, lost files, and a ledger that adds up."""
+"""File sources through the whole stage: kills, workers, lost files, and a ledger that adds up.
+
+Also covers: tasks/crawl/source_record.py
+"""
 
 from __future__ import annotations
 

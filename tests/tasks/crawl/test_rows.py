@@ -1,4 +1,9 @@
-"""Rows of JSON lines, JSON, CSV and Parquet: broken ones, other names of columns, other encodings."""
+"""Rows of JSON lines, JSON, CSV and Parquet: broken ones, other names of columns, other encodings.
+
+Also covers: tasks/crawl/csv_rows.py
+Also covers: tasks/crawl/json_rows.py
+Also covers: tasks/crawl/row_config.py
+"""
 
 from __future__ import annotations
 

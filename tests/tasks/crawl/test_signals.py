@@ -1,4 +1,7 @@
-"""Content-Signal and Content-Usage in robots.txt and in headers, line by line."""
+"""Content-Signal and Content-Usage in robots.txt and in headers, line by line.
+
+Also covers: tasks/crawl/rights.py
+"""
 
 from __future__ import annotations
 

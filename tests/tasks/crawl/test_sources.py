@@ -1,4 +1,7 @@
-"""What crawl.paths stands for: folders with what lies in them, patterns, lists; names without a machine's folders."""
+"""What crawl.paths stands for: folders with what lies in them, patterns, lists; names without a machine's folders.
+
+Also covers: tasks/crawl/source_files.py
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""WARC files: valid for warcio and fastwarc, digests right, rotated, without cookies, revisits that refer."""
+"""WARC files: valid for warcio and fastwarc, digests right, rotated, without cookies, revisits that refer.
+
+Also covers: tasks/crawl/warc_reader.py
+"""
 
 from __future__ import annotations
 

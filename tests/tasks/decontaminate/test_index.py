@@ -1,4 +1,7 @@
-"""tasks/decontaminate/index.py: every n-gram that stands in a text is found at its place, and nothing else is."""
+"""tasks/decontaminate/index.py: every n-gram that stands in a text is found at its place, and nothing else is.
+
+Also covers: tasks/decontaminate/item.py
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""tasks/decontaminate/judge.py: n-grams of many documents are ignored, and a share decides."""
+"""tasks/decontaminate/judge.py: n-grams of many documents are ignored, and a share decides.
+
+Also covers: tasks/decontaminate/detection.py
+"""
 
 from __future__ import annotations
 

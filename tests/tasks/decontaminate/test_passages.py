@@ -1,4 +1,7 @@
-"""tasks/decontaminate/passages.py: GPT-3's cutting, to the character, and neighbouring n-grams as one passage."""
+"""tasks/decontaminate/passages.py: GPT-3's cutting, to the character, and neighbouring n-grams as one passage.
+
+Also covers: tasks/decontaminate/config.py
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""tasks/decontaminate: what was planted is found, cut or dropped, accounted for, and a report changes nothing."""
+"""tasks/decontaminate: what was planted is found, cut or dropped, accounted for, and a report changes nothing.
+
+Also covers: tasks/decontaminate/report.py
+Also covers: tasks/decontaminate/rewrite.py
+Also covers: tasks/decontaminate/scan.py
+Also covers: tasks/kinds.py
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,10 @@
-"""The levels: which URL is which, which document is kept, clusters, and buckets that would be too large."""
+"""The levels: which URL is which, which document is kept, clusters, and buckets that would be too large.
+
+Also covers: tasks/dedup/candidates.py
+Also covers: tasks/dedup/comparison.py
+Also covers: tasks/dedup/config.py
+Also covers: tasks/dedup/exact.py
+"""
 
 from __future__ import annotations
 

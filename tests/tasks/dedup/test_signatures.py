@@ -1,4 +1,7 @@
-"""MinHash signatures: datasketch's bits from numpy and from the compiled kernel, and estimates of true similarity."""
+"""MinHash signatures: datasketch's bits from numpy and from the compiled kernel, and estimates of true similarity.
+
+Also covers: tasks/dedup/kernels.py
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The dedup stage: what is removed, what is kept, and that every document is accounted for."""
+"""The dedup stage: what is removed, what is kept, and that every document is accounted for.
+
+Also covers: tasks/dedup/sign.py
+Also covers: tasks/dedup/write.py
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""tasks/evaluate: every number of both models, items held out of training, and the user's own files."""
+"""tasks/evaluate: every number of both models, items held out of training, and the user's own files.
+
+Also covers: tasks/evaluate/asked.py
+Also covers: tasks/evaluate/report.py
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""tasks/pretrain: a folder that loads by itself, the right tokenizer or none, and a resumed run with the same bytes."""
+"""tasks/pretrain: a folder that loads by itself, the right tokenizer or none, and a resumed run with the same bytes.
+
+Also covers: tasks/training.py
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""tasks/sft/formats.py: each shape of instruction data is read with all its turns, or refused with the reason."""
+"""tasks/sft/formats.py: each shape of instruction data is read with all its turns, or refused with the reason.
+
+Also covers: tasks/json_kinds.py
+"""
 
 from __future__ import annotations
 

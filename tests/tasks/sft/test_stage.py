@@ -1,4 +1,7 @@
-"""tasks/sft: pairs are of pages that are not held out, and user files are accounted for."""
+"""tasks/sft: pairs are of pages that are not held out, and user files are accounted for.
+
+Also covers: tasks/sft/gather.py
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The tokenize stage: every document once, in its split, in the same bytes however the work was divided."""
+"""The tokenize stage: every document once, in its split, in the same bytes however the work was divided.
+
+Also covers: tasks/tokenize/encode.py
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""C4's rules: which lines go, which pages go, and datatrove's result on the same pages."""
+"""C4's rules: which lines go, which pages go, and datatrove's result on the same pages.
+
+Also covers: tasks/clean/filters/base.py
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""All filters together: their names, the reasons they give, and that each can be switched off."""
+"""All filters together: their names, the reasons they give, and that each can be switched off.
+
+Also covers: tasks/clean/filter_config.py
+"""
 
 from __future__ import annotations
 

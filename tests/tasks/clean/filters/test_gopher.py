@@ -1,4 +1,7 @@
-"""Gopher's rules: values by hand, the values and decisions of datatrove on the same words, other scripts."""
+"""Gopher's rules: values by hand, the values and decisions of datatrove on the same words, other scripts.
+
+Also covers: tasks/clean/analysis.py
+"""
 
 from __future__ import annotations
 

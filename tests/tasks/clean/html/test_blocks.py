@@ -1,4 +1,13 @@
-"""Blocks: the text of a page and nothing lost of it, whatever comes in."""
+"""Blocks: the text of a page and nothing lost of it, whatever comes in.
+
+Also covers: tasks/clean/html/containers.py
+Also covers: tasks/clean/html/context.py
+Also covers: tasks/clean/html/features.py
+Also covers: tasks/clean/html/hints.py
+Also covers: tasks/clean/html/model.py
+Also covers: tasks/clean/html/vocabulary.py
+Also covers: tasks/clean/html/weights.py
+"""
 
 from __future__ import annotations
 

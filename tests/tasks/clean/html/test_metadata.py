@@ -1,4 +1,7 @@
-"""What pages say about themselves, and what they only pretend."""
+"""What pages say about themselves, and what they only pretend.
+
+Also covers: tasks/clean/html/byline.py
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""tasks/clean/html/source.py: what nobody sees is taken out, and what is seen stays, as the parser sees it."""
+"""tasks/clean/html/source.py: what nobody sees is taken out, and what is seen stays, as the parser sees it.
+
+Also covers: tasks/clean/html/tokens.py
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""tasks/clean/html/visible.py: what is seen of a page, each text once, and nothing that nobody sees."""
+"""tasks/clean/html/visible.py: what is seen of a page, each text once, and nothing that nobody sees.
+
+Also covers: tasks/clean/html/formulas.py
+Also covers: tasks/clean/html/listings.py
+Also covers: tasks/clean/html/outline.py
+"""
 
 from __future__ import annotations
 
