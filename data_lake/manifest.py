@@ -44,6 +44,8 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     format: Literal[1, 2] = 2
     stage: str
+    kind: str = ""
+    """What it is, whichever stage made it: a name of tasks.kinds; "" in format 1."""
     key: str
     version: int
     payload: dict[str, Any]

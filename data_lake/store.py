@@ -165,6 +165,10 @@ class Lake:
             return str(json.loads(self._memory(stage, key).read_text())["content"])
         return None
 
+    def has_built(self, stage: str) -> bool:
+        """Whether an artifact of the stage was ever committed here, even if it is gone."""
+        return any((self.root / ".contents").glob(f"{stage}-*.json"))
+
     def _memory(self, stage: str, key: str) -> Path:
         return self.root / ".contents" / f"{stage}-{key[:KEY_LENGTH]}.json"
 

@@ -13,12 +13,12 @@ from typing import Any
 from data_lake.fingerprint import sha256_of
 from data_lake.manifest import FileEntry, Manifest
 from data_lake.store import Artifact, Lake, Miss
-from flows.graph import STAGES, scope
-from flows.plan import differences, library_changes
-from flows.recipe import RecipeBase
+from flows.graph.differences import differences, library_changes
+from flows.graph.node import Graph, Node
+from flows.graph.resolve import Resolver
 from tasks.libraries import imports_of
 from tasks.provenance import provenance
-from tasks.stage import Stage
+from tasks.stage import AnyStage
 
 REVIEWED = ("code", "version", "libraries")  # what a person may declare to make no difference
 
@@ -27,14 +27,14 @@ class AdoptError(Exception):
     """There is nothing to adopt, or more than code and libraries changed; the message is a sentence."""
 
 
-def adopt_artifact(recipe: RecipeBase, stage_name: str, lake: Lake, graph: Mapping[str, Stage] = STAGES) -> Artifact:
-    """Commit the stage's newest artifact that differs from what `recipe` asks for in code and libraries alone, under
+def adopt_artifact(graph: Graph, name: str, lake: Lake) -> Artifact:
+    """Commit the node's newest artifact that differs from what the graph asks for in code and libraries alone, under
     the new key.
 
-    Its content stays, so what was built from it stays a hit. Raises AdoptError.
+    Its content stays, so what was built from it stays a hit. Raises AdoptError, UnknownNode.
     """
-    stage, payload = _wanted(recipe, stage_name, lake, graph)
-    key = sha256_of(payload)
+    node, payload = _wanted(graph, name, lake)
+    stage, key = node.stage, sha256_of(payload)
     with lake.building(stage.name, key):
         if isinstance(found := stage.find(lake, key), Artifact):
             raise AdoptError(f"There is nothing to adopt: {found.name} is a hit as it is.")
@@ -64,27 +64,25 @@ def adopt_artifact(recipe: RecipeBase, stage_name: str, lake: Lake, graph: Mappi
             return lake.commit(folder, describe)
 
 
-def _wanted(
-    recipe: RecipeBase, stage_name: str, lake: Lake, graph: Mapping[str, Stage]
-) -> tuple[Stage, dict[str, Any]]:
-    """The stage and the payload that the recipe asks for now; its upstream must be in the lake, or remembered."""
-    contents: dict[str, str] = {}
-    for stage in scope(stage_name, graph):
-        payload = stage.payload(recipe.config(stage.name), {name: contents[name] for name in stage.upstream})
-        if stage.name == stage_name:
-            return stage, payload
-        key = sha256_of(payload)
-        found = stage.find(lake, key)
-        content = found.content if isinstance(found, Artifact) else lake.remembered_content(stage.name, key)
-        if content is None:
+def _wanted(graph: Graph, name: str, lake: Lake) -> tuple[Node, dict[str, Any]]:
+    """The node and the payload that the graph asks for now; what it reads must be in the lake, or remembered."""
+    chosen = graph.select(name)
+    if len(chosen) > 1:
+        raise AdoptError(f"{name} is {len(chosen)} nodes: say which, {' or '.join(node.name for node in chosen)}.")
+    node = chosen[0]
+    decided = Resolver(graph, lake, until=[node.name]).resolve()
+    for one in node.inputs.values():
+        if decided[one].content is None:
             raise AdoptError(
-                f"{stage_name} reads {stage.name}, which this recipe has not built: adopt or run {stage.name} first."
+                f"{node.name} reads {one.name}, which this recipe has not built: adopt or run {one.name} first."
             )
-        contents[stage.name] = content
-    raise AdoptError(f"There is no stage {stage_name!r}.")
+    payload = decided[node].payload
+    if payload is None:
+        raise AdoptError(f"{node.name} cannot be adopted: {' '.join(decided[node].reasons)}")
+    return node, dict(payload)
 
 
-def _newest_alike(stage: Stage, payload: dict[str, Any], lake: Lake) -> Artifact:
+def _newest_alike(stage: AnyStage, payload: dict[str, Any], lake: Lake) -> Artifact:
     """The newest artifact whose payload is `payload` but for the code and the libraries."""
     same = {name: value for name, value in payload.items() if name not in REVIEWED}
     for artifact in lake.artifacts(stage.name):
@@ -93,7 +91,7 @@ def _newest_alike(stage: Stage, payload: dict[str, Any], lake: Lake) -> Artifact
     reviewed = {change for artifact in lake.artifacts(stage.name) for change in _libraries(artifact, payload)}
     changed = [
         reason
-        for reason in differences(stage, payload, lake)
+        for reason in differences(payload, lake.artifacts(stage.name))
         if not reason.startswith("code ") and reason not in reviewed
     ]
     raise AdoptError(

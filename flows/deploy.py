@@ -39,8 +39,7 @@ def deployments(recipe: "Recipe") -> "list[RunnerDeployment]":
     from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
     from prefect.types.entrypoint import EntrypointType
 
-    from flows.pipeline import pipeline
-    from flows.stages import STAGE_FLOWS
+    from flows.stages import STAGE_FLOWS, pipeline
 
     values = recipe.model_dump(mode="json")
     nightly = pipeline.to_deployment(
@@ -82,7 +81,7 @@ def scheduled(recipe: "Recipe") -> "Recipe":
     """The recipe as only its schedule runs it: sources older than the schedule's max_age are refreshed."""
     if recipe.schedule is None:
         return recipe
-    crawl = recipe.config("crawl").model_copy(update={"max_age": recipe.schedule.max_age})
+    crawl = recipe.crawl.model_copy(update={"max_age": recipe.schedule.max_age})
     return recipe.model_copy(update={"crawl": crawl})
 
 
@@ -92,8 +91,8 @@ def recipe_values(recipe: str = "") -> dict[str, object]:
     Returns `recipe` and `scheduled` (all values, for the forms and for the schedule), `cron`, `timezone` and each
     stage's values under the stage's name. Raises RecipeError for a recipe with mistakes or without a schedule.
     """
-    from flows.recipe import load_recipe
     from flows.recipe_errors import Problem, RecipeError
+    from flows.recipe_load import load_recipe
 
     loaded = load_recipe(recipe or "demo")
     if loaded.schedule is None:
@@ -189,7 +188,7 @@ def main(arguments: list[str] | None = None) -> None:
     if options.parent is not None:
         end_with(options.parent)
 
-    from flows.recipe import load_recipe
+    from flows.recipe_load import load_recipe
 
     recipe = load_recipe(options.recipe)
     wanted = deployments(recipe)

@@ -1,30 +1,31 @@
-"""The recipe: all configs of a run. Loads it from YAML and `--set`, and reports every mistake at once."""
+"""The recipe: all configs of a run, a section for each stage, and the variants that differ in some fields."""
 
 from __future__ import annotations
 
-import json
-import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Mapping
+from typing import Any, Self
 
-from pydantic import BaseModel, Field, ValidationError, create_model, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from flows.graph import STAGES
-from flows.recipe_errors import Problem, RecipeError, nearest, show_value
-from flows.recipe_fields import explain_invalid
-from flows.recipe_yaml import FieldPath, parse_argument, parse_yaml
 from flows.schedule import Schedule
-from tasks.config import StageConfig, linked_to, models_of, with_defaults
-from tasks.stage import Stage
+from tasks.clean import CleanConfig
+from tasks.config import StageConfig, with_defaults
+from tasks.crawl import CrawlConfig
+from tasks.decontaminate import DecontaminateConfig
+from tasks.dedup import DedupConfig
+from tasks.evaluate import EvaluateConfig
+from tasks.pretrain import PretrainConfig
+from tasks.sft import SftConfig
+from tasks.tokenize import TokenizeConfig
+from tasks.tokenizer import TokenizerConfig
 
-RECIPES = Path(__file__).resolve().parent.parent / "deployments" / "recipes"
-MAX_EXTENDS = 8
+MAX_VARIANTS = 1000
+LABEL = re.compile(r"[A-Za-z0-9][\w.-]{0,39}")
 
 
 class RecipeBase(StageConfig):
-    """What every recipe has besides one section per stage."""
+    """What every recipe has besides one section per stage. A section that may be null is an optional stage."""
 
     name: str = Field(
         "default",
@@ -34,310 +35,81 @@ class RecipeBase(StageConfig):
     )
     description: str = Field("", max_length=2000, description="what the recipe is for, in a sentence or two")
     schedule: Schedule | None = Field(None, description="when `textmill up` starts this recipe by itself; null = never")
+    variants: dict[str, dict[str, Any]] = Field(
+        {},
+        max_length=MAX_VARIANTS,
+        description="the same recipe with some fields changed, once for each label: {d6: {pretrain: {…}}, d12: {…}}; "
+        "stages that come out the same are shared",
+    )
+
+    @model_validator(mode="after")
+    def _variants_are_recipes(self) -> Self:
+        for label, changes in self.variants.items():
+            if not LABEL.fullmatch(label):
+                raise ValueError(
+                    f"{label!r} cannot be a variant's label: letters, digits, '.', '_' and '-', at most 40"
+                )
+            if own := changes.keys() & RecipeBase.model_fields.keys():
+                raise ValueError(
+                    f"the variant {label} changes {', '.join(sorted(own))}, which belong to the whole recipe"
+                )
+            try:
+                self.variant(label)
+            except ValidationError as error:
+                first = error.errors(include_url=False)[0]
+                field = ".".join(map(str, first["loc"]))
+                raise ValueError(f"the variant {label} is no recipe: {field}: {first['msg']}") from error
+        return self
+
+    def variant(self, label: str) -> Self:
+        """Return the recipe of one variant, itself without variants; KeyError where there is none of this label."""
+        given = self.model_dump(mode="json", exclude_unset=True, exclude={"variants"})
+        return type(self).model_validate(merged(given, self.variants[label]))
+
+    def config(self, stage: str) -> StageConfig:
+        """Return the config of a stage; KeyError when the recipe has no such stage, or has it turned off."""
+        return self.configs()[stage]
+
+    def configs(self) -> dict[str, StageConfig]:
+        """Return stage name -> config, in the order of the pipeline, of all stages that are not turned off."""
+        sections = {
+            name: getattr(self, name) for name in type(self).model_fields if name not in RecipeBase.model_fields
+        }
+        return {name: section for name, section in sections.items() if section is not None}
+
+
+def merged(given: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `given` with `changes` in place of its own fields, at every depth; a list replaces the whole list."""
+    both = dict(given)
+    for name, value in changes.items():
+        old = both.get(name)
+        both[name] = merged(old if isinstance(old, Mapping) else {}, value) if isinstance(value, Mapping) else value
+    return both
+
+
+class Recipe(RecipeBase):
+    """All configs of a run: a section per stage. Fields that are left out keep their defaults."""
+
+    crawl: CrawlConfig = Field(CrawlConfig(), description="where pages come from")
+    clean: CleanConfig = Field(CleanConfig(), description="how pages become documents, and which are kept")
+    dedup: DedupConfig = Field(DedupConfig(), description="when two documents count as one")
+    decontaminate: DecontaminateConfig = Field(
+        DecontaminateConfig(), description="which benchmarks must not be in the training text, and what is held out"
+    )
+    tokenizer: TokenizerConfig = Field(TokenizerConfig(), description="how text is cut into tokens")
+    tokenize: TokenizeConfig = Field(TokenizeConfig(), description="how tokens are laid out")
+    pretrain: PretrainConfig = Field(PretrainConfig(), description="which model, and how it learns")
+    sft: SftConfig | None = Field(SftConfig(), description="how the model learns to answer; null = not at all")
+    evaluate: EvaluateConfig | None = Field(EvaluateConfig(), description="what models are measured on; null = nothing")
 
     @classmethod
     def completed(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """Give a partly given section that is linked to another one the rest of what that one says."""
-        filled = dict(given)
-        for name, field in cls.model_fields.items():
-            section = given.get(name)
-            if isinstance(section, Mapping) and (model := next(models_of(field.annotation), None)):
-                linked = {own: linked_to(info) for own, info in model.model_fields.items()}
-                rest = {
-                    own: _over(_plain_field(cls, given, source), section[own])
-                    for own, source in linked.items()
-                    if source and isinstance(section.get(own), Mapping)
-                }
-                filled[name] = {**section, **rest}
-        return filled
-
-    @model_validator(mode="after")
-    def _link(self) -> Self:
-        """Fill in what one section takes over from another (`tasks.config.Linked`), so that it is named once."""
-        for name, config in self.configs().items():
-            found = {}
-            for field, info in type(config).model_fields.items():
-                section, _, source = (linked_to(info) or "").partition(".")
-                if source and getattr(config, field) is None and section in self.configs():
-                    found[field] = getattr(getattr(self, section), source)
-            if found:  # the model is frozen for its users, not for its own validation
-                self.__dict__[name] = config.model_copy(update=found)
-        return self
-
-    def config(self, stage: str) -> StageConfig:
-        """Return the config of a stage; KeyError when the recipe has no such stage."""
-        if stage not in type(self).model_fields or stage in RecipeBase.model_fields:
-            raise KeyError(f"The recipe {self.name} has no stage {stage!r}.")
-        return getattr(self, stage)
-
-    def configs(self) -> dict[str, StageConfig]:
-        """Return stage name -> config, in the order of the pipeline."""
-        return {name: getattr(self, name) for name in type(self).model_fields if name not in RecipeBase.model_fields}
-
-
-def _plain_field(model: type[RecipeBase], given: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """Return as plain data the section at `path` (section.field) of a recipe of which this was given."""
-    outer, _, name = path.partition(".")
-    field = model.model_fields.get(outer)
-    section = given.get(outer, {})
-    if field is None or not isinstance(section, Mapping | BaseModel):
-        return {}
-    held = getattr(section if isinstance(section, BaseModel) else field.get_default(call_default_factory=True), name)
-    own = section.get(name, {}) if isinstance(section, Mapping) else {}
-    if isinstance(own, BaseModel):
-        return own.model_dump(mode="json")
-    return with_defaults(type(held), own, held) if isinstance(own, Mapping) else {}
-
-
-def _over(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `old` with the fields of `new` in place of its own, at every depth."""
-    both = {name: old.get(name) for name in new if isinstance(new[name], Mapping)}
-    nested = {name: _over(value, new[name]) for name, value in both.items() if isinstance(value, Mapping)}
-    return {**old, **new, **nested}
-
-
-def recipe_type(stages: Mapping[str, Stage]) -> type[RecipeBase]:
-    """Return the recipe model that has one section per stage, each with its config's defaults."""
-    sections: dict[str, Any] = {
-        name: (stage.config_type, Field(default_factory=stage.config_type, description=_first_line(stage)))
-        for name, stage in stages.items()
-    }
-    model: type[RecipeBase] = create_model("Recipe", __base__=RecipeBase, __module__=__name__, **sections)
-    model.__doc__ = "All configs of a run: a section per stage. Fields that are left out keep their defaults."
-    return model
-
-
-def _first_line(stage: Stage) -> str:
-    return ((stage.function.__doc__ or stage.config_type.__doc__ or stage.name).strip().splitlines() or [""])[0]
-
-
-if TYPE_CHECKING:
-    Recipe = RecipeBase
-else:
-    Recipe = recipe_type(STAGES)
-
-
-def recipe_names() -> list[str]:
-    """Return the names of the recipes that come with textmill."""
-    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
-
-
-def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = (), model: type[RecipeBase] = Recipe) -> Recipe:
-    """Load a recipe by name (deployments/recipes) or path, with overrides of the form `section.field=value`.
-
-    A recipe may say `extends: other` (a name, or a path relative to its own folder); its fields then replace those of
-    the other one, field by field; a list replaces the whole list. Values in overrides are YAML.
-    Raises RecipeError, which lists every mistake with its place, the value and the nearest valid name.
-    """
-    draft = _Draft(str(name_or_path), model)
-    draft.add_file(str(name_or_path), Path(), via=())
-    for override in overrides:
-        draft.add_override(override)
-    recipe = draft.validate()
-    if "name" in recipe.model_fields_set:
-        return recipe
-    return recipe.model_copy(update={"name": re.sub(r"[^\w.-]", "-", Path(name_or_path).stem)[:80]})
-
-
-def recipe_files(name_or_path: str | Path) -> list[Path]:
-    """The files that a recipe is read from: its own and those that it extends."""
-    draft = _Draft(str(name_or_path), Recipe)
-    draft.add_file(str(name_or_path), Path(), via=())
-    return draft.files
-
-
-class _Draft:
-    """A recipe under construction: plain data, where each field came from, and the problems so far."""
-
-    def __init__(self, name: str, model: type[RecipeBase]) -> None:
-        self.name = name
-        self.model = model
-        self.data: dict[str, Any] = {}
-        self.places: dict[FieldPath, str] = {}
-        self.problems: list[Problem] = []
-        self.files: list[Path] = []
-
-    def problem(
-        self, place: str, path: FieldPath, reason: str, value: str | None = None, hint: str | None = None
-    ) -> None:
-        self.problems.append(Problem(place, ".".join(map(str, path)), reason, value, hint))
-
-    # -- files ---------------------------------------------------------------------------------------------------------
-
-    def add_file(self, wanted: str, folder: Path, via: tuple[Path, ...]) -> None:
-        """Merge a recipe file, after the one that it extends."""
-        asked_by = _short(via[-1]) if via else "command line"
-        path = self._find(wanted, folder, asked_by)
-        if path is None:
-            return
-        if path in via or len(via) >= MAX_EXTENDS:
-            chain = " → ".join(_short(p) for p in (*via, path))
-            self.problem(
-                asked_by, ("extends",), f"Recipes extend each other in a circle or too deeply: {chain}.", repr(wanted)
-            )
-            return
-        here = _short(path)
-        self.files.append(path)
+        """Give a contamination that is partly said the rest of what decontaminate's detection says."""
+        section = given.get("evaluate")
+        if not isinstance(section, Mapping) or not isinstance(own := section.get("contamination"), Mapping):
+            return given
         try:
-            text = path.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            self.problem(here, (), f"The file is not UTF-8 text (byte {error.start}).")
-            return
-        except OSError as error:
-            self.problem(here, (), f"The file cannot be read: {error.strerror or error}.")
-            return
-        data, lines = parse_yaml(text, lambda p, line, why, value: self.problem(f"{here}:{line}", p, why, value))
-        if data is None:
-            return
-        if not isinstance(data, dict):
-            self.problem(
-                f"{here}:1", (), "A recipe is a mapping of sections, such as `pretrain:` with fields below it."
-            )
-            return
-        base = data.pop("extends", None)
-        if isinstance(base, str):
-            self.add_file(base, path.parent, (*via, path))
-            for own in ("name", "description"):  # these say what the other recipe is
-                self.data.pop(own, None)
-        elif base is not None:
-            place = f"{here}:{lines[('extends',)]}"
-            self.problem(place, ("extends",), "It must be the name or path of a recipe.", show_value(base))
-        self._merge(self.data, data, (), {path: f"{here}:{line}" for path, line in lines.items()})
-
-    def _find(self, wanted: str, folder: Path, asked_by: str) -> Path | None:
-        if "\0" in wanted or not wanted:
-            self.problem(asked_by, (), "This is no file name.", repr(wanted))
-            return None
-        by_name = "/" not in wanted and not wanted.endswith((".yaml", ".yml"))
-        # os.path, as the expanduser of a Path raises for an unknown user
-        path = RECIPES / f"{wanted}.yaml" if by_name else folder / os.path.expanduser(wanted)
-        try:
-            if path.is_file():
-                return path.resolve()
-        except OSError:
-            pass
-        if by_name:
-            known = recipe_names()
-            reason = f"There is no recipe of this name; there are {', '.join(known)}, or give the path of a .yaml file."
-            self.problem(asked_by, (), reason, repr(wanted), nearest(wanted, known))
-        else:
-            self.problem(asked_by, (), f"There is no file {path}.", repr(wanted))
-        return None
-
-    def _merge(self, old: dict[str, Any], new: dict[str, Any], path: FieldPath, places: dict[FieldPath, str]) -> None:
-        for name, value in new.items():
-            here = (*path, name)
-            if value is None and isinstance(self._annotation(here), type) and self._is_section(here):
-                value = {}  # `training:` with all its fields commented out
-            if isinstance(value, dict) and (isinstance(old.get(name), dict) or self._is_section(here)):
-                self.places[here] = places[here]
-                if not isinstance(old.get(name), dict):
-                    old[name] = {}
-                self._merge(old[name], value, here, places)
-                continue
-            for known in [p for p in self.places if p[: len(here)] == here]:
-                del self.places[known]
-            self.places.update({p: place for p, place in places.items() if p[: len(here)] == here})
-            old[name] = value
-
-    # -- overrides -----------------------------------------------------------------------------------------------------
-
-    def add_override(self, override: str) -> None:
-        """Merge one `section.field=value`."""
-        place = f"--set {override if len(override) <= 100 else override[:99] + '…'}"
-        name, equals, text = override.partition("=")
-        path = tuple(name.strip().split("."))
-        if not equals or not all(path):
-            self.problem(place, (), "An override has the form section.field=value, as in tokenizer.vocab_size=4096.")
-            return
-        before = len(self.problems)
-        value, lines = parse_argument(text, lambda p, line, why, value: self.problem(place, (*path, *p), why, value))
-        if len(self.problems) > before:
-            return
-        target: Any = self.data
-        for depth, part in enumerate(path[:-1]):
-            if isinstance(target, list) and part.isdecimal() and int(part) < len(target):
-                target = target[int(part)]
-            elif isinstance(target, dict):
-                if not isinstance(target.get(part), dict | list):
-                    target[part] = self._held(path[: depth + 1])
-                    self._comes_from(path[: depth + 1], place)
-                target = target[part]
-            else:
-                self.problem(place, path[: depth + 1], "There is no such entry to change.")
-                return
-        last: Any = path[-1]
-        if isinstance(target, list):
-            if not last.isdecimal() or int(last) >= len(target):
-                self.problem(place, path, f"The list has {len(target)} entries, counted from 0.")
-                return
-            last = int(last)
-        elif isinstance(value, dict) and isinstance(target.get(last), dict) and self._is_section(path):
-            self._merge(target[last], value, path, {(*path, *below): place for below in lines})
-            return
-        target[last] = value
-        self._comes_from(path, place)
-
-    def _annotation(self, path: FieldPath) -> Any:
-        """Return the type of a field, None where there is none of this path."""
-        model: type[BaseModel] | None = self.model
-        annotation: Any = None
-        for part in path:
-            field = model.model_fields.get(str(part)) if model is not None else None
-            if field is None:
-                return None
-            annotation = field.annotation
-            model = next(models_of(annotation), None)
-        return annotation
-
-    def _is_section(self, path: FieldPath) -> bool:
-        return next(models_of(self._annotation(path)), None) is not None
-
-    def _held(self, path: FieldPath) -> dict[str, Any] | list[Any]:
-        """Return what an override changes a part of, where the recipe says nothing: a default's entries, else {}."""
-        value: Any = self.model().model_dump(mode="json")
-        for part in path:
-            value = value.get(part) if isinstance(value, dict) else None
-        return value if isinstance(value, dict | list) and not self._is_section(path) else {}
-
-    def _comes_from(self, path: tuple[str, ...], place: str) -> None:
-        """Take down that an override at `place` brought the field and all below it."""
-        numbered = tuple(int(part) if part.isdecimal() else part for part in path)
-        self.places = {p: where for p, where in self.places.items() if p[: len(path)] not in (path, numbered)}
-        self.places[path] = self.places[numbered] = place
-
-    # -- checking ------------------------------------------------------------------------------------------------------
-
-    def validate(self) -> Recipe:
-        """Return the recipe, or raise RecipeError with all problems, in the order of the places that they are in."""
-        try:
-            # JSON mode is strict about types ("5" and true are no numbers) and still makes tuples, paths and enums.
-            recipe = self.model.model_validate_json(json.dumps(self.data), strict=True)
-        except ValidationError as error:
-            known = {problem.field for problem in self.problems}
-            self.problems += [p for p in self._explained(error) if p.field not in known]
-        except RecursionError:
-            self.problem(self.name, (), "The recipe is nested too deeply.")
-        if self.problems:
-            raise RecipeError(self.name, sorted(self.problems, key=_reading_order))
-        return recipe
-
-    def _explained(self, error: ValidationError) -> Iterator[Problem]:
-        for path, reason, value, hint in explain_invalid(self.model, error):
-            known = [path[:n] for n in range(len(path), 0, -1) if path[:n] in self.places]
-            yield Problem(self.places[known[0]] if known else self.name, ".".join(map(str, path)), reason, value, hint)
-
-
-def _reading_order(problem: Problem) -> tuple[bool, str, int]:
-    """Files first, from top to bottom; then the command line."""
-    file, _, line = problem.place.rpartition(":")
-    in_file = line.isdecimal()
-    return (not in_file, file, int(line)) if in_file else (True, "", 0)
-
-
-def _short(path: Path) -> str:
-    """Return the path as the user would write it: relative to the current folder where it lies below it."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except (ValueError, OSError):
-        return str(path)
+            held = DecontaminateConfig.model_validate(given.get("decontaminate") or {}).detection
+        except ValidationError:
+            return given  # is said when decontaminate's own section is read
+        return {**given, "evaluate": {**section, "contamination": with_defaults(type(held), own, held)}}

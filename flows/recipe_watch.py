@@ -62,8 +62,8 @@ async def follow_recipe(
     notes: RunnerNotes,
 ) -> None:
     """Apply the deployments `names` again whenever the recipe was edited and has no mistakes; for ever."""
-    from flows.recipe import load_recipe, recipe_files
     from flows.recipe_errors import RecipeError
+    from flows.recipe_load import load_recipe, recipe_files
 
     files = recipe_files(name)
     stamps = _stamps(files)

@@ -6,14 +6,15 @@ import contextlib
 import json
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from data_lake.audit import Audit, audit_of
 from data_lake.home import Home
-from flows.graph import STAGES
+from flows.graph.node import Node
 from flows.mlflow_pages import run_page
-from flows.recipe import Recipe
+from flows.recipe import RecipeBase
 from tasks.config import flatten, identity
 from tasks.evaluate.report import comparison
 from tasks.mlflow_client import NOTE
@@ -21,14 +22,12 @@ from tasks.stage import Artifact, BuildResult
 from tasks.terminal import log, visible
 from tasks.tracking import PIPELINE_ABOUT, PIPELINE_EXPERIMENT, Tracker, experiment_of, mlflow_run_id
 
-_WIDTH = max(map(len, STAGES))
-
 
 @dataclass(frozen=True)
 class Line:
-    """What became of one stage."""
+    """What became of one node."""
 
-    stage: str
+    node: str
     status: str  # built, cached, lost, failed
     why: str
     seconds: float
@@ -36,12 +35,13 @@ class Line:
 
 
 class Report:
-    """Collects what became of each stage and shows it wherever people look."""
+    """Collects what became of each node and shows it wherever people look."""
 
     def __init__(
         self,
         home: Home,
-        recipe: Recipe,
+        recipe: RecipeBase,
+        nodes: Sequence[Node],
         tracker: Tracker,
         flow_run_id: str,
         flow_run_url: str | None,
@@ -52,6 +52,7 @@ class Report:
         self.lines: dict[str, Line] = {}
         self.on_terminal = True
         self._tracker = tracker
+        self._width = max((len(node.name) for node in nodes), default=0)
         self._flow_run_id, self._flow_run_url = flow_run_id, flow_run_url
         self._started = time.monotonic()
         self._run = tracker.start_run(
@@ -62,7 +63,7 @@ class Report:
                 **self.tags(),
                 **({NOTE: recipe.description} if recipe.description else {}),
             },
-            {name: value for stage, c in recipe.configs().items() for name, value in _parameters(stage, c).items()},
+            {name: value for node in nodes for name, value in _parameters(node).items()},
             about=PIPELINE_ABOUT,
         )
 
@@ -76,8 +77,9 @@ class Report:
         if self.on_terminal:
             log(text)
 
-    def stage(self, name: str, result: BuildResult | None, why: str = "", *, failed: bool = False) -> None:
-        """Take down what became of a stage."""
+    def node(self, node: Node, result: BuildResult | None, why: str = "", *, failed: bool = False) -> None:
+        """Take down what became of a node."""
+        name = node.name
         if result is None:
             self.lines[name] = Line(name, "failed" if failed else "lost", why, 0.0, None)
         else:
@@ -86,21 +88,19 @@ class Report:
         mark = {"built": "✓", "cached": "=", "lost": "–", "failed": "✗"}[line.status]
         detail = headline(line.artifact) if line.artifact else line.why
         why = f"  ({line.why})" if line.status == "built" else ""
-        self.log(f"{mark} {name:<{_WIDTH}} {line.status:<7} {line.seconds:>6.1f} s  {detail}{why}")
+        self.log(f"{mark} {name:<{self._width}} {line.status:<7} {line.seconds:>6.1f} s  {detail}{why}")
 
     def close(self, error: BaseException | None) -> None:
         """Finish the pipeline's MLflow run and leave the tables in Prefect."""
         metrics: dict[str, float] = {"seconds": time.monotonic() - self._started}
         tags: dict[str, Any] = {}
         for line in self.lines.values():
-            tags[f"textmill.stage.{line.stage}"] = (
-                f"{line.status} {line.artifact.name if line.artifact else ''}".strip()
-            )
+            tags[f"textmill.stage.{line.node}"] = f"{line.status} {line.artifact.name if line.artifact else ''}".strip()
             if line.artifact is not None:
                 numbers = {**line.artifact.counts, **line.artifact.metrics}
-                metrics |= {f"{line.stage}.{name}": value for name, value in numbers.items() if value is not None}
+                metrics |= {f"{line.node}.{name}": value for name, value in numbers.items() if value is not None}
                 if run_id := mlflow_run_id(self.home, line.artifact):
-                    tags[f"textmill.run.{line.stage}"] = run_id
+                    tags[f"textmill.run.{line.node}"] = run_id
         self._run.metrics(metrics)
         self._run.tags(tags)
         audit = audit_of([line.artifact for line in self.lines.values() if line.artifact is not None])
@@ -123,7 +123,7 @@ class Report:
 
         rows = [
             {
-                "stage": line.stage,
+                "node": line.node,
                 "status": line.status,
                 "why": line.why,
                 "seconds": round(line.seconds, 1),
@@ -132,18 +132,18 @@ class Report:
             }
             for line in self.lines.values()
         ]
-        create_table_artifact(table=rows, key="stages", description="What became of each stage, and why")
+        create_table_artifact(table=rows, key="stages", description="What became of each node, and why")
         if audit.stages:
             create_table_artifact(table=ledger_table(audit), key="ledger", description=LEDGER_DESCRIPTION)
         create_markdown_artifact(markdown=self._summary(), key="summary", description="Results, with links to MLflow")
 
     def _summary(self) -> str:
-        rows = ["| stage | status | seconds | results | MLflow |", "|---|---|---|---|---|"]
+        rows = ["| node | status | seconds | results | MLflow |", "|---|---|---|---|---|"]
         for line in self.lines.values():
             run_id = mlflow_run_id(self.home, line.artifact) if line.artifact else None
-            where = self._link(line.stage, run_id)
+            where = self._link(line.artifact.stage if line.artifact else "", run_id)
             results = as_markdown(headline(line.artifact) if line.artifact else line.why)
-            rows.append(f"| {line.stage} | {line.status} | {line.seconds:.1f} | {results} | {where} |")
+            rows.append(f"| {line.node} | {line.status} | {line.seconds:.1f} | {results} | {where} |")
         compared = comparisons(self.lines)
         block = ["", "```", compared, "```"] if compared else []
         return "\n".join([f"# {self.recipe.name or 'pipeline'}", "", *rows, *block])
@@ -207,5 +207,5 @@ def comparisons(lines: dict[str, Line]) -> str | None:
         return None
 
 
-def _parameters(stage: str, config: Any) -> dict[str, Any]:
-    return {f"{stage}.{name}": value for name, value in flatten(identity(config)).items()}
+def _parameters(node: Node) -> dict[str, Any]:
+    return {f"{node.name}.{name}": value for name, value in flatten(identity(node.config)).items()}

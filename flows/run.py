@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from data_lake.home import Home, HomeError, explain
 from data_lake.store import Lake
 from flows.databases import database_problem
-from flows.plan import require_sound
+from flows.graph.plan import require_sound
+from flows.graph.variants import graph_of
 from flows.recipe import Recipe
+from flows.rerun import rerun_scope
 from flows.servers import Connection, ServerError, connect
 from tasks.terminal import log
 
@@ -30,19 +32,26 @@ class RunResult:
     mlflow_url: str | None
 
 
-def run_pipeline(recipe: Recipe, until: str | None = None, force: Collection[str] = ()) -> RunResult:
-    """Run the pipeline in this process, as the Prefect flow `pipeline`. Raises RecipeError if a stage would fail."""
-    require_sound(recipe, Lake(Home.from_env().lake), force, until)
-    return _run("pipeline", recipe, until=until, force=list(force))
+def run_pipeline(recipe: Recipe, until: Collection[str] = (), force: Collection[str] = ()) -> RunResult:
+    """Run the pipeline in this process, as the Prefect flow `pipeline`.
 
-
-def rerun_stage(recipe: Recipe, stage: str, downstream: bool, force: bool) -> RunResult:
-    """Run one stage again in this process, as the Prefect flow `stage-<name>`, as the UI would.
-
-    Raises RecipeError if a stage would fail.
+    Raises RecipeError if a node would fail, UnknownNode.
     """
-    require_sound(recipe, Lake(Home.from_env().lake), [stage] if force else [], None if downstream else stage)
-    return _run(stage, recipe, downstream=downstream, force=force)
+    require_sound(graph_of(recipe), Lake(Home.from_env().lake), force, until, recipe.name)
+    return _run("pipeline", recipe, until=list(until), force=list(force))
+
+
+def rerun_stage(recipe: Recipe, name: str, downstream: bool, force: bool) -> RunResult:
+    """Run a stage, or one node of it, again in this process, as the Prefect flow `stage-<name>`, as the UI would.
+
+    Raises RecipeError where a node would fail, UnknownNode.
+    """
+    graph = graph_of(recipe)
+    stage = graph.select(name)[0].stage.name
+    until = rerun_scope(graph, name, downstream=downstream)
+    require_sound(graph, Lake(Home.from_env().lake), [name] if force else [], until, recipe.name)
+    node = name if name != stage else ""
+    return _run(stage, recipe, node=node, downstream=downstream, force=force)
 
 
 def _run(which: str, recipe: Recipe, **arguments: object) -> RunResult:
@@ -53,15 +62,14 @@ def _run(which: str, recipe: Recipe, **arguments: object) -> RunResult:
         connection = connect(home)
         connection.apply()
         # The imports take as long as the start of the server, so they run at the same time.
-        pipeline_module = importlib.import_module("flows.pipeline")
+        flows = importlib.import_module("flows.stages")
         connection.wait()
         _mark_dead_runs(connection)
         with connection.quick_flows():
             if which == "pipeline":
-                pipeline_module.pipeline(config=recipe, **arguments)
+                flows.pipeline(config=recipe, **arguments)
             else:
-                flow = importlib.import_module("flows.stages").STAGE_FLOWS[which]
-                flow(config=recipe.config(which), recipe=recipe, **arguments)
+                flows.STAGE_FLOWS[which](config=recipe.config(which), recipe=recipe, **arguments)
     except (HomeError, ServerError) as error:
         return _result(connection, str(error.args[-1]))
     except OSError as error:

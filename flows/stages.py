@@ -1,4 +1,4 @@
-"""One flow per stage: what the Prefect UI, its API and `textmill rerun` start to run a single stage again."""
+"""The Prefect flows: the whole pipeline, and one flow per stage that runs it again."""
 
 from __future__ import annotations
 
@@ -6,36 +6,59 @@ from typing import Any
 
 from prefect import Flow, flow
 
-from flows.graph import STAGES
-from flows.pipeline import grow
+from flows.graph.stages import STAGES
+from flows.graph.variants import graph_of
 from flows.recipe import Recipe
-from tasks.config import changed_by
-from tasks.stage import Stage
+from flows.rerun import changed_recipe, rerun_scope
+from flows.runner import run_graph
+from tasks.stage import AnyStage
 
 
-def _flow_of(stage: Stage) -> Flow[Any, None]:
+@flow(name="pipeline", log_prints=False)
+def pipeline(config: Recipe = Recipe(), until: list[str] = [], force: list[str] = []) -> None:  # noqa: B006, B008
+    """Run the whole pipeline, from the crawl to the evaluated models.
+
+    Args:
+        config: the recipe: one section for each stage, and its variants
+        until: the last stages to run, or nodes such as pretrain@d6; empty for all
+        force: stages or nodes to rebuild even if the lake has them
+    """
+    run_graph(graph_of(config), config, until, force)
+
+
+def _flow_of(stage: AnyStage) -> Flow[Any, None]:
     """The flow that runs `stage` again; its form in the UI is the stage's own config."""
 
-    def rerun(config: Any, downstream: bool = False, force: bool = True, recipe: Any = None) -> None:
-        # of a config that is partly given, as by the API, the rest is the recipe's and not what its class says
-        changed = recipe.model_copy(update={stage.name: changed_by(recipe.config(stage.name), config)})
-        grow(changed, until=None if downstream else stage.name, force=[stage.name] if force else [])
+    def rerun(config: Any, node: str = "", downstream: bool = False, force: bool = True, recipe: Any = None) -> None:
+        changed = changed_recipe(recipe, stage.name, config, node)
+        graph = graph_of(changed)
+        chosen = node or stage.name
+        run_graph(graph, changed, rerun_scope(graph, chosen, downstream=downstream), [chosen] if force else [])
 
     rerun.__name__ = f"{stage.name}_flow"
     rerun.__doc__ = f"""Run the stage {stage.name} again; what the lake has of the stages before it is used as it is.
 
     Args:
         config: the stage's own settings
+        node: which node of the stage, where the recipe has several, such as {stage.name}@d6; empty for all
         downstream: also run what depends on it
         force: rebuild even if the lake has this very result
         recipe: the settings of the stages around it
     """
     # Prefect reads the form from the signature: the types and defaults are this stage's.
-    rerun.__annotations__ = {"config": stage.config_type, "downstream": bool, "force": bool, "recipe": Recipe}
-    rerun.__defaults__ = (stage.config_type(), False, True, Recipe())
+    rerun.__annotations__ = {
+        "config": stage.config_type, "node": str, "downstream": bool, "force": bool, "recipe": Recipe,
+    }  # fmt: skip
+    rerun.__defaults__ = (stage.config_type(), "", False, True, Recipe())
     return flow(name=f"stage-{stage.name}")(rerun)
 
 
-# At module level under their own names, so that a deployment's entrypoint (flows/stages.py:crawl_flow) finds them.
 STAGE_FLOWS: dict[str, Flow[Any, None]] = {name: _flow_of(stage) for name, stage in STAGES.items()}
-globals().update({f"{name}_flow": stage_flow for name, stage_flow in STAGE_FLOWS.items()})
+
+
+def __getattr__(name: str) -> Flow[Any, None]:
+    """A deployment's entrypoint names a flow of this module (flows.stages.crawl_flow): the one of that stage."""
+    stage = name.removesuffix("_flow")
+    if name.endswith("_flow") and stage in STAGE_FLOWS:
+        return STAGE_FLOWS[stage]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,7 +14,6 @@ SHAPES_NO_RESULT = "makes configs, whose values are in the key"
 
 __all__ = [
     "Execution",
-    "Linked",
     "Reference",
     "StageConfig",
     "changed_by",
@@ -22,7 +21,6 @@ __all__ = [
     "flatten",
     "identity",
     "is_execution",
-    "linked_to",
     "models_of",
     "with_defaults",
 ]
@@ -53,21 +51,6 @@ def Reference(default: Any = "", *, description: str, **constraints: Any) -> Any
     The graph makes them inputs (`Graph.pinned`). So what is in the key is their content, and not their names.
     """
     return Execution(default, description=description, **constraints)
-
-
-def Linked(source: str, *, description: str) -> Any:
-    """Return a field that is the recipe's field `source` (section.field) where the recipe does not set it: null.
-
-    So what two stages must agree on is named once. The recipe fills it in, hence it is an identity field like others;
-    a config that is made outside of a recipe keeps the None.
-    """
-    return Field(None, description=description, json_schema_extra={"linked": source})
-
-
-def linked_to(field: Any) -> str | None:
-    """Return the recipe's field (section.field) that a pydantic FieldInfo was linked to, None for others."""
-    extra = field.json_schema_extra
-    return extra.get("linked") if isinstance(extra, dict) else None
 
 
 def is_execution(field: Any) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from data_lake.store import Lake
+from data_lake.store import Artifact, Lake
 from tasks.config import StageConfig
 from tasks.errors import PermanentError
 
@@ -25,17 +25,22 @@ class Fault:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a check can see besides its own config: the configs of all stages, and the lake."""
+    """What a check can see besides its own config.
+
+    configs: those of its stage and of all that it reads, directly or through others, by the name of the stage. inputs:
+    the artifacts of its inputs by role, as far as the lake has them already.
+    """
 
     configs: Mapping[str, StageConfig]
     lake: Lake
+    inputs: Mapping[str, Artifact] = field(default_factory=dict)
 
     def value(self, path: str) -> Any:
         """Return the value of a recipe's field (section.field.field); None if the recipe has no such stage."""
         stage, *fields = path.split(".")
         value: Any = self.configs.get(stage)
-        for field in fields:
-            value = None if value is None else getattr(value, field)
+        for name in fields:
+            value = None if value is None else getattr(value, name)
         return value
 
 

@@ -1,25 +1,35 @@
-"""Artifacts that a config names as `stage/<key>`: the lake must have them, intact, or the stage fails."""
+"""Artifacts that a recipe names: a field says `stage/<key>`, and the lake has it, whole and of the right kind."""
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from data_lake.store import Artifact, Lake, Miss
-from tasks.stage import PermanentError
+from tasks import kinds
+from tasks.errors import PermanentError
+from tasks.roles import of_kind
+
+K = TypeVar("K", bound=Artifact)
 
 
-def referenced_artifact(lake: Lake, name: str, *, field: str, stage: str) -> Artifact:
-    """Return the artifact of `stage` that a config's `field` names.
+def referenced_artifact(lake: Lake, name: str, kind: type[K], field: str) -> K:
+    """Return the artifact that a recipe's `field` names.
 
-    Raises PermanentError if there is none, or several, or if it is damaged.
+    Raises PermanentError if there is none, or several, or if it is damaged or of another kind.
     """
-    there = [artifact for artifact in lake.find(name) if artifact.stage == stage]
+    stage, _, prefix = name.strip("/").partition("/")
+    there = lake.find(name) if prefix else []
     if len(there) != 1:
-        known = ", ".join(artifact.name for artifact in lake.artifacts(stage)[:5]) or "none"
+        known = ", ".join(artifact.name for artifact in lake.artifacts(stage or None)[:5]) or "none"
         raise PermanentError(
             f"{field} names {name}, but the lake has {len(there)} such artifacts. The newest of this stage: {known}."
         )
-    artifact = lake.lookup(there[0].stage, there[0].key)
-    if isinstance(artifact, Miss):
+    found = lake.lookup(there[0].stage, there[0].key)
+    if isinstance(found, Miss):
         raise PermanentError(
-            f"{field} names {name}, which is damaged: {artifact.reason}. Build it again, or leave it out."
+            f"{field} names {name}, which is damaged: {found.reason}. Build it again, or leave it out."
         )
-    return artifact
+    made = getattr(kinds, found.manifest.kind or "", None)
+    if made is not None and not issubclass(made, kind):
+        raise PermanentError(f"{field} names {name}, which is a {made.__name__} and no {kind.__name__}.")
+    return of_kind(kind, found)

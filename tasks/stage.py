@@ -93,11 +93,6 @@ class Stage(Generic[C, P, K]):
         """The modules that shape the result: those that the stage's own module imports, and what these import."""
         return code_of(self.function)
 
-    @property
-    def upstream(self) -> tuple[str, ...]:
-        """The names of its roles."""
-        return tuple(self.inputs)
-
     def __call__(self, config: C, out: Output, /, *args: P.args, **inputs: P.kwargs) -> None:
         """Run the plain function, without the contract; for tests."""
         self.function(config, out, *args, **inputs)
@@ -120,7 +115,8 @@ class Stage(Generic[C, P, K]):
             payload["libraries"] = libraries
         if self.sources is not None and (sources := self.sources(config)) is not None:
             payload["sources"] = sources
-        return canonical(payload, self.name)
+        made: dict[str, Any] = canonical(payload, self.name)
+        return made
 
     def libraries(self, config: StageConfig) -> dict[str, str]:
         """The versions of the libraries that shape this stage's result."""
@@ -201,7 +197,7 @@ class Stage(Generic[C, P, K]):
         ):
             found = self.find(lake, key)
             reason, refreshes = self._why_build(config, found, force)
-            if isinstance(found, Miss) and found.kind == "missing":
+            if force or (isinstance(found, Miss) and found.kind == "missing"):
                 reason = why or reason
             if reason is None:
                 assert isinstance(found, Artifact)
@@ -261,6 +257,7 @@ class Stage(Generic[C, P, K]):
         def describe(files: dict[str, FileEntry]) -> Manifest:
             manifest = Manifest(
                 stage=self.name,
+                kind=self.makes.__name__,
                 key=key,
                 version=self.version,
                 payload=payload,

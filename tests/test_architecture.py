@@ -177,7 +177,9 @@ def uses(path: Path) -> tuple[set[str], list[Path]]:
     ]
 
 
-@pytest.mark.parametrize("module", ["flows.cli", "flows.recipe", "flows.graph", "flows.plan", "data_lake.store"])
+@pytest.mark.parametrize(
+    "module", ["flows.cli", "flows.recipe", "flows.graph.variants", "flows.graph.plan", "data_lake.store"]
+)
 def test_what_help_and_plan_import_is_light(module: str) -> None:
     """`textmill --help` answers within a second and `textmill plan` within two; torch alone takes longer."""
     code = f"import sys, {module}; print(*[m for m in {HEAVY!r} if m in sys.modules])"

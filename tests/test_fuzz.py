@@ -26,8 +26,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows.recipe import RECIPES, load_recipe
 from flows.recipe_errors import RecipeError
+from flows.recipe_load import RECIPES, load_recipe
 from tasks.benchmark_formats import read_hellaswag, read_mmlu
 from tasks.clean import encoding
 from tasks.clean.config import CleanConfig

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pydantic import Field
 
-from tasks.stage import Artifact, Execution, Output, StageConfig, stage
+from flows.graph.node import Graph
+from flows.recipe import RecipeBase
+from tasks.stage import AnyStage, Artifact, Execution, Output, StageConfig, stage
 
 
 class NumbersConfig(StageConfig):
@@ -67,4 +69,27 @@ def total(config: TotalConfig, out: Output, squares: Artifact) -> None:
     out.metric(total=sum(found) % config.modulus, unknown=None)
 
 
-TOYS = {"numbers": numbers, "squares": squares, "total": total}
+TOYS: dict[str, AnyStage] = {"numbers": numbers, "squares": squares, "total": total}
+
+
+class ToyRecipe(RecipeBase):
+    """The sections of the toy stages."""
+
+    name: str = "toy"
+    numbers: NumbersConfig = Field(NumbersConfig(), description="how many numbers")
+    squares: SquaresConfig = Field(SquaresConfig(), description="what to do with each")
+    total: TotalConfig | None = Field(TotalConfig(), description="how to add up; null = not at all")
+
+
+def toy_graph(recipe: ToyRecipe | None = None, stages: Mapping[str, AnyStage] = TOYS) -> Graph:
+    """The graph of the toys, once for each variant; `stages` may be edited ones of the same names."""
+    recipe = recipe or ToyRecipe()
+    graph = Graph(tuple(recipe.variants) or ("",))
+    for label in graph.variants:
+        one = recipe.variant(label) if label else recipe
+        with graph.variant(label):
+            made = graph.add(stages["numbers"], one.numbers)
+            raised = graph.add(stages["squares"], one.squares, made)
+            if one.total is not None:
+                graph.add(stages["total"], one.total, raised)
+    return graph

@@ -12,6 +12,7 @@ from flows.console import UserError
 from flows.recipe_errors import nearest
 
 if TYPE_CHECKING:
+    from flows.graph.node import Graph
     from flows.recipe import Recipe
 
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="name of a recipe, or path of a .yaml file")]
@@ -19,16 +20,20 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="change a field; VALUE is YAML; may be given often"),
 ]
-Until = Annotated[str | None, typer.Option(metavar="STAGE", help="the last stage: run it and what it needs")]
+Until = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NODE", help="a last stage or node (pretrain@d6), with what it needs; may be given often"),
+]
 Force = Annotated[
-    list[str] | None, typer.Option(metavar="STAGE", help="build it even if the lake has it; may be given often")
+    list[str] | None,
+    typer.Option(metavar="NODE", help="build this stage or node even if the lake has it; may be given often"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
 
 
 def known_stage(name: str) -> str:
     """Return `name` if it is a stage; raises UserError with the nearest one if it is not."""
-    from flows.graph import STAGES
+    from flows.graph.stages import STAGES
 
     if name in STAGES:
         return name
@@ -37,9 +42,23 @@ def known_stage(name: str) -> str:
     raise UserError(f"There is no stage {name!r}; the stages are {', '.join(STAGES)}.{hint}")
 
 
+def in_graph(recipe: Recipe, *names: str) -> Graph:
+    """Return the recipe's graph; raises UserError where it has no node of one of these names."""
+    from flows.graph.node import UnknownNode
+    from flows.graph.variants import graph_of
+
+    graph = graph_of(recipe)
+    try:
+        for name in names:
+            graph.select(name)
+    except UnknownNode as error:
+        raise UserError(str(error)) from error
+    return graph
+
+
 def load(recipe: str, overrides: list[str] | None) -> Recipe:
     """Load a recipe with `--set` overrides; raises RecipeError with every mistake."""
-    from flows.recipe import load_recipe
+    from flows.recipe_load import load_recipe
 
     return load_recipe(recipe, overrides or ())
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.commands.arguments import AsJson, Force, Overrides, RecipeName, Until, known_stage, lake, load
+from flows.commands.arguments import AsJson, Force, Overrides, RecipeName, Until, in_graph, lake, load
 from flows.console import WRONG_USAGE, examples, in_sentences, note, output, print_json, styled, table
 
 if TYPE_CHECKING:
-    from flows.plan import Plan
+    from flows.graph.plan import Plan
 
 STYLES = {"hit": "green", "run": "yellow", "depends": "cyan", "unneeded": "dim", "fails": "red"}
 MEANINGS = {
@@ -39,25 +39,25 @@ def plan(
     force: Force = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say for each stage what `textmill run` would do, and why, without doing it."""
-    from flows.plan import make_plan
+    """Say for each node what `textmill run` would do, and why, without doing it."""
+    from flows.graph.plan import make_plan
 
-    forced = [known_stage(name) for name in force or ()]
-    last = None if until is None else known_stage(until)
-    made = make_plan(load(recipe, overrides), lake(), forced, last)
+    loaded = load(recipe, overrides)
+    graph = in_graph(loaded, *(force or ()), *(until or ()))
+    made = make_plan(graph, lake(), force or (), until or (), loaded.name)
     if as_json:
         print_json(made.to_json())
         _refuse(made)
         return
-    rows = table(f"plan for the recipe {made.recipe}", ("stage", "", "why", "artifact"))
+    rows = table(f"plan for the recipe {made.recipe}", ("node", "", "why", "artifact"))
     for row in made.rows:
         style = STYLES[row.status]
         why = "\n".join(row.reasons)
-        rows.add_row(row.stage, styled(row.status, style), why, row.artifact or "", style=None)
+        rows.add_row(row.node, styled(row.status, style), why, row.artifact or "", style=None)
     console = output()
     console.print(rows)
-    for stage, shown in made.previews.items():
-        preview = table(f"what {stage} will read", tuple(shown[0]))
+    for node, shown in made.previews.items():
+        preview = table(f"what {node} will read", tuple(shown[0]))
         for line in shown:
             preview.add_row(*(_cell(name, value) for name, value in line.items()), style=None)
         console.print(preview)
@@ -74,7 +74,7 @@ def _refuse(made: Plan) -> None:
 
 @in_sentences
 def adopt(
-    stage: Annotated[str, typer.Argument(metavar="STAGE", help="the stage whose newest artifact stays good")],
+    stage: Annotated[str, typer.Argument(metavar="NODE", help="the stage or node whose newest artifact stays good")],
     recipe: RecipeName = "demo",
     overrides: Overrides = None,
 ) -> None:
@@ -85,8 +85,7 @@ def adopt(
     """
     from flows.adopt import adopt_artifact
 
-    stage = known_stage(stage)
-    made = adopt_artifact(load(recipe, overrides), stage, lake())
+    made = adopt_artifact(in_graph(load(recipe, overrides), stage), stage, lake())
     note(f"{made.name} is adopted from {made.manifest.adopted_from}; `textmill plan {recipe}` shows what follows.")
 
 

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.commands.arguments import Force, Overrides, RecipeName, Until, known_stage, load
+from flows.commands.arguments import Force, Overrides, RecipeName, Until, in_graph, load
 from flows.console import FAILED, examples, in_sentences, note, program
 from flows.mlflow_pages import experiments_page
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flows.recipe import Recipe
     from flows.run import RunResult
 
 
@@ -22,29 +25,28 @@ def run(recipe: RecipeName = "demo", overrides: Overrides = None, until: Until =
 
     Run it again after a fault or Ctrl-C: what is finished is not done again.
     """
-    forced = [known_stage(name) for name in force or ()]
-    last = None if until is None else known_stage(until)
     loaded = load(recipe, overrides)
+    in_graph(loaded, *(force or ()), *(until or ()))
     from flows.run import run_pipeline
 
-    result = run_pipeline(loaded, until=last, force=forced)
-    _tell(result, _next_steps(recipe, last) if result.ok else [])
+    result = run_pipeline(loaded, until or (), force or ())
+    _tell(result, _next_steps(recipe, loaded, until or ()) if result.ok else [])
 
 
 @in_sentences
 def rerun(
-    stage: Annotated[str, typer.Argument(metavar="STAGE", help="the stage to build again")],
+    stage: Annotated[str, typer.Argument(metavar="NODE", help="the stage or node to build again")],
     recipe: RecipeName = "demo",
     overrides: Overrides = None,
     downstream: Annotated[bool, typer.Option("--downstream", help="also what depends on it")] = False,
 ) -> None:
     """Build one stage again, even if the lake has it. What it reads is taken from the lake."""
-    stage = known_stage(stage)
     loaded = load(recipe, overrides)
+    made = in_graph(loaded, stage).select(stage)[0].stage.name
     from flows.run import rerun_stage
 
     result = rerun_stage(loaded, stage, downstream, force=True)
-    _tell(result, [(f"show {stage}", "what it made"), (f"plan {recipe}", "what follows")])
+    _tell(result, [(f"show {made}", "what it made"), (f"plan {recipe}", "what follows")])
 
 
 @in_sentences
@@ -84,10 +86,10 @@ def _tell(result: RunResult, next_steps: list[tuple[str, str]]) -> None:
             note(f"  {name}: {url}")
 
 
-def _next_steps(recipe: str, last: str | None) -> list[tuple[str, str]]:
+def _next_steps(recipe: str, loaded: Recipe, until: Sequence[str]) -> list[tuple[str, str]]:
     """Commands worth typing now, and what each shows."""
     steps = [("artifacts", "what is in the lake now"), (f"plan {recipe}", "what a second run would do, and why")]
-    if last in (None, "sft", "evaluate"):
+    if not until and loaded.evaluate is not None:
         steps.append(("show evaluate", "how good the model is"))
         if (beginning := _beginning()) is not None:
             steps.append((f"generate pretrain {shlex.quote(beginning)}", "let it go on from a line of the corpus"))

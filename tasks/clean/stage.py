@@ -66,7 +66,7 @@ def check(artifact: Artifact) -> Iterator[str]:
     without=not_used,
     reuses=True,
 )
-def clean(config: CleanConfig, out: Output, crawl: kinds.Pages) -> None:
+def clean(config: CleanConfig, out: Output, pages: kinds.Pages) -> None:
     """Clean all pages of the crawl.
 
     `documents` is how many pages became documents, `megabytes` the size of their texts; the figure and the
@@ -79,15 +79,15 @@ def clean(config: CleanConfig, out: Output, crawl: kinds.Pages) -> None:
     from tasks.crawl.pages import kept_sizes
 
     started = time.perf_counter()
-    sizes = kept_sizes(crawl.path)
-    count_repeats(crawl.path, out.work)
+    sizes = kept_sizes(pages.path)
+    count_repeats(pages.path, out.work)
     _train(config, out)
     if config.filters.boilerplate.max_page_share < 1:
-        run_all(_plan(config, out, crawl, sizes, "extract"), config.workers or usable_cores(), out)
+        run_all(_plan(config, out, pages, sizes, "extract"), config.workers or usable_cores(), out)
         _find_repeated(config, out)
-        jobs = _plan(config, out, crawl, sizes, "judge")
+        jobs = _plan(config, out, pages, sizes, "judge")
     else:
-        jobs = _plan(config, out, crawl, sizes, "all")
+        jobs = _plan(config, out, pages, sizes, "all")
     run_all(jobs, config.workers or usable_cores(), out)
     tally, changed, reused = Tally(), Counter[str](), 0
     for job in jobs:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tasks.config import Execution, Linked, StageConfig
+from tasks.config import Execution, StageConfig
 from tasks.decontaminate.detection import DetectionConfig
 from tasks.splits import SplitConfig
 
@@ -45,11 +45,11 @@ class OverlapConfig(StageConfig):
 class DecontaminateConfig(StageConfig):
     """What must not be learned, and what is done where it was found."""
 
-    hellaswag: str | None = Linked(
-        "evaluate.hellaswag", description="HellaSwag jsonl file to look for; null = the one that `evaluate` asks"
+    hellaswag: str | None = Field(
+        None, description="HellaSwag jsonl file to look for; null = the one that `evaluate` asks"
     )
-    mmlu: str | None = Linked(
-        "evaluate.mmlu", description="MMLU folder (test/ csv) to look for; null = the one that `evaluate` asks"
+    mmlu: str | None = Field(
+        None, description="MMLU folder (test/ csv) to look for; null = the one that `evaluate` asks"
     )
     benchmarks: tuple[str, ...] = Field(
         (),

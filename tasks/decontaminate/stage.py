@@ -75,7 +75,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
     check=check,
     reuses=True,
 )
-def decontaminate(config: DecontaminateConfig, out: Output, dedup: kinds.Documents) -> None:
+def decontaminate(config: DecontaminateConfig, out: Output, documents: kinds.Documents) -> None:
     """Find benchmark items in the documents and cut them out of training; decide what is held out, and what of it is
     in training too.
 
@@ -86,19 +86,18 @@ def decontaminate(config: DecontaminateConfig, out: Output, dedup: kinds.Documen
     write_items(out.work / "items.json", items)
     index = load_index(out.work / "items.json", config.detection.words, config.detection.shortest)
 
-    documents, scan = dedup.path / "documents", out.dir / SCAN
+    folder, scan = documents.path / "documents", out.dir / SCAN
     jobs = [
-        ScanJob(documents, number, out.work, scan, config.detection, config.split)
-        for number in range(len(shards(documents)))
+        ScanJob(folder, number, out.work, scan, config.detection, config.split) for number in range(len(shards(folder)))
     ]
-    _each(config, out, "read", read_shard, jobs, out.work / "held_out", documents)
+    _each(config, out, "read", read_shard, jobs, out.work / "held_out", folder)
     held_out = overlap.gather(out.work / "held_out", scan / HELD_OUT, config.overlap.max_ngrams)
     if (reuse_from := out.reuse_from) is not None:
         text_index, since = out.work / f"text-index-{reuse_from.key}", out.work / f"since-{reuse_from.key}.npy"
         write_text_index(text_index, shards(reuse_from.path / SCAN / "texts"))
         write_since(reuse_from.path, scan / HELD_OUT, since)
         jobs = [replace(job, reuse_from=reuse_from.path, text_index=text_index, since=since) for job in jobs]
-    _each(config, out, "scanned", scan_shard, jobs, scan / "hits", documents)
+    _each(config, out, "scanned", scan_shard, jobs, scan / "hits", folder)
     out.metric(documents_reused=sum(int(job.reused.read_text()) for job in jobs))
 
     shares = overlap.shares(scan / "seen", held_out)
@@ -116,7 +115,7 @@ def decontaminate(config: DecontaminateConfig, out: Output, dedup: kinds.Documen
     removing = overlapping if config.overlap.action == "drop_held_out" else {}
     rewrites = [
         RewriteJob(
-            documents,
+            folder,
             job.number,
             scan / "texts",
             out.dir,
@@ -127,8 +126,8 @@ def decontaminate(config: DecontaminateConfig, out: Output, dedup: kinds.Documen
         )
         for job in jobs
     ]
-    _each(config, out, "written", rewrite_shard, rewrites, out.work / "contamination", documents)
-    report.write(config, out, dedup, index, contamination, shares)
+    _each(config, out, "written", rewrite_shard, rewrites, out.work / "contamination", folder)
+    report.write(config, out, documents, index, contamination, shares)
 
 
 def _each(

@@ -1,4 +1,4 @@
-"""Earlier artifacts that a run is deduplicated against: found by key, checked, and indexed without their text."""
+"""Earlier artifacts that a run is deduplicated against: checked, and indexed without their text."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_lake.documents import shards
-from data_lake.store import Artifact, Lake
+from data_lake.store import Artifact
 from tasks.dedup.config import DedupConfig
 from tasks.dedup.sign import scheme, signed_rows
-from tasks.references import referenced_artifact
 from tasks.stage import PermanentError
 
 REMOVED_BITS = "removed.bits"  # which documents of signatures/ are not in documents/: one bit each, in order
@@ -25,16 +24,6 @@ class SignedShard:
     shingles: Path
     removed: Path
     offset: int
-
-
-def earlier_artifacts(config: DedupConfig, lake: Lake) -> list[Artifact]:
-    """Return the artifacts that `against` names. Raises PermanentError where one cannot be compared with."""
-    found = []
-    for name in config.against:
-        artifact = referenced_artifact(lake, name, field="against", stage="dedup")
-        _check(config, artifact)
-        found.append(artifact)
-    return found
 
 
 def signed_shards(artifacts: Sequence[Artifact]) -> list[SignedShard]:
@@ -55,7 +44,8 @@ def removed_bits(artifact: Path) -> Path:
     return former if former.exists() else path
 
 
-def _check(config: DedupConfig, artifact: Artifact) -> None:
+def require_signed(config: DedupConfig, artifact: Artifact) -> None:
+    """Raise PermanentError where documents cannot be compared with those of an earlier artifact."""
     import pyarrow.parquet as pq
 
     if not removed_bits(artifact.path).exists() or not (artifact.path / "shingles").is_dir():

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from tasks.config import Reference
 from tasks.stage import Execution, StageConfig
 
 # Measured on 27,000 documents of 3 kB with planted edits: `web` confirms what FineWeb's 5-word shingles at .75 to .8
@@ -98,7 +99,7 @@ class DedupConfig(StageConfig):
         "preferred ones",
     )
     seed: int = Field(1, ge=0, lt=2**32, description="Seed of the MinHash permutations")
-    against: tuple[str, ...] = Field(
+    against: tuple[str, ...] = Reference(
         (),
         description="Earlier artifacts of this stage, as `dedup/<key>` (`textmill artifacts` names them): what they "
         "keep comes before everything here, so only what is new is kept. Their text is not read, only signatures "

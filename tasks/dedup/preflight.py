@@ -6,15 +6,14 @@ from collections.abc import Iterator
 
 from tasks.dedup.config import DedupConfig
 from tasks.preflight import Facts, Fault, attempt
+from tasks.roles import inputs_of
 
 SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that one makes"
 
 
 def check(config: DedupConfig, facts: Facts) -> Iterator[Fault]:
     """Yield each earlier artifact that cannot be compared with."""
-    if config.against:
-        from tasks.dedup.against import earlier_artifacts
+    from tasks.dedup.against import require_signed
 
-        for name in config.against:
-            only = config.model_copy(update={"against": (name,)})
-            yield from attempt("dedup.against", earlier_artifacts, only, facts.lake)
+    for role in inputs_of("against", facts.inputs):
+        yield from attempt("dedup.against", require_signed, config, facts.inputs[role])

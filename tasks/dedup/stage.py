@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from data_lake.documents import count_rows, documents_fingerprint, shard_path, shards
 from data_lake.ledger import Amount, Ledger, Tally
-from data_lake.store import Lake
 from tasks import figures, kinds
 from tasks.corpus_figures import show_corpus
 from tasks.dedup.config import DedupConfig
 from tasks.dedup.preflight import check
+from tasks.roles import inputs_of
 from tasks.shards import map_shards, workers_for
 from tasks.stage import Artifact, Output, stage
 
@@ -49,7 +49,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
         yield f"duplicates.parquet has {decided:,} rows, but the stage counted {counts['decisions']:,} decisions."
     if signed != kept + removed:
         yield f"{signed:,} documents were read, but {kept:,} kept and {removed:,} removed are {kept + removed:,}."
-    if not kept and not artifact.manifest.payload["config"].get("against"):
+    if not kept and not inputs_of("against", artifact.manifest.inputs):
         yield "No document is left. Of duplicates one is always kept, so nothing came in: look at the clean stage."
 
 
@@ -61,21 +61,22 @@ def contract(artifact: Artifact) -> Iterator[str]:
     check=check,
     reuses=True,
 )
-def dedup(config: DedupConfig, out: Output, clean: kinds.Documents) -> None:
+def dedup(
+    config: DedupConfig, out: Output, documents: kinds.Documents, against: Sequence[kinds.Documents] = ()
+) -> None:
     """Of each group of duplicates keep the preferred document, cut what documents repeat, write down every decision.
 
     `duplicate_fraction` is the share of all documents that were removed as duplicates, exact ones and near ones;
     `documents_reused` is how many signatures were taken from the build before.
     """
-    from tasks.dedup.against import earlier_artifacts
+    from tasks.dedup.against import require_signed
 
-    documents = shards(clean.path / "documents")
-    lake = Lake(clean.path.parents[1])
-    earlier = earlier_artifacts(config, lake)
-    with lake.reading(*earlier):
-        corpus, decided = decide(config, out, documents, earlier)
-        summaries = _write(config, out, documents, corpus, decided)
-    _report(out, clean, summaries)
+    for earlier in against:
+        require_signed(config, earlier)
+    incoming = shards(documents.path / "documents")
+    corpus, decided = decide(config, out, incoming, against)
+    summaries = _write(config, out, incoming, corpus, decided)
+    _report(out, documents, summaries)
 
 
 def decide(

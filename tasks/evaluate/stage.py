@@ -16,7 +16,6 @@ from pydantic import Field
 from data_lake.files import write_whole
 from tasks import kinds
 from tasks.benchmark_formats import HellaSwagItem, MmluItem
-from tasks.config import Linked
 from tasks.decontaminate.detection import DetectionConfig
 from tasks.decontaminate.item import hellaswag_texts, mmlu_texts
 from tasks.decontaminate.judge import Contamination, contamination_of
@@ -60,8 +59,8 @@ class EvaluateConfig(StageConfig):
         ge=1,
         description="smallest number of tokens that each token is predicted from; 1 = lm-eval's windows",
     )
-    contamination: DetectionConfig | None = Linked(
-        "decontaminate.detection",
+    contamination: DetectionConfig | None = Field(
+        None,
         description="when an item counts as contaminated by training documents; null = as in `decontaminate.detection`",
     )
     priming_bytes: int = Field(

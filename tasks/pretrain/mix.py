@@ -93,12 +93,12 @@ class MixConfig(StageConfig):
         return [*named, Source(REST, (), rest, self.rest.max_epochs)]
 
 
-def open_mix(config: PretrainConfig, out: Output, tokenize: Artifact) -> MixedDataset:
+def open_mix(config: PretrainConfig, out: Output, tokens: Artifact) -> MixedDataset:
     """Return the mixed training windows, and say what will be read of each source."""
     training = config.training
     try:
         mixed = MixedDataset(
-            tokenize.path,
+            tokens.path,
             config.mix.asked(),
             seq_len=config.model.max_seq_len,
             draws=training.steps * training.batch_size,
@@ -114,14 +114,14 @@ def open_mix(config: PretrainConfig, out: Output, tokenize: Artifact) -> MixedDa
     return mixed
 
 
-def preview(config: PretrainConfig, upstream: Mapping[str, Artifact]) -> list[dict[str, Any]]:
+def preview(config: PretrainConfig, inputs: Mapping[str, Artifact]) -> list[dict[str, Any]]:
     """Return what will be read of each source, from the index of the tokens alone; [] where there is no mix."""
     if not config.mix.sources:
         return []
     training = config.training
     try:
         shares, _ = plan_mix(
-            training_index(upstream["tokenize"].path),
+            training_index(inputs["tokens"].path),
             config.mix.asked(),
             seq_len=config.model.max_seq_len,
             draws=training.steps * training.batch_size,

@@ -66,7 +66,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
     without=lambda config: {"tiktoken"},
     gpu=True,
 )
-def pretrain(config: PretrainConfig, out: Output, tokenize: kinds.Tokens, tokenizer: kinds.Tokenizer) -> None:
+def pretrain(config: PretrainConfig, out: Output, tokens: kinds.Tokens, tokenizer: kinds.Tokenizer) -> None:
     """Train from scratch, or from the newest checkpoint that an interrupted attempt left.
 
     `loss` and `validation_loss` are the mean cross-entropy of the next token in nats, on training and on held-out text.
@@ -80,12 +80,12 @@ def pretrain(config: PretrainConfig, out: Output, tokenize: kinds.Tokens, tokeni
     from model.tokenizer import Tokenizer
 
     loaded = Tokenizer.load(tokenizer.path)
-    windows = TokenDataset(tokenize.path, "train", seq_len=config.model.max_seq_len)
-    held_out = TokenDataset(tokenize.path, "val", seq_len=config.model.max_seq_len)
+    windows = TokenDataset(tokens.path, "train", seq_len=config.model.max_seq_len)
+    held_out = TokenDataset(tokens.path, "val", seq_len=config.model.max_seq_len)
     _check_data(config, windows, held_out, loaded)
 
     training = config.training
-    mixed = open_mix(config, out, tokenize) if config.mix.sources else None
+    mixed = open_mix(config, out, tokens) if config.mix.sources else None
     model = GPT(GPTConfig(vocab_size=loaded.vocab_size, **config.model.model_dump())).initialise(training.seed)
     epochs = training.steps * training.batch_size / len(windows)
     out.info(

@@ -40,7 +40,7 @@ class Lesson:
 
 
 def gather(
-    config: SftConfig, out: Output, decontaminate: Artifact, tokenizer: Tokenizer, context: int
+    config: SftConfig, out: Output, corpus: Artifact, tokenizer: Tokenizer, context: int
 ) -> tuple[list[Lesson], list[Lesson]]:
     """Return training and held-out pairs that fit the context, write them out, and account for the others."""
     from model.chat import example
@@ -53,7 +53,7 @@ def gather(
         rejected.append({"place": place, "kind": name, "reason": reason, "record": record[:2000]})
 
     kept: dict[str, list[Lesson]] = {"train": [], "val": []}
-    found = _of_files(config, reject) if config.data else _of_documents(config, decontaminate)
+    found = _of_files(config, reject) if config.data else _of_documents(config, corpus)
     first: dict[Conversation, str] = {}
     trained: set[str] = set()
     for split, place, one in sorted(found, key=lambda item: (item[0] != "train", _draw(item[2]))):
@@ -115,11 +115,11 @@ def _kind_of(row: dict[str, str]) -> str:
     return re.sub(r"\d[\d,.]*|0x\w+", "#", row["reason"]) if row["kind"] == BROKEN else row["kind"]
 
 
-def _of_documents(config: SftConfig, decontaminate: Artifact) -> Iterator[tuple[str, str, Conversation]]:
+def _of_documents(config: SftConfig, corpus: Artifact) -> Iterator[tuple[str, str, Conversation]]:
     """Yield (split, place, pair) of the pages that are not held out for the evaluation; some need Python's pages."""
     from tasks.pydoc_entries import entries, module_of
 
-    for document in documents_of(decontaminate.path, {"train", "val"}):
+    for document in documents_of(corpus.path, {"train", "val"}):
         module = module_of(document.url, document.title)
         made: list[Pair] = []
         if module:

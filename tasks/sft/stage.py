@@ -17,7 +17,7 @@ from tasks.sft.formats import Conversation
 from tasks.sft.gather import gather
 from tasks.sft.instructions import instruction_files
 from tasks.sft.preflight import check
-from tasks.stage import Artifact, Execution, Output, PermanentError, StageConfig, stage
+from tasks.stage import Execution, Output, StageConfig, stage
 from tasks.trained import load_trained
 from tasks.training import loss_curve, model_contract, train, write_model
 
@@ -67,25 +67,18 @@ def sources(config: SftConfig) -> str | None:
     check=check,
     gpu=True,
 )
-def sft(
-    config: SftConfig,
-    out: Output,
-    decontaminate: kinds.Corpus,
-    tokenizer: kinds.Tokenizer,
-    pretrain: kinds.Model,
-) -> None:
+def sft(config: SftConfig, out: Output, corpus: kinds.Corpus, base: kinds.Model) -> None:
     """Fine-tune on the answers only; write the pairs beside the model."""
     from model.batches import answer_batch
 
-    model, words = load_trained(pretrain)
-    _check_tokenizer(tokenizer, words)
-    kept, held_out = gather(config, out, decontaminate, words, model.config.max_seq_len)
+    model, tokenizer = load_trained(base)
+    kept, held_out = gather(config, out, corpus, tokenizer, model.config.max_seq_len)
     training = config.training
     examples = [lesson.example for lesson in kept]
 
     def batch_of(step: int) -> Any:
         chosen = _order(step, training.batch_size, len(examples), training.seed)
-        return answer_batch([examples[i] for i in chosen], words.pad)
+        return answer_batch([examples[i] for i in chosen], tokenizer.pad)
 
     epochs = training.steps * training.batch_size / len(examples)
     out.info(f"Fine-tuning on {len(examples):,} pairs for {training.steps:,} steps: {epochs:.2f} epochs.")
@@ -95,24 +88,13 @@ def sft(
         training,
         config.runtime,
         batch_of,
-        lambda model, last: _validate(config, model, [lesson.example for lesson in held_out], words, last),
+        lambda model, last: _validate(config, model, [lesson.example for lesson in held_out], tokenizer, last),
     )
-    samples = list(_answers(config, model, [lesson.conversation for lesson in held_out], words))
+    samples = list(_answers(config, model, [lesson.conversation for lesson in held_out], tokenizer))
     ended = sum(sample["ended"] for sample in samples) / len(samples) if samples else None
     out.metric(epochs=epochs, samples_ended=ended)
     out.figure("loss", loss_curve(history, "fine-tuning on answers"))
-    write_model(out, model, words, samples)
-
-
-def _check_tokenizer(tokenizer: Artifact, words: Tokenizer) -> None:
-    from model.tokenizer import Tokenizer
-
-    current = Tokenizer.load(tokenizer.path)
-    if current.sha256 != words.sha256:
-        raise PermanentError(
-            f"The pretrained model speaks tokenizer {words.sha256[:16]}, but this run's is {current.sha256[:16]}; "
-            "run the pretrain stage again."
-        )
+    write_model(out, model, tokenizer, samples)
 
 
 def _order(step: int, batch: int, n: int, seed: int) -> list[int]:

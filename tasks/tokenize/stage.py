@@ -68,13 +68,13 @@ def contract(artifact: Artifact) -> Iterator[str]:
     contract=contract,
     reuses=True,
 )
-def tokenize(config: TokenizeConfig, out: Output, decontaminate: kinds.Corpus, tokenizer: kinds.Tokenizer) -> None:
+def tokenize(config: TokenizeConfig, out: Output, corpus: kinds.Corpus, tokenizer: kinds.Tokenizer) -> None:
     """Write train/, val/ and test/ token shards and documents.parquet, the index of where each document lies.
 
     `bytes_per_token` is how many bytes of text a token stands for, `tokens_per_second` the speed of the encoding, and
     `documents_reused` how many documents were encoded in the build before.
     """
-    documents, pieces = decontaminate.path / "documents", out.work / "index"
+    documents, pieces = corpus.path / "documents", out.work / "index"
     count = len(shards(documents))
     reuse_from = out.reuse_from.path if out.reuse_from is not None else None
     every = [
@@ -91,7 +91,7 @@ def tokenize(config: TokenizeConfig, out: Output, decontaminate: kinds.Corpus, t
 
     index = _merge_index(out.dir, pieces)
     write_parquet(out.dir / "documents.parquet", index)
-    _report(out, decontaminate, index, seconds if jobs else None)
+    _report(out, corpus, index, seconds if jobs else None)
 
 
 def _merge_index(folder: Path, pieces: Path) -> pa.Table:
@@ -113,7 +113,7 @@ def _merge_index(folder: Path, pieces: Path) -> pa.Table:
     return pa.concat_tables(tables)
 
 
-def _report(out: Output, decontaminate: Artifact, index: pa.Table, seconds: float | None) -> None:
+def _report(out: Output, corpus: Artifact, index: pa.Table, seconds: float | None) -> None:
     """Count tokens, documents and windows; account for every token."""
     import pyarrow.compute as pc
 
@@ -129,11 +129,7 @@ def _report(out: Output, decontaminate: Artifact, index: pa.Table, seconds: floa
         if not len(data):
             out.warning(f"Split {split} has {data.n_tokens} tokens, too few for one window of {data.seq_len} + 1.")
     out.count(documents=index.num_rows, tokens=tokens, bytes=n_bytes, longest_document=max(lengths, default=0))
-    came = (
-        Amount(**decontaminate.manifest.ledger["kept"])
-        if decontaminate.manifest.ledger
-        else Amount(index.num_rows, n_bytes)
-    )
+    came = Amount(**corpus.manifest.ledger["kept"]) if corpus.manifest.ledger else Amount(index.num_rows, n_bytes)
     # tokens begin to exist here; those after the last whole window of a split are in no window
     out.ledger(
         Ledger(

@@ -1,4 +1,4 @@
-"""What tokenizer can check before it runs: that the tokenizer to keep exists, and that the user's own pattern works."""
+"""What tokenizer can check before it runs: that the user's own pattern works."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from model.tokenizer import PATTERNS, Tokenizer
 from tasks.preflight import Facts, Fault, attempt
-from tasks.references import referenced_artifact
 
 if TYPE_CHECKING:
     from tasks.tokenizer.stage import TokenizerConfig
@@ -25,14 +24,8 @@ SAMPLE = (
 
 def check(config: TokenizerConfig, facts: Facts) -> Iterator[Fault]:
     """Yield why no tokenizer would come of it."""
-    if config.keep:
-        yield from attempt("tokenizer.keep", _keep, facts, config.keep)
-    elif config.pattern not in PATTERNS:
+    if config.pattern not in PATTERNS:
         yield from attempt("tokenizer.pattern", _try_pattern, config.pattern)
-
-
-def _keep(facts: Facts, name: str) -> None:
-    referenced_artifact(facts.lake, name, field="tokenizer.keep", stage="tokenizer")
 
 
 def _try_pattern(pattern: str) -> None:

@@ -10,10 +10,9 @@ from pydantic import Field, field_validator, model_validator
 
 from data_lake.documents import read_documents
 from data_lake.draws import hash_share
-from data_lake.store import Lake
 from model.tokenizer import PATTERNS, SPECIALS, Tokenizer, specials_after
 from tasks import figures, kinds
-from tasks.references import referenced_artifact
+from tasks.config import Reference
 from tasks.splits import documents_of
 from tasks.stage import Artifact, Output, PermanentError, StageConfig, stage
 from tasks.tokenizer.preflight import SAMPLE, check
@@ -43,8 +42,7 @@ class TokenizerConfig(StageConfig):
         ge=1,
         description="Bytes of training text to learn from; from a larger corpus, a sample of whole documents is taken",
     )
-    keep: str = Field(
-        "",
+    keep: str = Reference(
         description="An artifact of this stage, as `tokenizer/<key>` (`textmill artifacts` lists them), that is used "
         "instead of learning a new one: ids keep their meaning when the corpus grows, and unchanged documents are not "
         "encoded again. The other fields are then ignored",
@@ -92,17 +90,17 @@ def contract(artifact: Artifact) -> Iterator[str]:
     contract=contract,
     check=check,
 )
-def tokenizer(config: TokenizerConfig, out: Output, decontaminate: kinds.Corpus) -> None:
-    """Learn a vocabulary of `vocab_size` tokens from the training documents, or keep one.
+def tokenizer(config: TokenizerConfig, out: Output, corpus: kinds.Corpus) -> None:
+    """Learn a vocabulary of `vocab_size` tokens from the training documents.
 
     `bytes_per_token` is how many bytes of held-out text a token stands for: more is a shorter text for the model.
     """
-    learned, sampled = _kept(config, decontaminate) if config.keep else _learned(config, out, decontaminate)
+    learned, sampled = _learned(config, out, corpus)
     learned.save(out.dir)
 
     merges = len(learned.ranks) - 256
     out.count(vocab_size=learned.vocab_size, merges=merges, specials=len(learned.specials), trained_on_bytes=sampled)
-    out.metric(bytes_per_token=_bytes_per_token(learned, decontaminate.path))
+    out.metric(bytes_per_token=_bytes_per_token(learned, corpus.path))
     lengths = [len(token) for token in learned.ranks]
     out.figure("token_lengths", figures.histogram(lengths, "Lengths of tokens", "bytes", log=False))
     longest = sorted(learned.ranks, key=lambda token: (-len(token), learned.ranks[token]))[:50]
@@ -112,26 +110,18 @@ def tokenizer(config: TokenizerConfig, out: Output, decontaminate: kinds.Corpus)
     )
 
 
-def _kept(config: TokenizerConfig, decontaminate: Artifact) -> tuple[Tokenizer, int]:
-    """Return the tokenizer that `keep` names, and the bytes that it was learned from."""
-    lake = Lake(decontaminate.path.parents[1])
-    artifact = referenced_artifact(lake, config.keep, field="tokenizer.keep", stage="tokenizer")
-    with lake.reading(artifact):
-        return Tokenizer.load(artifact.path), artifact.counts["trained_on_bytes"]
-
-
-def _learned(config: TokenizerConfig, out: Output, decontaminate: Artifact) -> tuple[Tokenizer, int]:
+def _learned(config: TokenizerConfig, out: Output, corpus: kinds.Corpus) -> tuple[Tokenizer, int]:
     """Learn a tokenizer; return it, and the bytes that it was learned from."""
     import rustbpe
 
     pattern = PATTERNS.get(config.pattern, config.pattern)
     specials = [*SPECIALS, *config.specials]
-    total, sampled = _training_bytes(decontaminate.path), 0
+    total, sampled = _training_bytes(corpus.path), 0
     share = min(1.0, config.max_bytes / max(1, total))
 
     def training_texts() -> Iterator[str]:
         nonlocal sampled
-        for text, n_bytes in _training_texts(decontaminate.path, share):
+        for text, n_bytes in _training_texts(corpus.path, share):
             sampled += n_bytes
             out.progress(sampled, total * share, "bytes")
             yield text
@@ -143,7 +133,7 @@ def _learned(config: TokenizerConfig, out: Output, decontaminate: Artifact) -> t
         raise PermanentError(f"The tokenizer's pattern {pattern!r} cannot be used: {error}") from error
     if not sampled:
         raise PermanentError(
-            f"None of the {decontaminate.counts.get('documents', 0):,} documents is in the training split, so there is "
+            f"None of the {corpus.counts.get('documents', 0):,} documents is in the training split, so there is "
             "nothing to learn a tokenizer from; give the crawl more pages, or hold out less (decontaminate.split)."
         )
     ranks = {bytes(token): rank for token, rank in trainer.get_mergeable_ranks()}

@@ -51,7 +51,7 @@ def generate(folder: Path, count: int, *, words: int = 170, copies: float = 0.1)
 def run(folder: Path, stage: str) -> float:
     """Build `stage` from what the stages before left in the lake; returns processor seconds, the imports' included."""
     from data_lake.store import Lake
-    from flows.graph import STAGES
+    from flows.graph.stages import STAGES
     from tasks.dedup import shingles
 
     shingles.COMPILE_FROM = 0  # both sizes take the compiled kernels: choosing them is no growth
@@ -60,8 +60,9 @@ def run(folder: Path, stage: str) -> float:
     values = dict(CONFIGS[stage])
     if "paths" in values:
         values["paths"] = tuple(str(folder / pattern) for pattern in values["paths"])
-    upstream = {name: lake.artifacts(name)[0] for name in made.upstream}
-    made.build(lake, made.config_type(**values), upstream)
+    before = {"pages": "crawl", "documents": "clean"}
+    inputs = {role: lake.artifacts(before[role])[0] for role in made.inputs if role in before}
+    made.build(lake, made.config_type(**values), inputs)
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in used)
 

@@ -125,7 +125,7 @@ def weighted(*weights: float | None, caps: dict[int, float] | None = None) -> li
 
 def test_gpt3s_table() -> None:
     """Brown et al. 2020, table 2.2, from the weights of the example recipe; its own numbers are rounded."""
-    from flows.recipe import load_recipe
+    from flows.recipe_load import load_recipe
 
     recipe = load_recipe("gpt3-mix")
     settings = recipe.pretrain
@@ -141,7 +141,7 @@ def test_gpt3s_table() -> None:
 
 
 def test_gpt3s_recipe_tells_its_own_files_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from flows.recipe import load_recipe
+    from flows.recipe_load import load_recipe
     from tasks.crawl.sources import find_sources
 
     names = ["common-crawl/CC-MAIN-2025-08/1.warc.gz", "webtext2/1.jsonl.gz", "books1/1.txt", "books2/1.txt"]

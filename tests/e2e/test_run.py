@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.graph import STAGES
+from flows.graph.stages import STAGES
 from tests.e2e.program import TINY, plan, start, statuses, textmill
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]

@@ -9,11 +9,8 @@ import pytest
 
 from data_lake.store import Artifact, Lake
 from flows.adopt import AdoptError, adopt_artifact
-from flows.recipe import RecipeBase, recipe_type
-from tasks.stage import Stage
-from tests.toy import RUNS, TOYS
-
-TOY = recipe_type(TOYS)
+from tasks.stage import AnyStage
+from tests.toy import RUNS, TOYS, ToyRecipe, toy_graph
 
 
 @pytest.fixture
@@ -21,28 +18,28 @@ def lake(tmp_path: Path) -> Lake:
     return Lake(tmp_path / "lake")
 
 
-def build(lake: Lake, recipe: RecipeBase, graph: dict[str, Stage]) -> dict[str, str]:
+def build(lake: Lake, recipe: ToyRecipe, graph: dict[str, AnyStage]) -> dict[str, str]:
     """Build the graph; returns stage -> built or cached."""
     made: dict[str, Artifact] = {}
     statuses = {}
     for name, stage in graph.items():
-        result = stage.build(lake, recipe.config(name), {up: made[up] for up in stage.upstream})
+        result = stage.build(lake, recipe.config(name), {up: made[up] for up in stage.inputs})
         made[name], statuses[name] = result.artifact, result.status
     return statuses
 
 
-def edited(**versions: int) -> dict[str, Stage]:
+def edited(**versions: int) -> dict[str, AnyStage]:
     """The graph after an edit: the declared version stands for the code's fingerprint."""
     return {n: dataclasses.replace(s, version=versions.get(n, s.version)) for n, s in TOYS.items()}
 
 
 def test_an_adopted_artifact_is_a_hit_and_so_is_what_follows(lake: Lake) -> None:
-    recipe = TOY()
+    recipe = ToyRecipe()
     build(lake, recipe, TOYS)
     graph = edited(squares=2)
     old = lake.artifacts("squares")[0]
     RUNS.clear()
-    made = adopt_artifact(recipe, "squares", lake, graph)
+    made = adopt_artifact(toy_graph(recipe, graph), "squares", lake)
     assert build(lake, recipe, graph) == {"numbers": "cached", "squares": "cached", "total": "cached"}
     assert RUNS == []
     assert made.manifest.adopted_from == old.name
@@ -54,27 +51,27 @@ def test_an_adopted_artifact_is_a_hit_and_so_is_what_follows(lake: Lake) -> None
 
 
 def test_what_is_a_hit_needs_no_adopting(lake: Lake) -> None:
-    build(lake, TOY(), TOYS)
+    build(lake, ToyRecipe(), TOYS)
     with pytest.raises(AdoptError, match="is a hit as it is"):
-        adopt_artifact(TOY(), "squares", lake, TOYS)
+        adopt_artifact(toy_graph(), "squares", lake)
 
 
 def test_only_code_can_be_reviewed(lake: Lake) -> None:
-    build(lake, TOY(), TOYS)
-    changed = TOY.model_validate({"squares": {"power": 3}})
+    build(lake, ToyRecipe(), TOYS)
+    changed = ToyRecipe.model_validate({"squares": {"power": 3}})
     with pytest.raises(AdoptError, match="power: 2 → 3"):
-        adopt_artifact(changed, "squares", lake, edited(squares=2))
+        adopt_artifact(toy_graph(changed, edited(squares=2)), "squares", lake)
 
 
 def test_an_upstream_that_was_never_built_comes_first(lake: Lake) -> None:
-    build(lake, TOY(), TOYS)
-    changed = TOY.model_validate({"numbers": {"count": 7}})
+    build(lake, ToyRecipe(), TOYS)
+    changed = ToyRecipe.model_validate({"numbers": {"count": 7}})
     with pytest.raises(AdoptError, match="adopt or run numbers first"):
-        adopt_artifact(changed, "squares", lake, edited(squares=2))
+        adopt_artifact(toy_graph(changed, edited(squares=2)), "squares", lake)
 
 
 def test_a_damaged_artifact_is_not_adopted(lake: Lake) -> None:
-    build(lake, TOY(), TOYS)
+    build(lake, ToyRecipe(), TOYS)
     (lake.artifacts("squares")[0].path / "squares.json").write_text("[0]")
     with pytest.raises(AdoptError, match="cannot be adopted"):
-        adopt_artifact(TOY(), "squares", lake, edited(squares=2))
+        adopt_artifact(toy_graph(stages=edited(squares=2)), "squares", lake)

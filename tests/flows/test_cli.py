@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.recipe import load_recipe
+from flows.recipe_load import load_recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 VERBS = [

@@ -12,10 +12,10 @@ import pytest
 
 from data_lake.home import Home
 from data_lake.store import Artifact, Lake
-from flows.plan import make_plan
-from flows.recipe import recipe_type
-from tasks.stage import Output, PermanentError, StageConfig, stage
-from tests.toy import numbers, squares
+from flows.graph.node import Graph
+from flows.graph.plan import make_plan
+from tasks.stage import AnyStage, Output, PermanentError, StageConfig, stage
+from tests.toy import NumbersConfig, SquaresConfig, numbers, squares
 
 
 class ShareConfig(StageConfig):
@@ -24,11 +24,11 @@ class ShareConfig(StageConfig):
     share: float = 0.5
 
 
-def show(config: ShareConfig, upstream: Mapping[str, Artifact]) -> list[dict[str, Any]]:
+def show(config: ShareConfig, inputs: Mapping[str, Artifact]) -> list[dict[str, Any]]:
     """What the stage will read."""
     if config.share > 1:
         raise PermanentError(f"{config.share} is more than there is.")
-    return [{"source": "squares", "tokens": upstream["squares"].counts["squares"], "share": config.share}]
+    return [{"source": "squares", "tokens": inputs["squares"].counts["squares"], "share": config.share}]
 
 
 @stage(makes=Artifact, version=1, preview=show)
@@ -36,8 +36,14 @@ def reader(config: ShareConfig, out: Output, squares: Artifact) -> None:
     """Read squares."""
 
 
-GRAPH = {"numbers": numbers, "squares": squares, "reader": reader}
-RECIPE = recipe_type(GRAPH)
+STAGES: dict[str, AnyStage] = {"numbers": numbers, "squares": squares, "reader": reader}
+
+
+def graph(share: float = 0.5) -> Graph:
+    made = Graph()
+    raised = made.add(squares, SquaresConfig(), made.add(numbers, NumbersConfig()))
+    made.add(reader, ShareConfig(share=share), raised)
+    return made
 
 
 @pytest.fixture
@@ -48,25 +54,25 @@ def lake() -> Lake:
 def build(lake: Lake, *names: str) -> None:
     built: dict[str, Artifact] = {}
     for name in names:
-        made = GRAPH[name]
-        built[name] = made.build(lake, made.config_type(), {up: built[up] for up in made.upstream}).artifact
+        made = STAGES[name]
+        built[name] = made.build(lake, made.config_type(), {up: built[up] for up in made.inputs}).artifact
 
 
 def test_a_preview_needs_what_the_stage_reads(lake: Lake) -> None:
-    assert make_plan(RECIPE(), lake, graph=GRAPH).previews == {}
+    assert make_plan(graph(), lake).previews == {}
     build(lake, "numbers", "squares")
-    plan = make_plan(RECIPE(), lake, graph=GRAPH)
+    plan = make_plan(graph(), lake)
     assert [row.status for row in plan.rows] == ["hit", "hit", "run"]
     expected = {"reader": [{"source": "squares", "tokens": 5, "share": 0.5}]}
     assert plan.previews == plan.to_json()["previews"] == expected
-    assert make_plan(RECIPE(), lake, until="squares", graph=GRAPH).previews == {}
-    assert make_plan(RECIPE(), lake, ["squares"], graph=GRAPH).previews == {}, "squares may come out otherwise"
+    assert make_plan(graph(), lake, until=["squares"]).previews == {}
+    assert make_plan(graph(), lake, ["squares"]).previews == {}, "squares may come out otherwise"
     build(lake, "numbers", "squares", "reader")
-    assert make_plan(RECIPE(), lake, graph=GRAPH).previews == expected
+    assert make_plan(graph(), lake).previews == expected
 
 
 def test_what_cannot_work_is_said_in_the_plan(lake: Lake) -> None:
     build(lake, "numbers", "squares")
-    plan = make_plan(RECIPE.model_validate({"reader": {"share": 2}}), lake, graph=GRAPH)
+    plan = make_plan(graph(share=2), lake)
     assert plan.previews == {}
     assert "it would fail: 2.0 is more than there is." in plan.rows[-1].reasons

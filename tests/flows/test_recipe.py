@@ -16,11 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import Field, model_validator
 
-from data_lake.store import Artifact
-from flows.recipe import Recipe, RecipeBase, load_recipe, recipe_names, recipe_type
+from flows.recipe import Recipe, RecipeBase
 from flows.recipe_errors import RecipeError
+from flows.recipe_load import load_as, load_recipe, recipe_names
 from tasks.config import Execution, StageConfig
-from tasks.stage import Output, stage
 
 
 class Source(StageConfig):
@@ -48,17 +47,11 @@ class GrowConfig(StageConfig):
         return self
 
 
-@stage(makes=Artifact, version=1)
-def gather(config: GatherConfig, out: Output) -> None:
-    """Gather text."""
+class Toy(RecipeBase):
+    """A recipe of two stages."""
 
-
-@stage(makes=Artifact, version=1)
-def grow(config: GrowConfig, out: Output, gather: Artifact) -> None:
-    """Grow a model."""
-
-
-TOY = recipe_type({"gather": gather, "grow": grow})
+    gather: GatherConfig = Field(GatherConfig(), description="where text comes from")
+    grow: GrowConfig | None = Field(GrowConfig(), description="what grows; null = nothing")
 
 
 def write(path: Path, text: str) -> Path:
@@ -67,7 +60,7 @@ def write(path: Path, text: str) -> Path:
 
 
 def load(path: Path, *overrides: str) -> RecipeBase:
-    return load_recipe(path, overrides, TOY)
+    return load_as(Toy, path, overrides)
 
 
 def problems(path: Path, *overrides: str) -> list[str]:
@@ -260,7 +253,7 @@ def test_cron_expressions_that_are_right(tmp_path: Path, cron: str) -> None:
 @pytest.mark.parametrize("wanted", ["nosuch", "", "no/such.yaml", "nul\0", "/", "x" * 5000])
 def test_a_recipe_that_is_not_there_is_a_sentence(wanted: str) -> None:
     with pytest.raises(RecipeError, match=r"There is no|no file name|cannot be read"):
-        load_recipe(wanted, (), TOY)
+        load_as(Toy, wanted)
 
 
 def test_bytes_that_are_no_text_are_a_sentence(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ import pytest
 from data_lake.home import Home
 from data_lake.ledger import Amount, Ledger
 from data_lake.store import Artifact, Lake
+from flows.graph.node import Node
+from flows.graph.stages import STAGES
 from flows.recipe import RecipeBase
 from flows.report import Report
 from tasks.stage import BuildResult
@@ -54,9 +56,10 @@ def tables(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[dict[str, Any]]]:
 
 def report_on(*artifacts: Artifact) -> Seen:
     seen = Seen()
-    report = Report(Home.from_env(), RecipeBase(name="mine"), seen, "id", None)  # type: ignore[arg-type]
+    report = Report(Home.from_env(), RecipeBase(name="mine"), [], seen, "id", None)  # type: ignore[arg-type]
     for number, artifact in enumerate(artifacts):
-        report.stage(artifact.stage, BuildResult(artifact, "cached" if number else "built", "never built", 1.0))
+        node = Node(artifact.stage, STAGES[artifact.stage], STAGES[artifact.stage].config_type(), {}, ("",), [""])
+        report.node(node, BuildResult(artifact, "cached" if number else "built", "never built", 1.0))
     report.close(None)
     return seen
 

@@ -11,12 +11,9 @@ import pytest
 
 from data_lake.home import Home
 from data_lake.store import Lake
-from flows.plan import make_plan
-from flows.recipe import recipe_type
+from flows.graph.plan import make_plan
 from flows.servers import Connection, connect
-from tests.toy import RUNS, TOYS
-
-ToyRecipe = recipe_type(TOYS)
+from tests.toy import RUNS, TOYS, ToyRecipe, toy_graph
 
 
 @pytest.fixture(scope="module")
@@ -40,29 +37,24 @@ def run(server: Connection, home: Path) -> Any:
     shutil.copy(server.home.mlflow_db, home / "mlflow.db")
     RUNS.clear()
 
-    def go(until: str | None = None, force: tuple[str, ...] = (), **sections: Any) -> dict[str, str]:
+    def go(until: tuple[str, ...] = (), force: tuple[str, ...] = (), **sections: Any) -> dict[str, str]:
         from prefect import flow
 
-        from flows.runner import PipelineRun
+        from flows.runner import run_graph
 
         @flow(name="toy")
         def toy(values: dict[str, Any]) -> dict[str, str]:
-            with PipelineRun(ToyRecipe(name="toy", **values), until, force, graph=TOYS) as pipeline:
-                while pipeline.unsettled():
-                    made = pipeline(TOYS["numbers"])
-                    squared = pipeline(TOYS["squares"], made)
-                    pipeline(TOYS["total"], squared)
-            return {name: line.status for name, line in pipeline.report.lines.items()}
+            recipe = ToyRecipe(**values)
+            return run_graph(toy_graph(recipe), recipe, until, force)
 
         return toy(sections)
 
     return go
 
 
-def plan(until: str | None = None, force: tuple[str, ...] = (), **sections: Any) -> dict[str, tuple[str, str]]:
-    recipe = ToyRecipe(name="toy", **sections)
-    rows = make_plan(recipe, Lake(Home.from_env().lake), force, until, graph=TOYS).rows
-    return {row.stage: (row.status, "; ".join(row.reasons)) for row in rows}
+def plan(until: tuple[str, ...] = (), force: tuple[str, ...] = (), **sections: Any) -> dict[str, tuple[str, str]]:
+    rows = make_plan(toy_graph(ToyRecipe(**sections)), Lake(Home.from_env().lake), force, until).rows
+    return {row.node: (row.status, "; ".join(row.reasons)) for row in rows}
 
 
 def test_a_run_does_what_its_plan_said(run: Any) -> None:
@@ -91,8 +83,8 @@ def test_a_run_does_what_its_plan_said(run: Any) -> None:
 
 
 def test_until_stops_there(run: Any) -> None:
-    assert list(plan(until="squares")) == ["numbers", "squares"]
-    assert run(until="squares") == {"numbers": "built", "squares": "built"}
+    assert list(plan(until=("squares",))) == ["numbers", "squares"]
+    assert run(until=("squares",)) == {"numbers": "built", "squares": "built"}
 
 
 def test_a_lost_upstream_is_not_rebuilt_unless_something_must_read_it(run: Any) -> None:

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from flows import stages
-from flows.recipe import load_recipe
+from flows.recipe_load import load_recipe
 
 
 def test_a_config_that_is_partly_given_changes_that_part_of_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     grown: list[Any] = []
-    monkeypatch.setattr(stages, "grow", lambda recipe, **_: grown.append(recipe))
+    monkeypatch.setattr(stages, "run_graph", lambda _, recipe, *rest: grown.append(recipe))
     recipe = load_recipe("demo", ["sft.training.eps=1e-7"])
     flow = stages.STAGE_FLOWS["sft"]
     # as the server's API passes it on: plain data, of which the deployment's own `config` was replaced

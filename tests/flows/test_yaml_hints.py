@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.recipe import load_recipe
 from flows.recipe_errors import RecipeError
+from flows.recipe_load import load_recipe
 
 
 @pytest.mark.parametrize(

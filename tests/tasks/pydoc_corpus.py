@@ -94,9 +94,13 @@ def decontaminate(config: PagesConfig, out: Output) -> None:
     out.count(documents=len(rows), **{f"{name}_documents": number for name, number in splits.items()})
 
 
+# What fills a role where it is not called like the stage.
+MADE_BY = {"corpus": "decontaminate", "tokens": "tokenize", "base": "pretrain"}
+
+
 def make(stage: Stage, lake: Lake, config: StageConfig, built: dict[str, Artifact]) -> BuildResult:
     """Build a stage from those of the artifacts that it needs."""
-    return stage.build(lake, config, {name: built[name] for name in stage.upstream})
+    return stage.build(lake, config, {role: built[MADE_BY.get(role, role)] for role in stage.inputs})
 
 
 def build_corpus(folder: Path, config: PagesConfig | None = None) -> tuple[Lake, dict[str, Artifact]]:

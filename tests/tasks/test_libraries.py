@@ -13,9 +13,10 @@ import pytest
 from data_lake.fingerprint import sha256_of
 from data_lake.store import Artifact, Lake
 from flows.adopt import AdoptError, adopt_artifact
-from flows.graph import STAGES
-from flows.plan import make_plan
-from flows.recipe import load_recipe, recipe_type
+from flows.graph.node import Graph
+from flows.graph.plan import make_plan
+from flows.graph.stages import STAGES
+from flows.recipe_load import load_recipe
 from tasks import libraries
 from tasks.libraries import LEAVES_TO, SHAPE_NO_RESULT, distribution_of, imports_of, version_of
 from tasks.stage import Output, StageConfig, stage
@@ -81,7 +82,7 @@ def at_version(monkeypatch: pytest.MonkeyPatch, versions: dict[str, str]) -> Non
 @pytest.mark.parametrize(("name", "library"), [("clean", "emoji"), ("crawl", "protego"), ("tokenizer", "rustbpe")])
 def test_another_version_is_another_key(monkeypatch: pytest.MonkeyPatch, name: str, library: str) -> None:
     config = load_recipe("demo", ["clean.normalize.emoji=text"]).config(name)
-    contents = dict.fromkeys(STAGES[name].upstream, "0" * 64)
+    contents = dict.fromkeys(STAGES[name].inputs, "0" * 64)
     keys = set()
     for version in ("2.2.0", "2.16.0"):
         at_version(monkeypatch, {library: version})
@@ -92,7 +93,7 @@ def test_another_version_is_another_key(monkeypatch: pytest.MonkeyPatch, name: s
 
 
 def test_another_torch_trains_nothing_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    contents = dict.fromkeys(STAGES["pretrain"].upstream, "0" * 64)
+    contents = dict.fromkeys(STAGES["pretrain"].inputs, "0" * 64)
     payloads = []
     for version in ("2.9.0", "9.9.9"):
         at_version(monkeypatch, {"torch": version, "numpy": version, "tiktoken": version})
@@ -113,8 +114,8 @@ def names(config: NamesConfig, out: Output) -> None:
     (out.dir / "names.txt").write_text(ftfy.fix_text(emoji.demojize("x")))
 
 
-GRAPH = {"names": names}
-RECIPE = recipe_type(GRAPH)
+GRAPH = Graph()
+GRAPH.add(names, NamesConfig())
 
 
 @pytest.fixture
@@ -127,7 +128,7 @@ def built(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, st
 
 
 def reasons(home: Path) -> list[str]:
-    return list(make_plan(RECIPE(), Lake(home / "lake"), graph=GRAPH).rows[0].reasons)
+    return list(make_plan(GRAPH, Lake(home / "lake")).rows[0].reasons)
 
 
 def test_a_plan_says_which_version_changed_and_adopt_keeps_the_artifact(
@@ -137,12 +138,12 @@ def test_a_plan_says_which_version_changed_and_adopt_keeps_the_artifact(
     assert old.manifest.payload["libraries"]["emoji"] == "2.2.0"
     at_version(monkeypatch, {"emoji": "2.16.0", "ftfy": "6.0"})
     assert reasons(home) == ["emoji 2.2.0 → 2.16.0"]
-    made = adopt_artifact(RECIPE(), "names", Lake(home / "lake"), GRAPH)
+    made = adopt_artifact(GRAPH, "names", Lake(home / "lake"))
     assert made.manifest.payload["libraries"]["emoji"] == "2.16.0"
     assert made.content == old.content
-    assert make_plan(RECIPE(), Lake(home / "lake"), graph=GRAPH).rows[0].status == "hit"
+    assert make_plan(GRAPH, Lake(home / "lake")).rows[0].status == "hit"
     with pytest.raises(AdoptError, match="is a hit as it is"):
-        adopt_artifact(RECIPE(), "names", Lake(home / "lake"), GRAPH)
+        adopt_artifact(GRAPH, "names", Lake(home / "lake"))
 
 
 def test_an_artifact_of_before_says_that_its_versions_are_not_known(

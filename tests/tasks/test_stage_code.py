@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from data_lake.ast_hashes import AstHashes
-from flows.graph import STAGES
+from flows.graph.stages import STAGES
 from tasks.errors import PermanentError
 from tasks.stage_code import FOLLOWED, Code, code_of
 
@@ -265,7 +265,7 @@ def test_our_own_code_is_followed_in_whatever_folder_it_lies(tmp_path: Path) -> 
         shutil.copytree(ROOT / floor, copy / floor, ignore=shutil.ignore_patterns("__pycache__"))
     script = """if True:
         import json, pathlib
-        from flows.graph import STAGES
+        from flows.graph.stages import STAGES
         def codes():
             return {name: dict(stage.code.modules) for name, stage in STAGES.items()}
         found = [codes()]

@@ -12,7 +12,7 @@ from tasks.crawl import CrawlConfig, crawl
 from tasks.decontaminate import DecontaminateConfig, decontaminate
 from tasks.dedup import DedupConfig, dedup
 from tasks.splits import SplitConfig
-from tasks.stage import Stage
+from tasks.stage import AnyStage
 from tasks.tokenize import TokenizeConfig, tokenize
 from tasks.tokenizer import TokenizerConfig, tokenizer
 from tests.tasks.crawl.conftest import Site, site  # noqa: F401  (a fixture)
@@ -32,18 +32,22 @@ def prose(seed: str) -> str:
     return " ".join(" ".join(word() if part == "{}" else part for part in FRAME).capitalize() + "." for _ in range(14))
 
 
-def through(site: Site, lake: Lake, keep: str = "") -> dict[str, Artifact]:  # noqa: F811
+def through(site: Site, lake: Lake, kept: Artifact | None = None) -> dict[str, Artifact]:  # noqa: F811
     """Build all data stages; the crawl asks the site again."""
     config = CrawlConfig(seeds=(f"{site.url}/",), resolve=site.resolve, delay=0.0, cut_repeats=False, max_age=0.0)
     made = {"crawl": crawl.build(lake, config, {}).artifact}
 
-    def build(stage: Stage, settings: Any, *upstream: str) -> None:
-        made[stage.name] = stage.build(lake, settings, {name: made[name] for name in upstream}).artifact
+    def build(stage: AnyStage, settings: Any, *inputs: str) -> None:
+        roles = {role: made[name] for role, name in zip(stage.inputs, inputs, strict=False)}
+        made[stage.name] = stage.build(lake, settings, roles).artifact
 
     build(clean, CleanConfig(), "crawl")
     build(dedup, DedupConfig(), "clean")
     build(decontaminate, DecontaminateConfig(split=SplitConfig(val=0.2, test=0)), "dedup")
-    build(tokenizer, TokenizerConfig(vocab_size=384, keep=keep), "decontaminate")
+    if kept is None:
+        build(tokenizer, TokenizerConfig(vocab_size=384), "decontaminate")
+    else:
+        made["tokenizer"] = kept
     build(tokenize, TokenizeConfig(seq_len=16), "decontaminate", "tokenizer")
     return made
 
@@ -58,7 +62,7 @@ def test_each_stage_works_on_what_changed(site: Site, tmp_path: Path) -> None:  
     assert first["tokenize"].counts["documents"] == PAGES + 1
     for number in CHANGED:
         site.page(f"/{number}", text=prose(f"another {number}"))
-    second = through(site, lake, keep=first["tokenizer"].name)
+    second = through(site, lake, kept=first["tokenizer"])
 
     unchanged = PAGES + 1 - len(CHANGED)
     assert second["clean"].metrics["pages_reused"] == unchanged

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.graph import STAGES
-from flows.plan import Plan, Row
+from flows.graph.plan import Plan, Row
+from flows.graph.stages import STAGES
 from tests.terminal import data, textmill
 
 MIX = [
@@ -18,8 +18,8 @@ MIX = [
 
 def test_a_plan_for_an_empty_lake(home: Path) -> None:
     found = data("plan", "demo")
-    assert [row["stage"] for row in found["stages"]] == list(STAGES)
-    assert found["stages"][0]["status"] == "run"
+    assert [row["stage"] for row in found["nodes"]] == list(STAGES)
+    assert found["nodes"][0]["status"] == "run"
     assert not home.exists()
     shown = textmill("plan", "demo")
     assert "plan for the recipe demo" in shown
@@ -27,7 +27,7 @@ def test_a_plan_for_an_empty_lake(home: Path) -> None:
 
 
 def test_a_plan_goes_as_far_as_it_is_asked(home: Path) -> None:
-    stages = [row["stage"] for row in data("plan", "demo", "--until", "dedup", "--force", "clean")["stages"]]
+    stages = [row["stage"] for row in data("plan", "demo", "--until", "dedup", "--force", "clean")["nodes"]]
     assert stages == ["crawl", "clean", "dedup"]
 
 
@@ -47,8 +47,8 @@ def test_what_is_refused(home: Path, arguments: list[str], words: str) -> None:
 
 
 def test_a_mix_is_shown_before_it_is_read(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
-    plan = Plan("demo", (Row("pretrain", "run", ("never built",), None, None),), {"pretrain": MIX})
-    monkeypatch.setattr("flows.plan.make_plan", lambda *_: plan)
+    plan = Plan("demo", (Row("pretrain", "pretrain", "run", ("never built",), None, None),), {"pretrain": MIX})
+    monkeypatch.setattr("flows.graph.plan.make_plan", lambda *_: plan)
     shown = textmill("plan", "demo")
     assert "what pretrain will read" in shown
     (line,) = [line for line in shown.splitlines() if "wiki" in line]

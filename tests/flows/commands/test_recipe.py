@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flows.recipe import load_recipe
+from flows.recipe_load import load_recipe
 from tests.terminal import textmill
 
 

@@ -47,7 +47,7 @@ def test_a_run_that_went_well_says_what_is_next(started: dict[str, Any]) -> None
     for words in ("Next:", "plan demo", "Prefect: http://127.0.0.1:1/runs"):
         assert words in done.stderr
     recipe, until, force = started["run"]
-    assert (recipe.dedup.rows, until, force) == (7, "dedup", ["clean"])
+    assert (recipe.dedup.rows, until, force) == (7, ["dedup"], ["clean"])
 
 
 def test_what_a_model_is_asked_next_is_of_its_own_corpus(started: dict[str, Any], home: Path) -> None:

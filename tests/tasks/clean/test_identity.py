@@ -26,7 +26,7 @@ def lines(*numbers: int) -> str:
 
 def cleaned(lake: Lake, folder: Path) -> tuple[Artifact, Artifact]:
     pages = crawl.build(lake, CrawlConfig(paths=(f"{folder}/",)), {}).artifact
-    return pages, clean.build(lake, CleanConfig(filters={"use": []}), {"crawl": pages}).artifact
+    return pages, clean.build(lake, CleanConfig(filters={"use": []}), {"pages": pages}).artifact
 
 
 def ids(artifact: Artifact) -> list[str]:
@@ -51,10 +51,10 @@ def test_every_row_is_a_document_whatever_id_it_bears(lake: Lake, tmp_path: Path
     pages, documents = cleaned(lake, folder)
     assert pages.counts["pages"] == documents.counts["documents"] == 26
     assert len(set(ids(documents))) == 26
-    apart = dedup.build(lake, DedupConfig(url=False, exact=False, near=False), {"clean": documents}).artifact
+    apart = dedup.build(lake, DedupConfig(url=False, exact=False, near=False), {"documents": documents}).artifact
     config = DecontaminateConfig(split=SplitConfig(val=0.2, test=0.2), overlap={"action": "report"})
-    kept = decontaminate.build(lake, config, {"dedup": apart}).artifact
-    learned = tokenizer.build(lake, TokenizerConfig(vocab_size=384), {"decontaminate": kept}).artifact
+    kept = decontaminate.build(lake, config, {"documents": apart}).artifact
+    learned = tokenizer.build(lake, TokenizerConfig(vocab_size=384), {"corpus": kept}).artifact
     given = {"decontaminate": kept, "tokenizer": learned}
     tokens = tokenize.build(lake, TokenizeConfig(seq_len=16), given).artifact
     assert tokens.counts["documents"] == 26

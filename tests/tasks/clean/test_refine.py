@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.recipe import load_recipe
+from flows.recipe_load import load_recipe
 from tasks.clean import CleanConfig
 from tasks.clean.filter_config import FILTERS
 from tasks.clean.filters import Removal
@@ -99,7 +99,7 @@ def test_no_bytes_stop_a_shard(body):
 LONG_LINE = """
 import json, sys, time
 from pathlib import Path
-from flows.recipe import load_recipe
+from flows.recipe_load import load_recipe
 from tasks.clean import CleanConfig
 from tasks.clean.page import clean_page
 from tasks.clean.refine import Refiner

@@ -49,20 +49,20 @@ def test_only_what_changed_is_cleaned_again_and_the_bytes_are_the_same(
 ) -> None:
     lake = Lake(tmp_path / "lake")
     config = CleanConfig(shard_megabytes=shard_megabytes)
-    first = clean.build(lake, config, {"crawl": crawled(pages, lake)}).artifact
+    first = clean.build(lake, config, {"pages": crawled(pages, lake)}).artifact
     assert first.metrics["pages_reused"] == 0
     assert first.counts["pii_email"] == PAGES
 
     pages.page("/3", text=f"{TEXT} Another page, by nobody@example.org and nobody2@example.org.")
     pages.page("/short", text=f"{TEXT} It has grown.")
     again = crawled(pages, lake)
-    second = clean.build(lake, config, {"crawl": again}).artifact
+    second = clean.build(lake, config, {"pages": again}).artifact
     assert second.key != first.key
     assert second.metrics["pages_reused"] == second.counts["pages"] - 2
     assert second.counts["documents"] == first.counts["documents"] + 1
     assert second.counts["pii_email"] == PAGES + 1
 
-    alone = clean.build(Lake(tmp_path / "other"), config, {"crawl": again}).artifact
+    alone = clean.build(Lake(tmp_path / "other"), config, {"pages": again}).artifact
     assert alone.metrics["pages_reused"] == 0
     assert files(alone) == files(second)
     assert alone.manifest.ledger == second.manifest.ledger
@@ -77,7 +77,7 @@ def test_records_of_files_are_taken_over_but_for_those_that_changed(tmp_path: Pa
     def cleaned(into: Lake) -> Artifact:
         name.write_text("\n".join(json.dumps(row) for row in rows))
         crawled = crawl.build(into, CrawlConfig(seeds=(), paths=(str(name),)), {}).artifact
-        return clean.build(into, CleanConfig(), {"crawl": crawled}).artifact
+        return clean.build(into, CleanConfig(), {"pages": crawled}).artifact
 
     assert cleaned(lake).metrics["pages_reused"] == 0
     rows[3]["text"] = f"{TEXT} Another one."
@@ -98,25 +98,25 @@ def test_records_of_files_are_taken_over_but_for_those_that_changed(tmp_path: Pa
 def test_another_config_reuses_nothing_and_neither_does_a_forced_build(pages: Site, tmp_path: Path) -> None:
     lake = Lake(tmp_path / "lake")
     pages_before = crawled(pages, lake)
-    clean.build(lake, CleanConfig(), {"crawl": pages_before})
+    clean.build(lake, CleanConfig(), {"pages": pages_before})
     pages.page("/new", text=TEXT)
     pages.page("/", *[f"/{number}" for number in range(PAGES)], "/new", text="Hello.")
     after = crawled(pages, lake)
-    other = clean.build(lake, CleanConfig(sample_characters=10), {"crawl": after}).artifact
+    other = clean.build(lake, CleanConfig(sample_characters=10), {"pages": after}).artifact
     assert other.metrics["pages_reused"] == 0
-    forced = clean.build(lake, CleanConfig(), {"crawl": after}, force=True).artifact
+    forced = clean.build(lake, CleanConfig(), {"pages": after}, force=True).artifact
     assert forced.metrics["pages_reused"] == 0
 
 
 def test_a_damaged_artifact_is_not_reused(pages: Site, tmp_path: Path) -> None:
     lake = Lake(tmp_path / "lake")
-    first = clean.build(lake, CleanConfig(), {"crawl": crawled(pages, lake)}).artifact
+    first = clean.build(lake, CleanConfig(), {"pages": crawled(pages, lake)}).artifact
     path = first.path / "documents" / "part-00000.parquet"
     raw = bytearray(path.read_bytes())
     raw[len(raw) // 2] ^= 1
     path.write_bytes(raw)
     pages.page("/3", text=f"{TEXT} It says something else now.")
-    second = clean.build(lake, CleanConfig(), {"crawl": crawled(pages, lake)}).artifact
+    second = clean.build(lake, CleanConfig(), {"pages": crawled(pages, lake)}).artifact
     assert second.metrics["pages_reused"] == 0
 
 
@@ -128,12 +128,12 @@ def test_what_was_said_of_training_goes_with_the_document_also_when_its_text_is_
         return {row["url"].rpartition("/")[2]: row["rights"]["train"] for row in table}
 
     lake = Lake(tmp_path / "lake")
-    first = clean.build(lake, CleanConfig(), {"crawl": crawled(pages, lake)}).artifact
+    first = clean.build(lake, CleanConfig(), {"pages": crawled(pages, lake)}).artifact
     assert set(rights(first).values()) == {"unknown"}
     answer = pages.pages["/3"]
     assert not callable(answer)
     answer.headers["Content-Usage"] = "train-ai=y"
-    second = clean.build(lake, CleanConfig(), {"crawl": crawled(pages, lake)}).artifact
+    second = clean.build(lake, CleanConfig(), {"pages": crawled(pages, lake)}).artifact
     assert second.key != first.key
     assert second.metrics["pages_reused"] == second.counts["pages"]
     assert rights(second) == rights(first) | {"3": "allow"}

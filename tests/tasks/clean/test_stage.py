@@ -59,7 +59,7 @@ def crawled(tmp_path) -> Artifact:
 
 def run(crawled: Artifact, folder: Path, **settings: Any) -> Any:
     out = local_output(folder)
-    clean(CleanConfig(**settings), out, crawl=crawled)
+    clean(CleanConfig(**settings), out, pages=crawled)
     return out
 
 
@@ -85,7 +85,7 @@ def test_documents_and_reasons(crawled, tmp_path):
 
 
 def test_the_contract_holds_and_sees_damage(crawled, tmp_path):
-    artifact = clean.build(Lake(tmp_path / "lake"), CleanConfig(), {"crawl": crawled}).artifact
+    artifact = clean.build(Lake(tmp_path / "lake"), CleanConfig(), {"pages": crawled}).artifact
     assert clean.violations(artifact) == []
     (path,) = (artifact.path / "removed").iterdir()
     path.unlink()
@@ -310,10 +310,10 @@ def test_an_edited_list_is_a_new_artifact(crawled, tmp_path):
     path.write_text("nonexistentword")
     config = CleanConfig(filters={"bad_words": {"files": (str(path),)}})
     lake = Lake(tmp_path / "lake")
-    first = clean.build(lake, config, {"crawl": crawled})
-    assert clean.build(lake, config, {"crawl": crawled}).status == "cached"
+    first = clean.build(lake, config, {"pages": crawled})
+    assert clean.build(lake, config, {"pages": crawled}).status == "cached"
     path.write_text("anothernonexistentword")
-    second = clean.build(lake, config, {"crawl": crawled})
+    second = clean.build(lake, config, {"pages": crawled})
     assert (second.status, second.artifact.key == first.artifact.key) == ("built", False)
     assert second.artifact.content == first.artifact.content  # the documents are the same: nothing after it is rebuilt
 

@@ -81,7 +81,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 def test_every_translation_is_extracted_identified_and_deduplicated(translations, tmp_path_factory):
     lake = Lake(tmp_path_factory.mktemp("lake"))
     crawled = crawl.build(lake, CrawlConfig(paths=(str(translations),)), {}).artifact
-    cleaned = clean.build(lake, CleanConfig(), {"crawl": crawled}).artifact
+    cleaned = clean.build(lake, CleanConfig(), {"pages": crawled}).artifact
     documents, removed = rows(cleaned.path / "documents"), rows(cleaned.path / "removed")
     pages = {path.name for path in translations.iterdir() if path.stat().st_size}
 
@@ -111,7 +111,8 @@ def test_every_translation_is_extracted_identified_and_deduplicated(translations
     assert all(0 < score <= 1 for code, score in languages.values() if code)
 
     kept = {
-        row["source"] for row in rows(dedup.build(lake, DedupConfig(), {"clean": cleaned}).artifact.path / "documents")
+        row["source"]
+        for row in rows(dedup.build(lake, DedupConfig(), {"documents": cleaned}).artifact.path / "documents")
     }
     stems = {name.partition(".")[0].removesuffix("-edited") for name in texts}
     survivors = {name.partition(".")[0].removesuffix("-edited") for name in kept}

@@ -40,7 +40,7 @@ def items(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def build(lake: Lake, documents: Artifact, items: str, **options: Any) -> Artifact:
     config = DecontaminateConfig(benchmarks=(items,), split=SplitConfig(val=0.2, test=0.1), workers=1)
-    return decontaminate.build(lake, config, {"dedup": documents}, **options).artifact
+    return decontaminate.build(lake, config, {"documents": documents}, **options).artifact
 
 
 def hashes(artifact: Artifact) -> dict[str, str]:

@@ -58,7 +58,7 @@ def benchmark(tmp_path: Path) -> str:
 
 def build(lake: Lake, documents: Artifact, **config: Any) -> Artifact:
     settings = DecontaminateConfig(**{"split": SPLIT, "workers": 1, **config})
-    return decontaminate.build(lake, settings, {"dedup": documents}).artifact
+    return decontaminate.build(lake, settings, {"documents": documents}).artifact
 
 
 def table(artifact: Artifact, name: str) -> list[dict[str, Any]]:
@@ -266,7 +266,7 @@ def test_same_bytes_whatever_the_workers_and_done_shards_stay(
     one, two = local_output(tmp_path / "one"), local_output(tmp_path / "two")
     for out, workers in ((one, 1), (two, 2)):
         config = DecontaminateConfig(split=SPLIT, benchmarks=(benchmark,), workers=workers)
-        decontaminate(config, out, dedup=source)
+        decontaminate(config, out, documents=source)
     assert contents(one) == contents(two)
 
     scanned = two.dir / "scan" / "hits" / "part-00000.parquet"
@@ -275,7 +275,7 @@ def test_same_bytes_whatever_the_workers_and_done_shards_stay(
     for folder in ("documents", "removed"):
         (two.dir / folder / "part-00002.parquet").write_bytes(b"half a fi")
     (two.work / "contamination" / "part-00002.parquet").unlink()
-    decontaminate(DecontaminateConfig(split=SPLIT, benchmarks=(benchmark,)), two, dedup=source)
+    decontaminate(DecontaminateConfig(split=SPLIT, benchmarks=(benchmark,)), two, documents=source)
     assert contents(one) == contents(two)
     assert scanned.stat().st_mtime_ns == before
 

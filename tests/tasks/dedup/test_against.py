@@ -38,18 +38,17 @@ def urls(artifact: Artifact) -> list[str]:
 def test_the_same_as_one_run_over_all(lake: Lake, given_rows: Given) -> None:
     first, second, third = pages(1, 150, 1), pages(2, 120, 2), pages(3, 70, 3)
     config: dict[str, Any] = {"keep": "oldest"}  # what was kept of the earlier ones is kept
-    joint = dedup.build(lake, DedupConfig(**config), {"clean": given_rows(first + second + third)}).artifact
-    one = dedup.build(lake, DedupConfig(**config), {"clean": given_rows(first, shards=3)}).artifact
-    two = dedup.build(lake, DedupConfig(**config, against=(one.name,)), {"clean": given_rows(second)}).artifact
+    joint = dedup.build(lake, DedupConfig(**config), {"documents": given_rows(first + second + third)}).artifact
+    one = dedup.build(lake, DedupConfig(**config), {"documents": given_rows(first, shards=3)}).artifact
+    two = dedup.build(lake, DedupConfig(**config), {"documents": given_rows(second), "against[0]": one}).artifact
     for path in (one.path, two.path):  # their text cannot be read
         for shard in (path / "documents").iterdir():
             shard.rename(shard.with_suffix(".away"))
-    config["against"] = (one.name, two.name)
     made = given_rows(third, shards=2)
     for path in (one.path, two.path):
         for shard in (path / "documents").iterdir():
             shard.rename(shard.with_suffix(".parquet"))
-    three = dedup.build(lake, DedupConfig(**config), {"clean": made}).artifact
+    three = dedup.build(lake, DedupConfig(**config), {"documents": made, "against[0]": one, "against[1]": two}).artifact
     assert sorted([*urls(one), *urls(two), *urls(three)]) == sorted(urls(joint))
     assert 0 < three.counts["documents"] < 40
     assert dedup.violations(three) == []
@@ -57,11 +56,11 @@ def test_the_same_as_one_run_over_all(lake: Lake, given_rows: Given) -> None:
 
 def test_what_is_known_is_removed_even_if_it_is_longer(lake: Lake, given_rows: Given) -> None:
     words = " ".join(f"w{k}" for k in range(100))
-    one = dedup.build(lake, DedupConfig(), {"clean": given_rows([{"text": words}])}).artifact
+    one = dedup.build(lake, DedupConfig(), {"documents": given_rows([{"text": words}])}).artifact
     clean = given_rows(
         [{"text": f"{words} and more", "url": "http://example.org/n"}, {"text": f" {words}", "url": None}]
     )
-    two = dedup.build(lake, DedupConfig(against=(one.name,)), {"clean": clean}).artifact
+    two = dedup.build(lake, DedupConfig(), {"documents": clean, "against[0]": one}).artifact
     assert urls(two) == []
     assert (two.counts["near_duplicates"], two.counts["exact_duplicates"]) == (1, 1)
     assert dedup.violations(two) == []
@@ -69,31 +68,29 @@ def test_what_is_known_is_removed_even_if_it_is_longer(lake: Lake, given_rows: G
 
 def test_a_page_that_was_fetched_again_is_compared_by_its_text(lake: Lake, given_rows: Given) -> None:
     """The earlier corpus keeps its version, so of an address both may be kept; the URL level is within one run."""
-    one = dedup.build(lake, DedupConfig(), {"clean": given_rows([{"text": "the old text of this page"}])}).artifact
+    one = dedup.build(lake, DedupConfig(), {"documents": given_rows([{"text": "the old text of this page"}])}).artifact
     clean = given_rows([{"text": "what it says today is different"}])
-    two = dedup.build(lake, DedupConfig(against=(one.name,)), {"clean": clean}).artifact
+    two = dedup.build(lake, DedupConfig(), {"documents": clean, "against[0]": one}).artifact
     assert two.counts["documents"] == 1
 
 
 def test_what_cannot_be_compared_is_refused(lake: Lake, given_rows: Given) -> None:
     clean = given_rows([{"text": "some text"}])
-    with pytest.raises(PermanentError, match="against names dedup/0123456789abcdef, but the lake has 0 such"):
-        dedup.build(lake, DedupConfig(against=("dedup/0123456789abcdef",)), {"clean": clean})
-    without = dedup.build(lake, DedupConfig(store_shingles=False), {"clean": clean}).artifact
+    without = dedup.build(lake, DedupConfig(store_shingles=False), {"documents": clean}).artifact
     with pytest.raises(PermanentError, match=r"has no shingle sets: build it with dedup\.store_shingles: true"):
-        dedup.build(lake, DedupConfig(against=(without.name,)), {"clean": clean})
-    other = dedup.build(lake, DedupConfig(shingle_words=3), {"clean": clean}).artifact
+        dedup.build(lake, DedupConfig(), {"documents": clean, "against[0]": without})
+    other = dedup.build(lake, DedupConfig(shingle_words=3), {"documents": clean}).artifact
     with pytest.raises(PermanentError, match="use the same shingle_words, seed and bands times rows"):
-        dedup.build(lake, DedupConfig(against=(other.name,)), {"clean": clean})
+        dedup.build(lake, DedupConfig(), {"documents": clean, "against[0]": other})
 
 
 def test_empty_shards_change_nothing(lake: Lake, given_rows: Given) -> None:
     """More shards than documents: the last ones are empty, here and in the earlier artifact."""
     rows = pages(5, 5, 1)
     config = DedupConfig(keep="oldest", lines={"enabled": True})
-    one = dedup.build(lake, config, {"clean": given_rows([*rows, rows[0] | {"url": None}], shards=9)}).artifact
+    one = dedup.build(lake, config, {"documents": given_rows([*rows, rows[0] | {"url": None}], shards=9)}).artifact
     assert one.counts["documents"] == len(urls(one)) <= 5
-    again = config.model_copy(update={"against": (one.name,)})
-    two = dedup.build(lake, again, {"clean": given_rows([*rows, {"text": "new"}], shards=8)}).artifact
+    new = given_rows([*rows, {"text": "new"}], shards=8)
+    two = dedup.build(lake, config, {"documents": new, "against[0]": one}).artifact
     assert len(urls(two)) == 1
     assert dedup.violations(two) == []

@@ -30,7 +30,7 @@ Given = Callable[..., Artifact]
 
 def build(lake: Lake, clean: Artifact, **config: Any) -> tuple[Artifact, list[dict[str, Any]], list[dict[str, Any]]]:
     """The artifact, its documents and its pairs."""
-    made = dedup.build(lake, DedupConfig(**config), {"clean": clean}).artifact
+    made = dedup.build(lake, DedupConfig(**config), {"documents": clean}).artifact
     assert dedup.violations(made) == []
     rows = [row for batch in read_documents(made.path) for row in batch.to_pylist()]
     return made, rows, pq.read_table(made.path / "duplicates.parquet").to_pylist()

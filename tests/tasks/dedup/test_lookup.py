@@ -20,7 +20,7 @@ def test_datasketch_finds_the_documents_that_are_kept(lake: Lake, given_rows: Ca
     generator = random.Random(4)
     texts = [" ".join(f"w{generator.randrange(500)}" for _ in range(200)) for _ in range(40)]
     rows = [{"text": text, "doc_id": f"{i:016x}"} for i, text in enumerate([*texts, texts[7] + " more"])]
-    made = dedup.build(lake, DedupConfig(), {"clean": given_rows(rows, shards=3)}).artifact
+    made = dedup.build(lake, DedupConfig(), {"documents": given_rows(rows, shards=3)}).artifact
     index = datasketch.MinHashLSH(num_perm=120, params=(20, 6))
     stored = dict(minhashes(made.path))
     assert len(stored) == 40
@@ -39,7 +39,7 @@ def test_an_artifact_of_an_older_textmill_is_read_too(
 ) -> None:
     """It has the file of removed documents under another name."""
     rows = [{"text": "one text", "doc_id": f"{i:016x}"} for i in range(3)] + [{"text": "quite another text"}]
-    made = dedup.build(lake, DedupConfig(), {"clean": given_rows(rows)}).artifact
+    made = dedup.build(lake, DedupConfig(), {"documents": given_rows(rows)}).artifact
     older = Path(shutil.copytree(made.path, tmp_path / "older"))
     (older / "removed.bits").rename(older / "gone.bits")
     names = [doc_id for doc_id, _ in minhashes(made.path)]

@@ -25,7 +25,7 @@ def unique(number: int, words: int = 30) -> str:
 
 
 def build(lake: Lake, clean: Artifact, **config: object) -> tuple[Artifact, list[str]]:
-    made = dedup.build(lake, DedupConfig(near=False, **config), {"clean": clean}).artifact
+    made = dedup.build(lake, DedupConfig(near=False, **config), {"documents": clean}).artifact
     assert dedup.violations(made) == []
     return made, [row["text"] for batch in read_documents(made.path) for row in batch.to_pylist()]
 

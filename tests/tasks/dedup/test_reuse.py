@@ -30,7 +30,7 @@ ROWS = [{"text": text(number), "url": f"http://example.org/{number}"} for number
 
 
 def deduplicated(lake: Lake, documents: Artifact, config: DedupConfig | None = None, **options: Any) -> Artifact:
-    return dedup.build(lake, config or DedupConfig(), {"clean": documents}, **options).artifact
+    return dedup.build(lake, config or DedupConfig(), {"documents": documents}, **options).artifact
 
 
 def hashes(artifact: Artifact) -> dict[str, str]:

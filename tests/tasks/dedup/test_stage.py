@@ -42,7 +42,7 @@ CHINESE = "水车转动河水流过老石屋磨坊主和七只灰猫住在那里
 
 
 def build(lake: Lake, clean: Artifact, **config: object) -> Artifact:
-    return dedup.build(lake, DedupConfig(**config), {"clean": clean}).artifact
+    return dedup.build(lake, DedupConfig(**config), {"documents": clean}).artifact
 
 
 def kept(artifact: Artifact) -> set[str]:
@@ -209,14 +209,14 @@ def test_all_pairs_agree_with_exact_jaccard(lake: Lake, given_documents: Given) 
 def test_same_bytes_whatever_the_workers_and_shards_resume(lake: Lake, given_documents: Given, tmp_path: Path) -> None:
     clean = given_documents([" ".join(sentence(i % 30)) for i in range(60)], shards=3)
     one, two = local_output(tmp_path / "one"), local_output(tmp_path / "two")
-    dedup(DedupConfig(workers=1), one, clean=clean)
-    dedup(DedupConfig(workers=2), two, clean=clean)
+    dedup(DedupConfig(workers=1), one, documents=clean)
+    dedup(DedupConfig(workers=2), two, documents=clean)
     assert contents(one) == contents(two)
 
     before = {path: path.stat().st_mtime_ns for path in (two.dir / "signatures").iterdir()}
     (two.dir / "documents" / "part-00001.parquet").unlink()
     (two.dir / "signatures" / "part-00002.parquet").unlink()
-    dedup(DedupConfig(workers=1), two, clean=clean)
+    dedup(DedupConfig(workers=1), two, documents=clean)
     assert contents(one) == contents(two)
     again = {path: path.stat().st_mtime_ns for path in (two.dir / "signatures").iterdir()}
     assert [path.name for path in before if before[path] != again[path]] == ["part-00002.parquet"]
@@ -246,7 +246,7 @@ def test_memory_does_not_change_a_byte(lake: Lake, given_documents: Given, tmp_p
             if limit:
                 patch.setattr(levels, "limit_of", lambda config: 97)
                 patch.setattr(comparison, "PAIR_BYTES", 1 << 24)
-            dedup(DedupConfig(workers=1, memory_megabytes=1024, **config), out, clean=clean)
+            dedup(DedupConfig(workers=1, memory_megabytes=1024, **config), out, documents=clean)
         searched = len(list(out.work.glob("memory-1024/pairs/*.run")))
         assert searched > 50 if limit else searched == 1
         made.append({path: data for path, data in contents(out).items() if not path.startswith(WORK)})
@@ -258,7 +258,7 @@ def test_killed_at_any_point_it_goes_on_and_ends_the_same(lake: Lake, given_docu
     clean = given_documents([edited(sentence(i % 50), 30 + i % 3) for i in range(200)], shards=8)
     whole = local_output(tmp_path / "whole")
     config = {"lines": {"enabled": True, "min_words": 3}, "workers": 1}
-    dedup(DedupConfig(**config), whole, clean=clean)
+    dedup(DedupConfig(**config), whole, documents=clean)
     # not fork: the copy of a test process that has used compiled code and torch ends at the first parallel region
     context, begun = multiprocessing.get_context("spawn"), tmp_path / "begun"
     seen: dict[Path, int] = {}
@@ -285,7 +285,7 @@ def test_killed_at_any_point_it_goes_on_and_ends_the_same(lake: Lake, given_docu
 
 def in_a_process(config: dict, folder: Path, clean: Artifact, begun: Path) -> None:
     begun.touch()
-    dedup(DedupConfig(**config), local_output(folder), clean=clean)
+    dedup(DedupConfig(**config), local_output(folder), documents=clean)
 
 
 def finished(folder: Path) -> list[Path]:

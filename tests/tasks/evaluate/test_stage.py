@@ -65,7 +65,7 @@ def test_items_that_training_documents_have_are_counted_apart(
     (tmp_path / "mine.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
     out = local_output(tmp_path / "out")
     config = CONFIG.model_copy(update={"hellaswag": str(tmp_path / "mine.jsonl")})
-    evaluate(config, out, **{name: built[name] for name in evaluate.upstream})
+    evaluate(config, out, **{name: built[name] for name in evaluate.inputs})
     results = json.loads((out.dir / "results.json").read_text())
     for model in ("pretrain", "sft"):
         found = results["benchmarks"][model]["hellaswag"]
@@ -107,7 +107,7 @@ def test_own_files_are_asked_instead(models: tuple[Lake, dict[str, Artifact]], t
     assert evaluate.sources is not None
     before = evaluate.sources(own)
     out = local_output(tmp_path / "out")
-    evaluate(own, out, **{name: built[name] for name in evaluate.upstream})
+    evaluate(own, out, **{name: built[name] for name in evaluate.inputs})
     assert out.counts["hellaswag_items"] == 3
     assert not (out.dir / "items").exists()
     (tmp_path / "mine.jsonl").write_text("\n".join(lines[:4]))
@@ -120,7 +120,7 @@ def test_a_corpus_without_items_asks_for_files(models: tuple[Lake, dict[str, Art
     _, other = build_corpus(tmp_path / "lake", PagesConfig(count=12, python=False))  # every page says the same
     mixed = {**models[1], "decontaminate": other["decontaminate"]}
     with pytest.raises(PermanentError, match=r"There are 0 HellaSwag and 0 MMLU items"):
-        evaluate(CONFIG, local_output(tmp_path / "out"), **{name: mixed[name] for name in evaluate.upstream})
+        evaluate(CONFIG, local_output(tmp_path / "out"), **{name: mixed[name] for name in evaluate.inputs})
 
 
 def mmlu(folder: Path, rows: dict[str, list[list[str]]], split: str = "test") -> None:
@@ -149,7 +149,7 @@ def test_a_part_of_the_users_file_is_even_and_items_that_cannot_be_asked_are_cou
     said: list[str] = []
     out.warning = said.append  # type: ignore[method-assign]
     own = {"mmlu": str(tmp_path / "mmlu"), "hellaswag": str(tmp_path / "mine.jsonl"), "max_items": 12}
-    evaluate(CONFIG.model_copy(update=own), out, **{name: built[name] for name in evaluate.upstream})
+    evaluate(CONFIG.model_copy(update=own), out, **{name: built[name] for name in evaluate.inputs})
 
     assert (out.counts["mmlu_items"], out.counts["mmlu_available"]) == (12, 90)
     assert (out.counts["hellaswag_items"], out.counts["hellaswag_available"]) == (4, 5)
@@ -179,7 +179,7 @@ def test_shots_that_are_not_there_are_said(models: tuple[Lake, dict[str, Artifac
     said: list[str] = []
     out.warning = said.append  # type: ignore[method-assign]
     own = {"mmlu": str(tmp_path), "mmlu_shots": 1}
-    evaluate(CONFIG.model_copy(update=own), out, **{name: models[1][name] for name in evaluate.upstream})
+    evaluate(CONFIG.model_copy(update=own), out, **{name: models[1][name] for name in evaluate.inputs})
     assert out.counts["mmlu_without_shots"] == 3
     assert any("3 of 5 MMLU items" in sentence and "of law." in sentence for sentence in said)
 
@@ -193,7 +193,7 @@ def test_five_shots_that_do_not_fit_are_said(models: tuple[Lake, dict[str, Artif
     said: list[str] = []
     out.warning = said.append  # type: ignore[method-assign]
     own = {"mmlu": str(tmp_path), "mmlu_shots": 5}
-    evaluate(CONFIG.model_copy(update=own), out, **{name: built[name] for name in evaluate.upstream})
+    evaluate(CONFIG.model_copy(update=own), out, **{name: built[name] for name in evaluate.inputs})
     assert out.counts["mmlu_letters_truncated"] == 5
     text = comparison(json.loads((out.dir / "results.json").read_text()))
     assert "5 of 5 prompts cut to the context" in text
@@ -204,4 +204,4 @@ def test_a_file_of_which_nothing_can_be_asked(models: tuple[Lake, dict[str, Arti
     mmlu(tmp_path, {"x": [["What?", "", "b", "c", "d", "A"]]})
     config = CONFIG.model_copy(update={"mmlu": str(tmp_path)})
     with pytest.raises(PermanentError, match=r"Every item of .* has an empty choice"):
-        evaluate(config, local_output(tmp_path / "out"), **{name: models[1][name] for name in evaluate.upstream})
+        evaluate(config, local_output(tmp_path / "out"), **{name: models[1][name] for name in evaluate.inputs})

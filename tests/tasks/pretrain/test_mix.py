@@ -74,7 +74,7 @@ def test_without_a_mix_everything_is_as_it_was(corpus: tuple[Lake, dict[str, Art
     # one source that is everything has all windows too, in an order of its own
     out = local_output(tmp_path / "out")
     every = PretrainConfig(**{**PRETRAIN, "mix": {"sources": [{"name": "all", "match": ["*"]}]}})
-    pretrain(every, out, tokenize=built["tokenize"], tokenizer=built["tokenizer"])
+    pretrain(every, out, tokens=built["tokenize"], tokenizer=built["tokenizer"])
     assert json.loads((out.dir / "mix.json").read_text())[0]["windows"] == 80
 
 
@@ -107,4 +107,4 @@ def test_mistakes_are_sentences(corpus: tuple[Lake, dict[str, Artifact]], tmp_pa
         with pytest.raises(PermanentError, match=message):
             pretrain.preview(wrong, corpus[1])
         with pytest.raises(PermanentError, match=message):
-            pretrain(wrong, local_output(tmp_path), tokenize=corpus[1]["tokenize"], tokenizer=corpus[1]["tokenizer"])
+            pretrain(wrong, local_output(tmp_path), tokens=corpus[1]["tokenize"], tokenizer=corpus[1]["tokenizer"])

@@ -86,16 +86,16 @@ def test_tokens_of_another_tokenizer_are_refused(corpus: tuple[Lake, dict[str, A
     lake, built = corpus
     other = make(tokenizer, lake, TokenizerConfig(vocab_size=576), built).artifact
     with pytest.raises(PermanentError, match="were made with tokenizer"):
-        pretrain(CONFIG, local_output(tmp_path), tokenize=built["tokenize"], tokenizer=other)
+        pretrain(CONFIG, local_output(tmp_path), tokens=built["tokenize"], tokenizer=other)
 
 
 def test_a_split_shorter_than_a_window_is_refused(tmp_path: Path) -> None:
     _, built = build_corpus(tmp_path / "lake", PagesConfig(split=SplitConfig(val=0.0, test=0.2)))
     with pytest.raises(PermanentError, match="The val split has 0 tokens, less than one window of 128"):
-        pretrain(CONFIG, local_output(tmp_path), tokenize=built["tokenize"], tokenizer=built["tokenizer"])
+        pretrain(CONFIG, local_output(tmp_path), tokens=built["tokenize"], tokenizer=built["tokenizer"])
 
 
 def test_divergence_is_not_retried(corpus: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
     wild = PretrainConfig(**{**PRETRAIN, "training": {"steps": 20, "learning_rate": 1e30, "warmup": 0.0}})
     with pytest.raises(PermanentError, match="Training diverged at step"):
-        pretrain(wild, local_output(tmp_path), tokenize=corpus[1]["tokenize"], tokenizer=corpus[1]["tokenizer"])
+        pretrain(wild, local_output(tmp_path), tokens=corpus[1]["tokenize"], tokenizer=corpus[1]["tokenizer"])

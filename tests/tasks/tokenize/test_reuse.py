@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from data_lake.audit import lineage
 from data_lake.store import Artifact, Lake
 from tasks.splits import SplitConfig
-from tasks.stage import PermanentError
 from tasks.tokenize import TokenizeConfig, tokenize
 from tasks.tokenizer import TokenizerConfig, tokenizer
 from tests.tasks.conftest import numbered
@@ -24,11 +24,11 @@ CONFIG = TokenizeConfig(seq_len=16)
 
 
 def learned(lake: Lake, documents: Artifact, **config: Any) -> Artifact:
-    return tokenizer.build(lake, TokenizerConfig(vocab_size=384, **config), {"decontaminate": documents}).artifact
+    return tokenizer.build(lake, TokenizerConfig(vocab_size=384, **config), {"corpus": documents}).artifact
 
 
 def tokens(lake: Lake, documents: Artifact, learned: Artifact, **options: Any) -> Artifact:
-    return tokenize.build(lake, CONFIG, {"decontaminate": documents, "tokenizer": learned}, **options).artifact
+    return tokenize.build(lake, CONFIG, {"corpus": documents, "tokenizer": learned}, **options).artifact
 
 
 def hashes(artifact: Artifact) -> dict[str, str]:
@@ -46,10 +46,9 @@ def test_only_what_changed_is_encoded_and_the_bytes_are_the_same(
     after = [*TEXTS[:-1], "A new one.", "Another."]
     after[3], after[5] = TEXTS[3].replace("mill", "hill"), "Short."
     changed = given_documents(after, shards=shards, split=SPLIT)
-    kept = learned(lake, changed, keep=vocabulary.name)
-    made = tokens(lake, changed, kept)
+    made = tokens(lake, changed, vocabulary)
     assert made.metrics["documents_reused"] == len(TEXTS) - 3
-    alone = tokens(Lake(tmp_path / "other"), changed, kept)
+    alone = tokens(Lake(tmp_path / "other"), changed, vocabulary)
     assert alone.metrics["documents_reused"] == 0
     assert hashes(alone) == hashes(made)
     assert alone.counts == made.counts
@@ -115,18 +114,11 @@ def test_a_killed_run_counts_what_its_attempts_took(
     assert tokens(lake, after, vocabulary).metrics["documents_reused"] == len(TEXTS) - 1
 
 
-def test_a_kept_tokenizer_says_the_same_as_before(lake: Lake, given_documents: Given) -> None:
+def test_a_kept_tokenizer_is_an_input_and_its_corpus_is_in_the_lineage(lake: Lake, given_documents: Given) -> None:
     before, after = (given_documents(texts, split=SPLIT) for texts in (TEXTS, ["Quite another text."] * 5))
     vocabulary = learned(lake, before)
-    kept = learned(lake, after, keep=vocabulary.name)
-    assert (kept.content, kept.counts) == (vocabulary.content, vocabulary.counts)
-    assert kept.key != vocabulary.key
+    made = tokens(lake, after, vocabulary)
+    found, lost = lineage(lake, [made])
+    assert {artifact.name for artifact in found} == {before.name, after.name, vocabulary.name, made.name}
+    assert lost == []
     assert learned(lake, after).content != vocabulary.content
-
-
-@pytest.mark.parametrize(
-    ("name", "says"), [("tokenizer/0123", "has 0 such artifacts"), ("given", "has 0 such artifacts")]
-)
-def test_a_tokenizer_that_is_not_there_is_a_sentence(lake: Lake, given_documents: Given, name: str, says: str) -> None:
-    with pytest.raises(PermanentError, match=f"tokenizer.keep names {name}, but the lake {says}"):
-        learned(lake, given_documents(TEXTS), keep=name)

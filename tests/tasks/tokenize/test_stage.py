@@ -36,7 +36,7 @@ TEXTS = [
 @pytest.fixture
 def learned(lake: Lake, given_documents: Given) -> Artifact:
     corpus = given_documents(TEXTS, split=SPLIT)
-    return tokenizer.build(lake, TokenizerConfig(vocab_size=384), {"decontaminate": corpus}).artifact
+    return tokenizer.build(lake, TokenizerConfig(vocab_size=384), {"corpus": corpus}).artifact
 
 
 def build(lake: Lake, documents: Artifact, learned: Artifact, **config: object) -> Artifact:
@@ -96,14 +96,14 @@ def test_same_bytes_whatever_the_workers_and_done_shards_stay(
     documents = given_documents(TEXTS, shards=3, split=SPLIT)
     one, two = local_output(tmp_path / "one"), local_output(tmp_path / "two")
     for out, workers in ((one, 1), (two, 2)):
-        tokenize(TokenizeConfig(seq_len=32, workers=workers), out, decontaminate=documents, tokenizer=learned)
+        tokenize(TokenizeConfig(seq_len=32, workers=workers), out, corpus=documents, tokenizer=learned)
     assert contents(one) == contents(two)
 
     done = two.dir / "train" / "part-00000.parquet"
     before = done.stat().st_mtime_ns
     (two.work / "index" / "part-00001.parquet").unlink()  # as if killed before shard 1 was done
     (two.dir / "val" / "part-00001.parquet").write_bytes(b"half a fi")
-    tokenize(TokenizeConfig(seq_len=32), two, decontaminate=documents, tokenizer=learned)
+    tokenize(TokenizeConfig(seq_len=32), two, corpus=documents, tokenizer=learned)
     assert contents(one) == contents(two)
     assert done.stat().st_mtime_ns == before
 

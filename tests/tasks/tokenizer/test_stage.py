@@ -34,7 +34,7 @@ def texts(count: int, seed: int = 0) -> list[str]:
 
 
 def build(lake: Lake, documents: Artifact, **config: object) -> Artifact:
-    return tokenizer.build(lake, TokenizerConfig(**config), {"decontaminate": documents}).artifact
+    return tokenizer.build(lake, TokenizerConfig(**config), {"corpus": documents}).artifact
 
 
 def test_it_has_the_size_asked_for_and_gives_text_back(lake: Lake, given_documents: Given) -> None:

@@ -1,0 +1,23 @@
+"""What two stages must agree on: said in one section of the recipe, it holds in the other where that says null."""
+
+from __future__ import annotations
+
+from flows.recipe import Recipe
+from tasks.decontaminate import DecontaminateConfig
+from tasks.evaluate import EvaluateConfig
+
+
+def decontaminate_config(recipe: Recipe) -> DecontaminateConfig:
+    """Return which benchmarks to look for: where the section does not say it, those that the models are asked."""
+    own, asked = recipe.decontaminate, recipe.evaluate
+    files = {
+        name: getattr(own, name) if getattr(own, name) is not None else getattr(asked, name, "")
+        for name in ("hellaswag", "mmlu")
+    }
+    return own.model_copy(update=files)
+
+
+def evaluate_config(config: EvaluateConfig, recipe: Recipe) -> EvaluateConfig:
+    """Return when an item counts as contaminated: where the section does not say it, as decontaminate finds it."""
+    own = config.contamination
+    return config.model_copy(update={"contamination": recipe.decontaminate.detection if own is None else own})

@@ -1,0 +1,173 @@
+"""The one decision of what runs: for each node its key, its status and why. Plan, runner and adopt all ask here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from data_lake.fingerprint import sha256_of
+from data_lake.store import Artifact, Lake, Miss
+from flows.graph.differences import differences
+from flows.graph.node import AnyNode, Graph, Node, Pinned, targets
+from tasks.preflight import sentence
+from tasks.references import referenced_artifact
+from tasks.roles import of_kind
+from tasks.stage import PermanentError
+
+Status = Literal["hit", "run", "depends", "unneeded", "fails"]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a run does with a node.
+
+    hit: the lake has it. run: it will be built. depends: something that it reads will be rebuilt; if that comes out
+    the same, it is still a hit. unneeded: the lake lost it, but has everything that would read it. fails: its key
+    cannot be known, or what it names is not there.
+
+    `content` is what the keys after it are made of; None where it is known only once the node has run.
+    """
+
+    node: AnyNode
+    status: Status
+    reasons: tuple[str, ...] = ()
+    key: str | None = None
+    content: str | None = None
+    artifact: Artifact | None = None
+    anew: bool = False
+    """Whether what the lake has of the key must not be taken: it is forced, or some of its bytes changed."""
+    payload: Mapping[str, Any] | None = None
+
+
+class Resolver:
+    """Decides upon every node of a scope; `resolve` may be asked again whenever something was built."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        lake: Lake,
+        force: Collection[str] = (),
+        until: Collection[str] = (),
+        made_here: Callable[[Artifact], bool] = lambda _: False,
+    ) -> None:
+        """`made_here` says of an artifact whether this very run made it: what is forced is not built a second time."""
+        self.lake = lake
+        self.scope = graph.scope(until)
+        self._forced = {node for name in force for node in graph.select(name)}
+        self._targets = targets(self.scope)
+        self._made_here = made_here
+        self._found: dict[tuple[AnyNode, str], Artifact | Miss] = {}
+        self._damaged: dict[AnyNode, str] = {}
+        self._artifacts: dict[str, list[Artifact]] = {}
+        self._payloads: dict[tuple[AnyNode, tuple[tuple[str, str], ...]], dict[str, Any]] = {}
+        self._changes: dict[tuple[AnyNode, str], tuple[str, ...]] = {}
+
+    # -- what a run tells ----------------------------------------------------------------------------------------------
+
+    def built(self, node: Node, artifact: Artifact) -> None:
+        """Take down that this run has the node's artifact now."""
+        self._found[node, artifact.key] = of_kind(node.stage.makes, artifact)
+        self._damaged.pop(node, None)
+        self._forced.discard(node)
+        self._artifacts.pop(node.stage.name, None)
+
+    def damaged(self, node: AnyNode, reason: str) -> None:
+        """Take down that the node's artifact cannot be read after all."""
+        self._damaged[node] = reason
+
+    # -- deciding ------------------------------------------------------------------------------------------------------
+
+    def resolve(self) -> dict[AnyNode, Decision]:
+        """Return the decision upon each node of the scope, each after those that it reads."""
+        decided: dict[AnyNode, Decision] = {}
+        for node in self.scope:
+            decided[node] = self._pinned(node) if isinstance(node, Pinned) else self._decide(node, decided)
+        for node in reversed(self.scope):
+            if decided[node].status == "unneeded":
+                readers = {decided[reader].status for reader in self.scope if node in reader.inputs.values()}
+                status: Status = (
+                    "run" if readers & {"run", "fails"} else "depends" if "depends" in readers else "unneeded"
+                )
+                decided[node] = replace(decided[node], status=status)
+        return decided
+
+    def _pinned(self, node: Pinned) -> Decision:
+        try:
+            found = referenced_artifact(self.lake, node.name, node.kind, node.recipe_field)
+        except PermanentError as error:
+            return Decision(node, "fails", (str(error),))
+        if node in self._damaged:
+            return Decision(
+                node, "fails", (f"{node.recipe_field} names {node.name}, which is damaged: {self._damaged[node]}.",)
+            )
+        return Decision(node, "hit", (f"{node.recipe_field} names it",), found.key, found.content, found)
+
+    def _decide(self, node: Node, decided: Mapping[AnyNode, Decision]) -> Decision:
+        contents = {role: decided[one].content for role, one in node.inputs.items()}
+        unknown = [role for role, content in contents.items() if content is None]
+        try:
+            payload = self._payload(node, {role: content or "" for role, content in contents.items()})
+        except (PermanentError, OSError, ValueError) as error:
+            return Decision(node, "fails", (sentence(error),))
+        if unknown:
+            return self._before_its_inputs(node, payload, unknown, decided)
+        key = sha256_of(payload)
+        decision = Decision(node, "run", key=key, payload=payload)
+        found = self._find(node, key)
+        if node in self._damaged:
+            return replace(decision, reasons=(self._damaged[node],), anew=True)
+        if node in self._forced and not (isinstance(found, Artifact) and self._made_here(found)):
+            there = found if isinstance(found, Artifact) else None
+            return replace(decision, reasons=("forced",), artifact=there, anew=True)
+        if isinstance(found, Artifact):
+            if old := node.stage.too_old(node.config, found):
+                return replace(decision, reasons=(old,), artifact=found)
+            return replace(decision, status="hit", content=found.content, artifact=found)
+        if found.kind == "damaged":
+            return replace(decision, reasons=(found.reason,))
+        if self._may_be_deferred(node) and (content := self.lake.remembered_content(node.stage.name, key)):
+            why = "it was built, but is not in the lake any more"
+            return replace(decision, status="unneeded", reasons=(why,), content=content)
+        return replace(decision, reasons=self._what_changed(node, key, payload))
+
+    def _before_its_inputs(
+        self, node: Node, payload: dict[str, Any], unknown: list[str], decided: Mapping[AnyNode, Decision]
+    ) -> Decision:
+        """The decision while the content of some inputs is not known: what else changed makes it run in any case."""
+        known = self.lake.has_built(node.stage.name)
+        changed = differences(payload, self._artifacts_of(node.stage.name), unknown, known=known)
+        if node in self._forced:
+            changed = ["forced", *changed]
+        if changed:
+            return Decision(node, "run", tuple(changed))
+        names = " and ".join(dict.fromkeys(getattr(node.inputs[role], "name", role) for role in unknown))
+        follows = f"{names} will be rebuilt; if the content comes out the same, this is a hit"
+        return Decision(node, "depends", (follows,))
+
+    def _payload(self, node: Node, contents: dict[str, str]) -> dict[str, Any]:
+        known = (node, tuple(contents.items()))
+        if known not in self._payloads:
+            self._payloads[known] = node.stage.payload(node.config, contents)
+        return self._payloads[known]
+
+    def _find(self, node: Node, key: str) -> Artifact | Miss:
+        """What the lake has of a key; a hit is checked once, what is missing may have come from another run."""
+        found = self._found.get((node, key))
+        if not isinstance(found, Artifact):
+            found = self._found[node, key] = node.stage.find(self.lake, key)
+        return found
+
+    def _may_be_deferred(self, node: Node) -> bool:
+        """Whether a lost artifact is built only if something must read it: not one that is wanted itself, or fresh."""
+        return node not in self._targets and getattr(node.config, "max_age", None) is None
+
+    def _what_changed(self, node: Node, key: str, payload: dict[str, Any]) -> tuple[str, ...]:
+        if (node, key) not in self._changes:
+            self._changes[node, key] = tuple(differences(payload, self._artifacts_of(node.stage.name)))
+        return self._changes[node, key]
+
+    def _artifacts_of(self, stage: str) -> list[Artifact]:
+        if stage not in self._artifacts:
+            self._artifacts[stage] = self.lake.artifacts(stage)
+        return self._artifacts[stage]
