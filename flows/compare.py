@@ -152,7 +152,7 @@ def find_run(wanted: str, runs: Sequence[PipelineRecord]) -> PipelineRecord:
     `runs` are newest first. Raises CompareError.
     """
     found = find_runs(wanted, runs)
-    names = dict.fromkeys(run.variant for run in found)
+    names = dict.fromkeys(run.variant for run in reversed(found))
     if len(names) > 1:
         choices = " or ".join(f"{wanted}@{name}" for name in names if name)
         raise CompareError(f"The run {wanted!r} has {len(names)} variants; say which one: {choices}.")
@@ -209,7 +209,7 @@ def _runs_of(which: str, variant: str | None, runs: Sequence[PipelineRecord]) ->
 
 
 def _no_variant(which: str, variant: str, runs: Sequence[PipelineRecord]) -> list[PipelineRecord]:
-    names = list(dict.fromkeys(run.variant for run in runs if run.variant))
+    names = list(dict.fromkeys(run.variant for run in reversed(runs) if run.variant))
     there = f"it has {', '.join(names)}" if names else "it has no variants"
     raise CompareError(f"The run {which!r} has no variant {variant!r}; {there}.")
 

@@ -162,6 +162,18 @@ def age(seconds: float) -> str:
     return f"{max(seconds, 0):.0f} s"
 
 
+def duration(seconds: float) -> str:
+    """Return how long something takes, as in '0.4 s', '12 s', '3 min 20 s' or '2 h 5 min'."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600:,} h {whole % 3600 // 60} min"
+
+
 def size(n_bytes: float) -> str:
     """Return a number of bytes in a readable unit (powers of 1000)."""
     for unit in ("B", "kB", "MB", "GB"):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,6 +53,19 @@ def load_as(model: type[R], name_or_path: str | Path, overrides: Sequence[str] =
     if "name" in recipe.model_fields_set:
         return recipe
     return recipe.model_copy(update={"name": re.sub(r"[^\w.-]", "-", Path(name_or_path).stem)[:80]})
+
+
+def load_data(data: Mapping[str, Any], place: str, name: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Check a recipe that is plain data already, with overrides; `place` is where it stands, `name` what errors call
+    it. Raises RecipeError, as `load_recipe` does."""
+    draft = _Draft(name, Recipe)
+    draft.data = copy.deepcopy(dict(data))
+    draft.places = {(section,): place for section in data}
+    for override in overrides:
+        draft.add_override(override)
+    recipe = draft.validate()
+    assert isinstance(recipe, Recipe)
+    return recipe
 
 
 def recipe_files(name_or_path: str | Path) -> list[Path]:

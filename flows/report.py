@@ -6,21 +6,22 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from data_lake.audit import Audit, audit_of
 from data_lake.home import Home
+from flows.console import duration, size
 from flows.graph.node import Node
+from flows.graph.price import UNKNOWN, Price, total
 from flows.mlflow_pages import run_page
+from flows.pipeline_runs import PipelineRuns
 from flows.recipe import RecipeBase
-from tasks.config import flatten, identity
 from tasks.evaluate.report import comparison
-from tasks.mlflow_client import NOTE
 from tasks.stage import Artifact, BuildResult
 from tasks.terminal import log, visible
-from tasks.tracking import PIPELINE_ABOUT, PIPELINE_EXPERIMENT, Tracker, experiment_of, mlflow_run_id
+from tasks.tracking import Tracker, experiment_of, mlflow_run_id
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Line:
     why: str
     seconds: float
     artifact: Artifact | None
+    expected: Price = UNKNOWN
 
 
 class Report:
@@ -46,26 +48,19 @@ class Report:
         flow_run_id: str,
         flow_run_url: str | None,
         until: str | None = None,
+        expected: Mapping[Node, Price] | None = None,
     ) -> None:
         self.home = home
         self.recipe = recipe
         self.lines: dict[str, Line] = {}
         self.on_terminal = True
         self._tracker = tracker
+        self._nodes: dict[str, Node] = {}
+        self._expected = dict(expected or {})
         self._width = max((len(node.name) for node in nodes), default=0)
         self._flow_run_id, self._flow_run_url = flow_run_id, flow_run_url
         self._started = time.monotonic()
-        self._run = tracker.start_run(
-            PIPELINE_EXPERIMENT,
-            (recipe.name or "pipeline") + (f" until {until}" if until else ""),
-            {
-                "textmill.recipe": recipe.name,
-                **self.tags(),
-                **({NOTE: recipe.description} if recipe.description else {}),
-            },
-            {name: value for node in nodes for name, value in _parameters(node).items()},
-            about=PIPELINE_ABOUT,
-        )
+        self._runs = PipelineRuns(home, recipe, nodes, tracker, self.tags(), until)
 
     def tags(self) -> dict[str, Any]:
         """Tags that lead from an MLflow run to the Prefect run."""
@@ -79,42 +74,36 @@ class Report:
 
     def node(self, node: Node, result: BuildResult | None, why: str = "", *, failed: bool = False) -> None:
         """Take down what became of a node."""
-        name = node.name
+        name, price = node.name, self._expected.get(node, UNKNOWN)
+        self._nodes[name] = node
         if result is None:
             self.lines[name] = Line(name, "failed" if failed else "lost", why, 0.0, None)
         else:
-            self.lines[name] = Line(name, result.status, result.reason, result.seconds, result.artifact)
+            price = price if result.status == "built" else UNKNOWN
+            self.lines[name] = Line(name, result.status, result.reason, result.seconds, result.artifact, price)
         line = self.lines[name]
         mark = {"built": "✓", "cached": "=", "lost": "–", "failed": "✗"}[line.status]
         detail = headline(line.artifact) if line.artifact else line.why
-        why = f"  ({line.why})" if line.status == "built" else ""
+        expected = "" if line.expected.seconds is None else f", expected {duration(line.expected.seconds)}"
+        why = f"  ({line.why}{expected})" if line.status == "built" else ""
         self.log(f"{mark} {name:<{self._width}} {line.status:<7} {line.seconds:>6.1f} s  {detail}{why}")
 
     def close(self, error: BaseException | None) -> None:
         """Finish the pipeline's MLflow run and leave the tables in Prefect."""
-        metrics: dict[str, float] = {"seconds": time.monotonic() - self._started}
-        tags: dict[str, Any] = {}
-        for line in self.lines.values():
-            tags[f"textmill.stage.{line.node}"] = f"{line.status} {line.artifact.name if line.artifact else ''}".strip()
-            if line.artifact is not None:
-                numbers = {**line.artifact.counts, **line.artifact.metrics}
-                metrics |= {f"{line.node}.{name}": value for name, value in numbers.items() if value is not None}
-                if run_id := mlflow_run_id(self.home, line.artifact):
-                    tags[f"textmill.run.{line.node}"] = run_id
-        self._run.metrics(metrics)
-        self._run.tags(tags)
-        audit = audit_of([line.artifact for line in self.lines.values() if line.artifact is not None])
-        # the picture of a run that found everything in the lake is its predecessor's, and took .5 s of its 5
-        if (ledgers := audit.ledgers()) and any(line.status != "cached" for line in self.lines.values()):
-            from tasks.figures import funnel
-
-            self._run.figure("funnel", funnel(ledgers, f"{self.recipe.name}: what came in, what went out"))
+        lines = list(self.lines.values())
+        audit = audit_of([line.artifact for line in lines if line.artifact is not None])
         for problem in audit.problems:
             self.log(f"! {problem}")
         if error is None and (compared := comparisons(self.lines)) is not None:
             self.log(f"\n{compared}")
+        if (compared_prices := spent(lines)) is not None:
+            self.log(compared_prices)
         stopped = error is not None and not isinstance(error, Exception)  # Ctrl-C, or Prefect's word for a SIGTERM
-        self._run.finish("KILLED" if stopped else "FAILED" if error is not None else "FINISHED")
+        self._runs.finish(
+            {self._nodes[name]: (line.status, line.artifact) for name, line in self.lines.items()},
+            {"seconds": time.monotonic() - self._started},
+            "KILLED" if stopped else "FAILED" if error is not None else "FINISHED",
+        )
         with contextlib.suppress(Exception):  # a server that went away must not spoil a finished run
             self._leave_in_prefect(audit)
 
@@ -127,6 +116,9 @@ class Report:
                 "status": line.status,
                 "why": line.why,
                 "seconds": round(line.seconds, 1),
+                "expected seconds": "" if line.expected.seconds is None else round(line.expected.seconds, 1),
+                "bytes": line.artifact.manifest.total_bytes if line.artifact else "",
+                "expected bytes": "" if line.expected.bytes is None else line.expected.bytes,
                 "counts": ", ".join(f"{n:,} {k}" for k, n in line.artifact.counts.items()) if line.artifact else "",
                 "artifact": line.artifact.name if line.artifact else "",
             }
@@ -154,6 +146,21 @@ class Report:
         if not self._tracker.uri.startswith("http"):
             return f"`{run_id}` in {experiment_of(stage)}"
         return f"[{experiment_of(stage)}]({run_page(self._tracker.uri, run_id)})"
+
+
+def spent(lines: Sequence[Line]) -> str | None:
+    """What the builds took beside what was expected of them, of those of which something was."""
+    built = [line for line in lines if line.status == "built" and line.artifact is not None]
+    priced = [line for line in built if line.expected.seconds is not None]
+    if not priced:
+        return None
+    expected = total(line.expected for line in priced)
+    assert expected.seconds is not None
+    took = sum(line.seconds for line in priced)
+    made = sum(line.artifact.manifest.total_bytes for line in priced if line.artifact is not None)
+    sizes = "" if expected.bytes is None else f" and {size(made)} ({size(expected.bytes)} expected)"
+    of = "All builds" if len(priced) == len(built) else f"{len(priced)} of {len(built)} builds"
+    return f"{of} took {duration(took)} ({duration(expected.seconds)} expected){sizes}."
 
 
 def as_markdown(text: str) -> str:
@@ -205,7 +212,3 @@ def comparisons(lines: dict[str, Line]) -> str | None:
         return comparison(json.loads((line.artifact.path / "results.json").read_text("utf-8")))
     except (OSError, ValueError, KeyError):
         return None
-
-
-def _parameters(node: Node) -> dict[str, Any]:
-    return {f"{node.name}.{name}": value for name, value in flatten(identity(node.config)).items()}

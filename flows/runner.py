@@ -20,6 +20,7 @@ from data_lake.home import Home, explain
 from data_lake.store import Artifact, Lake
 from flows.graph.node import AnyNode, Graph, Node
 from flows.graph.plan import require_sound
+from flows.graph.price import prices
 from flows.graph.resolve import Decision, Resolver
 from flows.recipe import RecipeBase
 from flows.reconcile import hold_flow_lock
@@ -68,8 +69,16 @@ class GraphRun:
         self.tracker = Tracker(self.home)
         self.resolver = Resolver(self.graph, self.lake, self.force, self.until, self._made_by_this_run)
         nodes = [node for node in self.resolver.scope if isinstance(node, Node)]
+        expected = prices(self.resolver.resolve(), self.lake)
         self.report = Report(
-            self.home, self.recipe, nodes, self.tracker, str(flow_run.id), flow_run.ui_url, " and ".join(self.until)
+            self.home,
+            self.recipe,
+            nodes,
+            self.tracker,
+            str(flow_run.id),
+            flow_run.ui_url,
+            " and ".join(self.until),
+            {node: price for node, price in expected.items() if isinstance(node, Node)},
         )
         return self
 

@@ -23,6 +23,14 @@ def provenance(libraries: frozenset[str] = frozenset()) -> dict[str, Any]:
         **_git(),
         "python": platform.python_version(),
         "packages": {name: found for name in sorted(PACKAGES | libraries) if (found := version_of(name))},
+        **hardware(),
+    }
+
+
+@functools.cache
+def hardware() -> dict[str, Any]:
+    """Return what this machine is, without its name."""
+    return {
         "platform": f"{platform.system()} {platform.machine()}",
         "cpu_count": os.cpu_count(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),

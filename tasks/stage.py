@@ -24,6 +24,7 @@ from tasks.preflight import Check, Facts, Fault
 from tasks.provenance import provenance
 from tasks.roles import Role, inputs_of, of_kind, role_of
 from tasks.stage_code import Code, code_of
+from tasks.work import Sizes, Work
 
 SHAPES_NO_RESULT = "asks for, checks and stores what stages make"
 
@@ -87,6 +88,7 @@ class Stage(Generic[C, P, K]):
     reuses: bool = False
     check: Check | None = field(default=None, repr=False)
     without: Callable[[Any], Collection[str]] | None = field(default=None, repr=False)
+    work: Callable[[Any, Sizes], Work] | None = field(default=None, repr=False)
 
     @property
     def code(self) -> Code:
@@ -343,6 +345,7 @@ def stage(
     reuses: bool = False,
     check: Check | None = None,
     without: Callable[[Any], Collection[str]] | None = None,
+    work: Callable[[Any, Sizes], Work] | None = None,
 ) -> Callable[[Callable[Concatenate[C, Output, P], None]], Stage[C, P, K]]:
     """Make a stage of `def name(config: Config, out: Output, <role>: <kind>, ...)`.
 
@@ -361,6 +364,8 @@ def stage(
         shape results (`tasks.libraries`) are part of the key.
     check: yields why the stage would fail, asked before the first stage of a run begins; keep it cheap.
     reuses: the stage takes from `out.reuse_from`, an artifact that differs in its input only, what did not change.
+    work: how much a build has to do, from config and the bytes of each input by role (`tasks.work`), for the price that
+        a plan shows; without it, the work is to read its inputs. A role whose size is not known is missing.
     """
 
     def decorate(function: Callable[Concatenate[C, Output, P], None]) -> Stage[C, P, K]:
@@ -383,6 +388,7 @@ def stage(
             reuses,
             check,
             without,
+            work=work,
         )
 
     return decorate

@@ -24,6 +24,14 @@ Until = Annotated[
     list[str] | None,
     typer.Option(metavar="NODE", help="a last stage or node (pretrain@d6), with what it needs; may be given often"),
 ]
+Like = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RUN",
+        help="take the recipe of an earlier run, anybody's on the same MLflow: last, last~1, a run's name or id; "
+        "@VARIANT behind it takes that variant alone",
+    ),
+]
 Force = Annotated[
     list[str] | None,
     typer.Option(metavar="NODE", help="build this stage or node even if the lake has it; may be given often"),
@@ -61,6 +69,22 @@ def load(recipe: str, overrides: list[str] | None) -> Recipe:
     from flows.recipe_load import load_recipe
 
     return load_recipe(recipe, overrides or ())
+
+
+def load_or_replay(context: typer.Context, recipe: str, overrides: list[str] | None, like: str | None) -> Recipe:
+    """Load a recipe, or with `--like` the one of an earlier run; raises UserError where both are given."""
+    if like is None:
+        return load(recipe, overrides)
+    given = context.get_parameter_source("recipe")
+    if given is not None and given.name != "DEFAULT":
+        raise UserError(f"Give a recipe or --like, not both: is it {recipe}, or the recipe of the run {like}?")
+    from flows.compare import CompareError
+    from flows.replay import ReplayError, recipe_like
+
+    try:
+        return recipe_like(like, overrides or ())
+    except (CompareError, ReplayError) as error:
+        raise UserError(str(error)) from error
 
 
 def lake() -> Lake:

@@ -6,8 +6,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.commands.arguments import AsJson, Force, Overrides, RecipeName, Until, in_graph, lake, load
-from flows.console import WRONG_USAGE, examples, in_sentences, note, output, print_json, styled, table
+from flows.commands.arguments import (
+    AsJson,
+    Force,
+    Like,
+    Overrides,
+    RecipeName,
+    Until,
+    in_graph,
+    lake,
+    load,
+    load_or_replay,
+)
+from flows.console import WRONG_USAGE, duration, examples, in_sentences, note, output, print_json, size, styled, table
 
 if TYPE_CHECKING:
     from flows.graph.plan import Plan
@@ -33,27 +44,32 @@ def _cell(name: str, value: object) -> str:
 
 @in_sentences
 def plan(
+    context: typer.Context,
     recipe: RecipeName = "demo",
     overrides: Overrides = None,
     until: Until = None,
     force: Force = None,
+    like: Like = None,
     as_json: AsJson = False,
 ) -> None:
     """Say for each node what `textmill run` would do, and why, without doing it."""
     from flows.graph.plan import make_plan
 
-    loaded = load(recipe, overrides)
+    loaded = load_or_replay(context, recipe, overrides, like)
     graph = in_graph(loaded, *(force or ()), *(until or ()))
     made = make_plan(graph, lake(), force or (), until or (), loaded.name)
     if as_json:
         print_json(made.to_json())
         _refuse(made)
         return
-    rows = table(f"plan for the recipe {made.recipe}", ("node", "", "why", "artifact"))
+    names = ("node", "", "why", "takes", "makes", "artifact")
+    rows = table(f"plan for the recipe {made.recipe}", names, ("takes", "makes"))
     for row in made.rows:
         style = STYLES[row.status]
         why = "\n".join(row.reasons)
-        rows.add_row(row.node, styled(row.status, style), why, row.artifact or "", style=None)
+        takes = "" if row.seconds is None else duration(row.seconds)
+        makes = "" if row.bytes is None else size(row.bytes)
+        rows.add_row(row.node, styled(row.status, style), why, takes, makes, row.artifact or "", style=None)
     console = output()
     console.print(rows)
     for node, shown in made.previews.items():
@@ -63,7 +79,23 @@ def plan(
         console.print(preview)
     statuses = list(dict.fromkeys(row.status for row in made.rows))
     note("\n".join(f"{status}: {MEANINGS[status]}" for status in statuses))
+    if (price := _price(made)) is not None:
+        note(price)
     _refuse(made)
+
+
+def _price(made: Plan) -> str | None:
+    """What the run is likely to take, as far as that is known; None where nothing is built."""
+    builds = [row for row in made.rows if row.status in ("run", "depends")]
+    if not builds:
+        return None
+    expected = made.expected
+    if expected.seconds is None:
+        return "How long it takes is not known: the lake has no earlier build to go by."
+    sizes = "" if expected.bytes is None else f" and {size(expected.bytes)}"
+    some = " at most" if any(row.status == "depends" for row in builds) else ""
+    without = f", without {', '.join(made.unpriced)}, of which nothing is known" if made.unpriced else ""
+    return f"Expected: {duration(expected.seconds)}{sizes}{some}, going by earlier builds{without}."
 
 
 def _refuse(made: Plan) -> None:
@@ -94,7 +126,10 @@ def register(app: typer.Typer) -> None:
     app.command(
         rich_help_panel="Running",
         epilog=examples(
-            "textmill plan demo", "textmill plan demo --set pretrain.training.steps=500", "textmill plan my.yaml --json"
+            "textmill plan demo",
+            "textmill plan demo --set pretrain.training.steps=500",
+            "textmill plan my.yaml --json",
+            "textmill plan --like last~1 --set pretrain.training.steps=500",
         ),
     )(plan)
     app.command(rich_help_panel="Running", epilog=examples("textmill adopt dedup", "textmill adopt pretrain my.yaml"))(

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import typer
 
-from flows.commands.arguments import Overrides, RecipeName, load
+from flows.commands.arguments import Like, Overrides, RecipeName, load_or_replay
 from flows.console import examples, in_sentences, write
 
 
 @in_sentences
-def recipe(recipe: RecipeName = "demo", overrides: Overrides = None) -> None:
+def recipe(context: typer.Context, recipe: RecipeName = "demo", overrides: Overrides = None, like: Like = None) -> None:
     """Print the resolved recipe as YAML, one field a line: what a run with the same arguments would go by.
 
     It is a recipe itself: saved to a file, it gives the same results, whatever defaults a later version has.
     """
     from flows.recipe_yaml import to_yaml
 
-    write(to_yaml(load(recipe, overrides).model_dump(mode="json")))
+    write(to_yaml(load_or_replay(context, recipe, overrides, like).model_dump(mode="json")))
 
 
 def register(app: typer.Typer) -> None:
     """Add the verb of this file."""
     app.command(
         rich_help_panel="Running",
-        epilog=examples("textmill recipe demo", "textmill recipe my.yaml --set sft.training.steps=500 > resolved.yaml"),
+        epilog=examples(
+            "textmill recipe demo",
+            "textmill recipe my.yaml --set sft.training.steps=500 > resolved.yaml",
+            "textmill recipe --like last > again.yaml",
+        ),
     )(recipe)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.commands.arguments import Force, Overrides, RecipeName, Until, in_graph, load
+from flows.commands.arguments import Force, Like, Overrides, RecipeName, Until, in_graph, load, load_or_replay
 from flows.console import FAILED, examples, in_sentences, note, program
 from flows.mlflow_pages import experiments_page
 
@@ -20,17 +20,25 @@ if TYPE_CHECKING:
 
 
 @in_sentences
-def run(recipe: RecipeName = "demo", overrides: Overrides = None, until: Until = None, force: Force = None) -> None:
+def run(
+    context: typer.Context,
+    recipe: RecipeName = "demo",
+    overrides: Overrides = None,
+    until: Until = None,
+    force: Force = None,
+    like: Like = None,
+) -> None:
     """Run the pipeline: build what the lake does not have, from the crawl to the evaluated model.
 
     Run it again after a fault or Ctrl-C: what is finished is not done again.
     """
-    loaded = load(recipe, overrides)
+    loaded = load_or_replay(context, recipe, overrides, like)
     in_graph(loaded, *(force or ()), *(until or ()))
     from flows.run import run_pipeline
 
     result = run_pipeline(loaded, until or (), force or ())
-    _tell(result, _next_steps(recipe, loaded, until or ()) if result.ok else [])
+    again = recipe if like is None else "--like last"
+    _tell(result, _next_steps(again, loaded, until or ()) if result.ok else [])
 
 
 @in_sentences
@@ -123,6 +131,7 @@ def register(app: typer.Typer) -> None:
             "textmill run demo --set pretrain.training.steps=500 --set crawl.max_pages=50",
             "textmill run my.yaml --until tokenize",
             "textmill run demo --force dedup",
+            "textmill run --like last@d6 --set pretrain.training.steps=500",
         ),
     )(run)
     app.command(

@@ -8,6 +8,7 @@ from typing import Any
 
 from data_lake.store import Artifact, Lake
 from flows.graph.node import AnyNode, Graph, Node, ancestors
+from flows.graph.price import UNKNOWN, Price, prices, total
 from flows.graph.resolve import Decision, Resolver, Status
 from flows.recipe_errors import Problem, RecipeError, show_value
 from tasks.config import StageConfig
@@ -25,6 +26,9 @@ class Row:
     reasons: tuple[str, ...]
     key: str | None
     artifact: str | None
+    seconds: float | None = None
+    """What the build is likely to take (`flows.graph.price`); None where it is not known, or nothing is built."""
+    bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -43,9 +47,20 @@ class Plan:
         return {
             "recipe": self.recipe,
             "nodes": [asdict(row) for row in self.rows],
+            "expected": {**asdict(self.expected), "unknown": self.unpriced},
             "previews": dict(self.previews),
             "problems": [asdict(problem) for problem in self.problems],
         }
+
+    @property
+    def expected(self) -> Price:
+        """What all builds are likely to take together, as far as it is known."""
+        return total(Price(row.seconds, row.bytes) for row in self.rows if row.status in ("run", "depends"))
+
+    @property
+    def unpriced(self) -> list[str]:
+        """The nodes of whose builds the lake knows nothing."""
+        return [row.node for row in self.rows if row.status in ("run", "depends") and row.seconds is None]
 
 
 def make_plan(
@@ -58,6 +73,7 @@ def make_plan(
 def plan_of(decided: Mapping[AnyNode, Decision], lake: Lake, name: str = "") -> Plan:
     """Return the plan of decisions: with what stages say of themselves, and why they would fail."""
     rows, previews, problems = [], {}, []
+    cost = prices(decided, lake)
     for node, decision in decided.items():
         if not isinstance(node, Node):
             rows.append(_row(decision))
@@ -79,7 +95,7 @@ def plan_of(decided: Mapping[AnyNode, Decision], lake: Lake, name: str = "") -> 
         elif own := node.stage.faults(node.config, facts):
             # what the check says of a file is what its fingerprint stumbled over
             faults = own if any(fault.stops for fault in own) else [*faults, *own]
-        rows.append(_row(decision, faults))
+        rows.append(_row(decision, faults, cost.get(node, UNKNOWN)))
         problems += [_problem(name, node, fault, facts) for fault in faults if fault.stops]
     return Plan(name, tuple(rows), previews, tuple(dict.fromkeys(problems)))
 
@@ -92,18 +108,27 @@ def require_sound(
         raise RecipeError(name, problems)
 
 
-def _row(decision: Decision, faults: Collection[Fault] = ()) -> Row:
+def _row(decision: Decision, faults: Collection[Fault] = (), price: Price = UNKNOWN) -> Row:
     node, artifact = decision.node, decision.artifact
     stage = node.stage.name if isinstance(node, Node) else node.name.partition("/")[0]
     row = Row(
-        node.name, stage, decision.status, decision.reasons, decision.key, None if artifact is None else artifact.name
+        node.name,
+        stage,
+        decision.status,
+        decision.reasons,
+        decision.key,
+        None if artifact is None else artifact.name,
+        price.seconds,
+        price.bytes,
     )
     if not faults:
         return row
     said = [f"it would fail: {_named(fault)}" if fault.stops else fault.reason for fault in faults]
     fails = any(fault.stops for fault in faults)
     reasons = (*said, *(decision.reasons if decision.status != "fails" else ()))
-    return replace(row, status="fails" if fails else row.status, reasons=reasons)
+    if fails:
+        return replace(row, status="fails", reasons=reasons, seconds=None, bytes=None)
+    return replace(row, reasons=reasons)
 
 
 def _facts(node: Node, decided: Mapping[AnyNode, Decision], lake: Lake) -> Facts:

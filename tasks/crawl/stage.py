@@ -17,6 +17,7 @@ from tasks.crawl.config import PYDOC_HOST, CrawlConfig
 from tasks.crawl.preflight import check as faults
 from tasks.crawl.pydoc_server import pydoc_server, python_identity
 from tasks.stage import Artifact, Output, PermanentError, stage
+from tasks.work import crawling
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,6 +80,7 @@ def content(folder: Path) -> str:
     check=faults,
     # the list widens the hosts of seeds; hosts that are named are these
     without=lambda config: {"publicsuffixlist"} if config.hosts or not config.all_hosts else (),
+    work=crawling,
 )
 def crawl(config: CrawlConfig, out: Output) -> None:
     """Read the files, visit the sites, write pages.parquet.

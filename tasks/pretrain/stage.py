@@ -13,6 +13,7 @@ from tasks.pretrain.mix import MixConfig, mix_contract, open_mix, preview, repor
 from tasks.pretrain.preflight import check
 from tasks.stage import Artifact, Execution, Output, PermanentError, StageConfig, stage
 from tasks.training import loss_curve, model_contract, train, write_model
+from tasks.work import pretraining
 
 if TYPE_CHECKING:
     from data_lake.loader import TokenDataset
@@ -65,6 +66,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
     # it writes the samples; the weights come from tokens that are there
     without=lambda config: {"tiktoken"},
     gpu=True,
+    work=pretraining,
 )
 def pretrain(config: PretrainConfig, out: Output, tokens: kinds.Tokens, tokenizer: kinds.Tokenizer) -> None:
     """Train from scratch, or from the newest checkpoint that an interrupted attempt left.

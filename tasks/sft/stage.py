@@ -20,6 +20,7 @@ from tasks.sft.preflight import check
 from tasks.stage import Execution, Output, StageConfig, stage
 from tasks.trained import load_trained
 from tasks.training import loss_curve, model_contract, train, write_model
+from tasks.work import fine_tuning
 
 if TYPE_CHECKING:
     from model.chat import Example
@@ -66,6 +67,7 @@ def sources(config: SftConfig) -> str | None:
     sources=sources,
     check=check,
     gpu=True,
+    work=fine_tuning,
 )
 def sft(config: SftConfig, out: Output, corpus: kinds.Corpus, base: kinds.Model) -> None:
     """Fine-tune on the answers only; write the pairs beside the model."""

@@ -100,12 +100,12 @@ def test_a_variant_of_a_run(wanted: str, place: int) -> None:
 @pytest.mark.parametrize(
     ("wanted", "reason"),
     [
-        ("last", "The run 'last' has 2 variants; say which one: last@d6 or last@d12."),
-        ("ab", "say which one: ab@d6 or ab@d12."),
-        ("5555", "say which one: 5555@d12 or 5555@d6."),
-        ("last@d7", "The run 'last' has no variant 'd7'; it has d6, d12."),
+        ("last", "The run 'last' has 2 variants; say which one: last@d12 or last@d6."),
+        ("ab", "say which one: ab@d12 or ab@d6."),
+        ("5555", "say which one: 5555@d6 or 5555@d12."),
+        ("last@d7", "The run 'last' has no variant 'd7'; it has d12, d6."),
         ("last~1@d6", "The run 'last~1' has no variant 'd6'; it has no variants."),
-        ("last@", "The run 'last' has no variant ''; it has d6, d12."),
+        ("last@", "The run 'last' has no variant ''; it has d12, d6."),
         ("last~3@d6", "MLflow knows 3, so last~2 is the first"),
         ("@d6", "There is no pipeline run '@d6'"),
     ],

@@ -1,0 +1,70 @@
+"""How much a build has to do: what its seconds and its bytes go with, for the price that a plan shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+from model.config import GPTShape, Training
+
+SHAPES_NO_RESULT = "measures what there is to do, and changes nothing of it"
+
+Sizes = Mapping[str, float]
+"""Role → bytes of the artifact that is read; a role whose artifact is not known is missing."""
+
+
+class Work(NamedTuple):
+    """Two numbers in any unit: a build with twice the first takes twice the seconds; with twice the second it makes
+    twice the bytes."""
+
+    seconds: float
+    bytes: float
+
+
+def reading(sizes: Sizes) -> Work:
+    """The work of a stage that reads its inputs from end to end, which holds for most."""
+    read = sum(sizes.values())
+    return Work(read, read)
+
+
+class _Pretraining(Protocol):
+    @property
+    def model(self) -> GPTShape: ...
+    @property
+    def training(self) -> Training: ...
+
+
+class _FineTuning(Protocol):
+    @property
+    def training(self) -> Training: ...
+
+
+class _Crawl(Protocol):
+    @property
+    def max_pages(self) -> int: ...
+    @property
+    def all_seeds(self) -> tuple[str, ...]: ...
+
+
+def pretraining(config: _Pretraining, sizes: Sizes) -> Work:
+    """Tokens × weights, of which the model itself has one for each. Those of the vocabulary are not known here."""
+    shape, training = config.model, config.training
+    attention = shape.d_model * shape.head_dim * 2 * (shape.n_head + shape.n_kv_head)
+    weights = shape.n_layer * (attention + 3 * shape.d_model * shape.d_ff)
+    return Work(training.steps * training.batch_size * shape.max_seq_len * weights, weights)
+
+
+def fine_tuning(config: _FineTuning, sizes: Sizes) -> Work:
+    """Examples × the size of the model that is fine-tuned, and that comes out at the same size."""
+    return Work(config.training.steps * config.training.batch_size * sizes["base"], sizes["base"])
+
+
+def crawling(config: _Crawl, sizes: Sizes) -> Work:
+    """The pages that may be kept; how many there are is known only afterwards. Files are read as they are."""
+    pages = config.max_pages if config.all_seeds else 1
+    return Work(pages, pages)
+
+
+def asking(config: object, sizes: Sizes) -> Work:
+    """Every question × the size of the model that answers; what is written down is of the size of the questions."""
+    return Work(sizes["questions"] * sizes["model"], sizes["questions"])
