@@ -11,7 +11,7 @@ from tasks.charsets.declared import charset_of
 from tasks.charsets.labels import names_in
 from tasks.charsets.web import codec_of, decode
 from tasks.crawl.markup import Tag, tags, unescape_attribute
-from tasks.crawl.urls import MAX_URL_LENGTH, canonical, whole
+from tasks.crawl.urls import MAX_URL_LENGTH, canonical, resolved
 
 MAX_LINKS = 20_000  # of one page
 _MAX_VALUE = 4 * MAX_URL_LENGTH  # bytes; what is longer is no link, whatever its references and escapes come to
@@ -142,10 +142,10 @@ def _resolved(
         text = text.partition("#")[0]
         # the nearest place that the link is relative to, so that the cache of `canonical` knows it from other pages
         near = root if text[:1] == "/" else base if text[:1] in _NEEDS_PAGE else folder
-        target = canonical(text, near, drop)
+        target, written = resolved(text, near, drop)
         if target is not None:
             found[target] = None
-            if respelled is not None and (written := whole(text, near, target)) is not None:
+            if respelled is not None and written is not None:
                 respelled[written] = target
     return found
 

@@ -18,6 +18,9 @@ _HIDING = rb"script|style|textarea|title|xmp|noembed|noframes|iframe"  # whose c
 _NAMES = rb"(?:a|area|link|base|meta|frame|plaintext|template|svg|math|" + _HIDING + rb")"
 _NEXT = re.compile(
     rb"(?:[^<]++"
+    # the next two are what those behind them say, in short: most tags are known by their first letter
+    rb"|</[a-ln-ru-z][^>=]*+>"
+    rb"|<[cdeghjkoqruvwyz]" + _INSIDE + rb">"
     rb"|<(?!" + _NAMES + rb"[\s/>])[a-z]" + _INSIDE + rb">"
     rb"|</(?!(?:template|svg|math)[\s/>])[a-z]" + _INSIDE + rb">"
     rb"|</(?![a-z])[^>]*+>|<[!?](?!--|\[CDATA\[)[^>]*+>|<(?![a-z/!?])"
@@ -67,6 +70,10 @@ def tags(body: bytes, *, xml: bool = False) -> Iterator[Tag]:
             position = _end_of_declaration(body, position, token[3], cdata=xml or foreign)
             continue
         name, inside = token[1].lower(), token[2]
+        if name == b"a":  # as most are
+            if not templates:
+                yield Tag(name, inside, foreign)
+            continue
         closed = inside.endswith(b"/") and (xml or foreign or name in _FOREIGN)
         if name in _FOREIGN:
             foreign = not closed

@@ -73,8 +73,14 @@ def canonical(url: str, base: str | None = None, drop: re.Pattern[str] | None = 
     return result if len(result) <= MAX_URL_LENGTH else None
 
 
-def whole(url: str, base: str, target: str) -> str | None:
-    """Return a link as a page has it, if its canonical URL `target` lacks parameters or a session that it has."""
+@functools.lru_cache(maxsize=131_072)
+def resolved(link: str, base: str, drop: re.Pattern[str] | None = None) -> tuple[str | None, str | None]:
+    """Return the canonical URL of a link, and how the page has it where that lacks parameters or a session of it."""
+    target = canonical.__wrapped__(link, base, drop)
+    return target, None if target is None else _whole(link, base, target)
+
+
+def _whole(url: str, base: str, target: str) -> str | None:
     if ";" not in url and "(" not in url and url.partition("#")[0].partition("?")[2] == target.partition("?")[2]:
         return None
     try:

@@ -76,6 +76,18 @@ def test_pages_of_archives(tmp_path: Path, headers: str, body: str, reason: str 
         assert second.rights is None
 
 
+@pytest.mark.parametrize("said", [b"<META name=robots content='NoAI'>", b"<Meta name=TDM-Reservation content=1>"])
+def test_a_no_is_heard_wherever_it_stands_in_a_large_page(said: bytes) -> None:
+    config = CrawlConfig()
+    for before in (*range(8), 5_000, 30_000):  # bytes
+        page = b"<html>" + b"-" * before + said + b"+" * (30_000 - before)
+        assert heeded(Record(page, "text/html"), config.honour, config.agent_name).rights is not None
+    page = b"<html>" + b"+" * 30_000 + RSL_NO.replace("rsl+xml", "RSL+XML").encode()
+    assert heeded(Record(page, "text/html"), config.honour, config.agent_name).problem == "rsl"
+    for page in (b"<html>" + b"-+" * 20_000, b"<html>" + b"The boat is at the oak. " * 1_000):
+        assert heeded(Record(page, "text/html"), config.honour, config.agent_name).rights is None
+
+
 def test_what_is_not_honoured_is_kept_and_written_down(tmp_path: Path) -> None:
     (tmp_path / "a.warc").write_bytes(warc(answer("X-Robots-Tag: noai\r\n")))
     (found,) = records(tmp_path / "a.warc", honour=["noindex"])
