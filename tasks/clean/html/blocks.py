@@ -13,6 +13,7 @@ from resiliparse.parse.html import HTMLTree
 
 from data_lake.compiled import compiled
 from tasks.clean.html.hints import find, hints_in
+from tasks.clean.html.tokens import tags_in
 from tasks.clean.html.vocabulary import (
     CUSTOM,
     HIDDEN,
@@ -60,7 +61,7 @@ def canonical(tree: HTMLTree) -> bytes:
 def blocks_of(source: bytes) -> Blocks:
     """Return the blocks of a page from its canonical source."""
     html = np.frombuffer(source, dtype=np.uint8)
-    return Blocks(*scan(html, source.count(b"<") + 2, KIND, TAG_KEYS, TAG_VALUES, HINT_KEYS, HINT_VALUES))
+    return Blocks(*scan(html, tags_in(html) + 2, KIND, TAG_KEYS, TAG_VALUES, HINT_KEYS, HINT_VALUES))
 
 
 _A, _BR, _PRE, _B, _STRONG, _SCRIPT, _STYLE, _IFRAME, _NOEMBED, _NOFRAMES = (
@@ -96,6 +97,15 @@ def scan(html, room, kinds, tag_keys, tag_values, hint_keys, hint_values):  # ty
             units, words, commas, ends, digits, upper, marks = 0, 0.0, 0, 0, 0, 0, 0  # of this text, all of one block
             while i < n and html[i] != 60:
                 byte = html[i]
+                if 97 <= byte <= 122 and current >= 0:  # a small letter, as most are
+                    text[out] = byte
+                    out += 1
+                    i += 1
+                    units += 1
+                    if blank:
+                        words += 1
+                        blank = False
+                    continue
                 size = 1
                 if byte == 38:  # & is one of the five that the serialisation writes
                     if i + 3 < n and html[i + 1] == 108:

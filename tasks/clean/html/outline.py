@@ -21,6 +21,7 @@ from tasks.clean.html.tokens import (
     is_blank,
     is_letter,
     name_at,
+    tags_in,
 )
 from tasks.clean.html.vocabulary import KIND, TAGS, VOID_KEYS, hash_table
 
@@ -76,7 +77,7 @@ class Outline:
 def outline(source: bytes) -> Outline:
     """Return the outline of a page from its canonical source."""
     html = np.frombuffer(source, dtype=np.uint8)
-    return Outline(*_scan(html, _KEYS, _VALUES, VOID_KEYS, _IS_RAW, _IS_BLOCK, _ASKED_FOR, source.count(b"<") + 2))
+    return Outline(*_scan(html, _KEYS, _VALUES, VOID_KEYS, _IS_RAW, _IS_BLOCK, _ASKED_FOR, tags_in(html) + 2))
 
 
 @compiled
@@ -159,6 +160,10 @@ def _scan(html, keys, values, void, is_raw, is_block, asked_for, room):  # type:
             begin, spaces = i, 0  # a run of no-break spaces that begins the line
             while i < n and html[i] != 60:
                 byte, letter_at = html[i], i
+                if byte > 62 and not empty:  # as most are: no digit, no blank, no entity, and the line has begun
+                    all_letters += 1
+                    i += 1
+                    continue
                 if byte == 38:
                     if i + 5 < n and html[i + 1] == 110 and html[i + 2] == 98:
                         if empty:

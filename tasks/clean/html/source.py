@@ -105,10 +105,10 @@ def _could_join(out, o):  # type: ignore[no-untyped-def]
 
 @compiled
 def _append(html, begin, end, out, o):  # type: ignore[no-untyped-def]
-    for k in range(begin, end):
-        out[o] = html[k]
-        o += 1
-    return o
+    if end <= begin:
+        return o
+    out[o : o + end - begin] = html[begin:end]
+    return o + end - begin
 
 
 @compiled
