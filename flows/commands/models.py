@@ -11,10 +11,11 @@ import typer
 from data_lake.home import Home
 from data_lake.store import Miss
 from flows.commands.arguments import AsJson, find_artifact, lake
-from flows.console import UserError, examples, in_sentences, note, output, print_json, table, write
+from flows.console import UserError, examples, in_sentences, note, output, print_json, styled, table, write
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
     from data_lake.store import Artifact
     from flows.compare import Change, Comparison, MetricChange
@@ -129,11 +130,11 @@ def _change_table(title: str, heads: list[str], changes: list[Change]) -> Table:
     return rows
 
 
-def _metric_row(change: MetricChange) -> list[str]:
+def _metric_row(change: MetricChange) -> list[str | Text]:
     from flows.compare import Z
 
     style = VERDICT_STYLES[change.verdict]
-    verdict = f"[{style}]{change.verdict}[/{style}]" if change.verdict else ""
+    verdict = styled(change.verdict, style) if change.verdict else ""
     error = None if change.stderr is None else Z * change.stderr
     sign = "+" if (change.difference or 0) > 0 else ""
     difference = sign + _number(change.difference)

@@ -1,15 +1,18 @@
-"""Small corpora as artifacts, for the tests of stages that read documents."""
+"""Small corpora as artifacts, for the tests of stages that read documents; a home with an MLflow database."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from data_lake.documents import doc_id, shard_path, split_of, write_parquet
+from data_lake.home import Home
 from data_lake.ledger import Tally
 from data_lake.store import Artifact, Lake
+from flows.mlflow_db import init_mlflow
 from tasks.splits import SplitConfig, count_splits
 from tasks.stage import Output, StageConfig, stage
 
@@ -68,3 +71,18 @@ def numbered(lake: Lake, texts: Sequence[tuple[int, str]], shards: int, split: S
     numbers, written = tuple(number for number, _ in texts), tuple(text for _, text in texts)
     config = GivenConfig(texts=written, numbers=numbers, shards=shards, split=split)
     return given.build(lake, config, {}).artifact
+
+
+@pytest.fixture(scope="session")
+def mlflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated MLflow database: making one takes seconds, copying it none."""
+    home = Home(tmp_path_factory.mktemp("template")).ensure()
+    init_mlflow(home)
+    return home.mlflow_db
+
+
+@pytest.fixture
+def textmill(home: Path, mlflow_database: Path) -> Home:
+    made = Home.from_env().ensure()
+    shutil.copy(mlflow_database, made.mlflow_db)
+    return made

@@ -2,14 +2,11 @@
 
 Also covers: tasks/journal.py
 Also covers: tasks/mlflow_client.py
-Also covers: tasks/mlflow_datasets.py
 """
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,55 +14,18 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
-from mlflow import MlflowClient
-from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT as CONTEXT
 
 from data_lake.home import Home
 from data_lake.store import Lake
-from flows.servers import init_mlflow, is_up
+from flows.servers import is_up
 from tasks.journal import unsent
 from tasks.mlflow_client import Sender
 from tasks.tracking import LoggedSteps, StageReporter, Tracker, TrackingWatch, flush_spool, mlflow_run_id, set_champion
 from tests.toy import NumbersConfig, TotalConfig, numbers, squares, total
-
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated MLflow database: making one takes seconds, copying it none."""
-    home = Home(tmp_path_factory.mktemp("template")).ensure()
-    init_mlflow(home)
-    return home.mlflow_db
-
-
-@pytest.fixture
-def textmill(home: Path, database: Path) -> Home:
-    made = Home.from_env().ensure()
-    shutil.copy(database, made.mlflow_db)
-    return made
-
-
-def client(home: Home) -> MlflowClient:
-    return MlflowClient(tracking_uri=home.mlflow_uri, registry_uri=home.mlflow_uri)
-
-
-def only_run(home: Home, experiment: str) -> Any:
-    found = client(home).get_experiment_by_name(experiment)
-    assert found is not None
-    (run,) = client(home).search_runs([found.experiment_id])
-    return run
-
-
-class Logger:
-    def info(self, text: str) -> None: ...
-    def log(self, level: int, text: str) -> None: ...
-
-
-def watch(tracker: Tracker) -> TrackingWatch:
-    return TrackingWatch(tracker, logger=Logger(), terminal=False, prefect=False, tags={"prefect.flow_run_id": "f"})  # type: ignore[arg-type]
+from tests.tracked import Logger, client, only_run, watch
 
 
 def test_a_run_arrives_whole(textmill: Home, tmp_path: Path) -> None:
@@ -107,61 +67,6 @@ def test_a_stage_run_carries_its_key_params_headline_and_system_metrics(textmill
     assert run.data.metrics["total"] == 30
     assert "system/cpu_utilization_percentage" in run.data.metrics
     assert mlflow_run_id(textmill, artifact) == run.info.run_id
-
-
-def datasets(run: Any) -> dict[str, Any]:
-    """What a run read: the role -> the dataset."""
-    return {entry.tags[0].value: entry.dataset for entry in run.inputs.dataset_inputs if entry.tags[0].key == CONTEXT}
-
-
-def test_what_a_stage_reads_is_logged_as_datasets(textmill: Home) -> None:
-    tracker = Tracker(textmill)
-    lake = Lake(textmill.lake)
-    made = numbers.build(lake, NumbersConfig(), {}, watch=watch(tracker)).artifact
-    squares.build(lake, squares.config_type(), {"numbers": made}, watch=watch(tracker))
-    assert tracker.close() is None
-    assert only_run(textmill, "textmill/numbers").inputs.dataset_inputs == []
-    ((role, dataset),) = datasets(only_run(textmill, "textmill/squares")).items()
-    assert role == "numbers"
-    assert dataset.name == made.name
-    assert made.content.startswith(dataset.digest)
-    assert len(dataset.digest) == 16
-    source = json.loads(dataset.source)
-    assert textmill.root / source["uri"] == made.path
-    assert not Path(source["uri"]).is_absolute(), "the home may be moved"
-    size = (made.path / "numbers.json").stat().st_size
-    assert json.loads(dataset.profile) == {"numbers": 5, "bytes": size}
-
-
-def test_an_artifact_that_is_read_in_two_roles_is_one_dataset_of_both(textmill: Home) -> None:
-    tracker = Tracker(textmill)
-    made = numbers.build(Lake(textmill.lake), NumbersConfig(), {}).artifact
-    run = tracker.start_run("textmill/two", "two", {}, {})
-    run.inputs({"base": made, "against": made}, textmill)
-    run.finish("FINISHED")
-    assert tracker.close() is None
-    assert list(datasets(only_run(textmill, "textmill/two"))) == ["base, against"]
-
-
-def test_datasets_that_wait_for_the_server_are_sent_later_and_once(
-    textmill: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = numbers.build(Lake(textmill.lake), NumbersConfig(), {}).artifact
-    monkeypatch.setattr("tasks.tracking.FLUSH_TIMEOUT_SECONDS", 0.1)
-    with monkeypatch.context() as away:
-        away.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-        tracker = Tracker(textmill)
-        run = tracker.start_run("textmill/later", "later", {}, {})
-        run.inputs({"numbers": made}, textmill)
-        run.finish("FINISHED")
-        assert "Nothing is lost" in (tracker.close() or "")
-    monkeypatch.setattr("tasks.tracking.FLUSH_TIMEOUT_SECONDS", 60.0)
-    (waiting,) = unsent(textmill.spool)
-    shutil.copytree(waiting, tmp_path / "journal")
-    for _ in range(2):  # the second time as after a kill between sending and taking that down
-        assert flush_spool(textmill) is None
-        assert [dataset.name for dataset in datasets(only_run(textmill, "textmill/later")).values()] == [made.name]
-        shutil.copytree(tmp_path / "journal", waiting, dirs_exist_ok=True)
 
 
 def test_a_stage_run_is_called_as_its_node_and_can_be_found_by_its_variant(textmill: Home) -> None:
