@@ -1,4 +1,4 @@
-"""Adopting: "code or libraries changed, what they make did not; I looked". Keeps an artifact under the new key."""
+"""Adopting: "code or libraries changed, but I checked that the result did not". Keeps an artifact under the new key."""
 
 from __future__ import annotations
 
@@ -20,18 +20,17 @@ from tasks.libraries import imports_of
 from tasks.provenance import provenance
 from tasks.stage import AnyStage
 
-REVIEWED = ("code", "version", "libraries")  # what a person may declare to make no difference
+REVIEWED = ("code", "version", "libraries")  # what a person may declare irrelevant to the result
 
 
 class AdoptError(Exception):
-    """There is nothing to adopt, or more than code and libraries changed; the message is a sentence."""
+    """There is nothing to adopt, or more than code and libraries changed; the message is a full sentence."""
 
 
 def adopt_artifact(graph: Graph, name: str, lake: Lake) -> Artifact:
-    """Commit the node's newest artifact that differs from what the graph asks for in code and libraries alone, under
-    the new key.
+    """Commit under the new key the node's newest artifact that differs only in code and libraries.
 
-    Its content stays, so what was built from it stays a hit. Raises AdoptError, UnknownNode.
+    Its content is the same, so what was built from it is still a hit. Raises AdoptError, UnknownNode.
     """
     node, payload = _wanted(graph, name, lake)
     stage, key = node.stage, sha256_of(payload)
@@ -83,7 +82,7 @@ def _wanted(graph: Graph, name: str, lake: Lake) -> tuple[Node, dict[str, Any]]:
 
 
 def _newest_alike(stage: AnyStage, payload: dict[str, Any], lake: Lake) -> Artifact:
-    """The newest artifact whose payload is `payload` but for the code and the libraries."""
+    """The newest artifact whose payload is `payload` except for the code and the libraries."""
     same = {name: value for name, value in payload.items() if name not in REVIEWED}
     for artifact in lake.artifacts(stage.name):
         if {name: value for name, value in artifact.manifest.payload.items() if name not in REVIEWED} == same:
@@ -105,7 +104,7 @@ def _libraries(artifact: Artifact, payload: Mapping[str, Any]) -> list[str]:
 
 
 def _link(source: Path, target: Path) -> None:
-    """The same bytes under a second name; a copy where the file system has no hard links."""
+    """The same bytes under a second name; a copy if the file system has no hard links."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(OSError):
         os.link(source, target)

@@ -1,9 +1,8 @@
-"""MLflow's pages open under *Model training*: in the browser, and by the address of a link.
+"""Makes MLflow's pages open under *Model training*, in the browser and through links.
 
 MLflow 3.17 shows an experiment's runs and charts under *Model training* and its traces under *GenAI*. Which of them
-opens is a setting of the browser, at first GenAI; the tag mlflow.experimentKind of an experiment is looked at by other
-versions. So the server of `textmill up` gives browsers another first setting, and links to a server that is not ours
-name the view in their address.
+opens is stored in the browser and defaults to GenAI; other versions read the experiment's tag mlflow.experimentKind. So
+the server of `textmill up` gives browsers another default, and links to other servers name the view in their address.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-# Of MLflow's pages; what a user has chosen in the browser stays. The panel of an assistant would open by itself once.
+# For MLflow's pages; a user's own choice is kept. Without it, an assistant's panel would once open by itself.
 SETTINGS = {
     "mlflow.workflowType_v1": json.dumps("machine_learning"),
     "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": json.dumps(True),
@@ -33,7 +32,7 @@ def experiments_page(uri: str) -> str:
 
 
 class OpensOnTraining:
-    """Puts the script that makes the first settings into the one HTML page that MLflow's pages are made of."""
+    """Adds the script with the default settings to the one HTML page that all of MLflow's pages consist of."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -42,7 +41,7 @@ class OpensOnTraining:
         if scope["type"] != "http" or scope["path"] != "/" or scope["method"] != "GET":
             await self.app(scope, receive, send)
             return
-        # Always the whole page: what the browser has of an earlier version would be without the script.
+        # Always send the whole page: a version cached by the browser would lack the script.
         headers = [(name, value) for name, value in scope["headers"] if not name.lower().startswith(b"if-")]
         start: dict[str, Any] = {}
         parts: list[bytes] = []

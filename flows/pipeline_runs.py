@@ -68,7 +68,7 @@ class PipelineRuns:
             run.metrics({**metrics, **_numbers(own)})
             run.tags(self._tags_of(own))
             artifacts = [artifact for _, artifact in own.values() if artifact is not None]
-            # the picture of a run that found everything in the lake is its predecessor's, and took .5 s of its 5
+            # a run that found everything in the lake has its predecessor's picture, and drawing it took .5 s of its 5
             if any(done != "cached" for done, _ in own.values()):
                 drawn = tuple(artifact.name for artifact in artifacts if artifact.manifest.ledger is not None)
                 if drawn not in figures:

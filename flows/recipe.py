@@ -31,15 +31,15 @@ class RecipeBase(StageConfig):
         "default",
         pattern=r"^[\w.-]+$",
         max_length=80,
-        description="name of the recipe; a file's name where it says none",
+        description="name of the recipe; default: the name of its file",
     )
     description: str = Field("", max_length=2000, description="what the recipe is for, in a sentence or two")
-    schedule: Schedule | None = Field(None, description="when `textmill up` starts this recipe by itself; null = never")
+    schedule: Schedule | None = Field(None, description="when `textmill up` runs this recipe by itself; null = never")
     variants: dict[str, dict[str, Any]] = Field(
         {},
         max_length=MAX_VARIANTS,
         description="the same recipe with some fields changed, once for each label: {d6: {pretrain: {…}}, d12: {…}}; "
-        "stages that come out the same are shared",
+        "stages that are the same are shared",
     )
 
     @model_validator(mode="after")
@@ -58,16 +58,16 @@ class RecipeBase(StageConfig):
             except ValidationError as error:
                 first = error.errors(include_url=False)[0]
                 field = ".".join(map(str, first["loc"]))
-                raise ValueError(f"the variant {label} is no recipe: {field}: {first['msg']}") from error
+                raise ValueError(f"the variant {label} is not a recipe: {field}: {first['msg']}") from error
         return self
 
     def variant(self, label: str) -> Self:
-        """Return the recipe of one variant, itself without variants; KeyError where there is none of this label."""
+        """Return the recipe of one variant, without variants itself; raises KeyError if the label is unknown."""
         given = self.model_dump(mode="json", exclude_unset=True, exclude={"variants"})
         return type(self).model_validate(merged(given, self.variants[label]))
 
     def config(self, stage: str) -> StageConfig:
-        """Return the config of a stage; KeyError when the recipe has no such stage, or has it turned off."""
+        """Return the config of a stage; raises KeyError if the recipe has no such stage or has it turned off."""
         return self.configs()[stage]
 
     def configs(self) -> dict[str, StageConfig]:
@@ -79,7 +79,7 @@ class RecipeBase(StageConfig):
 
 
 def merged(given: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `given` with `changes` in place of its own fields, at every depth; a list replaces the whole list."""
+    """Return `given` with its fields replaced by `changes`, at every depth; a list replaces the whole list."""
     both = dict(given)
     for name, value in changes.items():
         old = both.get(name)
@@ -96,7 +96,7 @@ class Recipe(RecipeBase):
     decontaminate: DecontaminateConfig = Field(
         DecontaminateConfig(), description="which benchmarks must not be in the training text, and what is held out"
     )
-    tokenizer: TokenizerConfig = Field(TokenizerConfig(), description="how text is cut into tokens")
+    tokenizer: TokenizerConfig = Field(TokenizerConfig(), description="how text is split into tokens")
     tokenize: TokenizeConfig = Field(TokenizeConfig(), description="how tokens are laid out")
     pretrain: PretrainConfig = Field(PretrainConfig(), description="which model, and how it learns")
     sft: SftConfig | None = Field(SftConfig(), description="how the model learns to answer; null = not at all")

@@ -135,7 +135,7 @@ class _Draft:
 
     def _find(self, wanted: str, folder: Path, asked_by: str) -> Path | None:
         if "\0" in wanted or not wanted:
-            self.problem(asked_by, (), "This is no file name.", repr(wanted))
+            self.problem(asked_by, (), "This is not a file name.", repr(wanted))
             return None
         by_name = "/" not in wanted and not wanted.endswith((".yaml", ".yml"))
         # os.path, as the expanduser of a Path raises for an unknown user
@@ -208,7 +208,7 @@ class _Draft:
         self._comes_from(path, place)
 
     def _annotation(self, path: FieldPath) -> Any:
-        """Return the type of a field, None where there is none of this path; a variant has the recipe's own fields."""
+        """Return the type of a field, None if there is no such path; a variant has the recipe's own fields."""
         model: type[BaseModel] | None = self.model
         path = path[2:] if path[0] == "variants" and len(path) > 2 else path
         annotation: Any = None
@@ -224,14 +224,14 @@ class _Draft:
         return next(models_of(self._annotation(path)), None) is not None
 
     def _held(self, path: FieldPath) -> dict[str, Any] | list[Any]:
-        """Return what an override changes a part of, where the recipe says nothing: a default's entries, else {}."""
+        """Return what an override changes a part of if the recipe does not set it: a default's entries, else {}."""
         value: Any = self.model().model_dump(mode="json")
         for part in path:
             value = value.get(part) if isinstance(value, dict) else None
         return value if isinstance(value, dict | list) and not self._is_section(path) else {}
 
     def _comes_from(self, path: tuple[str, ...], place: str) -> None:
-        """Take down that an override at `place` brought the field and all below it."""
+        """Record that an override at `place` set the field and everything below it."""
         numbered = tuple(int(part) if part.isdecimal() else part for part in path)
         self.places = {p: where for p, where in self.places.items() if p[: len(path)] not in (path, numbered)}
         self.places[path] = self.places[numbered] = place
@@ -239,7 +239,7 @@ class _Draft:
     # -- checking ------------------------------------------------------------------------------------------------------
 
     def validate(self) -> RecipeBase:
-        """Return the recipe, or raise RecipeError with all problems, in the order of the places that they are in."""
+        """Return the recipe, or raise RecipeError with all problems, in the order of their places."""
         variants = self.data.get("variants")
         plain = {name: value for name, value in self.data.items() if name != "variants"}
         recipe = self._validated(plain)
@@ -254,7 +254,7 @@ class _Draft:
 
     def _validated(self, data: dict[str, Any], below: FieldPath = ()) -> RecipeBase | None:
         try:
-            # JSON mode is strict about types ("5" and true are no numbers) and still makes tuples, paths and enums.
+            # JSON mode is strict about types ("5" and true are not numbers) and still makes tuples, paths and enums.
             return self.model.model_validate_json(json.dumps(data), strict=True)
         except ValidationError as error:
             known = {problem.field for problem in self.problems}
@@ -282,7 +282,7 @@ def _reading_order(problem: Problem) -> tuple[bool, str, int]:
 
 
 def _short(path: Path) -> str:
-    """Return the path as the user would write it: relative to the current folder where it lies below it."""
+    """Return the path as the user would write it: relative to the current folder if it is below it."""
     try:
         return str(path.relative_to(Path.cwd()))
     except (ValueError, OSError):

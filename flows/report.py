@@ -26,7 +26,7 @@ from tasks.tracking import Tracker, experiment_of, mlflow_run_id
 
 @dataclass(frozen=True)
 class Line:
-    """What became of one node."""
+    """The outcome of one node."""
 
     node: str
     status: str  # built, cached, lost, failed
@@ -37,7 +37,7 @@ class Line:
 
 
 class Report:
-    """Collects what became of each node and shows it wherever people look."""
+    """Collects the outcome of each node and shows it in the terminal, in Prefect and in MLflow."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Report:
             log(text)
 
     def node(self, node: Node, result: BuildResult | None, why: str = "", *, failed: bool = False) -> None:
-        """Take down what became of a node."""
+        """Record the outcome of a node."""
         name, price = node.name, self._expected.get(node, UNKNOWN)
         self._nodes[name] = node
         if result is None:
@@ -104,7 +104,7 @@ class Report:
             {"seconds": time.monotonic() - self._started},
             "KILLED" if stopped else "FAILED" if error is not None else "FINISHED",
         )
-        with contextlib.suppress(Exception):  # a server that went away must not spoil a finished run
+        with contextlib.suppress(Exception):  # an unreachable server must not spoil a finished run
             self._leave_in_prefect(audit)
 
     def _leave_in_prefect(self, audit: Audit) -> None:
@@ -124,7 +124,7 @@ class Report:
             }
             for line in self.lines.values()
         ]
-        create_table_artifact(table=rows, key="stages", description="What became of each node, and why")
+        create_table_artifact(table=rows, key="stages", description="The outcome of each node, and why")
         if audit.stages:
             create_table_artifact(table=ledger_table(audit), key="ledger", description=LEDGER_DESCRIPTION)
         create_markdown_artifact(markdown=self._summary(), key="summary", description="Results, with links to MLflow")
@@ -164,7 +164,7 @@ def spent(lines: Sequence[Line]) -> str | None:
 
 
 def as_markdown(text: str) -> str:
-    """Return a text as Markdown that shows just this text, in one line: a reason may quote what anybody wrote."""
+    """Return a text as one line of literal Markdown: a reason may quote what anybody wrote."""
     return re.sub(r"([\\`*_{}\[\]()<>#+!|~&$^-])", r"\\\1", " ".join(visible(text).split()))
 
 
@@ -172,7 +172,7 @@ LEDGER_DESCRIPTION = "Every document that came in was kept, or was removed for a
 
 
 def ledger_table(audit: Audit) -> list[dict[str, Any]]:
-    """The audit as rows for a table; what is not counted yet is empty, not 0."""
+    """The audit as rows of a table; what is not counted yet is empty, not 0."""
     return [
         {
             "stage": row.stage,
@@ -185,7 +185,7 @@ def ledger_table(audit: Audit) -> list[dict[str, Any]]:
     ]
 
 
-# What a stage's line shows of its metrics; its counts say enough for the others.
+# The metrics shown in a stage's line; for the other stages, counts are enough.
 HEADLINES = {
     "pretrain": ("validation_bits_per_byte",),
     "sft": ("validation_bits_per_byte",),

@@ -1,4 +1,4 @@
-"""Running one stage again: the recipe with the stage's settings changed, and the nodes that the run is about."""
+"""Running one stage again: the recipe with changed settings for the stage, and the nodes of the run."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tasks.config import StageConfig, changed_by
 
 
 def changed_recipe(recipe: Recipe, stage: str, config: StageConfig, node: str = "") -> Recipe:
-    """Return the recipe with what `config` says differently of a stage; of a variant's node in that variant alone.
+    """Return the recipe with the changes that `config` makes to a stage; for a variant's node, in that variant only.
 
-    A form sends all fields, of which most are the recipe's own, so only those that differ from it are a change. Of a
-    config that is given in part, as by the API, the rest is the recipe's too, and not what its class says.
+    A form sends all fields, most of them the recipe's own, so only those that differ count as changes. If a config is
+    given in part, as by the API, the rest comes from the recipe, not from the defaults of its class.
     """
     held = getattr(recipe, stage)
     label = node.partition("@")[2]
@@ -32,7 +32,7 @@ def changed_recipe(recipe: Recipe, stage: str, config: StageConfig, node: str = 
 
 
 def rerun_scope(graph: Graph, chosen: str, *, downstream: bool) -> list[str]:
-    """Return the names of the last nodes of a run that is about the chosen ones, and about what follows if asked."""
+    """Return the names of the last nodes of a run of the chosen ones, and of what follows them if requested."""
     nodes = graph.select(chosen)
     return [node.name for node in (*nodes, *(graph.downstream(chosen) if downstream else ()))]
 

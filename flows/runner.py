@@ -28,7 +28,7 @@ from flows.report import Report
 from tasks.stage import BuildResult
 from tasks.tracking import Tracker, TrackingWatch
 
-# Faults that waiting a few seconds does not heal.
+# Errors that do not go away after a few seconds.
 LASTING_FAULTS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR}
 
 
@@ -39,10 +39,10 @@ class NodeFailed(Exception):
 def run_graph(
     graph: Graph, recipe: RecipeBase, until: Collection[str] = (), force: Collection[str] = ()
 ) -> dict[str, str]:
-    """Run a graph inside the current flow run; return what became of each node.
+    """Run a graph inside the current flow run; return the outcome of each node.
 
-    What the lake has is `Cached`; what it lacks is built. Raises RecipeError before anything runs where a node would
-    fail, NodeFailed where one did.
+    What the lake has is `Cached`; what it lacks is built. Raises RecipeError before anything runs if a node would fail,
+    and NodeFailed if one did.
     """
     with GraphRun(graph, recipe, until, force) as run:
         run.execute()
@@ -50,7 +50,7 @@ def run_graph(
 
 
 class GraphRun:
-    """One flow run's way through a graph."""
+    """The progress of one flow run through a graph."""
 
     def __init__(
         self, graph: Graph, recipe: RecipeBase, until: Collection[str] = (), force: Collection[str] = ()
@@ -94,7 +94,7 @@ class GraphRun:
             self._stack.close()
 
     def execute(self) -> None:
-        """Do the first thing that is to be done and decide again, until nothing is left."""
+        """Do the first thing that has to be done and decide again, until nothing is left."""
         while (decided := self.resolver.resolve()) and (step := self._next(decided)) is not None:
             assert isinstance(step.node, Node)
             if step.status == "run" and not self._inputs_are_whole(step.node, decided):
@@ -105,7 +105,7 @@ class GraphRun:
             self.report.node(step.node, result)
         for node, decision in decided.items():
             if decision.status == "unneeded" and isinstance(node, Node):
-                self.report.node(node, None, "not in the lake any more, and not needed")
+                self.report.node(node, None, "no longer in the lake, and not needed")
 
     def _next(self, decided: dict[AnyNode, Decision]) -> Decision | None:
         """Return the first decision that still needs a task."""
@@ -117,7 +117,7 @@ class GraphRun:
         return None
 
     def _inputs_are_whole(self, node: Node, decided: dict[AnyNode, Decision]) -> bool:
-        """Check every byte that is about to be read; what is damaged is decided upon again."""
+        """Check every byte that is about to be read; nodes with damage are decided again."""
         whole = True
         for one in node.inputs.values():
             found = decided[one].artifact
@@ -131,7 +131,7 @@ class GraphRun:
         return whole
 
     def _warn(self, text: str) -> None:
-        """Say it in the run's log, which the server keeps, and in the terminal."""
+        """Write a message to the run's log, which the server keeps, and to the terminal."""
         get_run_logger().warning(text)
         self.report.log(f"! {text}")
 
@@ -217,7 +217,7 @@ class GraphRun:
 
 
 def is_retryable(_task: Task[..., Any], _run: Any, state: State[Any]) -> bool:
-    """Faults of disks and networks may pass; a bad config, bad data or a bug will not."""
+    """Errors of disks and networks may be temporary; a bad config, bad data or a bug is not."""
     try:
         state.result()
     except (OSError, TimeoutError) as error:

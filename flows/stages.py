@@ -36,13 +36,13 @@ def _flow_of(stage: AnyStage) -> Flow[Any, None]:
         run_graph(graph, changed, rerun_scope(graph, chosen, downstream=downstream), [chosen] if force else [])
 
     rerun.__name__ = f"{stage.name}_flow"
-    rerun.__doc__ = f"""Run the stage {stage.name} again; what the lake has of the stages before it is used as it is.
+    rerun.__doc__ = f"""Run the stage {stage.name} again, with the artifacts of the stages before it that the lake has.
 
     Args:
         config: the stage's own settings
-        node: which node of the stage, where the recipe has several, such as {stage.name}@d6; empty for all
+        node: which node of the stage if the recipe has several, such as {stage.name}@d6; empty for all
         downstream: also run what depends on it
-        force: rebuild even if the lake has this very result
+        force: rebuild even if the lake has this result
         recipe: the settings of the stages around it
     """
     # Prefect reads the form from the signature: the types and defaults are this stage's.
@@ -57,7 +57,7 @@ STAGE_FLOWS: dict[str, Flow[Any, None]] = {name: _flow_of(stage) for name, stage
 
 
 def __getattr__(name: str) -> Flow[Any, None]:
-    """A deployment's entrypoint names a flow of this module (flows.stages.crawl_flow): the one of that stage."""
+    """Return a stage's flow by the name that entrypoints of deployments use: flows.stages.crawl_flow."""
     stage = name.removesuffix("_flow")
     if name.endswith("_flow") and stage in STAGE_FLOWS:
         return STAGE_FLOWS[stage]

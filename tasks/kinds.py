@@ -12,7 +12,7 @@ class Pages(Artifact):
 
 
 class Documents(Artifact):
-    """Texts: documents/ with a row per document (data_lake.schemas.DOCUMENTS), removed/ with what was taken out."""
+    """Texts: documents/ with a row per document (data_lake.schemas.DOCUMENTS), removed/ with what was removed."""
 
 
 class Corpus(Documents):
@@ -20,15 +20,15 @@ class Corpus(Documents):
 
 
 class Tokenizer(Artifact):
-    """A vocabulary and the rule by which text is cut (model.tokenizer)."""
+    """A vocabulary and the rule by which text is split (model.tokenizer)."""
 
 
 class Tokens(Artifact):
-    """Token shards train/, val/ and test/, and documents.parquet, which says where each document lies."""
+    """Token shards train/, val/ and test/, and documents.parquet with the position of each document."""
 
 
 class Model(Artifact):
-    """Weights, shape and tokenizer in one folder that needs nothing else to be used."""
+    """Weights, shape and tokenizer in one self-contained folder."""
 
 
 class Questions(Artifact):
@@ -36,4 +36,4 @@ class Questions(Artifact):
 
 
 class Evaluation(Artifact):
-    """What one model's answers came to: results.json, and the scores of every item."""
+    """The results of one model: results.json, and the scores of every item."""

@@ -1,4 +1,4 @@
-"""Roles: what an input is to the stage that reads it, read off the parameters of the stage's function."""
+"""Roles: what an input means to the stage that reads it, taken from the parameters of the stage's function."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ K = TypeVar("K", bound=Artifact)
 
 @dataclass(frozen=True)
 class Role:
-    """What an input is to the stage that reads it: its kind, whether there may be several, whether there may be none.
+    """What an input means to the stage that reads it: its kind, and whether there may be several or none.
 
     The inputs of a role that takes several are called `role[0]`, `role[1]`, …
     """
@@ -27,7 +27,7 @@ class Role:
 
 
 def role_of(annotation: Any) -> Role:
-    """Read a role off the annotation of its parameter. Raises TypeError where it is none."""
+    """Derive a role from the annotation of its parameter. Raises TypeError if it is not one."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Sequence:
         return Role(arguments[0], many=True)
@@ -35,7 +35,7 @@ def role_of(annotation: Any) -> Role:
         return Role(next(kind for kind in arguments if kind is not type(None)), optional=True)
     if isinstance(annotation, type) and issubclass(annotation, Artifact):
         return Role(annotation)
-    raise TypeError(f"{annotation} is no input: a kind, `Kind | None` or `Sequence[Kind]`.")
+    raise TypeError(f"{annotation} is not an input: use a kind, `Kind | None` or `Sequence[Kind]`.")
 
 
 def of_kind(kind: type[K], artifact: Artifact) -> K:
@@ -44,6 +44,6 @@ def of_kind(kind: type[K], artifact: Artifact) -> K:
 
 
 def inputs_of(role: str, inputs: Collection[str]) -> list[str]:
-    """Return which inputs fill a role: itself, or `role[0]`, `role[1]`, … in this order."""
+    """Return the inputs that fill a role: itself, or `role[0]`, `role[1]`, … in this order."""
     numbered = [name for name in inputs if re.fullmatch(rf"{re.escape(role)}\[\d+\]", name)]
     return [role] if role in inputs else sorted(numbered, key=lambda name: int(name[len(role) + 1 : -1]))

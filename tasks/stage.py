@@ -28,7 +28,7 @@ from tasks.work import Sizes, Work
 
 SHAPES_NO_RESULT = "asks for, checks and stores what stages make"
 
-# Clocks of machines that share a lake differ; more than this is a clock that was set wrong.
+# Clocks of machines that share a lake differ; a larger difference means that one is wrong.
 _CLOCK_SKEW_SECONDS = 60.0
 
 __all__ = [
@@ -55,12 +55,12 @@ Preview = Callable[[Any, Mapping[str, Artifact]], list[dict[str, Any]]]
 
 
 class ContractError(PermanentError):
-    """The stage ended, but what it made breaks its own output contract."""
+    """The stage ended, but its result violates its output contract."""
 
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What a stage run came to: its artifact, whether it was built now, and why."""
+    """The outcome of a stage run: its artifact, whether it was built now, and why."""
 
     artifact: Artifact
     status: Literal["cached", "built"]
@@ -102,7 +102,7 @@ class Stage(Generic[C, P, K]):
     # -- identity ------------------------------------------------------------------------------------------------------
 
     def payload(self, config: StageConfig, contents: Mapping[str, str]) -> dict[str, Any]:
-        """All that makes this stage's result what it is; `contents` maps the role of each input to its content.
+        """Everything that determines this stage's result; `contents` maps the role of each input to its content.
 
         The payload is stored in the manifest, so that a plan can say which field changed, not only that one did.
         """
@@ -121,28 +121,28 @@ class Stage(Generic[C, P, K]):
         return made
 
     def libraries(self, config: StageConfig) -> dict[str, str]:
-        """The versions of the libraries that shape this stage's result."""
+        """The versions of the libraries that affect this stage's result."""
         return libraries_of(self.code, self.without(config) if self.without is not None else ())
 
     # -- checking before a run -----------------------------------------------------------------------------------------
 
     def faults(self, config: StageConfig, facts: Facts) -> list[Fault]:
-        """Why the stage would fail, as far as that can be known before the stages that it reads have run."""
+        """Why the stage would fail, as far as that is known before the stages that it reads have run."""
         return list(self.check(config, facts)) if self.check is not None else []
 
     # -- checking ------------------------------------------------------------------------------------------------------
 
     def find(self, lake: Lake, key: str, *, deep: bool = False) -> K | Miss:
-        """The artifact of `key` if its bytes are whole and its output contract holds, else why not."""
+        """The artifact of `key` if its bytes are intact and its output contract holds, else why not."""
         found = lake.lookup(self.name, key, deep=deep)
         if isinstance(found, Miss):
             return found
         if broken := self.violations(found):
-            return Miss("damaged", "it breaks its output contract: " + " ".join(broken))
+            return Miss("damaged", "it violates its output contract: " + " ".join(broken))
         return of_kind(self.makes, found)
 
     def violations(self, artifact: Artifact) -> list[str]:
-        """Sentences for each rule of the output contract that `artifact` breaks."""
+        """A sentence for each rule of the output contract that `artifact` violates."""
         broken = []
         if artifact.manifest.ledger is not None:
             broken += list(Ledger.from_dict(artifact.manifest.ledger).problems())
@@ -151,7 +151,7 @@ class Stage(Generic[C, P, K]):
                 continue
             try:
                 broken += list(rules())
-            except Exception as error:  # a file too broken for the check itself is a broken file
+            except Exception as error:  # a file that is too broken to be checked is broken
                 broken.append(f"Its files cannot be checked ({type(error).__name__}: {error}).")
         return broken
 
@@ -183,10 +183,10 @@ class Stage(Generic[C, P, K]):
     ) -> BuildResult:
         """Return the stage's artifact: the one in the lake if it is good, else a newly built and committed one.
 
-        One builder per key. What an earlier attempt at the key left in staging is there again, except before the
-        first attempt of a forced build, which must not reuse what it was asked to redo. `contents` has the contents of
-        all inputs where a hit is expected that needs none of them; `why` is a better reason than "it is not in the
-        lake", if the caller knows one (which field changed).
+        One builder per key. A build finds what an earlier attempt at its key left in staging, except for the first
+        attempt of a forced build, which must not reuse what it has to redo. `contents` has the contents of all inputs
+        if a hit is expected, which needs none of them; `why` is a better reason than "it is not in the lake", if the
+        caller knows one (which field changed).
         """
         watch = watch or Watch()
         started = time.perf_counter()
@@ -229,7 +229,7 @@ class Stage(Generic[C, P, K]):
         return None, None
 
     def _reusable(self, lake: Lake, payload: dict[str, Any]) -> Artifact | None:
-        """The newest whole artifact that differs from the one to be built in nothing but its input."""
+        """The newest intact artifact that differs from the one to be built only in its inputs."""
 
         def but_input(payload: Mapping[str, Any]) -> dict[str, Any]:
             return {name: value for name, value in payload.items() if name != "inputs"}
@@ -280,13 +280,13 @@ class Stage(Generic[C, P, K]):
             made = Artifact(self.name, key, folder, manifest)
             before = followed(made, inputs.values())
             if broken := self.violations(made) + (list(gaps(before, made)) if before else []):
-                raise ContractError(f"The stage {self.name} broke its output contract: " + " ".join(broken))
+                raise ContractError(f"The stage {self.name} violated its output contract: " + " ".join(broken))
             return manifest
 
         return lake.commit(folder, describe)
 
     def _function(self, config: StageConfig, out: Output, inputs: Mapping[str, Artifact]) -> None:
-        """Call the function with its inputs by role, as the kinds that it asks for."""
+        """Call the function with its inputs by role, as the kinds that it declares."""
         function: Callable[..., None] = self.function
         arguments: dict[str, Any] = {}
         for name, role in self.inputs.items():
@@ -298,7 +298,7 @@ class Stage(Generic[C, P, K]):
         function(config, out, **arguments)
 
     def lacking(self, inputs: Collection[str]) -> list[str]:
-        """The roles that must be filled and are not."""
+        """The required roles that are missing."""
         needed = [name for name, role in self.inputs.items() if not (role.many or role.optional)]
         return [name for name in needed if name not in inputs]
 
@@ -308,7 +308,7 @@ AnyStage = Stage[Any, Any, Any]
 
 @dataclass(frozen=True)
 class Build:
-    """One build of a stage: what is built, where its files lie meanwhile, why, and from what."""
+    """One build of a stage: what is built, where its files are in the meantime, why, and from what."""
 
     stage: AnyStage
     config: StageConfig
@@ -319,10 +319,10 @@ class Build:
 
 
 class Watch:
-    """What looks on while a stage is built; this one does not. `tasks.tracking` has the one for MLflow and Prefect."""
+    """Watches a stage while it is built; this one does nothing. `tasks.tracking` has the one for MLflow and Prefect."""
 
     def waiting(self, stage_name: str, key: str) -> None:
-        """Another process builds the same key; this one waits for it."""
+        """Another process is building the same key; this one is waiting for it."""
 
     def building(self, build: Build) -> Any:
         """A context manager around the build that gives a Reporter and a function returning {kind of run: its id}."""
@@ -349,20 +349,20 @@ def stage(
 ) -> Callable[[Callable[Concatenate[C, Output, P], None]], Stage[C, P, K]]:
     """Make a stage of `def name(config: Config, out: Output, <role>: <kind>, ...)`.
 
-    A role's annotation is a kind of artifact; `Kind | None = None` may be missing, `Sequence[Kind] = ()` takes several.
+    A role's annotation is a kind of artifact; `Kind | None = None` is optional, `Sequence[Kind] = ()` takes several.
 
     makes: the kind of its artifacts.
     version: raise it when the meaning of the output changes without its code.
-    per: the role after whose node its own nodes are called: `evaluate-sft` is the one whose `model` is sft.
+    per: the role after whose node its own nodes are named: `evaluate-sft` is the one whose `model` is sft.
     gpu: the stage holds the accelerator slot while it runs.
-    contract: yields a sentence per broken rule of an artifact, beside those of its kind; runs before commit and on
-        every hit, so keep it cheap.
-    content: what the artifact says, as a fingerprint (hex), where raw bytes would say too much (dates in a crawl).
-    sources: fingerprint of files outside the lake that the config points at, or None when there are none.
+    contract: yields a sentence per violated rule of an artifact, in addition to those of its kind; runs before commit
+        and on every hit, so keep it cheap.
+    content: the artifact's content as a fingerprint (hex), if raw bytes would say too much (dates in a crawl).
+    sources: fingerprint of files outside the lake that the config points at, or None if there are none.
     preview: rows of a table that a plan shows before the stage runs, from config and inputs; keep it cheap.
     without: the libraries among the imports of its code that a config does not use; the versions of all others that
         shape results (`tasks.libraries`) are part of the key.
-    check: yields why the stage would fail, asked before the first stage of a run begins; keep it cheap.
+    check: yields why the stage would fail, called before the first stage of a run starts; keep it cheap.
     reuses: the stage takes from `out.reuse_from`, an artifact that differs in its input only, what did not change.
     work: how much a build has to do, from config and the bytes of each input by role (`tasks.work`), for the price that
         a plan shows; without it, the work is to read its inputs. A role whose size is not known is missing.

@@ -1,4 +1,4 @@
-"""What verbs have in common: their arguments and options, and what these mean: a recipe, a stage, an artifact."""
+"""What verbs share: their arguments and options, and how these become a recipe, a stage, an artifact."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="name of a recipe, or path of a .yaml file")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="change a field; VALUE is YAML; may be given often"),
+    typer.Option("--set", metavar="SECTION.FIELD=VALUE", help="change a field; VALUE is YAML; may be repeated"),
 ]
 Until = Annotated[
     list[str] | None,
-    typer.Option(metavar="NODE", help="a last stage or node (pretrain@d6), with what it needs; may be given often"),
+    typer.Option(metavar="NODE", help="stop after this stage or node (pretrain@d6) and what it needs; may be repeated"),
 ]
 Like = Annotated[
     str | None,
@@ -34,13 +34,13 @@ Like = Annotated[
 ]
 Force = Annotated[
     list[str] | None,
-    typer.Option(metavar="NODE", help="build this stage or node even if the lake has it; may be given often"),
+    typer.Option(metavar="NODE", help="build this stage or node even if the lake has it; may be repeated"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
 
 
 def known_stage(name: str) -> str:
-    """Return `name` if it is a stage; raises UserError with the nearest one if it is not."""
+    """Return `name` if it is a stage; otherwise raise UserError with the nearest one."""
     from flows.graph.stages import STAGES
 
     if name in STAGES:
@@ -51,7 +51,7 @@ def known_stage(name: str) -> str:
 
 
 def in_graph(recipe: Recipe, *names: str) -> Graph:
-    """Return the recipe's graph; raises UserError where it has no node of one of these names."""
+    """Return the recipe's graph; raises UserError if it has no node with one of these names."""
     from flows.graph.node import UnknownNode
     from flows.graph.variants import graph_of
 
@@ -93,9 +93,9 @@ def lake() -> Lake:
 
 
 def find_artifact(name: str) -> Artifact:
-    """Return the artifact that `name` means: a stage (its newest), `stage/key` or a prefix of it, or a key's prefix.
+    """Return the artifact that `name` refers to: a stage (its newest), `stage/key` or a prefix of it, a key's prefix.
 
-    Raises UserError where there is none, or where a prefix fits several.
+    Raises UserError if there is none, or if a prefix matches several.
     """
     store = lake()
     found = store.find(name)

@@ -128,7 +128,7 @@ def _show_head(console: Console, artifact: Artifact, damage: str | None) -> None
     run_id = mlflow_run_id(Home.from_env(), artifact)
     lines = {
         "artifact": artifact.name + (f", adopted from {manifest.adopted_from}" if manifest.adopted_from else ""),
-        "state": f"DAMAGED: {damage}" if damage else "whole: every file is as the manifest says",
+        "state": f"DAMAGED: {damage}" if damage else "intact: every file matches the manifest",
         "path": str(artifact.path),
         "built": f"{manifest.finished_at:%Y-%m-%d %H:%M:%S} UTC in {age(manifest.seconds)}, because: {manifest.reason}",
         "size": f"{size(manifest.total_bytes)} in {len(manifest.files)} files",
@@ -168,7 +168,7 @@ def _show_payload(console: Console, artifact: Artifact) -> None:
     config = [
         (name, json.dumps(value, ensure_ascii=False)) for name, value in flatten(payload.get("config", {})).items()
     ]
-    _pairs(console, "config (what the key is made of)", config)
+    _pairs(console, "config (as in the key)", config)
     _pairs(console, "libraries", payload.get("libraries", {}).items())
     _pairs(console, "code", [(module, str(digest)[:KEY_LENGTH]) for module, digest in payload.get("code", {}).items()])
 

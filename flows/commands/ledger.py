@@ -28,7 +28,7 @@ def ledger(
 ) -> None:
     """Account for every document, byte and token of a run: in = kept + removed by reason, stage by stage.
 
-    Exit code 1 where something does not add up.
+    The exit code is 1 if something does not add up.
     """
     from data_lake.audit import audit_of
 
@@ -45,7 +45,7 @@ def ledger(
 
 
 def _subject(wanted: str | None) -> tuple[str, list[Artifact], list[str]]:
-    """Return what the audit is of, its artifacts in the order of the pipeline, and those that are gone."""
+    """Return the subject of the audit, its artifacts in the order of the pipeline, and those that were deleted."""
     from data_lake.audit import lineage
     from flows import compare as comparing
 
@@ -75,7 +75,7 @@ def _newest_with_ledger(store: Lake) -> Artifact | None:
 def _print_audit(name: str, audit: Audit, gone: list[str]) -> None:
     console = output()
     columns = ("documents", "%", "bytes", "tokens")
-    rows = table(f"{name}: what came in, and what became of it", ("stage", "", *columns), columns)
+    rows = table(f"{name}: what came in, and what happened to it", ("stage", "", *columns), columns)
     for stage in audit.stages:
         for number, row in enumerate(stage.rows()):
             rows.add_row(
@@ -90,7 +90,7 @@ def _print_audit(name: str, audit: Audit, gone: list[str]) -> None:
             came = f", and its input is what {stage.follows} kept" if stage.follows else ""
             note(f"✓ {stage.artifact} adds up{came}.")
     for missing in gone:
-        note(f"– {missing} is not in the lake any more; its ledger went with it.")
+        note(f"– {missing} is no longer in the lake, and neither is its ledger.")
 
 
 def _cells(row: Row, stage: StageAudit) -> tuple[str, ...]:

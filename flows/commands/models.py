@@ -29,28 +29,29 @@ def generate(
         str, typer.Argument(metavar="ARTIFACT", help="a model: sft or pretrain (the newest), or stage/key")
     ],
     prompt: Annotated[
-        str, typer.Argument(metavar="PROMPT", help="the question, or the text to go on from; - reads stdin")
+        str, typer.Argument(metavar="PROMPT", help="the question, or the text to continue; - reads stdin")
     ],
-    max_tokens: Annotated[int, typer.Option(min=1, help="length of the answer at most")] = 120,
-    temperature: Annotated[float, typer.Option(min=0.0, help="0 = the most likely token each time")] = 0.0,
-    top_k: Annotated[int, typer.Option(min=0, help="draw from the k most likely tokens; 0 = from all")] = 0,
+    max_tokens: Annotated[int, typer.Option(min=1, help="largest number of tokens of the answer")] = 120,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 = always the most likely token")] = 0.0,
+    top_k: Annotated[int, typer.Option(min=0, help="sample from the k most likely tokens; 0 = from all")] = 0,
     top_p: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="draw from the most likely tokens of this share")
+        float,
+        typer.Option(min=0.0, max=1.0, help="sample from the most likely tokens that together reach this probability"),
     ] = 1.0,
-    seed: Annotated[int, typer.Option(help="of the draws")] = 0,
+    seed: Annotated[int, typer.Option(help="seed of the sampling")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
 ) -> None:
-    """Let a model answer (sft) or go on from a text (pretrain)."""
+    """Let a model answer a question (sft) or continue a text (pretrain)."""
     if top_p == 0:
-        raise UserError("--top-p 0 leaves no token to draw; give a share above 0, or --temperature 0.")
+        raise UserError("--top-p 0 leaves no token to sample; give a value above 0, or --temperature 0.")
     found = find_artifact(artifact)
     if not any(name.endswith("model.safetensors") for name in found.files):
         raise UserError(
-            f"{found.name} holds no model; name one that pretrain or sft made, as in: textmill generate sft …"
+            f"{found.name} has no model; name an artifact of pretrain or sft, as in: textmill generate sft …"
         )
     text = sys.stdin.read() if prompt == "-" else prompt
     if not text.strip():
-        raise UserError("The prompt is empty; give the model something to answer or to go on from.")
+        raise UserError("The prompt is empty; give the model something to answer or to continue.")
     if isinstance(checked := lake().lookup(found.stage, found.key), Miss):
         raise UserError(f"{found.name} cannot be used: {checked.reason}. `textmill run` builds it again.")
     from tasks.generation import generate_text
@@ -83,7 +84,7 @@ def compare(
         str, typer.Argument(metavar="RUN", help="last, last~1, a run's name, its id or the id's first letters")
     ],
     after: Annotated[str, typer.Argument(metavar="RUN", help="the other run")],
-    show_all: Annotated[bool, typer.Option("--all", help="also metrics that did not change")] = False,
+    show_all: Annotated[bool, typer.Option("--all", help="include metrics that did not change")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Put two pipeline runs side by side: changed parameters, metrics, and whether they differ by more than noise."""

@@ -1,4 +1,4 @@
-"""`textmill plan` and `adopt`: what a run would do and why, and keeping what an edit of the code did not change."""
+"""`textmill plan` and `adopt`: what a run would do and why, and keeping an artifact after an equivalent change."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ STYLES = {"hit": "green", "run": "yellow", "depends": "cyan", "unneeded": "dim",
 MEANINGS = {
     "hit": "the lake has it",
     "run": "it will be built",
-    "depends": "it is a hit if what it reads comes out the same",
-    "unneeded": "it is gone, and nothing will read it",
-    "fails": "it would fail, so that `textmill run` does not begin",
+    "depends": "it is a hit if its rebuilt inputs come out the same",
+    "unneeded": "it is not in the lake, and nothing will read it",
+    "fails": "it would fail, so `textmill run` will not start",
 }
 
 
 def _cell(name: str, value: object) -> str:
-    """A value of a preview as a person reads it: shares in percent, counts with their thousands apart."""
+    """A value of a preview for people: shares in percent, counts with thousands separators."""
     if isinstance(value, bool):
         return "yes" if value else ""
     if isinstance(value, float):
@@ -99,21 +99,22 @@ def _price(made: Plan) -> str | None:
 
 
 def _refuse(made: Plan) -> None:
-    """End as `textmill run` would where a stage would fail."""
+    """End as `textmill run` would if a stage would fail."""
     if made.problems:
         raise typer.Exit(WRONG_USAGE)
 
 
 @in_sentences
 def adopt(
-    stage: Annotated[str, typer.Argument(metavar="NODE", help="the stage or node whose newest artifact stays good")],
+    stage: Annotated[
+        str, typer.Argument(metavar="NODE", help="the stage or node whose newest artifact is still valid")
+    ],
     recipe: RecipeName = "demo",
     overrides: Overrides = None,
 ) -> None:
-    """Record that an edit of the code, or another version of a library, did not change what a stage makes, and keep
-    its artifact.
+    """Keep a stage's artifact after a change of code or libraries that you reviewed and found equivalent.
 
-    Only these may differ: the same config on the same upstream content. The manifest says from what it was adopted.
+    Only code and libraries may differ; config and inputs must be the same. The manifest records what was adopted.
     """
     from flows.adopt import adopt_artifact
 

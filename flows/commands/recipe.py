@@ -1,4 +1,4 @@
-"""`textmill recipe`: a recipe with everything that it extends, is overridden by and leaves out, as a recipe again."""
+"""`textmill recipe`: a recipe with everything that it extends, overrides and leaves out, written as one recipe."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from flows.console import examples, in_sentences, write
 
 @in_sentences
 def recipe(context: typer.Context, recipe: RecipeName = "demo", overrides: Overrides = None, like: Like = None) -> None:
-    """Print the resolved recipe as YAML, one field a line: what a run with the same arguments would go by.
+    """Print the resolved recipe as YAML, one field per line: what a run with the same arguments would use.
 
-    It is a recipe itself: saved to a file, it gives the same results, whatever defaults a later version has.
+    The output is a recipe itself: saved to a file, it gives the same results even if later versions change defaults.
     """
     from flows.recipe_yaml import to_yaml
 

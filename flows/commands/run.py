@@ -30,7 +30,7 @@ def run(
 ) -> None:
     """Run the pipeline: build what the lake does not have, from the crawl to the evaluated model.
 
-    Run it again after a fault or Ctrl-C: what is finished is not done again.
+    Run it again after an error or Ctrl-C: it continues where it stopped.
     """
     loaded = load_or_replay(context, recipe, overrides, like)
     in_graph(loaded, *(force or ()), *(until or ()))
@@ -46,9 +46,9 @@ def rerun(
     stage: Annotated[str, typer.Argument(metavar="NODE", help="the stage or node to build again")],
     recipe: RecipeName = "demo",
     overrides: Overrides = None,
-    downstream: Annotated[bool, typer.Option("--downstream", help="also what depends on it")] = False,
+    downstream: Annotated[bool, typer.Option("--downstream", help="also build what depends on it")] = False,
 ) -> None:
-    """Build one stage again, even if the lake has it. What it reads is taken from the lake."""
+    """Build one stage again, even if the lake has it. Its inputs are taken from the lake."""
     loaded = load(recipe, overrides)
     made = in_graph(loaded, stage).select(stage)[0].stage.name
     from flows.run import rerun_stage
@@ -61,14 +61,14 @@ def rerun(
 def up(
     recipe: RecipeName = "demo",
     host: Annotated[
-        str, typer.Option(help="address to listen on; others than loopback have no password")
+        str, typer.Option(help="address to listen on; beyond loopback, anybody can connect without a password")
     ] = "127.0.0.1",
     prefect_port: Annotated[int, typer.Option(min=0, max=65535, help="0 = any free one")] = 4200,
     mlflow_port: Annotated[int, typer.Option(min=0, max=65535, help="0 = any free one")] = 5000,
 ) -> None:
     """Start the Prefect server, the MLflow server and all deployments with their schedules, until Ctrl-C.
 
-    A PREFECT_API_URL or MLFLOW_TRACKING_URI of yours is used instead of an own server.
+    If you set PREFECT_API_URL or MLFLOW_TRACKING_URI, that server is used instead.
     """
     load(recipe, None)
     from flows.up import up as keep_up
@@ -79,9 +79,9 @@ def up(
 
 
 def _tell(result: RunResult, next_steps: list[tuple[str, str]]) -> None:
-    """Say how a run ended, and where to look next."""
+    """Print how a run ended, and where to look next."""
     if not result.ok:
-        note(f"\n{result.problem}\nWhat is finished is kept: the same command goes on from there.")
+        note(f"\n{result.problem}\nWhat is finished is kept: the same command continues from there.")
         raise typer.Exit(FAILED)
     note("\nNext:")
     commands = [f"{program()} {verb}" for verb, _ in next_steps]
@@ -95,17 +95,17 @@ def _tell(result: RunResult, next_steps: list[tuple[str, str]]) -> None:
 
 
 def _next_steps(recipe: str, loaded: Recipe, until: Sequence[str]) -> list[tuple[str, str]]:
-    """Commands worth typing now, and what each shows."""
+    """Useful next commands, and what each of them shows."""
     steps = [("artifacts", "what is in the lake now"), (f"plan {recipe}", "what a second run would do, and why")]
     if not until and loaded.evaluate is not None:
         steps.append(("show evaluate", "how good the model is"))
         if (beginning := _beginning()) is not None:
-            steps.append((f"generate pretrain {shlex.quote(beginning)}", "let it go on from a line of the corpus"))
+            steps.append((f"generate pretrain {shlex.quote(beginning)}", "let it continue a line of the corpus"))
     return [*steps, ("up", "Prefect and MLflow in the browser")]
 
 
 def _beginning() -> str | None:
-    """Return the first words of a line of the newest corpus that can be typed as they are; None where there is none."""
+    """Return the first words of a line of the newest corpus that can be typed literally; None if there is none."""
     from data_lake.documents import read_documents
     from data_lake.home import Home
     from data_lake.store import Lake

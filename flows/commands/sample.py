@@ -1,4 +1,4 @@
-"""`textmill sample removed|documents`: texts to read, for the one who has to judge a filter or a corpus."""
+"""`textmill sample removed|documents`: texts to read, for judging a filter or a corpus."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from flows.commands.arguments import AsJson, lake
 from flows.console import examples, in_sentences, metric_text, note, output, plain_text, print_json
 
 Count = Annotated[int, typer.Option("-n", "--number", min=1, max=1000, help="how many")]
-Seed = Annotated[int, typer.Option(help="another seed shows others; the same seed the same")]
+Seed = Annotated[int, typer.Option(help="another seed shows other texts; the same seed shows the same")]
 Stage = Annotated[str | None, typer.Option(help="only of this stage")]
 Source = Annotated[str | None, typer.Option(help="only of this host, or file")]
-Characters = Annotated[int, typer.Option(min=1, help="of each text at most; --json prints all that is kept")]
+Characters = Annotated[int, typer.Option(min=1, help="characters to show of each text; --json prints all that is kept")]
 
 
 @in_sentences
 def removed(
-    reason: Annotated[str | None, typer.Option(help="only removed for this reason, as in gopher_repetition")] = None,
+    reason: Annotated[
+        str | None, typer.Option(help="only those removed for this reason, such as gopher_repetition")
+    ] = None,
     stage: Stage = None,
     source: Source = None,
     number: Count = 5,
@@ -34,14 +36,14 @@ def removed(
 @in_sentences
 def documents(
     source: Source = None,
-    language: Annotated[str | None, typer.Option(help="only of this language, as in en")] = None,
+    language: Annotated[str | None, typer.Option(help="only in this language, such as en")] = None,
     split: Annotated[str | None, typer.Option(help="only of this split: train, val, or test")] = None,
     number: Count = 5,
     seed: Seed = 0,
     characters: Characters = 600,
     as_json: AsJson = False,
 ) -> None:
-    """Show documents of the corpus, as the last stage that reads them left them."""
+    """Show documents of the corpus, as the last stage wrote them."""
     wanted = {"source": source, "language": language, "split": split}
     _show("documents", wanted, number, seed, characters, as_json)
 
@@ -66,7 +68,7 @@ def _show(view: str, wanted: Mapping[str, str | None], n: int, seed: int, charac
 
 
 def _removal(row: Mapping[str, Any]) -> str:
-    """Who removed it, why, and by how much."""
+    """What removed it, why, and by how much."""
     decided = "" if row["value"] is None else f": {metric_text(row['value'])}"
     decided += "" if row["threshold"] is None else f" (limit {metric_text(row['threshold'])})"
     detail = f", {row['detail']}" if row["detail"] else ""
@@ -74,7 +76,7 @@ def _removal(row: Mapping[str, Any]) -> str:
 
 
 def _about(row: Mapping[str, Any]) -> str:
-    """Title, language, scores and split, where they are known."""
+    """Title, language, scores and split, as far as they are known."""
     language = row["language"]
     if language and row["language_score"] is not None:
         language += f" ({row['language_score']:.2f})"

@@ -1,4 +1,4 @@
-"""`textmill sql`: a question to the lake, answered as a table, JSON or CSV."""
+"""`textmill sql`: a query on the lake, answered as a table, JSON or CSV."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def sql(
     query: Annotated[str, typer.Argument(metavar="QUERY", help="one SELECT, or - to read it from stdin")],
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="print CSV")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="rows of the table; --json and --csv print all")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="rows to show in the table; --json and --csv print all")] = 100,
 ) -> None:
-    """Ask the lake a question in SQL. `textmill sql 'SHOW TABLES'` lists what can be asked; nothing can be changed."""
+    """Query the lake with SQL, read-only. `textmill sql 'SHOW TABLES'` lists the tables."""
     from data_lake.catalog import Catalog
     from tasks.tracking import mlflow_run_id
 
@@ -52,14 +52,14 @@ def sql(
 
 
 class _Stdout:
-    """What csv.writer writes to."""
+    """The file object for csv.writer."""
 
     def write(self, text: str) -> None:
         write(text)
 
 
 def _stream_json(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a JSON array, a row a line, without holding it all."""
+    """Print a JSON array, one row per line, without holding all of it in memory."""
     first = True
     for row in rows:
         write("[\n" if first else ",\n")
@@ -81,7 +81,7 @@ def _print_rows(columns: Sequence[str], rows: Iterable[Sequence[Any]], limit: in
         made.add_column(name, justify="right" if name in numeric else "left", overflow="fold")
     for row in shown:
         cells = [_cell(value) for value in row]
-        # A lone row (EXPLAIN's drawing, say) may take its lines; many rows must stay rows.
+        # A single row (such as EXPLAIN's drawing) may use several lines; several rows must stay one line each.
         made.add_row(*(plain_text(cell if len(shown) == 1 else cell.replace("\n", "⏎ ")) for cell in cells))
     output().print(made)
     more = sum(1 for _ in rows)

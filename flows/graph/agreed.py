@@ -1,4 +1,4 @@
-"""What two stages must agree on: said in one section of the recipe, it holds in the other where that says null."""
+"""What two stages must agree on: a value set in one section of the recipe also holds in the other if that is null."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tasks.evaluate import EvaluateConfig
 
 
 def decontaminate_config(recipe: Recipe) -> DecontaminateConfig:
-    """Return which benchmarks to look for: where the section does not say it, those that the models are asked."""
+    """Return which benchmarks to look for: those of the section, else those that the models are asked."""
     own, asked = recipe.decontaminate, recipe.evaluate
     files = {
         name: getattr(own, name) if getattr(own, name) is not None else getattr(asked, name, "")
@@ -18,6 +18,6 @@ def decontaminate_config(recipe: Recipe) -> DecontaminateConfig:
 
 
 def evaluate_config(config: EvaluateConfig, recipe: Recipe) -> EvaluateConfig:
-    """Return when an item counts as contaminated: where the section does not say it, as decontaminate finds it."""
+    """Return when an item counts as contaminated: as the section says, else as decontaminate does."""
     own = config.contamination
     return config.model_copy(update={"contamination": recipe.decontaminate.detection if own is None else own})

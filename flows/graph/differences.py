@@ -1,4 +1,4 @@
-"""What is new in a node's payload against the most similar artifact of its stage, in parts of a sentence."""
+"""What changed in a node's payload compared with the most similar artifact of its stage, as parts of a sentence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def differences(
 ) -> list[str]:
     """Return what changed since the most similar of the stage's artifacts; `unknown` inputs are not compared.
 
-    `known` says that the stage was built before, even where no artifact of it is in the lake any more.
+    `known` says that the stage was built before, even if none of its artifacts is in the lake any more.
     """
     candidates = [_compare(artifact.manifest.payload, payload, unknown) for artifact in artifacts]
     if not candidates:
@@ -23,7 +23,7 @@ def differences(
 
 
 def library_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What is new in the versions of the libraries that shape the result."""
+    """What changed in the versions of the libraries that affect the result."""
     before, after = old.get("libraries"), new.get("libraries") or {}
     if before is None:
         names = ", ".join(after)
@@ -54,7 +54,7 @@ def _compare(old: Mapping[str, Any], new: Mapping[str, Any], unknown: Collection
 
 
 def _input_changes(old: Mapping[str, Any], new: Mapping[str, Any], unknown: Collection[str]) -> list[str]:
-    """Manifests of format 1 know inputs by stage and not by role: there only the contents can be compared."""
+    """Manifests of format 1 name inputs by stage instead of role, so only the contents can be compared."""
     inputs = new["inputs"]
     if "inputs" not in old:
         contents = set(old.get("upstream", {}).values())

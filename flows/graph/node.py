@@ -20,14 +20,14 @@ K = TypeVar("K", bound=Artifact)
 
 
 class UnknownNode(Exception):
-    """The graph has no node of this name; the message is a sentence."""
+    """The graph has no node of this name; the message is a full sentence."""
 
 
 @dataclass(eq=False)
 class Node:
-    """What a run makes: a stage with its config and the nodes that it reads, by role.
+    """A step of a run: a stage with its config and the nodes that it reads, by role.
 
-    `variants` are the labels of all variants of the graph, `users` those that have this node.
+    `variants` are the labels of all variants of the graph, `users` those that contain this node.
     """
 
     base_name: str
@@ -39,7 +39,7 @@ class Node:
 
     @property
     def name(self) -> str:
-        """The base name, and the first variant that has this node where not all of them do: `pretrain@d6`."""
+        """The base name; if not all variants contain this node, with the first one that does: `pretrain@d6`."""
         return self.base_name if len(self.users) == len(self.variants) else f"{self.base_name}@{self.users[0]}"
 
     @property
@@ -53,7 +53,7 @@ class Node:
 
 @dataclass(eq=False)
 class Pinned:
-    """An artifact that the lake has already, named in a field of the recipe: an input like any other."""
+    """An artifact that is already in the lake and that a field of the recipe names: an input like any other."""
 
     name: str
     kind: type[Artifact]
@@ -62,7 +62,7 @@ class Pinned:
 
     @property
     def base_name(self) -> str:
-        """Its name: it is the same in all variants."""
+        """Its name, which is the same in all variants."""
         return self.name
 
 
@@ -70,7 +70,7 @@ AnyNode = Node | Pinned
 
 
 class Graph:
-    """All nodes, each after what it reads. Equal nodes are one node: so variants share what they have in common."""
+    """All nodes, each after what it reads. Equal nodes are one node, so variants share what they have in common."""
 
     def __init__(self, variants: Sequence[str] = ("",)) -> None:
         self.variants = tuple(variants)
@@ -81,14 +81,14 @@ class Graph:
 
     @contextlib.contextmanager
     def variant(self, label: str) -> Iterator[None]:
-        """Let nodes that are added meanwhile be those of one variant."""
+        """Assign the nodes that are added inside the block to one variant."""
         self._variant = label
         yield
 
     def add(self, stage: Stage[C, P, K], config: C, /, *args: P.args, **inputs: P.kwargs) -> K:
-        """Add a node, and return it as what it will make: to the type checker it is the artifact already.
+        """Add a node, and return it typed as the artifact that it will make.
 
-        So swapped inputs, a config of another stage and a missing input are type errors. Raises TypeError for them too.
+        So swapped inputs, a config of another stage and a missing input are type errors; at run time, TypeError.
         """
         given: dict[str, Any] = dict(zip(stage.inputs, args, strict=False)) | dict(inputs)
         bound = dict(_bound(stage, given))
@@ -120,7 +120,7 @@ class Graph:
         return [node for node in self._nodes.values() if isinstance(node, Node)]
 
     def select(self, name: str) -> list[Node]:
-        """Return the nodes that a name means: a node, one of a variant (`pretrain@d12`), or all of a stage.
+        """Return the nodes that a name refers to: a node, one of a variant (`pretrain@d12`), or all of a stage.
 
         Raises UnknownNode.
         """
@@ -137,7 +137,7 @@ class Graph:
         return found
 
     def scope(self, until: Collection[str] = ()) -> list[AnyNode]:
-        """Return what a run is about, in order: all nodes, or those that `until` names and what they need."""
+        """Return the nodes of a run, in order: all, or those that `until` names and what they need."""
         if not until:
             return self.all
         needed: set[AnyNode] = set()
@@ -147,13 +147,13 @@ class Graph:
         return [node for node in self.all if node in needed]
 
     def downstream(self, name: str) -> list[Node]:
-        """Return the nodes that read what `name` means, directly or through others, in order."""
+        """Return the nodes that read what `name` refers to, directly or through others, in order."""
         chosen = set(self.select(name))
         return [node for node in self.nodes if node not in chosen and chosen & set(ancestors(node))]
 
 
 def ancestors(node: AnyNode) -> list[AnyNode]:
-    """Return all that a node reads, directly or through others, the nearest first."""
+    """Return everything that a node reads, directly or through others, nearest first."""
     found: dict[AnyNode, None] = {}
     todo = list(node.inputs.values())
     while todo:
@@ -164,15 +164,15 @@ def ancestors(node: AnyNode) -> list[AnyNode]:
 
 
 def targets(nodes: Iterable[AnyNode]) -> set[AnyNode]:
-    """Return the nodes whose artifact is wanted for itself: those that no other node of the scope reads."""
+    """Return the nodes whose artifact is wanted for its own sake: those that no other node of the scope reads."""
     nodes = list(nodes)
     return set(nodes) - {one for node in nodes for one in node.inputs.values()}
 
 
 def _bound(stage: AnyStage, given: Mapping[str, Any]) -> Iterator[tuple[str, AnyNode]]:
-    """Yield the inputs by role, those of a role that takes several numbered."""
+    """Yield the inputs by role; the inputs of a role that takes several are numbered."""
     if unknown := given.keys() - stage.inputs.keys():
-        raise TypeError(f"The stage {stage.name} reads {', '.join(stage.inputs)}, and no {', '.join(unknown)}.")
+        raise TypeError(f"The stage {stage.name} reads {', '.join(stage.inputs)}, but not {', '.join(unknown)}.")
     for name, role in stage.inputs.items():
         value = given.get(name)
         if value is None and not (role.many or role.optional):

@@ -1,4 +1,4 @@
-"""The plan: the decision upon every node as rows, what stages can say more of themselves, and why they would fail."""
+"""The plan: the decision about every node as rows, previews by the stages, and why stages would fail."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class Plan:
     recipe: str
     rows: tuple[Row, ...]
     previews: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
-    """Tables of nodes that can say more: what pretrain will read of each source, once the tokens are there."""
+    """Tables by nodes that have a preview: what pretrain will read of each source, once the tokens are there."""
     problems: tuple[Problem, ...] = ()
-    """Why nodes would fail, as far as it can be known before the first one runs."""
+    """Why nodes would fail, as far as that is known before the first one runs."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `textmill plan --json`."""
@@ -71,7 +71,7 @@ def make_plan(
 
 
 def plan_of(decided: Mapping[AnyNode, Decision], lake: Lake, name: str = "") -> Plan:
-    """Return the plan of decisions: with what stages say of themselves, and why they would fail."""
+    """Return the plan for these decisions, with the stages' previews and why stages would fail."""
     rows, previews, problems = [], {}, []
     cost = prices(decided, lake)
     for node, decision in decided.items():
@@ -93,7 +93,7 @@ def plan_of(decided: Mapping[AnyNode, Decision], lake: Lake, name: str = "") -> 
         if decision.status in ("hit", "unneeded"):
             faults = []
         elif own := node.stage.faults(node.config, facts):
-            # what the check says of a file is what its fingerprint stumbled over
+            # the check and the fingerprint of a file fail for the same reason
             faults = own if any(fault.stops for fault in own) else [*faults, *own]
         rows.append(_row(decision, faults, cost.get(node, UNKNOWN)))
         problems += [_problem(name, node, fault, facts) for fault in faults if fault.stops]
@@ -103,7 +103,7 @@ def plan_of(decided: Mapping[AnyNode, Decision], lake: Lake, name: str = "") -> 
 def require_sound(
     graph: Graph, lake: Lake, force: Collection[str] = (), until: Collection[str] = (), name: str = ""
 ) -> None:
-    """Raise RecipeError with everything for which a run with the same arguments would fail, before it begins."""
+    """Raise RecipeError with every reason why a run with the same arguments would fail, before it starts."""
     if problems := make_plan(graph, lake, force, until, name).problems:
         raise RecipeError(name, problems)
 
@@ -132,7 +132,7 @@ def _row(decision: Decision, faults: Collection[Fault] = (), price: Price = UNKN
 
 
 def _facts(node: Node, decided: Mapping[AnyNode, Decision], lake: Lake) -> Facts:
-    """What the node's check may know: nearer configs hide farther ones of the same stage."""
+    """What the node's check can see: nearer configs hide farther ones of the same stage."""
     before = [one for one in ancestors(node) if isinstance(one, Node)]
     configs = {one.stage.name: one.config for one in reversed([node, *before])}
     known = {role: decided[one].artifact for role, one in node.inputs.items() if decided[one].status == "hit"}
@@ -140,14 +140,14 @@ def _facts(node: Node, decided: Mapping[AnyNode, Decision], lake: Lake) -> Facts
 
 
 def _preview(node: Node, decision: Decision, facts: Facts) -> list[dict[str, Any]]:
-    """What the stage says of itself, if the lake has all that it would read."""
+    """The stage's preview, if the lake has everything that it would read."""
     if node.stage.preview is None or decision.status == "unneeded" or facts.inputs.keys() != node.inputs.keys():
         return []
     return node.stage.preview(node.config, facts.inputs)
 
 
 def _named(fault: Fault) -> str:
-    """The reason with the field that has to change, where it does not name that itself."""
+    """The reason, with the field that has to change unless it names that itself."""
     has_name = "." not in fault.field or fault.field in fault.reason
     return fault.reason if has_name else f"{fault.field}: {fault.reason}"
 

@@ -1,4 +1,4 @@
-"""The one decision of what runs: for each node its key, its status and why. Plan, runner and adopt all ask here."""
+"""The single decision of what runs: each node's key, status and reasons. Plan, runner and adopt all use it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Decision:
     """What a run does with a node.
 
     hit: the lake has it. run: it will be built. depends: something that it reads will be rebuilt; if that comes out
-    the same, it is still a hit. unneeded: the lake lost it, but has everything that would read it. fails: its key
-    cannot be known, or what it names is not there.
+    the same, it is still a hit. unneeded: the lake no longer has it, but has everything that would read it. fails: its
+    key cannot be computed, or what it names is not there.
 
-    `content` is what the keys after it are made of; None where it is known only once the node has run.
+    `content` is what later keys are made from; None if it is known only once the node has run.
     """
 
     node: AnyNode
@@ -36,12 +36,12 @@ class Decision:
     content: str | None = None
     artifact: Artifact | None = None
     anew: bool = False
-    """Whether what the lake has of the key must not be taken: it is forced, or some of its bytes changed."""
+    """Whether the lake's artifact of this key must not be used: the build is forced, or some bytes changed."""
     payload: Mapping[str, Any] | None = None
 
 
 class Resolver:
-    """Decides upon every node of a scope; `resolve` may be asked again whenever something was built."""
+    """Decides about every node of a scope; `resolve` may be called again whenever something was built."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Resolver:
         until: Collection[str] = (),
         made_here: Callable[[Artifact], bool] = lambda _: False,
     ) -> None:
-        """`made_here` says of an artifact whether this very run made it: what is forced is not built a second time."""
+        """`made_here` says whether this very run made an artifact: what is forced is not built a second time."""
         self.lake = lake
         self.scope = graph.scope(until)
         self._forced = {node for name in force for node in graph.select(name)}
@@ -66,20 +66,20 @@ class Resolver:
     # -- what a run tells ----------------------------------------------------------------------------------------------
 
     def built(self, node: Node, artifact: Artifact) -> None:
-        """Take down that this run has the node's artifact now."""
+        """Record that this run has the node's artifact now."""
         self._found[node, artifact.key] = of_kind(node.stage.makes, artifact)
         self._damaged.pop(node, None)
         self._forced.discard(node)
         self._artifacts.pop(node.stage.name, None)
 
     def damaged(self, node: AnyNode, reason: str) -> None:
-        """Take down that the node's artifact cannot be read after all."""
+        """Record that the node's artifact cannot be read after all."""
         self._damaged[node] = reason
 
     # -- deciding ------------------------------------------------------------------------------------------------------
 
     def resolve(self) -> dict[AnyNode, Decision]:
-        """Return the decision upon each node of the scope, each after those that it reads."""
+        """Return the decision about each node of the scope, each after those that it reads."""
         decided: dict[AnyNode, Decision] = {}
         for node in self.scope:
             decided[node] = self._pinned(node) if isinstance(node, Pinned) else self._decide(node, decided)
@@ -127,14 +127,14 @@ class Resolver:
         if found.kind == "damaged":
             return replace(decision, reasons=(found.reason,))
         if self._may_be_deferred(node) and (content := self.lake.remembered_content(node.stage.name, key)):
-            why = "it was built, but is not in the lake any more"
+            why = "it was built, but is no longer in the lake"
             return replace(decision, status="unneeded", reasons=(why,), content=content)
         return replace(decision, reasons=self._what_changed(node, key, payload))
 
     def _before_its_inputs(
         self, node: Node, payload: dict[str, Any], unknown: list[str], decided: Mapping[AnyNode, Decision]
     ) -> Decision:
-        """The decision while the content of some inputs is not known: what else changed makes it run in any case."""
+        """The decision while the content of some inputs is unknown: any other change makes the node run in any case."""
         known = self.lake.has_built(node.stage.name)
         changed = differences(payload, self._artifacts_of(node.stage.name), unknown, known=known)
         if node in self._forced:
@@ -142,7 +142,7 @@ class Resolver:
         if changed:
             return Decision(node, "run", tuple(changed))
         names = " and ".join(dict.fromkeys(getattr(node.inputs[role], "name", role) for role in unknown))
-        follows = f"{names} will be rebuilt; if the content comes out the same, this is a hit"
+        follows = f"{names} will be rebuilt; if the content is the same, this is a hit"
         return Decision(node, "depends", (follows,))
 
     def _payload(self, node: Node, contents: dict[str, str]) -> dict[str, Any]:
@@ -152,14 +152,14 @@ class Resolver:
         return self._payloads[known]
 
     def _find(self, node: Node, key: str) -> Artifact | Miss:
-        """What the lake has of a key; a hit is checked once, what is missing may have come from another run."""
+        """The lake's artifact of a key. A hit is checked once; a miss may since have been built by another run."""
         found = self._found.get((node, key))
         if not isinstance(found, Artifact):
             found = self._found[node, key] = node.stage.find(self.lake, key)
         return found
 
     def _may_be_deferred(self, node: Node) -> bool:
-        """Whether a lost artifact is built only if something must read it: not one that is wanted itself, or fresh."""
+        """Whether a deleted artifact is built only if something must read it: not if it is wanted itself, or fresh."""
         return node not in self._targets and getattr(node.config, "max_age", None) is None
 
     def _what_changed(self, node: Node, key: str, payload: dict[str, Any]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Every stage by its name: what recipes, forms and the command line may speak of."""
+"""Every stage by its name, for recipes, forms and the command line."""
 
 from __future__ import annotations
 

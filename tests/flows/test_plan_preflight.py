@@ -107,7 +107,7 @@ def test_a_run_does_not_begin_and_says_all_at_once(home: Path) -> None:
     assert said.index("tokenizer.pattern") < said.index("sft.data") < said.index("evaluate.min_context")
     assert not home.exists(), "nothing was started"
     shown = textmill("plan", "demo", *(f"--set={override}" for override in overrides), code=2)
-    assert "`textmill run` does not begin" in shown
+    assert "`textmill run` will not start" in shown
     fields = [problem["field"] for problem in plan_of(home, *overrides).to_json()["problems"]]
     assert fields == ["tokenizer.pattern", "sft.data", "evaluate.min_context"]
 

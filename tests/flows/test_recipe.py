@@ -167,7 +167,7 @@ grow:
 growe: {}
 """
     assert problems(write(tmp_path / "bad.yaml", text), "grow.rat=3", "grow.source.weight=0", "nonsense") == [
-        "1 description = [1] | It must be one value and no list: 1.",
+        "1 description = [1] | It must be one value, not a list: 1.",
         "3 gather.pages = 0 | It must be greater than 0.",
         "5 gather.sources.0.path = 3 | It must be text; put it in quotes: '3'.",
         "6 gather.sources.1.weight = -1 | It must be greater than 0.",
@@ -252,7 +252,7 @@ def test_cron_expressions_that_are_right(tmp_path: Path, cron: str) -> None:
 
 @pytest.mark.parametrize("wanted", ["nosuch", "", "no/such.yaml", "nul\0", "/", "x" * 5000])
 def test_a_recipe_that_is_not_there_is_a_sentence(wanted: str) -> None:
-    with pytest.raises(RecipeError, match=r"There is no|no file name|cannot be read"):
+    with pytest.raises(RecipeError, match=r"There is no|not a file name|cannot be read"):
         load_as(Toy, wanted)
 
 

@@ -72,7 +72,7 @@ def test_a_run_does_what_its_plan_said(run: Any) -> None:
     assert plan(**changed) == {
         "numbers": ("hit", ""),
         "squares": ("run", "power: 2 → 3"),
-        "total": ("depends", "squares will be rebuilt; if the content comes out the same, this is a hit"),
+        "total": ("depends", "squares will be rebuilt; if the content is the same, this is a hit"),
     }
     assert run(**changed) == {"numbers": "cached", "squares": "built", "total": "built"}
 

@@ -84,7 +84,7 @@ def test_the_prompt_is_kept_and_the_answer_shortened(model: Artifact) -> None:
     ("arguments", "words"),
     [
         (["pretrain", " "], "The prompt is empty"),
-        (["pretrain", "x", "--top-p", "0"], "--top-p 0 leaves no token to draw"),
+        (["pretrain", "x", "--top-p", "0"], "--top-p 0 leaves no token to sample"),
         (["pretrain", "x", "--device", "abacus"], "abacus"),
         (["pretrain", "x", "--max-tokens", "0"], "--max-tokens"),
         (["pretrain", "x", "--temperature", "inf"], "finite temperature"),
@@ -97,7 +97,7 @@ def test_what_cannot_be_generated(model: Artifact, arguments: list[str], words: 
 
 
 def test_an_artifact_without_a_model(lake: Lake) -> None:
-    assert "holds no model" in textmill("generate", "dedup", "x", code=2)
+    assert "has no model" in textmill("generate", "dedup", "x", code=2)
 
 
 def test_a_damaged_model_is_not_used(model: Artifact) -> None:

@@ -64,7 +64,7 @@ def test_a_run_that_failed_says_why_and_ends_with_1(started: dict[str, Any]) -> 
     for command in (["run"], ["rerun", "clean"]):
         said = textmill(*command, code=1)
         assert "The stage clean failed. Nothing is left." in said
-        assert "the same command goes on from there" in said
+        assert "the same command continues from there" in said
         assert "Next:" not in said
 
 

@@ -87,7 +87,7 @@ def test_a_pinned_artifact_is_an_input_like_any_other() -> None:
     ("arguments", "inputs", "words"),
     [
         ((), {}, "needs its numbers"),
-        ((), {"others": 1}, "and no others"),
+        ((), {"others": 1}, "but not others"),
         ((3,), {}, "is given a int"),
     ],
 )
