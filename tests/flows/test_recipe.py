@@ -233,7 +233,7 @@ def test_a_rule_across_fields_names_the_section(tmp_path: Path) -> None:
         ("extends: nowhere.yaml", "There is no file"),
         ("extends: ~nobody-of-this-name/a.yaml", "There is no file"),
         ("extends: self.yaml", "in a circle"),
-        ("schedule: {cron: '61 * * * *'}", "lies between 0 and 59"),
+        ("schedule: {cron: '61 * * * *'}", "which is between 0 and 59"),
         ("schedule: {cron: '* * *'}", "has five fields"),
         ("schedule: {timezone: Europe/Berln}", "nearest is Europe/Berlin"),
         ("name: a b", "match pattern"),

@@ -178,7 +178,7 @@ def _is_there(recipe: RecipeBase, path: str) -> bool:
 
 def test_the_reference_has_the_defaults_that_the_fields_hold() -> None:
     text = reference()
-    section = text[text.index("<code>sft</code>") :]
+    section = text[text.index("## sft") :]
     assert "| `training.learning_rate` | `0.0005` |" in section
     assert "| `training.steps` | `300` |" in section
 
