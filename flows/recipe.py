@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from flows.schedule import Schedule
 from tasks.clean import CleanConfig
@@ -42,17 +42,19 @@ class RecipeBase(StageConfig):
         "stages that are the same are shared",
     )
 
+    @field_validator("variants")
+    @classmethod
+    def _have_labels_and_change_stages(cls, variants: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for label, changes in variants.items():
+            if not LABEL.fullmatch(label):
+                raise ValueError(f"{label!r} cannot be a variant's label: up to 40 letters, digits, '.', '_' and '-'")
+            if own := changes.keys() & RecipeBase.model_fields.keys():
+                raise ValueError(f"the variant {label} changes what the whole recipe says: {', '.join(sorted(own))}")
+        return variants
+
     @model_validator(mode="after")
     def _variants_are_recipes(self) -> Self:
-        for label, changes in self.variants.items():
-            if not LABEL.fullmatch(label):
-                raise ValueError(
-                    f"{label!r} cannot be a variant's label: letters, digits, '.', '_' and '-', at most 40"
-                )
-            if own := changes.keys() & RecipeBase.model_fields.keys():
-                raise ValueError(
-                    f"the variant {label} changes {', '.join(sorted(own))}, which belong to the whole recipe"
-                )
+        for label in self.variants:
             try:
                 self.variant(label)
             except ValidationError as error:

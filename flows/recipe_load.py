@@ -258,11 +258,9 @@ class _Draft:
             return self.model.model_validate_json(json.dumps(data), strict=True)
         except ValidationError as error:
             known = {problem.field for problem in self.problems}
-            found = [problem for problem in self._explained(error, below) if problem.field not in known]
-            plain = (
-                {problem.field.removeprefix(".".join(map(str, below)) + ".") for problem in found} if below else set()
-            )
-            self.problems += [p for p in found if not below or not plain & known]
+            prefix = "".join(f"{part}." for part in below)
+            found = self._explained(error, below)
+            self.problems += [problem for problem in found if problem.field.removeprefix(prefix) not in known]
         except RecursionError:
             self.problem(self.name, below, "The recipe is nested too deeply.")
         return None

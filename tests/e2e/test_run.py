@@ -1,7 +1,4 @@
-"""The program as a user runs it: run, run again, plan, rerun, wrong input; two runs at once on one lake.
-
-Also covers: flows/pipeline.py
-"""
+"""The program as a user runs it: run, run again, plan, rerun, wrong input; two runs at once on one lake."""
 
 from __future__ import annotations
 

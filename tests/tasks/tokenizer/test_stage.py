@@ -1,6 +1,5 @@
 """The tokenizer stage: learns from training documents only, fills the vocabulary it can, and gives all text back.
 
-Also covers: tasks/references.py
 Also covers: tasks/tokenizer/preflight.py
 """
 

@@ -1,7 +1,4 @@
-"""flows/plan.py: what a stage says of itself before it runs, once all that it reads is in the lake.
-
-Also covers: flows/graph.py
-"""
+"""flows/graph/plan.py: what a stage says of itself before it runs, once all that it reads is in the lake."""
 
 from __future__ import annotations
 

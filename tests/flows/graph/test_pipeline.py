@@ -1,0 +1,97 @@
+"""flows/graph/pipeline.py: the graph of a recipe: optional stages, pinned inputs, what two sections agree on, variants.
+
+Also covers: flows/graph/agreed.py
+Also covers: flows/graph/stages.py
+Also covers: flows/graph/variants.py
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from data_lake.store import Lake
+from flows.graph.node import AnyNode, Graph, Pinned
+from flows.graph.plan import make_plan
+from flows.graph.stages import STAGES
+from flows.graph.variants import graph_of
+from flows.recipe import Recipe
+
+
+def names(graph: Graph) -> list[str]:
+    return [node.name for node in graph.nodes]
+
+
+def config(graph: Graph, name: str) -> Any:
+    return graph.select(name)[0].config
+
+
+def reads(graph: Graph, name: str) -> dict[str, AnyNode]:
+    return dict(graph.select(name)[0].inputs)
+
+
+def test_every_stage_is_in_the_graph_of_the_default_recipe() -> None:
+    graph = graph_of(Recipe())
+    assert {node.stage.name for node in graph.nodes} == set(STAGES)
+    assert list(STAGES) == list(Recipe().configs())
+
+
+def test_a_stage_that_is_off_is_not_in_the_graph() -> None:
+    assert "sft" not in names(graph_of(Recipe(sft=None)))
+    assert not any("evaluate" in name for name in names(graph_of(Recipe(evaluate=None))))
+
+
+def test_what_is_kept_or_compared_with_is_an_input() -> None:
+    recipe = Recipe.model_validate(
+        {"tokenizer": {"keep": "tokenizer/01"}, "dedup": {"against": ["dedup/02", "dedup/03"]}}
+    )
+    graph = graph_of(recipe)
+    assert "tokenizer" not in names(graph)
+    assert reads(graph, "tokenize")["tokenizer"] is reads(graph, "pretrain")["tokenizer"]
+    assert isinstance(reads(graph, "tokenize")["tokenizer"], Pinned)
+    assert [node.name for role, node in reads(graph, "dedup").items() if "against" in role] == ["dedup/02", "dedup/03"]
+
+
+def test_variants_share_the_data_side() -> None:
+    recipe = Recipe(variants={f"d{n}": {"pretrain": {"model": {"n_layer": n}}} for n in (2, 4)})
+    graph = graph_of(recipe)
+    shared = ["crawl", "clean", "dedup", "decontaminate", "tokenizer", "tokenize"]
+    assert [name for name in names(graph) if "@" not in name][: len(shared)] == shared
+    assert {"pretrain@d2", "pretrain@d4", "sft@d2", "sft@d4"} <= set(names(graph))
+    assert config(graph, "pretrain@d2").model.n_layer == 2
+
+
+def test_a_variant_may_turn_a_stage_on_and_another_off() -> None:
+    recipe = Recipe(sft=None, variants={"base": {}, "chat": {"sft": {"samples": 3}}})
+    graph = graph_of(recipe)
+    assert [name for name in names(graph) if name.startswith(("pretrain", "sft"))] == ["pretrain", "sft@chat"]
+    assert config(graph, "sft").samples == 3
+
+
+def test_a_plan_of_twenty_variants_prints_shared_nodes_once_and_is_quick(tmp_path: Any) -> None:
+    recipe = Recipe(variants={f"v{n}": {"pretrain": {"training": {"steps": n + 1}}} for n in range(20)})
+    began = time.process_time()
+    rows = make_plan(graph_of(recipe), Lake(tmp_path / "lake")).rows
+    assert sum(row.node == "crawl" for row in rows) == 1
+    assert sum(row.stage == "pretrain" for row in rows) == 20
+    assert time.process_time() - began < 60, "something is done once for each variant that is the same for all"
+
+
+@pytest.mark.parametrize("own", [{}, {"contamination": {"words": 5}}])
+def test_contamination_is_found_as_decontaminate_finds_it(own: dict[str, Any]) -> None:
+    section = next(name for name, made in Recipe().configs().items() if "contamination" in type(made).model_fields)
+    recipe = Recipe.model_validate({"decontaminate": {"detection": {"words": 8, "max_documents": 3}}, section: own})
+    found = config(graph_of(recipe), section).contamination
+    assert (found.words, found.max_documents) == (5 if own else 8, 3)
+
+
+def test_the_benchmarks_that_are_asked_are_the_ones_that_are_looked_for() -> None:
+    section = next(
+        name for name, made in Recipe().configs().items() if {"mmlu", "max_items"} <= type(made).model_fields.keys()
+    )
+    recipe = Recipe.model_validate({section: {"mmlu": "there"}})
+    assert config(graph_of(recipe), "decontaminate").mmlu == "there"
+    recipe = Recipe.model_validate({section: {"mmlu": "there"}, "decontaminate": {"mmlu": ""}})
+    assert config(graph_of(recipe), "decontaminate").mmlu == ""
