@@ -36,6 +36,8 @@ SPECIAL: dict[str, list[Any]] = {
     "clean.filters.classifiers": [[{"labelled": ["a.jsonl"]}]],
     "clean.normalize.emoji": ["text"],
     "pretrain.mix.sources": [[{"name": "a"}]],
+    "evaluate.contamination": [{"words": 9}],
+    "questions.contamination": [{"words": 9}],
     "schedule.timezone": ["Europe/Berlin"],
     "schedule.cron": ["1 4 * * *"],
 }
