@@ -6,6 +6,7 @@ import bz2
 import gzip
 import lzma
 import random
+import tracemalloc
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,6 +31,19 @@ def unpack(folder: Path, data: bytes, limit: int = 10**9) -> tuple[bytes, str | 
     (folder / "file").write_bytes(data)
     with open_unpacked(folder / "file", limit) as stream:
         return stream.read(), stream.problem[0] if stream.problem else None
+
+
+@pytest.mark.parametrize("kind", ["gzip", "zstd", "bz2"])
+def test_damage_leaves_no_memory_behind(tmp_path, kind):
+    damaged = PACK[kind](TEXT)[:-20]
+    unpack(tmp_path, damaged)
+    tracemalloc.start()
+    try:
+        for _ in range(20):
+            unpack(tmp_path, damaged)
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("kind", PACK)
