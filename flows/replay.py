@@ -9,7 +9,7 @@ from typing import Any
 from data_lake.home import Home
 from flows.compare import PipelineRecord, find_runs, pipeline_runs
 from flows.pipeline_runs import RECIPE_FILE
-from flows.recipe import Recipe
+from flows.recipe import Recipe, merged
 from flows.recipe_errors import RecipeError
 from flows.recipe_load import load_data
 from tasks.mlflow_client import Sender
@@ -24,16 +24,16 @@ class ReplayError(Exception):
 def recipe_like(wanted: str, overrides: Sequence[str] = (), home: Home | None = None) -> Recipe:
     """Return the recipe of the pipeline run that `wanted` means, as `find_runs` does, with `--set` overrides.
 
-    It has all variants of that run, or the one that is named. Raises CompareError, ReplayError, RecipeError.
+    It has all variants of that run, or is the recipe of the one that is named. Raises CompareError,
+    ReplayError, RecipeError.
     """
     home = home or Home.from_env()
     runs = find_runs(wanted, pipeline_runs(home))
     run = runs[0]
     named = f"{run.run_id[:8]} ({run.name})"
     data = _recipe_of(run, named, home)
-    variants = data.get("variants")
-    if len({one.variant for one in runs}) == 1 and run.variant and isinstance(variants, dict):
-        data["variants"] = {label: changes for label, changes in variants.items() if label == run.variant}
+    if len({one.variant for one in runs}) == 1 and run.variant:
+        data = _variant_of(data, run.variant)
     try:
         return load_data(data, RECIPE_FILE, f"of the run {named}", overrides)
     except RecipeError as error:
@@ -43,6 +43,15 @@ def recipe_like(wanted: str, overrides: Sequence[str] = (), home: Home | None = 
             f"{error}\n\nThe textmill that made the run had other fields. Save {RECIPE_FILE} of the run in MLflow as a "
             ".yaml file, correct what is named here, and run that file."
         ) from error
+
+
+def _variant_of(data: dict[str, Any], label: str) -> dict[str, Any]:
+    """The recipe of one variant, itself without variants: what `--set` changes would else be what the variant says."""
+    variants = data.get("variants")
+    changes = variants.get(label) if isinstance(variants, dict) else None
+    if not isinstance(changes, dict):
+        return data
+    return merged({name: value for name, value in data.items() if name != "variants"}, changes)
 
 
 def _recipe_of(run: PipelineRecord, named: str, home: Home) -> dict[str, Any]:

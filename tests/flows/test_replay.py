@@ -79,10 +79,12 @@ def test_the_recipe_of_a_run_is_planned_and_changed_again() -> None:
 def test_a_run_with_variants_is_replayed_with_all_of_them_or_one() -> None:
     assert {"pretrain@d2", "pretrain@d3"} < set(nodes("--like", "ladder"))
     alone = textmill("recipe", "--like", "ladder@d3")
-    assert "d3:" in alone
-    assert "d2:" not in alone
+    assert "n_layer: 3" in alone
+    assert "d2" not in alone
+    assert "pretrain" in nodes("--like", "ladder@d3")
+    assert "n_layer: 5" in textmill("recipe", "--like", "ladder@d3", "--set", "pretrain.model.n_layer=5")
     (run,) = [one for one in pipeline_runs(Home.from_env()) if one.variant == "d2"]
-    assert "d3:" not in textmill("recipe", "--like", run.run_id[:12]), "the id of one variant's run means that one"
+    assert "n_layer: 2" in textmill("recipe", "--like", run.run_id[:12]), "the id of one variant's run means that one"
     assert "d3:" in textmill("recipe", "--like", "flow-ladder")
 
 
@@ -92,6 +94,7 @@ def test_a_replayed_recipe_is_the_recipe_itself() -> None:
 
     assert recipe_like("ladder") == LADDER
     assert recipe_like("plain") == PLAIN
+    assert recipe_like("ladder@d3") == LADDER.variant("d3")
 
 
 @pytest.mark.parametrize(
