@@ -16,6 +16,7 @@ from tasks.decontaminate import DecontaminateConfig
 from tasks.dedup import DedupConfig
 from tasks.evaluate import EvaluateConfig
 from tasks.pretrain import PretrainConfig
+from tasks.questions import QuestionsConfig
 from tasks.sft import SftConfig
 from tasks.tokenize import TokenizeConfig
 from tasks.tokenizer import TokenizerConfig
@@ -102,16 +103,17 @@ class Recipe(RecipeBase):
     tokenize: TokenizeConfig = Field(TokenizeConfig(), description="how tokens are laid out")
     pretrain: PretrainConfig = Field(PretrainConfig(), description="which model, and how it learns")
     sft: SftConfig | None = Field(SftConfig(), description="how the model learns to answer; null = not at all")
-    evaluate: EvaluateConfig | None = Field(EvaluateConfig(), description="what models are measured on; null = nothing")
+    questions: QuestionsConfig = Field(QuestionsConfig(), description="what models are measured on")
+    evaluate: EvaluateConfig | None = Field(EvaluateConfig(), description="how models are asked; null = not at all")
 
     @classmethod
     def completed(cls, given: dict[str, Any]) -> dict[str, Any]:
         """Give a contamination that is partly said the rest of what decontaminate's detection says."""
-        section = given.get("evaluate")
+        section = given.get("questions")
         if not isinstance(section, Mapping) or not isinstance(own := section.get("contamination"), Mapping):
             return given
         try:
             held = DecontaminateConfig.model_validate(given.get("decontaminate") or {}).detection
         except ValidationError:
             return given  # is said when decontaminate's own section is read
-        return {**given, "evaluate": {**section, "contamination": with_defaults(type(held), own, held)}}
+        return {**given, "questions": {**section, "contamination": with_defaults(type(held), own, held)}}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,8 @@ from flows.graph.price import UNKNOWN, Price, total
 from flows.mlflow_pages import run_page
 from flows.pipeline_runs import PipelineRuns
 from flows.recipe import RecipeBase
-from tasks.evaluate.report import comparison
+from tasks import kinds
+from tasks.evaluate.report import comparisons
 from tasks.stage import Artifact, BuildResult
 from tasks.terminal import log, visible
 from tasks.tracking import Tracker, experiment_of, mlflow_run_id
@@ -94,8 +94,9 @@ class Report:
         audit = audit_of([line.artifact for line in lines if line.artifact is not None])
         for problem in audit.problems:
             self.log(f"! {problem}")
-        if error is None and (compared := comparisons(self.lines)) is not None:
-            self.log(f"\n{compared}")
+        if error is None:
+            for compared in self._compared():
+                self.log(f"\n{compared}")
         if (compared_prices := spent(lines)) is not None:
             self.log(compared_prices)
         stopped = error is not None and not isinstance(error, Exception)  # Ctrl-C, or Prefect's word for a SIGTERM
@@ -136,9 +137,20 @@ class Report:
             where = self._link(line.artifact.stage if line.artifact else "", run_id)
             results = as_markdown(headline(line.artifact) if line.artifact else line.why)
             rows.append(f"| {line.node} | {line.status} | {line.seconds:.1f} | {results} | {where} |")
-        compared = comparisons(self.lines)
-        block = ["", "```", compared, "```"] if compared else []
-        return "\n".join([f"# {self.recipe.name or 'pipeline'}", "", *rows, *block])
+        blocks = [text for compared in self._compared() for text in ("", "```", compared, "```")]
+        return "\n".join([f"# {self.recipe.name or 'pipeline'}", "", *rows, *blocks])
+
+    def _compared(self) -> list[str]:
+        """How good the models are: side by side, with chance and with xz, be they evaluated now or cached."""
+        evaluations = {
+            node.inputs["model"].name: made
+            for name, node in self._nodes.items()
+            if issubclass(node.kind, kinds.Evaluation) and (made := self.lines[name].artifact)
+        }
+        try:
+            return comparisons(evaluations)
+        except (OSError, ValueError, KeyError):  # a damaged file must not spoil the end of a run
+            return []
 
     def _link(self, stage: str, run_id: str | None) -> str:
         if run_id is None:
@@ -189,6 +201,7 @@ def ledger_table(audit: Audit) -> list[dict[str, Any]]:
 HEADLINES = {
     "pretrain": ("validation_bits_per_byte",),
     "sft": ("validation_bits_per_byte",),
+    "questions": ("xz_bits_per_byte", "xz_primed_bits_per_byte"),
     "evaluate": ("bits_per_byte", "xz_bits_per_byte", "hellaswag_acc_norm", "mmlu_acc"),
 }
 
@@ -201,14 +214,3 @@ def headline(artifact: Artifact) -> str:
     shown = [f"{number:,} {name.replace('_', ' ')}" for name, number in counts]
     shown += [f"{name.replace('_', ' ')} {value:.3f}" for name, value in known.items()]
     return ", ".join(shown) or f"{artifact.manifest.total_bytes:,} bytes"
-
-
-def comparisons(lines: dict[str, Line]) -> str | None:
-    """How good the model is: the evaluation's comparison with chance and with xz, cached or not."""
-    line = lines.get("evaluate")
-    if line is None or line.artifact is None:
-        return None
-    try:
-        return comparison(json.loads((line.artifact.path / "results.json").read_text("utf-8")))
-    except (OSError, ValueError, KeyError):
-        return None

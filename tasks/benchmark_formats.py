@@ -109,6 +109,9 @@ def _hellaswag_item(row: Any, number: int) -> HellaSwagItem:
         raise ValueError(
             f"endings is not a list of texts, but {'has ' if isinstance(endings, list) else ''}{kind_of(wrong)}"
         )
+    for name, value in (*texts.items(), *(("endings", ending) for ending in endings)):
+        if any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise ValueError(f"{name} has half a surrogate pair, which is no character")
     if row.get("label") in (None, ""):
         raise _Unlabelled
     label = _whole_number(row["label"], "label")

@@ -7,9 +7,6 @@ from collections.abc import Callable, Iterator
 
 from tasks.stage import Artifact
 
-# The stages whose models were taught the chat template; others continue the plain text.
-CHAT_STAGES = ("sft",)
-
 
 def generate_text(
     artifact: Artifact,
@@ -23,7 +20,7 @@ def generate_text(
     device: str = "auto",
     warn: Callable[[str], None] = lambda _: None,
 ) -> Iterator[str]:
-    """Yield the model's answer to `prompt` (sft), or its continuation (pretrain), piece by piece.
+    """Yield the answer of a model that was taught a chat template, or the continuation of any other, piece by piece.
 
     Prompt and answer share the model's context. The prompt comes first: if both do not fit, the answer is shorter,
     and only a prompt that leaves no room at all loses the beginning of its text. `warn` gets a sentence about either.
@@ -33,12 +30,11 @@ def generate_text(
     from model.chat import fitted, prompt_ids
     from model.generate import Sampling, stream
     from model.hardware import choose_device
-    from tasks.trained import load_trained
+    from tasks.trained import chat_template_of, load_trained
 
     sampling = Sampling(temperature, top_k, top_p, seed)
     model, tokenizer = load_trained(artifact, str(choose_device(device)))
-    is_chat = artifact.stage in CHAT_STAGES
-    ids = prompt_ids(tokenizer, prompt) if is_chat else [tokenizer.bos, *tokenizer.encode(prompt)]
+    ids = prompt_ids(tokenizer, prompt) if chat_template_of(artifact) else [tokenizer.bos, *tokenizer.encode(prompt)]
     context = model.config.max_seq_len
     # A prompt that has to be cut leaves room for an answer of a quarter of the context.
     room = context if len(ids) <= context else context - min(max_tokens, context // 4)

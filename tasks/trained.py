@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from tasks.stage import Artifact, PermanentError
@@ -9,6 +10,9 @@ from tasks.stage import Artifact, PermanentError
 if TYPE_CHECKING:
     from model.gpt import GPT
     from model.tokenizer import Tokenizer
+
+CHAT_TEMPLATE = "textmill"
+"""The name of the template that model/chat.py writes."""
 
 
 def load_trained(artifact: Artifact, device: str = "cpu") -> tuple[GPT, Tokenizer]:
@@ -24,3 +28,13 @@ def load_trained(artifact: Artifact, device: str = "cpu") -> tuple[GPT, Tokenize
             f"its folder has {tokenizer.sha256[:16]}; build the stage {artifact.stage} again."
         )
     return model, tokenizer
+
+
+def chat_template_of(artifact: Artifact) -> str | None:
+    """Return the name of the template in which a model was taught to answer; None if it only continues texts."""
+    template: str | None = json.loads((artifact.path / "model.json").read_text()).get("chat_template")
+    if template not in (None, CHAT_TEMPLATE):
+        raise PermanentError(
+            f"{artifact.name} was taught the chat template {template!r}, which textmill does not know."
+        )
+    return template

@@ -73,9 +73,16 @@ def _points(numbers: list[dict[str, float]]) -> tuple[list[float], list[float]]:
     return [point["step"] for point in numbers], [point["loss"] for point in numbers]
 
 
-def write_model(out: Output, model: GPT, tokenizer: Tokenizer, samples: Iterable[Mapping[str, Any]]) -> None:
+def write_model(
+    out: Output,
+    model: GPT,
+    tokenizer: Tokenizer,
+    samples: Iterable[Mapping[str, Any]],
+    chat_template: str | None = None,
+) -> None:
     """Write the folder of a model: weights, config, its tokenizer, samples. Nothing else is needed to use it.
 
+    chat_template: the name of the template in which the model was taught to answer, None if it only continues texts.
     Raises PermanentError if a weight is not finite.
     """
     import torch
@@ -90,7 +97,7 @@ def write_model(out: Output, model: GPT, tokenizer: Tokenizer, samples: Iterable
     if rows:
         out.table("samples", rows)
     tokenizer.save(out.dir / "tokenizer")
-    save_model(model, out.dir, tokenizer_sha256=tokenizer.sha256)
+    save_model(model, out.dir, tokenizer_sha256=tokenizer.sha256, chat_template=chat_template)
     out.count(parameters=model.count_parameters())
 
 

@@ -24,9 +24,10 @@ def commit(
     upstream: tuple[Artifact, ...] = (),
     config: dict[str, Any] | None = None,
     hour: int = 0,
+    texts: dict[str, str] | None = None,
     **manifest: Any,
 ) -> Artifact:
-    """Commit an artifact with these Parquet files, `hour` hours after noon."""
+    """Commit an artifact with these Parquet files and these texts, `hour` hours after noon."""
     payload = {
         "stage": stage,
         "version": 1,
@@ -38,6 +39,8 @@ def commit(
     folder = lake.staging(stage, key)
     for name, table in (tables or {}).items():
         write_parquet(folder / name, table)
+    for name, text in (texts or {}).items():
+        (folder / name).write_text(text)
 
     def describe(files: Any) -> Manifest:
         return Manifest(

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from flows.recipe import Recipe
 from tasks.decontaminate import DecontaminateConfig
-from tasks.evaluate import EvaluateConfig
+from tasks.questions import QuestionsConfig
 
 
 def decontaminate_config(recipe: Recipe) -> DecontaminateConfig:
     """Return which benchmarks to look for: those of the section, else those that the models are asked."""
-    own, asked = recipe.decontaminate, recipe.evaluate
+    own, asked = recipe.decontaminate, recipe.questions
     files = {
-        name: getattr(own, name) if getattr(own, name) is not None else getattr(asked, name, "")
+        name: getattr(asked, name) if getattr(own, name) is None else getattr(own, name)
         for name in ("hellaswag", "mmlu")
     }
     return own.model_copy(update=files)
 
 
-def evaluate_config(config: EvaluateConfig, recipe: Recipe) -> EvaluateConfig:
+def questions_config(recipe: Recipe) -> QuestionsConfig:
     """Return when an item counts as contaminated: as the section says, else as decontaminate does."""
-    own = config.contamination
-    return config.model_copy(update={"contamination": recipe.decontaminate.detection if own is None else own})
+    own = recipe.questions.contamination
+    return recipe.questions.model_copy(update={"contamination": recipe.decontaminate.detection if own is None else own})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows.graph.agreed import decontaminate_config, evaluate_config
+from flows.graph.agreed import decontaminate_config, questions_config
 from flows.graph.node import Graph
 from flows.recipe import Recipe
 from tasks import kinds
@@ -12,6 +12,7 @@ from tasks.decontaminate import decontaminate
 from tasks.dedup import dedup
 from tasks.evaluate import evaluate
 from tasks.pretrain import pretrain
+from tasks.questions import questions
 from tasks.sft import sft
 from tasks.tokenize import tokenize
 from tasks.tokenizer import tokenizer
@@ -31,5 +32,7 @@ def pipeline(recipe: Recipe, graph: Graph) -> None:
     models = [graph.add(pretrain, recipe.pretrain, tokens, vocabulary)]
     if recipe.sft:
         models.append(graph.add(sft, recipe.sft, corpus, models[-1]))
-    if recipe.evaluate and len(models) == 2:
-        graph.add(evaluate, evaluate_config(recipe.evaluate, recipe), corpus, vocabulary, *models)
+    if recipe.evaluate:
+        asked = graph.add(questions, questions_config(recipe), corpus)
+        for model in models:
+            graph.add(evaluate, recipe.evaluate, model, asked)

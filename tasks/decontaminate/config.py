@@ -45,12 +45,8 @@ class OverlapConfig(StageConfig):
 class DecontaminateConfig(StageConfig):
     """What must not be learned, and what is done where it was found."""
 
-    hellaswag: str | None = Field(
-        None, description="HellaSwag jsonl file to look for; null = the one that `evaluate` asks"
-    )
-    mmlu: str | None = Field(
-        None, description="MMLU folder (test/ csv) to look for; null = the one that `evaluate` asks"
-    )
+    hellaswag: str | None = Field(None, description="HellaSwag jsonl file to look for; null = the one of `questions`")
+    mmlu: str | None = Field(None, description="MMLU folder (test/ csv) to look for; null = the one of `questions`")
     benchmarks: tuple[str, ...] = Field(
         (),
         description="More files, folders or patterns to look for: jsonl, json, csv, tsv and parquet with question, "

@@ -6,20 +6,20 @@ evaluation harness does it as it runs (lm-evaluation-harness #231 asks for it si
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from tasks.decontaminate.judge import Contamination
 from tasks.evaluate.benchmarks import Accuracy, mean_and_stderr
+from tasks.questions.files import Seen
 
 
-def with_parts(accuracy: Accuracy, contamination: Contamination) -> dict[str, Any]:
+def with_parts(accuracy: Accuracy, seen: Seen) -> dict[str, Any]:
     """Return the summary of a benchmark with those of its clean and its contaminated items below it."""
-    flags = contamination.contaminated.tolist()
     parts = {"clean": False, "contaminated": True}
     return {
         **accuracy.summary(),
         **{
-            name: _part([item for item in accuracy.items if flags[item["item"]] == wanted])
+            name: _part([item for item in accuracy.items if seen.contaminated[item["item"]] == wanted])
             for name, wanted in parts.items()
         },
     }
@@ -34,7 +34,7 @@ def _part(items: list[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def parts_in_words(found: dict[str, Any]) -> str:
+def parts_in_words(found: Mapping[str, Any]) -> str:
     """Return the two parts of a benchmark as a person reads them; empty where every item is clean."""
     if not found["contaminated"]["n"]:
         return ""

@@ -1,23 +1,25 @@
-"""The reports of an evaluation: one row per item, and the comparison as a text."""
+"""What evaluations leave to read: one row per item, and the models of a run side by side as a text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from data_lake.documents import write_parquet
-from tasks.decontaminate.judge import Contamination
+from data_lake.store import Artifact
 from tasks.evaluate.benchmarks import Accuracy
 from tasks.evaluate.contaminated import parts_in_words
+from tasks.questions.files import Seen
 
 
-def rows_of(model: str, benchmark: str, accuracy: Accuracy, contamination: Contamination) -> Iterator[dict[str, Any]]:
+def rows_of(benchmark: str, accuracy: Accuracy, seen: Seen) -> Iterator[dict[str, Any]]:
     """Yield a row per item: what was asked, what each choice scored, whether it was right, what training has of it."""
-    flags, fractions = contamination.contaminated.tolist(), contamination.fraction.tolist()
     for item in accuracy.items:
-        found = {"contaminated": flags[item["item"]], "found_in_training": fractions[item["item"]]}
-        yield {"model": model, "benchmark": benchmark, **item, **found}
+        number = item["item"]
+        found = {"contaminated": seen.contaminated[number], "found_in_training": seen.share[number]}
+        yield {"benchmark": benchmark, **item, **found}
 
 
 def write_items(path: Path, rows: Sequence[dict[str, Any]]) -> None:
@@ -26,7 +28,6 @@ def write_items(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
     schema = pa.schema(
         [
-            pa.field("model", pa.string(), nullable=False),
             pa.field("benchmark", pa.string(), nullable=False),
             pa.field("item", pa.int32(), nullable=False),
             pa.field("context", pa.string(), nullable=False),
@@ -43,30 +44,42 @@ def write_items(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     write_parquet(path, pa.Table.from_pylist(list(rows), schema=schema))
 
 
-def comparison(results: dict[str, Any]) -> str:
-    """Return the lines that a person reads: text against xz, items against chance, before and after fine-tuning."""
-    text, marks, xz = results["text"], results["benchmarks"], results["compression"]
-    primed = "not measured" if xz["xz_primed"] is None else f"{xz['xz_primed']:.3f}"
-    lines = [
-        "Held-out text, bits per byte (less is better):",
-        f"  pretrained {text['pretrain']['bits_per_byte']:.3f}   fine-tuned {text['sft']['bits_per_byte']:.3f}   "
-        f"xz -9e {xz['xz']:.3f}   xz -9e that has seen the training text {primed}",
-        "Multiple choice, share right (± standard error):",
-    ]
-    for name, title in (("hellaswag", "HellaSwag format"), ("mmlu", "MMLU format")):
-        lines += [f"  {title}:"] + [f"    {_mark(model, marks[model][name])}" for model in ("pretrain", "sft")]
-    for name in ("mmlu_letters", "mmlu_cloze"):
-        shares = ", ".join(
-            f"{model} {_share(marks[model][name])}{_caveats(marks[model][name])}" for model in ("pretrain", "sft")
-        )
-        lines.append(f"  {name.replace('_', ' by ')}: {shares}")
+def comparison(models: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the lines that a person reads: text against xz, items against chance, model by model.
+
+    models: name of a model -> its results, all of them on the same questions.
+    """
+    width = max(map(len, [*models, "xz -9e"]))
+    xz = next(iter(models.values()))["compression"]
+    primed = "" if xz["xz_primed"] is None else f", or {xz['xz_primed']:.3f} after the training text"
+    lines = ["Held-out text, bits per byte (less is better):"]
+    lines += [f"  {name:<{width}} {found['text']['bits_per_byte']:.3f}" for name, found in models.items()]
+    lines += [f"  {'xz -9e':<{width}} {xz['xz']:.3f}{primed}", "Multiple choice, share right (± standard error):"]
+    for benchmark, title in (("hellaswag", "HellaSwag format"), ("mmlu", "MMLU format")):
+        marks = [_mark(f"{name:<{width}}", found["benchmarks"][benchmark]) for name, found in models.items()]
+        lines += [f"  {title}:", *(f"    {mark}" for mark in marks)]
+    for benchmark in ("mmlu_letters", "mmlu_cloze"):
+        found = {name: results["benchmarks"][benchmark] for name, results in models.items()}
+        shares = ", ".join(f"{name} {_share(one)}{_caveats(one)}" for name, one in found.items())
+        lines.append(f"  {benchmark.replace('_', ' by ')}: {shares}")
     return "\n".join(lines)
 
 
-def _mark(model: str, found: dict[str, Any]) -> str:
+def comparisons(evaluations: Mapping[str, Artifact]) -> list[str]:
+    """Return a comparison for each set of questions that models of a run were asked, in the order of the models.
+
+    evaluations: name of a model -> its evaluation. Models that were asked different questions are not compared.
+    """
+    groups: dict[str, dict[str, Any]] = {}
+    for name, evaluation in evaluations.items():
+        results = json.loads((evaluation.path / "results.json").read_text("utf-8"))
+        groups.setdefault(evaluation.manifest.inputs["questions"].content, {})[name] = results
+    return [comparison(models) for models in groups.values()]
+
+
+def _mark(name: str, found: Mapping[str, Any]) -> str:
     """Return one model's share with how far it is from chance, in standard errors."""
     share, stderr, chance = found["acc_norm"], found["acc_norm_stderr"], found["chance"]
-    name = {"pretrain": "pretrained", "sft": "fine-tuned"}[model]
     how = f" [{found['format'].removeprefix('mmlu_')}]" if "format" in found else ""
     if share is None:
         return f"{name}{how} asked nothing{_caveats(found)}"
@@ -81,11 +94,11 @@ def _mark(model: str, found: dict[str, Any]) -> str:
     )
 
 
-def _share(found: dict[str, Any]) -> str:
+def _share(found: Mapping[str, Any]) -> str:
     return "–" if found["acc_norm"] is None else f"{found['acc_norm']:.3f}"
 
 
-def _caveats(found: dict[str, Any]) -> str:
+def _caveats(found: Mapping[str, Any]) -> str:
     """Return in how far the items were not asked as they are; empty where they were."""
     said = []
     if found["n_truncated"]:

@@ -1,4 +1,4 @@
-"""The evaluate stage: held-out text and multiple choice, before and after fine-tuning, next to a compressor."""
+"""The evaluate stage: one model measured on held-out text and multiple choice, beside what a compressor needs."""
 
 from __future__ import annotations
 
@@ -8,98 +8,60 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from data_lake.files import write_whole
 from tasks import kinds
-from tasks.benchmark_formats import HellaSwagItem, MmluItem
-from tasks.decontaminate.detection import DetectionConfig
-from tasks.decontaminate.item import hellaswag_texts, mmlu_texts
-from tasks.decontaminate.judge import Contamination, contamination_of
-from tasks.evaluate.asked import Asked, questions_of
+from tasks.benchmark_formats import MmluItem
 from tasks.evaluate.benchmarks import Accuracy, answer, better_format, hellaswag_question, mmlu_cloze, mmlu_letters
-from tasks.evaluate.compression import primed_xz_bits_per_byte, xz_bits_per_byte
 from tasks.evaluate.contaminated import with_parts
 from tasks.evaluate.preflight import check
 from tasks.evaluate.report import comparison, rows_of, write_items
-from tasks.splits import documents_of
-from tasks.stage import Artifact, Execution, Output, PermanentError, StageConfig, stage
-from tasks.trained import load_trained
+from tasks.questions.files import Asked, Seen, read_questions
+from tasks.stage import Artifact, Execution, Output, StageConfig, stage
+from tasks.trained import chat_template_of, load_trained
 
 if TYPE_CHECKING:
     from model.scoring import Scorer
 
-MODELS = ("pretrain", "sft")
+FORMATS = ("hellaswag", "mmlu_letters", "mmlu_cloze")
 
 
 class EvaluateConfig(StageConfig):
-    """Which benchmarks, and how much of them."""
+    """How a model is asked. What it is asked is `questions`."""
 
-    hellaswag: str = Field("", description="your own HellaSwag jsonl file; empty = items made from held-out pages")
-    mmlu: str = Field(
-        "", description="your own MMLU folder (dev/ and test/ csv); empty = items made from held-out pages"
-    )
-    max_items: int = Field(
-        200, ge=1, description="largest number of items per benchmark: the first ones of each subject or source, evenly"
-    )
     mmlu_shots: int = Field(0, ge=0, le=5, description="dev items shown before each question (lm-eval's num_fewshot)")
     chat_template: bool = Field(
-        False, description="ask the fine-tuned model's multiple choice in its chat template (as --apply_chat_template)"
-    )
-    text_bytes: int = Field(
-        300_000,
-        ge=1,
-        description="largest number of bytes of held-out text for perplexity and compression, in whole documents",
+        False,
+        description="ask multiple choice in the chat template (as --apply_chat_template), where a model was taught it",
     )
     min_context: int = Field(
         1,
         ge=1,
         description="smallest number of tokens that each token is predicted from; 1 = lm-eval's windows",
     )
-    contamination: DetectionConfig | None = Field(
-        None,
-        description="when an item counts as contaminated by training documents; null = as in `decontaminate.detection`",
-    )
-    priming_bytes: int = Field(
-        32_000_000,
-        ge=0,
-        description="largest number of bytes of training text that xz is primed with; 0 = no primed comparison",
-    )
     device: str = Execution("auto", description="auto = cuda where there is one, else cpu; or a torch device name")
     threads: int = Execution(0, ge=0, le=1024, description="CPU threads; 0 = one per usable core, at most 8")
     batch_tokens: int = Execution(8192, ge=1, description="tokens scored in one forward pass")
 
 
-def sources(config: EvaluateConfig) -> str | None:
-    """Fingerprint of the user's own benchmark files."""
-    import hashlib
-
-    paths = [Path(config.hellaswag)] if config.hellaswag else []
-    if config.mmlu:
-        paths += sorted(Path(config.mmlu).glob("*/*.csv"))
-    if not paths:
-        return None
-    digest = hashlib.sha256()
-    for path in paths:
-        if not path.is_file():
-            raise PermanentError(f"evaluate names {path}, but there is no such file; paths start at {Path.cwd()}.")
-        digest.update(f"{path.parent.name}/{path.name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
-
-
 def contract(artifact: Artifact) -> Iterator[str]:
     """Every headline number is there and finite, accuracies are accuracies, and the items behind them are counted."""
+    import pyarrow.parquet as pq
+
     results = json.loads((artifact.path / "results.json").read_text())
-    for model in MODELS:
-        value = results["text"][model]["bits_per_byte"]
-        if not (math.isfinite(value) and value > 0):
-            yield f"The bits per byte of {model} are {value}, no positive number."
-        for name, found in results["benchmarks"][model].items():
-            if found["n"] and not 0 <= found["acc"] <= 1:
-                yield f"The accuracy of {model} in {name} is {found['acc']} over {found['n']} items."
+    value = results["text"]["bits_per_byte"]
+    if not (math.isfinite(value) and value > 0):
+        yield f"The bits per byte are {value}, no positive number."
+    for name, found in results["benchmarks"].items():
+        if found["n"] and not 0 <= found["acc"] <= 1:
+            yield f"The accuracy in {name} is {found['acc']} over {found['n']} items."
+    rows = pq.read_metadata(artifact.path / "per_item.parquet").num_rows
+    asked = sum(results["benchmarks"][name]["n"] for name in FORMATS)
+    if rows != asked:
+        yield f"per_item.parquet has {rows:,} rows, but {asked:,} items were asked."
     for name in ("hellaswag_items", "mmlu_items", "text_bytes"):
         if not artifact.counts.get(name):
             yield f"The count {name} is missing or 0: nothing was measured."
@@ -107,114 +69,65 @@ def contract(artifact: Artifact) -> Iterator[str]:
 
 @stage(
     makes=kinds.Evaluation,
-    version=1,
+    per="model",
+    version=2,
     contract=contract,
-    sources=sources,
     check=check,
     gpu=True,
 )
-def evaluate(
-    config: EvaluateConfig,
-    out: Output,
-    decontaminate: kinds.Corpus,
-    tokenizer: kinds.Tokenizer,
-    pretrain: kinds.Model,
-    sft: kinds.Model,
-) -> None:
-    """Measure both models on the same held-out text and items; write every number and every item's scores."""
-    test = list(documents_of(decontaminate.path, {"test"}))
-    texts = _limited([document.text for document in test], config.text_bytes)
-    if not texts:
-        raise PermanentError("The test split is empty; hold out more documents with decontaminate.split.test.")
-    asked = questions_of(config, out, test, decontaminate)
-    verdicts = _contamination(config, out, asked.sentences, asked.questions, decontaminate)
+def evaluate(config: EvaluateConfig, out: Output, model: kinds.Model, questions: kinds.Questions) -> None:
+    """Measure a model on the held-out text and the items that questions chose; write each number and item's scores.
 
-    results: dict[str, Any] = {"text": {}, "benchmarks": {}}
-    rows: list[dict[str, Any]] = []
-    for number, (name, artifact) in enumerate(zip(MODELS, (pretrain, sft), strict=True)):
-        out.progress(number, len(MODELS) + 1, "models", f"scoring {artifact.name}")
-        with _scorer(config, artifact, chat=config.chat_template and name == "sft") as scorer:
-            results["text"][name] = _text(scorer, texts, config.min_context)
-            accuracies = _benchmarks(scorer, asked, config.mmlu_shots)
-        found = {
-            key: with_parts(accuracy, _of(verdicts, key)) | {"available": asked.available[_benchmark(key)]}
-            for key, accuracy in accuracies.items()
-        }
-        rows += [
-            row for key, accuracy in accuracies.items() for row in rows_of(name, key, accuracy, _of(verdicts, key))
-        ]
-        best, _, _ = better_format({key: accuracies[key] for key in ("mmlu_letters", "mmlu_cloze")})
-        results["benchmarks"][name] = {**found, "mmlu": {**found[best], "format": best}}
-        _headline(out, name, results["text"][name], results["benchmarks"][name])
+    `bits_per_byte` is what the model needs for each byte of held-out text, less is better; `xz_bits_per_byte` is what
+    the compressor xz needs for it, `xz_primed_bits_per_byte` after it has read the training text. `perplexity` is per
+    token. `hellaswag_acc_norm` and `mmlu_acc` are shares of right answers with their standard errors (`…_stderr`), also
+    on the items that training documents do not have (`…_clean`) and on those that they have (`…_contaminated`).
+    """
+    asked = read_questions(questions.path)
+    texts = [document.text for document in asked.texts]
+    out.progress(0, 2, "parts", "held-out text")
+    with _scorer(config, model) as scorer:
+        text = _text(scorer, texts, config.min_context)
+        out.progress(1, 2, "parts", "multiple choice")
+        accuracies = _benchmarks(scorer, asked, config.mmlu_shots)
+    benchmarks: dict[str, dict[str, Any]] = {
+        name: with_parts(accuracy, _seen(asked, name)) | {"available": asked.available[_benchmark(name)]}
+        for name, accuracy in accuracies.items()
+    }
+    rows = [row for name, accuracy in accuracies.items() for row in rows_of(name, accuracy, _seen(asked, name))]
+    best, _, _ = better_format({name: accuracies[name] for name in ("mmlu_letters", "mmlu_cloze")})
+    benchmarks["mmlu"] = {**benchmarks[best], "format": best}
+    results = {"text": text, "benchmarks": benchmarks, "compression": asked.compression}
 
-    out.progress(len(MODELS), len(MODELS) + 1, "models", "compressing with xz")
-    results["compression"] = _compression(config, texts, decontaminate)
-    out.metric(**{f"{key}_bits_per_byte": value for key, value in results["compression"].items()})
+    _headline(out, text, benchmarks)
+    out.metric(**{f"{name}_bits_per_byte": value for name, value in asked.compression.items()})
     out.count(
         text_bytes=sum(len(text.encode()) for text in texts),
         text_documents=len(texts),
-        hellaswag_items=len(asked.sentences),
-        mmlu_items=len(asked.questions),
+        hellaswag_items=len(asked.hellaswag),
+        mmlu_items=len(asked.mmlu),
     )
-    _tell_about_prompts(out, results["benchmarks"], config.mmlu_shots)
+    _tell_about_prompts(out, benchmarks, config.mmlu_shots)
     _tell_about_shots(out, asked, config.mmlu_shots)
     write_items(out.dir / "per_item.parquet", rows)
-    _write_json(out.dir / "results.json", results)
-    summary = comparison(results)
+    write_whole(out.dir / "results.json", json.dumps(results, indent=2, sort_keys=True) + "\n")
+    summary = comparison({model.stage: results})
     out.text("comparison", summary)
     out.info(summary)
-    out.table("items", [row for row in rows if row["model"] == "sft"][:100])
-
-
-# -- what is asked -----------------------------------------------------------------------------------------------------
-
-
-def _contamination(
-    config: EvaluateConfig,
-    out: Output,
-    sentences: Sequence[HellaSwagItem],
-    questions: Sequence[MmluItem],
-    decontaminate: Artifact,
-) -> dict[str, Contamination]:
-    """Return what the training documents have of the items of each benchmark.
-
-    They are searched here, and the findings of decontaminate are not taken over: those are of the files that were named
-    when it ran, before anything was cut, and do not know the items that are made here. So a benchmark that is named
-    later needs no new model, and the flags are always of the text that this model has learned.
-    """
-    detection = config.contamination or DetectionConfig()
-    training = (document.text for document in documents_of(decontaminate.path, {"train"}))
-    items = {"hellaswag": hellaswag_texts(sentences), "mmlu": mmlu_texts(questions)}
-    verdicts = contamination_of(items, training, detection)
-    out.count(**{f"{name}_contaminated_items": int(found.contaminated.sum()) for name, found in verdicts.items()})
-    return verdicts
-
-
-def _of(verdicts: dict[str, Contamination], benchmark: str) -> Contamination:
-    """Return the contamination of the items of a benchmark format: mmlu_cloze asks the items of mmlu."""
-    return verdicts[_benchmark(benchmark)]
+    out.table("items", rows[:100])
 
 
 def _benchmark(name: str) -> str:
+    """Return the benchmark of a format: mmlu_cloze asks the items of mmlu."""
     return name.partition("_")[0]
 
 
-def _limited(texts: Sequence[str], n_bytes: int) -> list[str]:
-    """Return the first texts that together have at most `n_bytes`; the first one in any case."""
-    chosen: list[str] = []
-    for text in texts:
-        n_bytes -= len(text.encode())
-        if chosen and n_bytes < 0:
-            break
-        chosen.append(text)
-    return chosen
-
-
-# -- one model ---------------------------------------------------------------------------------------------------------
+def _seen(asked: Asked, name: str) -> Seen:
+    return asked.seen[_benchmark(name)]
 
 
 @contextlib.contextmanager
-def _scorer(config: EvaluateConfig, artifact: Artifact, *, chat: bool) -> Iterator[Scorer]:
+def _scorer(config: EvaluateConfig, artifact: Artifact) -> Iterator[Scorer]:
     """Give a scorer for an artifact's model, with the configured threads for as long as it is used."""
     import torch
 
@@ -227,9 +140,10 @@ def _scorer(config: EvaluateConfig, artifact: Artifact, *, chat: bool) -> Iterat
     before = torch.get_num_threads()
     torch.set_num_threads(config.threads or min(8, usable_cores()))
     try:
-        model, words = load_trained(artifact, str(choose_device(config.device)))
-        asked = functools.partial(prompt_ids, words) if chat else None
-        yield Scorer(model, words.encode, words.bos, config.batch_tokens, asked)
+        model, tokenizer = load_trained(artifact, str(choose_device(config.device)))
+        in_chat = config.chat_template and chat_template_of(artifact) is not None
+        prompt = functools.partial(prompt_ids, tokenizer) if in_chat else None
+        yield Scorer(model, tokenizer.encode, tokenizer.bos, config.batch_tokens, prompt)
     finally:
         torch.set_num_threads(before)
 
@@ -255,29 +169,29 @@ def _benchmarks(scorer: Scorer, asked: Asked, shots: int) -> dict[str, Accuracy]
         return asked.dev.get(item.subject, [])[:shots]
 
     return {
-        "hellaswag": answer(scorer, [hellaswag_question(item) for item in asked.sentences]),
-        "mmlu_letters": answer(scorer, [mmlu_letters(item, dev(item)) for item in asked.questions]),
-        "mmlu_cloze": answer(scorer, [mmlu_cloze(item, dev(item)) for item in asked.questions]),
+        "hellaswag": answer(scorer, [hellaswag_question(item) for item in asked.hellaswag]),
+        "mmlu_letters": answer(scorer, [mmlu_letters(item, dev(item)) for item in asked.mmlu]),
+        "mmlu_cloze": answer(scorer, [mmlu_cloze(item, dev(item)) for item in asked.mmlu]),
     }
 
 
 def _tell_about_shots(out: Output, asked: Asked, shots: int) -> None:
     """Count and say which questions were asked with fewer shots than the recipe wants, as dev/ has no more."""
-    short = [item for item in asked.questions if len(asked.dev.get(item.subject, [])) < shots]
+    short = [item for item in asked.mmlu if len(asked.dev.get(item.subject, [])) < shots]
     if short:
         out.count(mmlu_without_shots=len(short))
         subjects = sorted({item.subject for item in short})
         named = ", ".join(subjects[:5]) + (f" and {len(subjects) - 5:,} more" if len(subjects) > 5 else "")
         out.warning(
-            f"{len(short):,} of {len(asked.questions):,} MMLU items were asked with fewer than {shots} shots "
+            f"{len(short):,} of {len(asked.mmlu):,} MMLU items were asked with fewer than {shots} shots "
             f"(evaluate.mmlu_shots): dev/ has no {shots} items of {named}."
         )
 
 
 def _tell_about_prompts(out: Output, benchmarks: dict[str, dict[str, Any]], mmlu_shots: int) -> None:
-    """Count and say where the final model was not asked an item as it is."""
-    for name in ("hellaswag", "mmlu_letters", "mmlu_cloze"):
-        found = benchmarks["sft"][name]
+    """Count and say where the model was not asked an item as it is."""
+    for name in FORMATS:
+        found = benchmarks[name]
         out.count(**{f"{name}_truncated": found["n_truncated"], f"{name}_too_long": found["n_too_long"]})
         if found["n_truncated"]:
             fewer = " or fewer shots (evaluate.mmlu_shots)" if mmlu_shots and name != "hellaswag" else ""
@@ -293,25 +207,11 @@ def _tell_about_prompts(out: Output, benchmarks: dict[str, dict[str, Any]], mmlu
             )
 
 
-def _headline(out: Output, name: str, text: dict[str, float], benchmarks: dict[str, dict[str, Any]]) -> None:
-    """Write down the numbers that runs are compared by; those of the final model have the plain names."""
-    suffix = "" if name == "sft" else f"_{name}"
+def _headline(out: Output, text: dict[str, float], benchmarks: dict[str, dict[str, Any]]) -> None:
+    """Write down the numbers that models and runs are compared by."""
     numbers = {"bits_per_byte": text["bits_per_byte"], "perplexity": text["token_perplexity"]}
     for title, found in (("hellaswag_acc_norm", benchmarks["hellaswag"]), ("mmlu_acc", benchmarks["mmlu"])):
         for part, numbers_of in (("", found), ("_clean", found["clean"]), ("_contaminated", found["contaminated"])):
             numbers[f"{title}{part}"] = numbers_of["acc_norm"]
             numbers[f"{title}{part}_stderr"] = numbers_of["acc_norm_stderr"]
-    out.metric(**{f"{key}{suffix}": value for key, value in numbers.items()})
-
-
-def _compression(config: EvaluateConfig, texts: Sequence[str], decontaminate: Artifact) -> dict[str, float | None]:
-    """Return the bits per byte of xz on the same text, alone and primed with training text."""
-    primed = None
-    if config.priming_bytes:
-        training = [document.text for document in documents_of(decontaminate.path, {"train"})]
-        primed = primed_xz_bits_per_byte(texts, _limited(training, config.priming_bytes))
-    return {"xz": xz_bits_per_byte(texts), "xz_primed": primed}
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    write_whole(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
+    out.metric(**numbers)

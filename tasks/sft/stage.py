@@ -18,7 +18,7 @@ from tasks.sft.gather import gather
 from tasks.sft.instructions import instruction_files
 from tasks.sft.preflight import check
 from tasks.stage import Execution, Output, StageConfig, stage
-from tasks.trained import load_trained
+from tasks.trained import CHAT_TEMPLATE, load_trained
 from tasks.training import loss_curve, model_contract, train, write_model
 from tasks.work import fine_tuning
 
@@ -101,7 +101,7 @@ def sft(config: SftConfig, out: Output, corpus: kinds.Corpus, base: kinds.Model)
     ended = sum(sample["ended"] for sample in samples) / len(samples) if samples else None
     out.metric(epochs=epochs, samples_ended=ended)
     out.figure("loss", loss_curve(history, "fine-tuning on answers"))
-    write_model(out, model, tokenizer, samples)
+    write_model(out, model, tokenizer, samples, CHAT_TEMPLATE)
 
 
 def _order(step: int, batch: int, n: int, seed: int) -> list[int]:

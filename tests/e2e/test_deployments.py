@@ -19,7 +19,18 @@ from tests.live_up import Up, eventually
 pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).resolve().parents[2]
-STAGES = ("crawl", "clean", "dedup", "decontaminate", "tokenizer", "tokenize", "pretrain", "sft", "evaluate")
+STAGES = (
+    "crawl",
+    "clean",
+    "dedup",
+    "decontaminate",
+    "tokenizer",
+    "tokenize",
+    "pretrain",
+    "sft",
+    "questions",
+    "evaluate",
+)
 MINUTES = 60
 
 

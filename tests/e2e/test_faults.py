@@ -23,7 +23,18 @@ from tests.live_up import eventually, stopped
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 SEED = 20
-STAGES = ["crawl", "clean", "dedup", "decontaminate", "tokenizer", "tokenize", "pretrain", "sft", "evaluate"]
+STAGES = [
+    "crawl",
+    "clean",
+    "dedup",
+    "decontaminate",
+    "tokenizer",
+    "tokenize",
+    "pretrain",
+    "sft",
+    "questions",
+    "evaluate",
+]
 
 
 @pytest.fixture(scope="module")

@@ -95,3 +95,13 @@ def test_merging_goes_to_every_depth_and_a_list_replaces_a_list() -> None:
     assert merged(old, {"a": {"c": [3]}, "d": {"e": 1}}) == {"a": {"b": 1, "c": [3]}, "d": {"e": 1}}
     assert merged(old, {"a": None}) == {"a": None, "d": None}
     assert old == {"a": {"b": 1, "c": [1, 2]}, "d": None}
+
+
+def test_a_section_that_follows_another_one_is_null_until_it_says_something_itself(path: Path) -> None:
+    """What null stands for is said by the graph (flows/graph/agreed.py); the recipe stays as it was written."""
+    recipe = load_recipe(path, ["decontaminate.detection.words=8", "questions.hellaswag=mine.jsonl"])
+    assert (recipe.decontaminate.hellaswag, recipe.questions.contamination) == (None, None)
+    own = ["decontaminate.detection.words=8", "questions.contamination.max_documents=5"]
+    contamination = load_recipe(path, own).questions.contamination
+    assert contamination is not None
+    assert (contamination.words, contamination.max_documents) == (8, 5)

@@ -36,7 +36,6 @@ SPECIAL: dict[str, list[Any]] = {
     "clean.filters.classifiers": [[{"labelled": ["a.jsonl"]}]],
     "clean.normalize.emoji": ["text"],
     "pretrain.mix.sources": [[{"name": "a"}]],
-    "evaluate.contamination": [{"words": 9}],
     "questions.contamination": [{"words": 9}],
     "schedule.timezone": ["Europe/Berlin"],
     "schedule.cron": ["1 4 * * *"],
@@ -137,8 +136,8 @@ def test_a_list_of_a_stage_with_profiles_can_be_set() -> None:
 
 
 def test_a_linked_section_that_is_partly_given_keeps_the_rest_of_what_it_is_linked_to() -> None:
-    overrides = ["decontaminate.detection={words: 8, max_documents: 3}", "evaluate.contamination.words=5"]
-    contamination = load_recipe("demo", overrides).evaluate.contamination  # type: ignore[attr-defined]
+    overrides = ["decontaminate.detection={words: 8, max_documents: 3}", "questions.contamination.words=5"]
+    contamination = load_recipe("demo", overrides).questions.contamination  # type: ignore[attr-defined]
     assert (contamination.words, contamination.max_documents) == (5, 3)
 
 

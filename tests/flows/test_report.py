@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from data_lake.ledger import Amount, Ledger
 from data_lake.store import Artifact, Lake
 from flows.graph.node import Node
 from flows.graph.stages import STAGES
-from flows.recipe import RecipeBase
+from flows.graph.variants import graph_of
+from flows.recipe import Recipe, RecipeBase
 from flows.report import Report
 from tasks.stage import BuildResult
 from tests.lakes import commit
@@ -78,6 +80,42 @@ def test_the_audit_of_all_stages_cached_ones_too(home: Path, tables: dict, capsy
     }  # fmt: skip
     assert tables["ledger"][-1]["bytes"] == "1,500"
     assert "!" not in capsys.readouterr().err
+
+
+def test_the_models_of_a_run_stand_side_by_side(
+    home: Path, tables: dict, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import prefect.artifacts
+
+    pages: list[str] = []
+    monkeypatch.setattr(prefect.artifacts, "create_markdown_artifact", lambda markdown, **_: pages.append(markdown))
+    lake = Lake(home / "lake")
+    asked = commit(lake, "questions")
+    graph = {node.name: node for node in graph_of(Recipe(variants={"d6": {}, "d12": {"sft": {"max_pairs": 1}}})).nodes}
+    report = Report(Home.from_env(), RecipeBase(name="mine"), [], Seen(), "id", None)  # type: ignore[arg-type]
+    for number, name in enumerate(("evaluate-pretrain", "evaluate-sft@d6", "evaluate-sft@d12")):
+        text = json.dumps(results(1 + number / 8))
+        made = commit(lake, "evaluate", None, (asked,), {"of": name}, texts={"results.json": text})
+        report.node(graph[name], BuildResult(made, "built" if number else "cached", "never built", 1.0))
+    report.close(None)
+    shown = capsys.readouterr().err
+    for line in ("  pretrain 1.000", "  sft@d6   1.125", "  sft@d12  1.250", "  xz -9e  2.000"):
+        assert " ".join(line.split()) in " ".join(shown.split())
+    assert shown.count("HellaSwag format") == pages[0].count("HellaSwag format") == 1
+    report.close(RuntimeError("a stage failed"))
+    assert "HellaSwag format" not in capsys.readouterr().err
+
+
+def results(bits: float) -> dict[str, Any]:
+    part = {"n": 4, "acc": 0.5, "acc_stderr": 0.1, "acc_norm": 0.5, "acc_norm_stderr": 0.1}
+    one = part | {"chance": 0.25, "n_truncated": 0, "n_too_long": 0, "available": 4, "clean": part}
+    one["contaminated"] = dict.fromkeys(part) | {"n": 0}
+    names = ("hellaswag", "mmlu_letters", "mmlu_cloze")
+    return {
+        "text": {"bits_per_byte": bits},
+        "benchmarks": {**dict.fromkeys(names, one), "mmlu": one | {"format": "mmlu_cloze"}},
+        "compression": {"xz": 2.0, "xz_primed": None},
+    }
 
 
 def test_what_got_lost_between_stages_is_said(home: Path, tables: dict, capsys: pytest.CaptureFixture) -> None:

@@ -16,17 +16,20 @@ from model.config import GPTConfig
 from model.tokenizer import Tokenizer, specials_after
 from tasks import tracking
 from tasks.stage import Output, StageConfig, stage
+from tasks.trained import CHAT_TEMPLATE
 from tasks.training import write_model
 from tests.flows.test_compare import record
 from tests.terminal import data, notes, textmill
 
 
-class NoConfig(StageConfig):
-    """Nothing to set."""
+class ModelConfig(StageConfig):
+    """Whether the model says that it was taught to answer."""
+
+    chat_template: str | None = None
 
 
 @stage(makes=Artifact, version=1)
-def pretrain(config: NoConfig, out: Output) -> None:
+def pretrain(config: ModelConfig, out: Output) -> None:
     """Write a model that has learned nothing."""
     from model.gpt import GPT
 
@@ -34,13 +37,13 @@ def pretrain(config: NoConfig, out: Output) -> None:
     shape = GPTConfig(
         vocab_size=tokenizer.vocab_size, n_layer=1, n_head=2, n_kv_head=1, d_model=16, d_ff=32, max_seq_len=32
     )
-    write_model(out, GPT(shape).initialise(0), tokenizer, [])
+    write_model(out, GPT(shape).initialise(0), tokenizer, [], config.chat_template)
 
 
 @pytest.fixture
 def model(home: Path) -> Artifact:
     """The model, in this test's home."""
-    return pretrain.build(Lake(home / "lake"), NoConfig(), {}).artifact
+    return pretrain.build(Lake(home / "lake"), ModelConfig(), {}).artifact
 
 
 @pytest.fixture
@@ -65,6 +68,18 @@ def test_the_same_seed_says_the_same(model: Artifact) -> None:
     arguments = ("generate", "pretrain", "a mill", "--max-tokens", "5", "--temperature", "1", "--seed", "3")
     assert textmill(*arguments) == textmill(*arguments)
     assert textmill("generate", model.name, "-", "--max-tokens", "3", stdin="from stdin").endswith("\n")
+
+
+def test_a_model_is_asked_in_the_chat_template_if_its_folder_says_that_it_was_taught_it(home: Path) -> None:
+    def asked(template: str | None) -> str:
+        made = pretrain.build(Lake(home / "lake"), ModelConfig(chat_template=template), {}).artifact
+        return " ".join(notes("generate", made.name, "a mill", "--max-tokens", "1000").split())
+
+    assert "with the prompt's 7 it" in asked(None)  # <|bos|> and six letters
+    assert "with the prompt's 9 it" in asked(CHAT_TEMPLATE)  # and the roles of user and assistant
+    strange = pretrain.build(Lake(home / "lake"), ModelConfig(chat_template="chatml"), {}).artifact
+    said = textmill("generate", strange.name, "a mill", code=1)
+    assert "was taught the chat template 'chatml', which textmill does not know" in " ".join(said.split())
 
 
 def test_the_prompt_is_kept_and_the_answer_shortened(model: Artifact) -> None:

@@ -95,3 +95,37 @@ def test_the_benchmarks_that_are_asked_are_the_ones_that_are_looked_for() -> Non
     assert config(graph_of(recipe), "decontaminate").mmlu == "there"
     recipe = Recipe.model_validate({section: {"mmlu": "there"}, "decontaminate": {"mmlu": ""}})
     assert config(graph_of(recipe), "decontaminate").mmlu == ""
+
+
+def test_every_model_has_an_evaluation_of_its_own_and_all_are_asked_the_same() -> None:
+    graph = graph_of(Recipe())
+    (corpus,) = reads(graph, "questions").values()
+    assert corpus.base_name == "decontaminate"
+    for model in ("pretrain", "sft"):
+        inputs = reads(graph, f"evaluate-{model}")
+        assert {role: one.base_name for role, one in inputs.items()} == {"model": model, "questions": "questions"}
+    without = names(graph_of(Recipe(sft=None)))
+    assert [name for name in without if name.startswith("evaluate")] == ["evaluate-pretrain"]
+    assert "questions" not in names(graph_of(Recipe(evaluate=None)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "new"),
+    [
+        ({"sft": {"max_pairs": 7}}, ["sft@a", "evaluate-sft@a", "sft@b", "evaluate-sft@b"]),
+        ({"sft": None}, ["sft@a", "evaluate-sft@a"]),
+        ({"questions": {"max_items": 7}}, None),
+    ],
+)
+def test_a_new_model_changes_neither_the_questions_nor_the_evaluation_of_another(
+    changes: dict[str, Any], new: list[str] | None
+) -> None:
+    found = [name for name in names(graph_of(Recipe(variants={"a": {}, "b": changes}))) if "@" in name]
+    assert found == new or (new is None and {"questions@b", "evaluate-pretrain@b"} <= set(found))
+    assert new is not None or not any(name.startswith(("pretrain", "sft")) for name in found)
+
+
+def test_the_corpus_is_the_same_whether_a_model_of_it_is_evaluated_or_not() -> None:
+    section = {"questions": {"mmlu": "there"}}
+    with_models, alone = (graph_of(Recipe.model_validate(section | more)) for more in ({}, {"evaluate": None}))
+    assert config(with_models, "decontaminate") == config(alone, "decontaminate")

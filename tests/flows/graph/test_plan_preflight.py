@@ -7,6 +7,7 @@ Also covers: tasks/dedup/preflight.py
 Also covers: tasks/evaluate/preflight.py
 Also covers: tasks/preflight.py
 Also covers: tasks/pretrain/preflight.py
+Also covers: tasks/questions/preflight.py
 Also covers: tasks/sft/preflight.py
 """
 
@@ -52,8 +53,8 @@ WRONG: list[tuple[str, str, str, str]] = [
     ("sft", "sft.data=[nosuch.jsonl]", "sft.data", "'nosuch.jsonl'"),
     ("sft", "sft.data=[empty.jsonl]", "sft.data", "no record that can be used"),
     ("evaluate", "evaluate.min_context=257", "evaluate.min_context", "whose context is 256"),
-    ("evaluate", "decontaminate.split.test=0", "decontaminate.split.test", "Nothing is held out"),
-    ("evaluate", "evaluate.hellaswag=empty.jsonl", "evaluate.hellaswag", "no item"),
+    ("questions", "decontaminate.split.test=0", "decontaminate.split.test", "Nothing is held out"),
+    ("questions", "questions.hellaswag=empty.jsonl", "questions.hellaswag", "no item"),
 ]
 
 
@@ -77,17 +78,24 @@ def test_items_that_cannot_be_asked_are_counted_before_the_run(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("mmlu/test").mkdir(parents=True)
-    rows = ["Which?,one,two,three,four,A", "Empty?,,b,c,d,A", f"Long?,{'b ' * 300},x,y,z,B"]
-    Path("mmlu/test/x_test.csv").write_text("\n".join(rows) + "\n")
-    plan = plan_of(home, "evaluate.mmlu=mmlu")
+    rows_of_csv = ["Which?,one,two,three,four,A", "Empty?,,b,c,d,A", f"Long?,{'b ' * 300},x,y,z,B"]
+    Path("mmlu/test/x_test.csv").write_text("\n".join(rows_of_csv) + "\n")
+    plan = plan_of(home, "questions.mmlu=mmlu")
     assert plan.problems == ()
-    evaluate = plan.rows[-1]
-    assert evaluate.status == "run"
-    assert "1 of 3 items of mmlu will be left out, as one of their choices is empty." in evaluate.reasons
-    assert any("1 of 3" in reason and "longer than the context" in reason for reason in evaluate.reasons)
-    Path("mmlu/test/x_test.csv").write_text("\n".join(rows[1:]) + "\n")
-    (problem,) = plan_of(home, "evaluate.mmlu=mmlu").problems
-    assert problem.field == "evaluate.mmlu"
+    rows = {row.node: row for row in plan.rows}
+    assert {rows[node].status for node in ("questions", "evaluate-pretrain", "evaluate-sft")} == {"run"}
+    empty = "1 of 3 items of mmlu will be left out, as one of their choices is empty."
+    assert empty in rows["questions"].reasons
+    assert empty not in rows["evaluate-sft"].reasons
+    for node in ("evaluate-pretrain", "evaluate-sft"):
+        assert any("1 of 2" in reason and "longer than the context" in reason for reason in rows[node].reasons)
+    Path("mmlu/test/x_test.csv").write_text("\n".join(rows_of_csv[1:2]) + "\n")
+    (problem,) = plan_of(home, "questions.mmlu=mmlu").problems
+    assert problem.field == "questions.mmlu"
+    Path("mmlu/test/x_test.csv").write_text("\n".join(rows_of_csv[1:]) + "\n")
+    problems = plan_of(home, "questions.mmlu=mmlu").problems
+    assert {problem.field for problem in problems} == {"questions.mmlu"}
+    assert all("none of its 1 has choices that can be scored" in problem.reason for problem in problems)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from tasks.decontaminate.detection import DetectionConfig
 from tasks.decontaminate.index import NgramIndex
 from tasks.decontaminate.item import Item
-from tasks.decontaminate.judge import judge
+from tasks.decontaminate.judge import contamination_of, judge
 
 TEXT = " ".join(f"w{number}" for number in range(20))  # 8 n-grams of 13
 
@@ -50,3 +50,18 @@ def test_nothing_found_and_nothing_asked() -> None:
     assert judge(NgramIndex([], 13, 3), empty, empty, DetectionConfig()).contaminated.tolist() == []
     index = NgramIndex([Item("b", "0", "")], 13, 3)
     assert judge(index, empty, empty, DetectionConfig()).fraction.tolist() == [0.0]
+
+
+def test_contamination_of_several_benchmarks_from_one_reading() -> None:
+    sentence = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
+    benchmarks = {
+        "a": [Item("a", "0", "nothing of this stands anywhere at all"), Item("a", "1", sentence)],
+        "b": [Item("b", "0", "short question", "its answer")],
+        "c": [],
+    }
+    training = iter([f"so {sentence.upper()}.", "Short question? Its answer!", "short question: another answer"])
+    found = contamination_of(benchmarks, training, DetectionConfig())
+    assert [v.contaminated.tolist() for v in found.values()] == [[False, True], [True], []]
+    assert found["a"].found.tolist() == [0, 2]
+    assert found["a"].documents.tolist() == [0, 1]
+    assert found["b"].fraction.tolist() == [1.0]

@@ -26,7 +26,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, dict[str, Ar
 
 
 def given(models: tuple[Lake, dict[str, Artifact]]) -> dict[str, Artifact]:
-    return {name: models[1][name] for name in ("decontaminate", "tokenizer", "pretrain")}
+    return {"corpus": models[1]["decontaminate"], "base": models[1]["pretrain"]}
 
 
 def lines(path: Path) -> list[dict[str, str]]:
@@ -48,7 +48,9 @@ def test_pairs_come_from_training_pages_only(models: tuple[Lake, dict[str, Artif
 
 def test_it_starts_from_the_pretrained_model_and_learns_answers(models: tuple[Lake, dict[str, Artifact]]) -> None:
     before, after = models[1]["pretrain"], models[1]["sft"]
-    assert (before.path / "model.json").read_bytes() == (after.path / "model.json").read_bytes()
+    described = [json.loads((model.path / "model.json").read_text()) for model in (before, after)]
+    assert [one.pop("chat_template") for one in described] == [None, "textmill"]
+    assert described[0] == described[1]
     assert (before.path / "model.safetensors").read_bytes() != (after.path / "model.safetensors").read_bytes()
     assert 0 < after.metrics["validation_loss"] < 6.2
     assert {"instruction", "input", "output", "answer", "ended"} == set(lines(after.path / "samples.jsonl")[0])
@@ -144,7 +146,7 @@ def test_an_edited_file_is_another_training(tmp_path: Path) -> None:
 
 def test_a_corpus_without_prose_asks_for_data(models: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
     _, other = build_corpus(tmp_path / "lake", PagesConfig(count=12, python=False, prose=False))
-    mixed = {**given(models), "decontaminate": other["decontaminate"]}
+    mixed = {**given(models), "corpus": other["decontaminate"]}
     with pytest.raises(PermanentError, match=r"no instruction pair to train on.*set sft.data"):
         sft(SftConfig(**SFT), local_output(tmp_path / "out"), **mixed)
 

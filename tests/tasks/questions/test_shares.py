@@ -1,4 +1,4 @@
-"""tasks/evaluate/shares.py: every subject has its even share, whatever their sizes and order."""
+"""tasks/questions/shares.py: every subject has its even share, whatever their sizes and order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.evaluate.shares import evenly
+from tasks.questions.shares import evenly
 
 
 @given(subjects=st.lists(st.sampled_from("abcdefg"), max_size=60), count=st.integers(1, 70))

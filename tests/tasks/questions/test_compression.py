@@ -1,4 +1,4 @@
-"""tasks/evaluate/compression.py: bits per byte are the compressor's, and seen text costs less."""
+"""tasks/questions/compression.py: bits per byte are the compressor's, and seen text costs less."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from tasks.evaluate.compression import primed_xz_bits_per_byte, xz_bits_per_byte
+from tasks.questions.compression import primed_xz_bits_per_byte, xz_bits_per_byte
 
 
 def test_xz_alone_and_primed() -> None:

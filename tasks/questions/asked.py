@@ -1,34 +1,31 @@
-"""What the models are asked: the user's own benchmark files, or items made from held-out pages."""
+"""The items that are asked: of the user's own benchmark files, or made from held-out pages."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tasks.benchmark_formats import HellaSwagItem, MmluItem, read_hellaswag, read_mmlu, write_hellaswag, write_mmlu
-from tasks.evaluate.items import SUBJECT, hellaswag_items, mmlu_items, passages, without_seen
-from tasks.evaluate.shares import evenly
+from tasks.questions.config import QuestionsConfig
+from tasks.questions.items import SUBJECT, hellaswag_items, mmlu_items, passages, without_seen
+from tasks.questions.shares import evenly
 from tasks.splits import SplitDocument, documents_of
-from tasks.stage import Artifact, Output, PermanentError
-
-if TYPE_CHECKING:
-    from tasks.evaluate.stage import EvaluateConfig
+from tasks.stage import Output, PermanentError
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the models are asked, the shots by subject, and of how many items of each benchmark it was chosen."""
+class Items:
+    """The items of both benchmarks, the shots by subject, and of how many items of each benchmark they were chosen."""
 
-    sentences: list[HellaSwagItem]
-    questions: list[MmluItem]
+    hellaswag: list[HellaSwagItem]
+    mmlu: list[MmluItem]
     dev: dict[str, list[MmluItem]]
     available: dict[str, int]
 
 
-def questions_of(config: EvaluateConfig, out: Output, test: Sequence[SplitDocument], decontaminate: Artifact) -> Asked:
-    """Return HellaSwag items, MMLU test items and MMLU dev items by subject, and write those made here."""
+def items_of(config: QuestionsConfig, out: Output, test: Sequence[SplitDocument], corpus: Path) -> Items:
+    """Return the items to ask, and write those made here in the benchmarks' own formats too."""
     sentences: list[HellaSwagItem] = []
     questions: list[MmluItem] = []
     dev: dict[str, list[MmluItem]] = {}
@@ -42,8 +39,7 @@ def questions_of(config: EvaluateConfig, out: Output, test: Sequence[SplitDocume
     questions = evenly(questions, config.max_items, lambda item: item.subject)
     if not (config.hellaswag and config.mmlu):
         found = [passage for document in test for passage in passages(document)]
-        training = (document.text for document in documents_of(decontaminate.path, {"train"}))
-        pool, n_seen = without_seen(found, training)
+        pool, n_seen = without_seen(found, (document.text for document in documents_of(corpus, {"train"})))
         out.count(passages=len(found), passages_in_training=n_seen)
         if not config.hellaswag:
             sentences = hellaswag_items(pool[0::2], config.max_items)
@@ -57,16 +53,16 @@ def questions_of(config: EvaluateConfig, out: Output, test: Sequence[SplitDocume
         raise PermanentError(
             f"There are {len(sentences)} HellaSwag and {len(questions)} MMLU items to ask. Items are made of "
             "pages in the test split; hold out more of them with decontaminate.split.test, or set "
-            "evaluate.hellaswag and evaluate.mmlu to your own files."
+            "questions.hellaswag and questions.mmlu to your own files."
         )
     for name, asked in (("hellaswag", sentences), ("mmlu", questions)):
         available[name] = available[name] or len(asked)
         out.count(**{f"{name}_available": available[name]})
-    return Asked(sentences, questions, dev, available)
+    return Items(sentences, questions, dev, available)
 
 
 def _with_choices(
-    config: EvaluateConfig, out: Output, sentences: Sequence[HellaSwagItem], questions: Sequence[MmluItem]
+    config: QuestionsConfig, out: Output, sentences: Sequence[HellaSwagItem], questions: Sequence[MmluItem]
 ) -> tuple[list[HellaSwagItem], list[MmluItem]]:
     """Return the items of the user's files without those that have an empty choice, which no model can say."""
     asked = [item for item in sentences if all(map(str.strip, item.endings))]

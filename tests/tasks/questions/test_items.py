@@ -1,10 +1,10 @@
-"""tasks/evaluate/items.py: seen answers are dropped, choices differ, draws are fixed."""
+"""tasks/questions/items.py: seen answers are dropped, choices differ, draws are fixed."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-from tasks.evaluate.items import Passage, hellaswag_items, mmlu_items, passages, without_seen
+from tasks.questions.items import Passage, hellaswag_items, mmlu_items, passages, without_seen
 from tasks.splits import SplitDocument
 from tests.tasks.pydoc_corpus import page
 
