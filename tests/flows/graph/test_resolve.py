@@ -1,6 +1,7 @@
 """flows/graph/resolve.py: one decision for each node, for plan, run and adopt alike; also after a build.
 
 Also covers: flows/graph/differences.py
+Also covers: tasks/references.py
 """
 
 from __future__ import annotations
