@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands import lake, ledger, models, plan, recipe, run, sample, sql
+from flows.commands import deploy, lake, ledger, models, plan, recipe, run, sample, sql
 from flows.console import examples
 from flows.proxies import around_proxies
 from flows.signals import raise_on_signals
@@ -27,7 +27,7 @@ app = typer.Typer(
         "textmill up",
     ),
 )
-for verbs in (run, plan, recipe, lake, ledger, sample, sql, models):
+for verbs in (run, plan, recipe, deploy, lake, ledger, sample, sql, models):
     verbs.register(app)
 
 

@@ -1,7 +1,7 @@
 """The deployments: `pipeline/nightly` with its schedule, `stage-<name>/rerun` for each stage, and how they are served.
 
-`python -m flows.deploy RECIPE` serves them from this machine; `textmill up` keeps that process running. For work pools
-and several machines, deployments/prefect.yaml deploys the same flows.
+`python -m flows.deploy RECIPE` serves them from this machine; `textmill up` keeps that process running. The same
+deployments go to a work pool, whose workers may be on other machines, by `textmill deploy` (flows/pools.py).
 """
 
 import argparse
@@ -58,13 +58,21 @@ def deployments(recipe: "Recipe") -> "list[RunnerDeployment]":
         stage_flow.to_deployment(
             "rerun",
             description=f"The stage {name} again, with what the lake has of the stages before it.",
-            parameters={"config": values[name], "recipe": values},
+            parameters={"config": _config_of(recipe, name), "recipe": values},
             tags=[TAG, name],
             entrypoint_type=EntrypointType.MODULE_PATH,
         )
         for name, stage_flow in STAGE_FLOWS.items()
     ]
     return cast("list[RunnerDeployment]", [nightly, *reruns])  # coroutines only for async callers
+
+
+def _config_of(recipe: "Recipe", stage: str) -> dict[str, Any]:
+    """What the form of a stage starts with; of one that the recipe turns off, the defaults."""
+    from flows.graph.stages import STAGES
+
+    config = recipe.configs().get(stage) or STAGES[stage].config_type()
+    return config.model_dump(mode="json")
 
 
 def schedule_of(recipe: "Recipe") -> "Schedule | None":
@@ -83,29 +91,6 @@ def scheduled(recipe: "Recipe") -> "Recipe":
         return recipe
     crawl = recipe.crawl.model_copy(update={"max_age": recipe.schedule.max_age})
     return recipe.model_copy(update={"crawl": crawl})
-
-
-def recipe_values(recipe: str = "") -> dict[str, object]:
-    """A step of deployments/prefect.yaml: the values of a recipe (name or path; "": demo) for its templates.
-
-    Returns `recipe` and `scheduled` (all values, for the forms and for the schedule), `cron`, `timezone` and each
-    stage's values under the stage's name. Raises RecipeError for a recipe with mistakes or without a schedule.
-    """
-    from flows.recipe_errors import Problem, RecipeError
-    from flows.recipe_load import load_recipe
-
-    loaded = load_recipe(recipe or "demo")
-    if loaded.schedule is None:
-        reason = "`prefect deploy` needs one: give the recipe a schedule, or delete `schedules` in prefect.yaml."
-        raise RecipeError(loaded.name, [Problem(loaded.name, "schedule", reason)])
-    values = loaded.model_dump(mode="json")
-    return {
-        **{stage: values[stage] for stage in loaded.configs()},
-        "recipe": values,
-        "scheduled": scheduled(loaded).model_dump(mode="json"),
-        "cron": loaded.schedule.cron,
-        "timezone": loaded.schedule.timezone,
-    }
 
 
 async def serve(

@@ -165,7 +165,7 @@ def test_a_syntax_error_in_a_module_names_file_and_line(tmp_path: Path) -> None:
         )
         line = source.count("\n") + 1
         assert done.returncode == 1
-        assert f"{copy / module}, line {line}, is no Python: invalid syntax" in done.stderr
+        assert f"{copy / module}, line {line}, is not Python: invalid syntax" in done.stderr
         assert "Traceback" not in done.stderr
         (copy / module).write_text(source)
 
