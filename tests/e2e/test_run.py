@@ -1,4 +1,7 @@
-"""The program as a user runs it: run, run again, plan, rerun, wrong input; two runs at once on one lake."""
+"""The program as a user runs it: run, run again, plan, rerun, wrong input; two runs at once on one lake.
+
+Also covers: flows/run.py
+"""
 
 from __future__ import annotations
 

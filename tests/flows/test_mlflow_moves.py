@@ -1,7 +1,4 @@
-"""A home that was copied or moved writes into its own folder only.
-
-Also covers: flows/mlflow_db.py
-"""
+"""A home that was copied or moved writes into its own folder only."""
 
 import shutil
 from pathlib import Path

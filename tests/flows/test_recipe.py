@@ -1,4 +1,7 @@
-"""flows/recipe.py: sections, optional ones, and variants: the same recipe with some fields changed."""
+"""flows/recipe.py: sections, optional ones, and variants: the same recipe with some fields changed.
+
+Also covers: flows/recipe_fields.py
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Recipes, leaf by leaf: setting one changes that one, and the resolved recipe that is printed is the same recipe.
-
-Also covers: flows/recipe_fields.py
-"""
+"""Recipes, leaf by leaf: setting one changes that one, and the resolved recipe that is printed is the same recipe."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 Also covers: flows/recipe_errors.py
 Also covers: flows/recipe_yaml.py
 Also covers: flows/schedule.py
-Also covers: tasks/patterns.py
 """
 
 from __future__ import annotations

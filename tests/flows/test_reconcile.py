@@ -1,7 +1,4 @@
-"""Flow runs whose processes are killed: Prefect says Crashed, tasks included, and Retry runs them again.
-
-Also covers: flows/parent_watch.py
-"""
+"""Flow runs whose processes are killed: Prefect says Crashed, tasks included, and Retry runs them again."""
 
 import os
 import signal

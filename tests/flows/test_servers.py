@@ -1,5 +1,7 @@
 """Finding and starting servers: one embedded server for everybody, none left behind, sentences when it fails.
 
+Also covers: flows/mlflow_db.py
+Also covers: flows/parent_watch.py
 Also covers: flows/server_environment.py
 Also covers: flows/server_host.py
 Also covers: flows/state.py

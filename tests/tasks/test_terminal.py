@@ -1,7 +1,4 @@
-"""The door to the terminal: texts of others are shown as they are, do nothing there, and have no other way out.
-
-Also covers: tasks/progress.py
-"""
+"""The door to the terminal: texts of others are shown as they are, do nothing there, and have no other way out."""
 
 from __future__ import annotations
 

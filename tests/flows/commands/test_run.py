@@ -1,7 +1,4 @@
-"""`textmill run`, `rerun` and `up`: what they hand on, what they say, and how they end. (The runs: tests/e2e.)
-
-Also covers: flows/run.py
-"""
+"""`textmill run`, `rerun` and `up`: what they hand on, what they say, and how they end. (The runs: tests/e2e.)"""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ Also covers: tasks/preflight.py
 Also covers: tasks/pretrain/preflight.py
 Also covers: tasks/questions/preflight.py
 Also covers: tasks/sft/preflight.py
+Also covers: tasks/tokenizer/preflight.py
 """
 
 from __future__ import annotations

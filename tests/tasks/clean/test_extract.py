@@ -2,6 +2,7 @@
 
 Also covers: tasks/clean/html/parse.py
 Also covers: tasks/clean/html/trafilatura.py
+Also covers: tasks/clean/page.py
 """
 
 from __future__ import annotations

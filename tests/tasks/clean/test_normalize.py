@@ -1,7 +1,6 @@
 """Text repair: known cases, and properties that hold for any text.
 
 Also covers: tasks/clean/mojibake.py
-Also covers: tasks/clean/text_config.py
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Personal data: what is found, what is left alone, precision and recall on labelled sentences, and hostile texts.
 
 Also covers: tasks/clean/national_ids.py
+Also covers: tasks/clean/text_config.py
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""From extracted text to document: the order of the steps, what is counted, and that no text stops a shard.
-
-Also covers: tasks/clean/page.py
-"""
+"""From extracted text to document: the order of the steps, what is counted, and that no text stops a shard."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ Also covers: tasks/clean/config.py
 Also covers: tasks/clean/filters/classified.py
 Also covers: tasks/clean/processes.py
 Also covers: tasks/clean/worker.py
+Also covers: tasks/patterns.py
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What sites, licences, feeds and pages say of training, in a crawl; and the cases of all protocols together.
 
 Also covers: tasks/crawl/licences.py
+Also covers: tasks/crawl/rights.py
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Content-Signal and Content-Usage in robots.txt and in headers, line by line.
-
-Also covers: tasks/crawl/rights.py
-"""
+"""Content-Signal and Content-Usage in robots.txt and in headers, line by line."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""tasks/decontaminate/index.py: every n-gram that stands in a text is found at its place, and nothing else is.
-
-Also covers: tasks/decontaminate/item.py
-"""
+"""tasks/decontaminate/index.py: every n-gram that stands in a text is found at its place, and nothing else is."""
 
 from __future__ import annotations
 

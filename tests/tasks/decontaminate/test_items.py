@@ -1,6 +1,7 @@
 """tasks/decontaminate/items.py: every kind of benchmark file becomes question and right answer, or names its line.
 
 Also covers: tasks/decontaminate/benchmark_rows.py
+Also covers: tasks/decontaminate/item.py
 Also covers: tasks/decontaminate/item_rows.py
 """
 

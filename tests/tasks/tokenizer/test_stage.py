@@ -1,7 +1,4 @@
-"""The tokenizer stage: learns from training documents only, fills the vocabulary it can, and gives all text back.
-
-Also covers: tasks/tokenizer/preflight.py
-"""
+"""The tokenizer stage: learns from training documents only, fills the vocabulary it can, and gives all text back."""
 
 from __future__ import annotations
 

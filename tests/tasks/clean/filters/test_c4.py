@@ -1,7 +1,4 @@
-"""C4's rules: which lines go, which pages go, and datatrove's result on the same pages.
-
-Also covers: tasks/clean/filters/base.py
-"""
+"""C4's rules: which lines go, which pages go, and datatrove's result on the same pages."""
 
 from __future__ import annotations
 

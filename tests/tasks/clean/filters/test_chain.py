@@ -1,6 +1,7 @@
 """All filters together: their names, the reasons they give, and that each can be switched off.
 
 Also covers: tasks/clean/filter_config.py
+Also covers: tasks/clean/filters/base.py
 """
 
 from __future__ import annotations
