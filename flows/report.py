@@ -11,7 +11,6 @@ from typing import Any
 
 from data_lake.audit import Audit, audit_of
 from data_lake.home import Home
-from flows.console import duration, size
 from flows.graph.node import Node
 from flows.graph.price import UNKNOWN, Price, total
 from flows.mlflow_pages import run_page
@@ -19,6 +18,7 @@ from flows.pipeline_runs import PipelineRuns
 from flows.recipe import RecipeBase
 from tasks import kinds
 from tasks.evaluate.report import comparisons
+from tasks.quantities import duration, size
 from tasks.stage import Artifact, BuildResult
 from tasks.terminal import log, visible
 from tasks.tracking import Tracker, experiment_of, mlflow_run_id

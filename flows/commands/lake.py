@@ -15,18 +15,8 @@ from data_lake.home import Home
 from data_lake.ledger import Ledger
 from data_lake.store import KEY_LENGTH, Artifact, Miss
 from flows.commands.arguments import AsJson, find_artifact, known_stage, lake
-from flows.console import (
-    age,
-    examples,
-    in_sentences,
-    metric_text,
-    note,
-    output,
-    plain_text,
-    print_json,
-    size,
-    table,
-)
+from flows.console import examples, in_sentences, note, output, plain_text, print_json, table
+from tasks.quantities import age, metric_text, size
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -18,7 +18,8 @@ from flows.commands.arguments import (
     load,
     load_or_replay,
 )
-from flows.console import WRONG_USAGE, duration, examples, in_sentences, note, output, print_json, size, styled, table
+from flows.console import WRONG_USAGE, examples, in_sentences, note, output, print_json, styled, table
+from tasks.quantities import duration, size
 
 if TYPE_CHECKING:
     from flows.graph.plan import Plan

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from flows.commands.arguments import AsJson, lake
-from flows.console import examples, in_sentences, metric_text, note, output, plain_text, print_json
+from flows.console import examples, in_sentences, note, output, plain_text, print_json
+from tasks.quantities import metric_text
 
 Count = Annotated[int, typer.Option("-n", "--number", min=1, max=1000, help="how many")]
 Seed = Annotated[int, typer.Option(help="another seed shows other texts; the same seed shows the same")]

@@ -1,4 +1,4 @@
-"""What the terminal shows: readable sizes and ages, JSON for programs, and our own name as the user types it."""
+"""What the terminal shows: JSON for programs, and our own name as the user types it."""
 
 from __future__ import annotations
 
@@ -8,21 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.console import age, print_json, program, size
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(-1, "0 s"), (0.4, "0 s"), (59, "59 s"), (61, "1 min"), (7200, "2 h"), (9e5, "10 d")]
-)
-def test_age(seconds: float, text: str) -> None:
-    assert age(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("n_bytes", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2e9, "2.0 GB"), (5e15, "5000.0 TB")]
-)
-def test_size(n_bytes: float, text: str) -> None:
-    assert size(n_bytes) == text
+from flows.console import print_json, program
 
 
 def test_json_never_holds_what_json_has_not(capsys: pytest.CaptureFixture[str]) -> None:
