@@ -180,6 +180,12 @@ class _Draft:
             self.problem(place, (), "An override has the form section.field=value, as in tokenizer.vocab_size=4096.")
             return
         before = len(self.problems)
+        if labels := [label for label, changes in self._variants() if _says(changes, path)]:
+            own = " and ".join(f"variants.{label}.{name}" for label in labels)
+            self.problem(
+                place, path, f"Some variants say this themselves, so it would not hold for them: set {own} instead."
+            )
+            return
         value, lines = parse_argument(text, lambda p, line, why, value: self.problem(place, (*path, *p), why, value))
         if len(self.problems) > before:
             return
@@ -206,6 +212,10 @@ class _Draft:
             return
         target[last] = value
         self._comes_from(path, place)
+
+    def _variants(self) -> list[tuple[str, Any]]:
+        variants = self.data.get("variants")
+        return list(variants.items()) if isinstance(variants, dict) else []
 
     def _annotation(self, path: FieldPath) -> Any:
         """Return the type of a field, None if there is no such path; a variant has the recipe's own fields."""
@@ -270,6 +280,15 @@ class _Draft:
             path = (*below, *own)
             known = [path[:n] for n in range(len(path), 0, -1) if path[:n] in self.places]
             yield Problem(self.places[known[0]] if known else self.name, ".".join(map(str, path)), reason, value, hint)
+
+
+def _says(changes: Any, path: Sequence[str]) -> bool:
+    """Whether a variant changes the field at `path` itself."""
+    for part in path:
+        if not isinstance(changes, dict) or part not in changes:
+            return False
+        changes = changes[part]
+    return True
 
 
 def _reading_order(problem: Problem) -> tuple[bool, str, int]:

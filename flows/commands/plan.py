@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -95,7 +96,9 @@ def _price(made: Plan) -> str | None:
         return "How long it takes is not known: the lake has no earlier build to go by."
     sizes = "" if expected.bytes is None else f" and {size(expected.bytes)}"
     some = " at most" if any(row.status == "depends" for row in builds) else ""
-    without = f", without {', '.join(made.unpriced)}, of which nothing is known" if made.unpriced else ""
+    stages = Counter(row.stage for row in made.rows if row.node in made.unpriced)
+    named = [stage if number == 1 else f"{stage} ({number} nodes)" for stage, number in stages.items()]
+    without = f", without {', '.join(named)}, of which nothing is known" if named else ""
     return f"Expected: {duration(expected.seconds)}{sizes}{some}, going by earlier builds{without}."
 
 

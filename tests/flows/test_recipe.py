@@ -44,6 +44,16 @@ def test_a_variant_is_the_recipe_with_its_fields_changed(path: Path) -> None:
         recipe.variant("large")
 
 
+def test_what_a_variant_says_itself_is_not_set_for_the_whole_recipe_in_silence(path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"set variants\.wide\.pretrain\.model\.d_ff instead"):
+        load_recipe(path, ["pretrain.model.d_ff=64"])
+    with pytest.raises(RecipeError, match=r"set variants\.small\.sft instead"):
+        load_recipe(path, ["sft=null"])
+    assert load_recipe(path, ["pretrain.training.steps=3"]).variant("wide").pretrain.training.steps == 3
+    changed = load_recipe(path, ["variants.wide.pretrain.model.d_ff=64"])
+    assert changed.variant("wide").pretrain.model.d_ff == 64
+
+
 def test_a_recipe_with_variants_comes_back_from_every_form_that_it_takes(path: Path) -> None:
     recipe = load_recipe(path)
     assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe
@@ -89,7 +99,7 @@ def test_a_mistake_of_the_recipe_itself_is_said_once_and_not_for_each_variant(tm
 
 
 def test_variants_from_elsewhere_are_checked_too() -> None:
-    with pytest.raises(ValidationError, match=r"the variant a is no recipe: sft\.samples"):
+    with pytest.raises(ValidationError, match=r"the variant a is not a recipe: sft\.samples"):
         Recipe.model_validate({"variants": {"a": {"sft": {"samples": -1}}}})
 
 
