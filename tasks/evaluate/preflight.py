@@ -13,7 +13,7 @@ from tasks.questions.preflight import Choices, has_texts, left_out, own_benchmar
 from tasks.stage import PermanentError
 
 if TYPE_CHECKING:
-    from tasks.evaluate.stage import EvaluateConfig
+    from tasks.evaluate.config import EvaluateConfig
 
 SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that one makes"
 

@@ -10,41 +10,22 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
 from data_lake.files import write_whole
 from tasks import kinds
 from tasks.benchmark_formats import MmluItem
 from tasks.evaluate.benchmarks import Accuracy, answer, better_format, hellaswag_question, mmlu_cloze, mmlu_letters
+from tasks.evaluate.config import EvaluateConfig
 from tasks.evaluate.contaminated import with_parts
 from tasks.evaluate.preflight import check
 from tasks.evaluate.report import comparison, rows_of, write_items
 from tasks.questions.files import Asked, Seen, read_questions
-from tasks.stage import Artifact, Execution, Output, StageConfig, stage
+from tasks.stage import Artifact, Output, stage
 from tasks.trained import chat_template_of, load_trained
 
 if TYPE_CHECKING:
     from model.scoring import Scorer
 
 FORMATS = ("hellaswag", "mmlu_letters", "mmlu_cloze")
-
-
-class EvaluateConfig(StageConfig):
-    """How a model is asked. What it is asked is `questions`."""
-
-    mmlu_shots: int = Field(0, ge=0, le=5, description="dev items shown before each question (lm-eval's num_fewshot)")
-    chat_template: bool = Field(
-        False,
-        description="ask multiple choice in the chat template (as --apply_chat_template), where a model was taught it",
-    )
-    min_context: int = Field(
-        1,
-        ge=1,
-        description="smallest number of tokens that each token is predicted from; 1 = lm-eval's windows",
-    )
-    device: str = Execution("auto", description="auto = cuda where there is one, else cpu; or a torch device name")
-    threads: int = Execution(0, ge=0, le=1024, description="CPU threads; 0 = one per usable core, at most 8")
-    batch_tokens: int = Execution(8192, ge=1, description="tokens scored in one forward pass")
 
 
 def contract(artifact: Artifact) -> Iterator[str]:

@@ -4,93 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Self
-
-from pydantic import Field, field_validator, model_validator
+from typing import TYPE_CHECKING, Any
 
 from data_lake.files import write_whole
-from data_lake.mix import REST, MixedDataset, MixError, Source, plan_mix, training_index
+from data_lake.mix import MixedDataset, MixError, plan_mix, training_index
 from tasks import figures
-from tasks.config import StageConfig
 from tasks.stage import Artifact, Output, PermanentError
 
 if TYPE_CHECKING:
-    from tasks.pretrain.stage import PretrainConfig
+    from tasks.pretrain.config import PretrainConfig
 
 MIX_FILE = "mix.json"
-
-
-class RestConfig(StageConfig):
-    """The documents that match none of the mix's sources."""
-
-    weight: float | None = Field(
-        None,
-        ge=0,
-        description="Its weight; null = its own tokens if no source has a weight, otherwise 0: it is not read",
-    )
-    max_epochs: float | None = Field(None, gt=0, description="How often it may be read; null = no limit")
-
-
-class SourceConfig(StageConfig):
-    """One source of the mix."""
-
-    name: str = Field(
-        "source", pattern=r"^[\w.-]+$", max_length=40, description="What to call it in tables and metrics"
-    )
-    match: tuple[str, ...] = Field(
-        ("*",), min_length=1, description="Globs; a document belongs to it if its source or URL matches one of them"
-    )
-    weight: float | None = Field(
-        None, ge=0, description="Its share of the tokens read, relative to the other weights; null = its own tokens"
-    )
-    max_epochs: float | None = Field(
-        None,
-        gt=0,
-        description="How often it may be read; the other sources fill the gap in proportion to their weights",
-    )
-
-
-class MixConfig(StageConfig):
-    """How much of each source is read. Without sources, every training token is read equally often."""
-
-    sources: tuple[SourceConfig, ...] = Field(
-        (), description="Sources {name, match, weight, max_epochs}; a document belongs to the first that matches"
-    )
-    rest: RestConfig = Field(RestConfig(), description="The documents that match no source")
-    temperature: float = Field(
-        1.0,
-        gt=0,
-        description="Weights are raised to 1/temperature: 1 = unchanged; higher = sources become more alike",
-    )
-
-    @field_validator("sources")
-    @classmethod
-    def _have_names_of_their_own(cls, sources: tuple[SourceConfig, ...]) -> tuple[SourceConfig, ...]:
-        names = [source.name for source in sources]
-        for name in names:
-            if name == REST or names.count(name) > 1:
-                raise ValueError(f"two sources of the mix are called {name!r} ({REST!r} is what matches no source)")
-        return sources
-
-    @model_validator(mode="after")
-    def _weights_go_together(self) -> Self:
-        given = [source.weight is not None for source in self.sources]
-        if any(given) and not all(given):
-            without = next(source.name for source in self.sources if source.weight is None)
-            raise ValueError(
-                f"some sources of the mix have a weight and {without!r} has none; give all of them one, or none (then "
-                "their tokens are their weights)"
-            )
-        if not self.sources and (self.temperature != 1.0 or self.rest != RestConfig()):
-            raise ValueError("the mix has no sources, so rest and temperature mean nothing; name its sources")
-        return self
-
-    def asked(self) -> list[Source]:
-        """Return the sources and the rest, as `data_lake.mix` takes them."""
-        weighted = any(source.weight is not None for source in self.sources)
-        rest = 0.0 if weighted and self.rest.weight is None else self.rest.weight
-        named = [Source(source.name, source.match, source.weight, source.max_epochs) for source in self.sources]
-        return [*named, Source(REST, (), rest, self.rest.max_epochs)]
 
 
 def open_mix(config: PretrainConfig, out: Output, tokens: Artifact) -> MixedDataset:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tasks.preflight import Facts, Fault, device_faults
 
 if TYPE_CHECKING:
-    from tasks.pretrain.stage import PretrainConfig
+    from tasks.pretrain.config import PretrainConfig
 
 SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that one makes"
 

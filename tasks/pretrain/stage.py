@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
-from model.config import GPTConfig, GPTShape, Runtime, Training
+from model.config import GPTConfig
 from tasks import kinds
-from tasks.pretrain.mix import MixConfig, mix_contract, open_mix, preview, report_mix
+from tasks.pretrain.config import PretrainConfig, SamplesConfig
+from tasks.pretrain.mix import mix_contract, open_mix, preview, report_mix
 from tasks.pretrain.preflight import check
-from tasks.stage import Artifact, Execution, Output, PermanentError, StageConfig, stage
+from tasks.stage import Artifact, Output, PermanentError, stage
 from tasks.training import loss_curve, model_contract, train, write_model
 from tasks.work import pretraining
 
@@ -20,35 +19,6 @@ if TYPE_CHECKING:
     from model.batches import Batch
     from model.gpt import GPT
     from model.tokenizer import Tokenizer
-
-
-class SamplesConfig(StageConfig):
-    """The texts that a finished model writes for people to look at."""
-
-    prompts: tuple[str, ...] = Field((), description="texts to continue; none = the first tokens of held-out windows")
-    count: int = Field(4, ge=0, description="held-out windows to continue if there are no prompts")
-    prompt_tokens: int = Field(16, ge=1, description="tokens taken from each of these windows")
-    new_tokens: int = Field(64, ge=1, description="tokens to write")
-    temperature: float = Field(
-        0.8, ge=0, description="0 = always the most likely token; 1 = the model's own distribution"
-    )
-    top_k: int = Field(50, ge=0, description="sample from the k most likely tokens; 0 = from all")
-    top_p: float = Field(
-        1.0, gt=0, le=1, description="sample from the most likely tokens that together reach this probability"
-    )
-    seed: int = Field(0, ge=0, lt=2**63, description="seed of the sampling")
-
-
-class PretrainConfig(StageConfig):
-    """Which model, and how it learns."""
-
-    model: GPTShape = Field(GPTShape(), description="shape of the network")
-    training: Training = Field(Training(), description="optimizer, schedule, length and batch of the training")
-    mix: MixConfig = Field(MixConfig(), description="how much of each source is read")
-    samples: SamplesConfig = Field(SamplesConfig(), description="texts that the finished model writes")
-    runtime: Runtime = Execution(
-        Runtime(), description="hardware, micro-batches and intervals; they never enter the key"
-    )
 
 
 def contract(artifact: Artifact) -> Iterator[str]:

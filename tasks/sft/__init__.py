@@ -1,5 +1,6 @@
 """Supervised fine-tuning: a pretrained model learns to answer instructions."""
 
-from tasks.sft.stage import SftConfig, sft
+from tasks.sft.config import SftConfig
+from tasks.sft.stage import sft
 
 __all__ = ["SftConfig", "sft"]

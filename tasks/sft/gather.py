@@ -23,7 +23,7 @@ from tasks.training import write_jsonl
 if TYPE_CHECKING:
     from model.chat import Example
     from model.tokenizer import Tokenizer
-    from tasks.sft.stage import SftConfig
+    from tasks.sft.config import SftConfig
 
 
 BROKEN = "broken record"

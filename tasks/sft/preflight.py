@@ -9,7 +9,7 @@ from tasks.preflight import Facts, Fault, attempt, device_faults
 from tasks.sft.instructions import instruction_files, read_instructions
 
 if TYPE_CHECKING:
-    from tasks.sft.stage import SftConfig
+    from tasks.sft.config import SftConfig
 
 SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that one makes"
 

@@ -8,16 +8,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import Field
 
 from data_lake.loader import permuted
-from model.config import Runtime, Training
 from tasks import kinds
+from tasks.sft.config import SftConfig
 from tasks.sft.formats import Conversation
 from tasks.sft.gather import gather
 from tasks.sft.instructions import instruction_files
 from tasks.sft.preflight import check
-from tasks.stage import Execution, Output, StageConfig, stage
+from tasks.stage import Output, stage
 from tasks.trained import CHAT_TEMPLATE, load_trained
 from tasks.training import loss_curve, model_contract, train, write_model
 from tasks.work import fine_tuning
@@ -26,28 +25,6 @@ if TYPE_CHECKING:
     from model.chat import Example
     from model.gpt import GPT
     from model.tokenizer import Tokenizer
-
-
-class SftConfig(StageConfig):
-    """Which instructions, and how the model learns them."""
-
-    data: tuple[str, ...] = Field(
-        (),
-        description="instruction files or globs (json or jsonl, plain or compressed); none = pairs from the corpus",
-    )
-    validation: float = Field(0.05, ge=0, lt=1, description="share of the records in `data` held out, by hash")
-    max_pairs: int = Field(
-        20_000, ge=1, description="largest number of training pairs; which ones are used is decided by hash"
-    )
-    answer_characters: int = Field(240, ge=20, description="longest answer made from a docstring, in whole sentences")
-    lines_per_page: int = Field(8, ge=0, description="cut lines of each page that become pairs: finish this line")
-    training: Training = Field(
-        Training(steps=300, batch_size=16, learning_rate=5e-4, weight_decay=0.0),
-        description="optimizer, schedule, length and batch of the fine-tuning",
-    )
-    samples: int = Field(8, ge=0, description="held-out instructions that the finished model answers")
-    sample_tokens: int = Field(64, ge=1, description="largest number of tokens of such an answer")
-    runtime: Runtime = Execution(Runtime(), description="hardware, splits and intervals; they never enter the key")
 
 
 def sources(config: SftConfig) -> str | None:

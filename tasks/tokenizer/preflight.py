@@ -9,7 +9,7 @@ from model.tokenizer import PATTERNS, Tokenizer
 from tasks.preflight import Facts, Fault, attempt
 
 if TYPE_CHECKING:
-    from tasks.tokenizer.stage import TokenizerConfig
+    from tasks.tokenizer.config import TokenizerConfig
 
 SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that one makes"
 

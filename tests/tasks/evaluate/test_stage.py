@@ -1,5 +1,6 @@
 """tasks/evaluate: every number of one model, asked what questions chose; what was not asked as it is, is said.
 
+Also covers: tasks/evaluate/config.py
 Also covers: tasks/evaluate/report.py
 """
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from data_lake.store import Artifact, Lake
 from tasks.pretrain import PretrainConfig, pretrain
-from tasks.pretrain.mix import MixConfig
+from tasks.pretrain.config import MixConfig
 from tasks.stage import PermanentError, local_output
 from tests.tasks.pydoc_corpus import PRETRAIN, build_corpus, make
 

@@ -1,5 +1,6 @@
 """tasks/pretrain: a folder that loads by itself, the right tokenizer or none, and a resumed run with the same bytes.
 
+Also covers: tasks/pretrain/config.py
 Also covers: tasks/training.py
 """
 

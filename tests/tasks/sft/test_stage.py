@@ -1,5 +1,6 @@
 """tasks/sft: pairs are of pages that are not held out, and user files are accounted for.
 
+Also covers: tasks/sft/config.py
 Also covers: tasks/sft/gather.py
 """
 

@@ -1,4 +1,7 @@
-"""The tokenizer stage: learns from training documents only, fills the vocabulary it can, and gives all text back."""
+"""The tokenizer stage: learns from training documents only, fills the vocabulary it can, and gives all text back.
+
+Also covers: tasks/tokenizer/config.py
+"""
 
 from __future__ import annotations
 

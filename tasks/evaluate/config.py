@@ -1,0 +1,25 @@
+"""The config of the evaluate stage: how a model is asked."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from tasks.stage import Execution, StageConfig
+
+
+class EvaluateConfig(StageConfig):
+    """How a model is asked. What it is asked is `questions`."""
+
+    mmlu_shots: int = Field(0, ge=0, le=5, description="dev items shown before each question (lm-eval's num_fewshot)")
+    chat_template: bool = Field(
+        False,
+        description="ask multiple choice in the chat template (as --apply_chat_template), where a model was taught it",
+    )
+    min_context: int = Field(
+        1,
+        ge=1,
+        description="smallest number of tokens that each token is predicted from; 1 = lm-eval's windows",
+    )
+    device: str = Execution("auto", description="auto = cuda where there is one, else cpu; or a torch device name")
+    threads: int = Execution(0, ge=0, le=1024, description="CPU threads; 0 = one per usable core, at most 8")
+    batch_tokens: int = Execution(8192, ge=1, description="tokens scored in one forward pass")
