@@ -107,11 +107,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@echo "$(TORCH)" > $(VENV)/.torch-build; echo "$(CURDIR)" > $(VENV)/.home
 	@echo "Installing PyTorch $(TORCH_VERSION) ($(TORCH) build)"
 	@if [ -n "$(TORCH_INDEX)" ]; then \
-	    $(PIP) install -qq --index-url "$(TORCH_INDEX)" "torch==$(TORCH_VERSION)"; \
-	elif [ "$(TORCH)" = cpu ] && $(PIP) install -qq -c constraints.txt "torch==$(TORCH_VERSION)+cpu" 2>/dev/null; then :; \
-	else $(PIP) install -qq -c constraints.txt "torch==$(TORCH_VERSION)"; fi || { $(INSTALL_FAILED); }
+	    $(PIP) install -qq --no-compile --index-url "$(TORCH_INDEX)" "torch==$(TORCH_VERSION)"; \
+	elif [ "$(TORCH)" = cpu ] && $(PIP) install -qq --no-compile -c constraints.txt "torch==$(TORCH_VERSION)+cpu" 2>/dev/null; then :; \
+	else $(PIP) install -qq --no-compile -c constraints.txt "torch==$(TORCH_VERSION)"; fi || { $(INSTALL_FAILED); }
 	@echo "Installing textmill and what constraints.txt pins"
-	@$(PIP) install -qq -c constraints.txt -e . || { $(INSTALL_FAILED); }
+	@$(PIP) install -qq --no-compile -c constraints.txt -e . || { $(INSTALL_FAILED); }
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib >/dev/null 2>&1 || true  # on all cores; pip would take one
 	@touch $@
 
 $(TESTABLE): $(INSTALLED)
