@@ -39,9 +39,9 @@ def textmill(home: Path, *arguments: str, code: int = 0) -> subprocess.Completed
 
 
 def plan(home: Path, *arguments: str) -> dict[str, dict[str, Any]]:
-    """`textmill plan ... --json` as {stage: row}."""
-    printed = json.loads(textmill(home, "plan", *arguments, "--json").stdout)
-    return {row["stage"]: row for row in printed["stages"]}
+    """`textmill plan ... --json` as {node: row}; a stage with several nodes has the row of the last one too."""
+    rows = json.loads(textmill(home, "plan", *arguments, "--json").stdout)["nodes"]
+    return {row["stage"]: row for row in rows} | {row["node"]: row for row in rows}
 
 
 def statuses(home: Path, *arguments: str) -> dict[str, str]:
