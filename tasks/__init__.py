@@ -1,1 +1,1 @@
-"""The tasks: one folder per stage, its config and its function. `tasks/stage.py` gives every stage its contract."""
+"""The tasks: one folder per stage, its config and its function. `tasks/stage` gives every stage its contract."""

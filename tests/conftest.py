@@ -12,12 +12,12 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # One `textmill up` and one home with migrated databases serve all of these.
 SHARING_SERVERS = {
-    "tests/flows/test_deploy.py",
-    "tests/flows/test_mlflow_moves.py",
-    "tests/flows/test_proxies.py",
-    "tests/flows/test_reconcile.py",
-    "tests/flows/test_runner.py",
-    "tests/flows/test_servers.py",
+    "tests/flows/run/test_deployments.py",
+    "tests/flows/servers/test_mlflow_moves.py",
+    "tests/flows/servers/test_proxies.py",
+    "tests/flows/servers/test_reconcile.py",
+    "tests/flows/run/test_runner.py",
+    "tests/flows/servers/test_connect.py",
 }
 SHARED = ROOT.parent / "shared" / "data"
 

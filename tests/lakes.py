@@ -8,11 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from data_lake import schemas
-from data_lake.documents import doc_id, write_parquet
-from data_lake.fingerprint import sha256_of
-from data_lake.manifest import InputEntry, Manifest
-from data_lake.store import Artifact, Lake, content_of
+from data_lake.store.fingerprint import sha256_of
+from data_lake.store.lake import Artifact, Lake, content_of
+from data_lake.store.manifest import InputEntry, Manifest
+from data_lake.tables import schemas
+from data_lake.tables.documents import doc_id, write_parquet
 
 NOON = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
 

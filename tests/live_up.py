@@ -14,14 +14,14 @@ from typing import Any
 import httpx
 import psutil
 
-from data_lake.home import Home
-from data_lake.locks import try_lock
-from flows.servers import up_state
+from data_lake.store.home import Home
+from data_lake.store.locks import try_lock
+from flows.servers.connect import up_state
 
 SMALL_FLOWS = Path(__file__).resolve().parent / "flows"
 START_UP = """
 import sys
-from flows.up import up
+from flows.servers.up import up
 recipe, *arguments = sys.argv[1:]
 serve = None if recipe else [sys.executable, "-m", "small_flows", *arguments]
 sys.exit(up(recipe or "small", prefect_port=0, mlflow_port=0, serve=serve))

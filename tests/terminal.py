@@ -7,7 +7,7 @@ from typing import Any
 
 from typer.testing import CliRunner
 
-from flows.cli import app
+from flows.cli.main import app
 
 
 def textmill(*arguments: str, code: int = 0, stdin: str | None = None) -> str:

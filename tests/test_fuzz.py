@@ -26,31 +26,31 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows.recipe_errors import RecipeError
-from flows.recipe_load import RECIPES, load_recipe
-from tasks.benchmark_formats import read_hellaswag, read_mmlu
-from tasks.clean import encoding
-from tasks.clean.config import CleanConfig
-from tasks.clean.extract import NotExtractable, html_to_text
-from tasks.crawl.decode import BrokenEncoding, TooLarge
-from tasks.crawl.feeds import is_feed, parse_feed
-from tasks.crawl.links import MAX_LINKS, links_of
-from tasks.crawl.robots import Rules
-from tasks.crawl.robots_meta import parse_tdmrep, reservation, robots_directives
-from tasks.crawl.rsl import licences_in_headers, licences_in_page, parse_rsl, said_in_feed, said_of
-from tasks.crawl.sitemaps import MAX_URLS, Entry, is_sitemap, parse_sitemap
-from tasks.crawl.urls import canonical, host_of
+from flows.recipe.errors import RecipeError
+from flows.recipe.load import RECIPES, load_recipe
+from tasks.corpus.benchmarks.formats import read_hellaswag, read_mmlu
+from tasks.corpus.clean import encoding
+from tasks.corpus.clean.config import CleanConfig
+from tasks.corpus.clean.extract import NotExtractable, html_to_text
+from tasks.corpus.crawl.decode import BrokenEncoding, TooLarge
+from tasks.corpus.crawl.feeds import is_feed, parse_feed
+from tasks.corpus.crawl.links import MAX_LINKS, links_of
+from tasks.corpus.crawl.robots import Rules
+from tasks.corpus.crawl.robots_meta import parse_tdmrep, reservation, robots_directives
+from tasks.corpus.crawl.rsl import licences_in_headers, licences_in_page, parse_rsl, said_in_feed, said_of
+from tasks.corpus.crawl.sitemaps import MAX_URLS, Entry, is_sitemap, parse_sitemap
+from tasks.corpus.crawl.urls import canonical, host_of
 from tasks.stage import PermanentError
-from tests.tasks.clean.html.test_metadata import about
-from tests.tasks.clean.test_extract import ARTICLE, FOOTER, NAVIGATION
-from tests.tasks.crawl.reading import read
-from tests.tasks.crawl.test_archives import ARC_START, arc_record, page, warc_record
-from tests.tasks.crawl.test_decode import CODECS, PACKED, decode
-from tests.tasks.crawl.test_feeds import rss
-from tests.tasks.crawl.test_fetch import CHUNKED as CHUNKED_ANSWER
-from tests.tasks.crawl.test_fetch import HEAD as ANSWER
-from tests.tasks.crawl.test_fetch import get
-from tests.tasks.crawl.test_sitemaps import MAP
+from tests.tasks.corpus.clean.html.test_metadata import about
+from tests.tasks.corpus.clean.test_extract import ARTICLE, FOOTER, NAVIGATION
+from tests.tasks.corpus.crawl.reading import read
+from tests.tasks.corpus.crawl.test_archives import ARC_START, arc_record, page, warc_record
+from tests.tasks.corpus.crawl.test_decode import CODECS, PACKED, decode
+from tests.tasks.corpus.crawl.test_feeds import rss
+from tests.tasks.corpus.crawl.test_fetch import CHUNKED as CHUNKED_ANSWER
+from tests.tasks.corpus.crawl.test_fetch import HEAD as ANSWER
+from tests.tasks.corpus.crawl.test_fetch import get
+from tests.tasks.corpus.crawl.test_sitemaps import MAP
 
 INPUTS = int(os.environ.get("TEXTMILL_FUZZ_INPUTS", "400"))  # for each parser
 FIRST = int(os.environ.get("TEXTMILL_FUZZ_FIRST", "0"))

@@ -1,6 +1,6 @@
 """README and docs tell the truth: the recipe reference is up to date, and the example stage works as they say.
 
-Also covers: flows/reference.py
+Also covers: flows/graph/reference.py
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.reference import generated
+from flows.graph.reference import generated
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -27,14 +27,14 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 def test_what_is_generated_is_what_the_code_says() -> None:
     old = [path.name for path, text in generated().items() if path.read_text("utf-8") != text]
-    assert not old, f"docs/{', docs/'.join(old)}: run `python -m flows.reference`"
+    assert not old, f"docs/{', docs/'.join(old)}: run `python -m flows.graph.reference`"
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_every_command_that_a_page_names_exists(path: Path) -> None:
     from typer.main import get_command
 
-    from flows.cli import app
+    from flows.cli.main import app
 
     verbs = get_command(app).commands  # type: ignore[attr-defined]
     code = re.findall(r"`+[^`]+`+|^    .*$", path.read_text("utf-8"), re.MULTILINE)
@@ -71,7 +71,9 @@ def test_the_example_stage_runs_as_its_page_says(tmp_path: Path) -> None:
         assert line.strip(" ,\n") in STAGES
         text = text.replace(before, before + line)
         imported = "WordsConfig" if name == "recipe.py" else "words"
-        text = text.replace("from tasks.crawl import", f"from tasks.words import {imported}\nfrom tasks.crawl import")
+        text = text.replace(
+            "from tasks.corpus.crawl import", f"from tasks.words import {imported}\nfrom tasks.corpus.crawl import"
+        )
         file.write_text(text, "utf-8")
 
     pages = tmp_path / "pages"
@@ -86,7 +88,7 @@ def test_the_example_stage_runs_as_its_page_says(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_LOGGING_TO_API_ENABLED"}
     environment |= {"PYTHONPATH": str(copy), "TEXTMILL_HOME": str(tmp_path / "home")}
     run = subprocess.run(
-        [sys.executable, "-m", "flows.cli", "run", str(recipe), "--until", "words"],
+        [sys.executable, "-m", "flows.cli.main", "run", str(recipe), "--until", "words"],
         cwd=copy,
         env=environment,
         capture_output=True,

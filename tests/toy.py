@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from pydantic import Field
 
 from flows.graph.node import Graph
-from flows.recipe import RecipeBase
-from tasks.stage import AnyStage, Artifact, Execution, Output, StageConfig, stage
+from flows.recipe.recipe import RecipeBase
+from tasks.stage import Artifact, Execution, Output, StageConfig, stage
+from tasks.stage.contract import AnyStage
 
 
 class NumbersConfig(StageConfig):

@@ -6,8 +6,8 @@ from typing import Any
 
 from mlflow import MlflowClient
 
-from data_lake.home import Home
-from tasks.tracking import Tracker, TrackingWatch
+from data_lake.store.home import Home
+from tasks.tracking.watch import Tracker, TrackingWatch
 
 
 def client(home: Home) -> MlflowClient:

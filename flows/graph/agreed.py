@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from flows.recipe import Recipe
-from tasks.decontaminate import DecontaminateConfig
-from tasks.questions import QuestionsConfig
+from flows.recipe.recipe import Recipe
+from tasks.corpus.decontaminate import DecontaminateConfig
+from tasks.synthetic.questions import QuestionsConfig
 
 
 def decontaminate_config(recipe: Recipe) -> DecontaminateConfig:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from data_lake.store import Artifact
-from tasks.config import flatten
+from data_lake.store.lake import Artifact
+from tasks.stage.config import flatten
 
 
 def differences(

@@ -1,4 +1,6 @@
-"""The graph for docs/architecture.md: a picture of a recipe's, and a table of all stages (see `flows.reference`)."""
+"""The graph for docs/architecture.md: a picture of a recipe's, and a table of all stages (see
+`flows.graph.reference`).
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from html import escape
 
 from flows.graph.node import Graph
 from flows.graph.stages import STAGES
-from tasks.roles import Role
+from tasks.stage.roles import Role
 
 BOX, LINE, LANE, MARGIN = 170, 20, 26, 16  # pixels: width of a box, height of a line, distance of two lanes
 LABELS = 96  # room for the names of roles and kinds

@@ -7,12 +7,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar, cast
 
-from data_lake.fingerprint import canonical_json
-from data_lake.store import Artifact
-from flows.recipe_errors import nearest
-from tasks.config import StageConfig, identity
-from tasks.roles import Role
-from tasks.stage import AnyStage, Stage
+from data_lake.store.fingerprint import canonical_json
+from data_lake.store.lake import Artifact
+from flows.recipe.errors import nearest
+from tasks.stage import Stage
+from tasks.stage.config import StageConfig, identity
+from tasks.stage.contract import AnyStage
+from tasks.stage.roles import Role
 
 C = TypeVar("C", bound=StageConfig)
 P = ParamSpec("P")

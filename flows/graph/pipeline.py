@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from flows.graph.agreed import decontaminate_config, questions_config
 from flows.graph.node import Graph
-from flows.recipe import Recipe
-from tasks import kinds
-from tasks.clean import clean
-from tasks.crawl import crawl
-from tasks.decontaminate import decontaminate
-from tasks.dedup import dedup
-from tasks.evaluate import evaluate
-from tasks.pretrain import pretrain
-from tasks.questions import questions
-from tasks.sft import sft
-from tasks.tokenize import tokenize
-from tasks.tokenizer import tokenizer
+from flows.recipe.recipe import Recipe
+from tasks.corpus.clean import clean
+from tasks.corpus.crawl import crawl
+from tasks.corpus.decontaminate import decontaminate
+from tasks.corpus.dedup import dedup
+from tasks.corpus.tokenize import tokenize
+from tasks.corpus.tokenizer import tokenizer
+from tasks.evaluation.evaluate import evaluate
+from tasks.stage import kinds
+from tasks.synthetic.questions import questions
+from tasks.training.pretrain import pretrain
+from tasks.training.sft import sft
 
 
 def pipeline(recipe: Recipe, graph: Graph) -> None:

@@ -6,14 +6,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from data_lake.store import Artifact, Lake
+from data_lake.store.lake import Artifact, Lake
 from flows.graph.node import AnyNode, Graph, Node, ancestors
 from flows.graph.price import UNKNOWN, Price, prices, total
 from flows.graph.resolve import Decision, Resolver, Status
-from flows.recipe_errors import Problem, RecipeError, show_value
-from tasks.config import StageConfig
-from tasks.preflight import Facts, Fault, sentence
+from flows.recipe.errors import Problem, RecipeError, show_value
 from tasks.stage import PermanentError
+from tasks.stage.config import StageConfig
+from tasks.stage.preflight import Facts, Fault, sentence
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from data_lake.fingerprint import canonical
-from data_lake.manifest import ManifestError, read_manifest
-from data_lake.store import Artifact, Lake
+from data_lake.store.fingerprint import canonical
+from data_lake.store.lake import Artifact, Lake
+from data_lake.store.manifest import ManifestError, read_manifest
 from flows.graph.node import AnyNode, Node
 from flows.graph.resolve import Decision
-from tasks.config import StageConfig, identity
-from tasks.provenance import hardware
-from tasks.stage import AnyStage
-from tasks.work import Work, reading
+from tasks.stage.config import StageConfig, identity
+from tasks.stage.contract import AnyStage
+from tasks.stage.provenance import hardware
+from tasks.stage.work import Work, reading
 
 MOST_SAMPLES = 5
 """The builds of a stage that its price is made of: the median of what each of them says."""

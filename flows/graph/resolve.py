@@ -6,14 +6,14 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from data_lake.fingerprint import sha256_of
-from data_lake.store import Artifact, Lake, Miss
+from data_lake.store.fingerprint import sha256_of
+from data_lake.store.lake import Artifact, Lake, Miss
 from flows.graph.differences import differences
 from flows.graph.node import AnyNode, Graph, Node, Pinned, targets
-from tasks.preflight import sentence
-from tasks.references import referenced_artifact
-from tasks.roles import of_kind
 from tasks.stage import PermanentError
+from tasks.stage.preflight import sentence
+from tasks.stage.references import referenced_artifact
+from tasks.stage.roles import of_kind
 
 Status = Literal["hit", "run", "depends", "unneeded", "fails"]
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from tasks.clean import clean
-from tasks.crawl import crawl
-from tasks.decontaminate import decontaminate
-from tasks.dedup import dedup
-from tasks.evaluate import evaluate
-from tasks.pretrain import pretrain
-from tasks.questions import questions
-from tasks.sft import sft
-from tasks.stage import AnyStage
-from tasks.tokenize import tokenize
-from tasks.tokenizer import tokenizer
+from tasks.corpus.clean import clean
+from tasks.corpus.crawl import crawl
+from tasks.corpus.decontaminate import decontaminate
+from tasks.corpus.dedup import dedup
+from tasks.corpus.tokenize import tokenize
+from tasks.corpus.tokenizer import tokenizer
+from tasks.evaluation.evaluate import evaluate
+from tasks.stage.contract import AnyStage
+from tasks.synthetic.questions import questions
+from tasks.training.pretrain import pretrain
+from tasks.training.sft import sft
 
 _ALL: tuple[AnyStage, ...] = (crawl, clean, dedup, decontaminate, tokenizer, tokenize, pretrain, sft,
                               questions, evaluate)  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flows.graph.node import Graph
 from flows.graph.pipeline import pipeline
-from flows.recipe import Recipe
+from flows.recipe.recipe import Recipe
 
 
 def graph_of(recipe: Recipe) -> Graph:

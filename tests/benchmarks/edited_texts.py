@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from data_lake import text_units
-from data_lake.documents import doc_id, shard_path, write_parquet
-from data_lake.schemas import DOCUMENTS
-from data_lake.text_folding import fold
+from data_lake.tables.documents import doc_id, shard_path, write_parquet
+from data_lake.tables.schemas import DOCUMENTS
+from data_lake.text import units
+from data_lake.text.folding import fold
 
 MEAN_BYTES = 3100
 SHARES = (0.0, 0.02, 0.05, 0.1, 0.2)  # of words that are replaced in a copy
@@ -66,7 +66,7 @@ def true_pairs(documents: list[str], n: int, threshold: float) -> dict[tuple[int
     numbered: dict[tuple[str, ...], int] = {}
     sets = []
     for text in documents:
-        words = text_units.words(fold(text))
+        words = units.words(fold(text))
         grams = {tuple(words[i : i + n]) for i in range(max(1, len(words) - n + 1))} if words else set()
         sets.append(np.array(sorted(numbered.setdefault(gram, len(numbered)) for gram in grams), dtype=np.int64))
     counts = np.bincount(np.concatenate(sets), minlength=len(numbered))

@@ -50,9 +50,9 @@ def generate(folder: Path, count: int, *, words: int = 170, copies: float = 0.1)
 
 def run(folder: Path, stage: str) -> float:
     """Build `stage` from what the stages before left in the lake; returns processor seconds, the imports' included."""
-    from data_lake.store import Lake
+    from data_lake.store.lake import Lake
     from flows.graph.stages import STAGES
-    from tasks.dedup import shingles
+    from tasks.corpus.dedup import shingles
 
     shingles.COMPILE_FROM = 0  # both sizes take the compiled kernels: choosing them is no growth
     lake = Lake(folder / "lake")

@@ -26,9 +26,9 @@ def make(folder: Path, count: int) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from data_lake.arrow_columns import fixed_column
-    from tasks.dedup import signatures
-    from tasks.dedup.sign import scheme
+    from data_lake.tables.arrow_columns import fixed_column
+    from tasks.corpus.dedup import signatures
+    from tasks.corpus.dedup.sign import scheme
 
     params = signatures.permutations(120, 1)
     for name in ("signatures", "shingles"):
@@ -58,12 +58,12 @@ def make(folder: Path, count: int) -> None:
 
 def decide(folder: Path) -> dict[str, float]:
     """Run all levels over the signed documents with a budget of MEMORY_MEGABYTES."""
-    from data_lake.runs import Runs
-    from tasks.dedup.config import DedupConfig
-    from tasks.dedup.corpus import Corpus, Removed
-    from tasks.dedup.levels import Levels
-    from tasks.dedup.sign import IndexJob, index_shard, signed_rows
-    from tasks.dedup.write import Decided
+    from data_lake.tables.runs import Runs
+    from tasks.corpus.dedup.config import DedupConfig
+    from tasks.corpus.dedup.corpus import Corpus, Removed
+    from tasks.corpus.dedup.levels import Levels
+    from tasks.corpus.dedup.sign import IndexJob, index_shard, signed_rows
+    from tasks.corpus.dedup.write import Decided
 
     config = DedupConfig(memory_megabytes=MEMORY_MEGABYTES)
     work, first, jobs = folder / "work", 0, []

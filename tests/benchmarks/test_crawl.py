@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 OURS = """
 import sys
 from pathlib import Path
-from tasks.crawl import CrawlConfig, crawl
+from tasks.corpus.crawl import CrawlConfig, crawl
 from tasks.stage import local_output
 url, folder, concurrency = sys.argv[1:]
 config = CrawlConfig(seeds=(url,), allow_private_hosts=("127.0.0.1",), delay=0, concurrency=concurrency,

@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks.decontaminate.index import NgramIndex, Words
-from tasks.decontaminate.item import Item
+from tasks.corpus.benchmarks.item import Item
+from tasks.corpus.contamination.index import NgramIndex, Words
 from tests.benchmarks.board import record
 
 pytestmark = pytest.mark.benchmark

@@ -19,10 +19,10 @@ from typing import Any
 
 import pytest
 
-from data_lake.documents import shards
-from data_lake.runs import Runs
-from tasks.dedup import DedupConfig
-from tasks.dedup.stage import decide
+from data_lake.tables.documents import shards
+from data_lake.tables.runs import Runs
+from tasks.corpus.dedup import DedupConfig
+from tasks.corpus.dedup.stage import decide
 from tasks.stage import local_output
 from tests.benchmarks import edited_texts, many_signatures
 from tests.benchmarks.board import record

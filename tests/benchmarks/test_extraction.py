@@ -8,7 +8,7 @@ Mixed: 373 pages of WCXB, with its own metric (F1 of words, mean over pages), an
 trained on these, so here the model that judges a page has not seen it: three folds by domain are trained in this test,
 and pages are judged without asking trafilatura.
 
-Also covers: tasks/clean/html/train.py
+Also covers: tasks/corpus/clean/html/train.py
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def f1_of_words(pairs: list[tuple[str, str]]) -> float:
 def extractors() -> dict[str, Callable[[str], str]]:
     resiliparse = pytest.importorskip("resiliparse.extract.html2text")
     trafilatura = pytest.importorskip("trafilatura")
-    from tasks.clean.config import CleanConfig
-    from tasks.clean.extract import html_to_text
+    from tasks.corpus.clean.config import CleanConfig
+    from tasks.corpus.clean.extract import html_to_text
 
     configs = {mode: CleanConfig(extraction=mode) for mode in ("auto", "fast", "quality")}
     ours = {mode: lambda html, config=config: html_to_text(html, config).text for mode, config in configs.items()}
@@ -121,9 +121,9 @@ def test_articles(shared_data: Path, capsys: pytest.CaptureFixture[str]) -> None
 @pytest.mark.shared
 def test_mixed_pages(shared_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("lightgbm")
-    from tasks.clean.html.model import judge
-    from tasks.clean.html.render import render
-    from tasks.clean.html.train import folds, read_pages, train
+    from tasks.corpus.clean.html.model import judge
+    from tasks.corpus.clean.html.render import render
+    from tasks.corpus.clean.html.train import folds, read_pages, train
 
     folder = shared_data / "08_html_extraction" / "Murrough-Foley__web-content-extraction-benchmark" / "dev"
     pages = read_pages(folder)

@@ -12,13 +12,13 @@ from statistics import median
 
 import pytest
 
-from tasks.clean.analysis import Analysis
-from tasks.clean.config import CleanConfig
-from tasks.clean.filter_config import FilterConfig
-from tasks.clean.filters import Chain
-from tasks.clean.normalize import normalize
-from tasks.clean.pii import Redactor
-from tasks.clean.text_config import PiiConfig
+from tasks.corpus.clean.analysis import Analysis
+from tasks.corpus.clean.config import CleanConfig
+from tasks.corpus.clean.filter_config import FilterConfig
+from tasks.corpus.clean.filters import Chain
+from tasks.corpus.clean.normalize import normalize
+from tasks.corpus.clean.pii import Redactor
+from tasks.corpus.clean.text_config import PiiConfig
 from tests.benchmarks.board import record
 
 WORD = re.compile(r"\w+|[^\w\s]")

@@ -12,12 +12,12 @@ from statistics import median
 import pyarrow as pa
 import pytest
 
-from data_lake.home import Home
-from tasks.crawl import CrawlConfig
-from tasks.crawl.files import read_file
-from tasks.crawl.fingerprints import fingerprint_files
+from data_lake.store.home import Home
+from tasks.corpus.crawl import CrawlConfig
+from tasks.corpus.crawl.files import read_file
+from tasks.corpus.crawl.fingerprints import fingerprint_files
 from tests.benchmarks.board import record
-from tests.tasks.crawl.reading import write_warc
+from tests.tasks.corpus.crawl.reading import write_warc
 
 ROUNDS = 3
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from data_lake.home import Home
-from flows.servers import init_mlflow
-from tasks.system_metrics import SystemMetrics
-from tasks.tracking import Tracker
+from data_lake.store.home import Home
+from flows.servers.connect import init_mlflow
+from tasks.tracking.system_metrics import SystemMetrics
+from tasks.tracking.watch import Tracker
 
 SECONDS = 20
 ROOT = Path(__file__).resolve().parents[2]

@@ -19,7 +19,7 @@ def start(home: Path, *arguments: str) -> subprocess.Popen[str]:
         k: v for k, v in os.environ.items() if k not in {"PREFECT_LOGGING_TO_API_ENABLED", "PREFECT_API_URL"}
     }
     return subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", *arguments],
+        [sys.executable, "-m", "flows.cli.main", *arguments],
         env=environment | {"TEXTMILL_HOME": str(home), "NO_COLOR": "1", "COLUMNS": "200"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

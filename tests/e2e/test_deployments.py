@@ -1,6 +1,6 @@
 """The real deployments, as the UI's API and a Prefect worker use them: forms, one stage again, a work pool.
 
-Also covers: flows/recipe_watch.py
+Also covers: flows/servers/recipe_watch.py
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from data_lake.home import Home
+from data_lake.store.home import Home
 from tests.live_up import Up, eventually
 
 pytestmark = pytest.mark.e2e
@@ -127,7 +127,7 @@ def test_a_value_out_of_range_is_refused_with_its_field(up: Up) -> None:
 
 def test_a_work_pool_and_a_worker(tiny: str, tmp_path: Path) -> None:
     """`textmill deploy` on a server that no `up` serves, for workers of a process pool."""
-    from flows.servers import connect
+    from flows.servers.connect import connect
 
     home = Home(tmp_path / "home").ensure()
     connection = connect(home, {})
@@ -150,7 +150,7 @@ def test_a_work_pool_and_a_worker(tiny: str, tmp_path: Path) -> None:
 
     try:
         for _ in range(2):  # a second time they get the same names again
-            called("flows.cli", "deploy", tiny, "--pool", "mills")
+            called("flows.cli.main", "deploy", tiny, "--pool", "mills")
         listed = json.loads(prefect("deployment", "ls", "-o", "json"))
         assert len(listed) == len(STAGES) + 1
         prefect("deployment", "run", "stage-crawl/rerun")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from data_lake.home import Home
+from data_lake.store.home import Home
 from tests.e2e.program import TINY, newest, plan, start, statuses, textmill
 from tests.live_up import eventually, stopped
 

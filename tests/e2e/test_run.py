@@ -1,6 +1,6 @@
 """The program as a user runs it: run, run again, plan, rerun, wrong input; two runs at once on one lake.
 
-Also covers: flows/run.py
+Also covers: flows/run/start.py
 """
 
 from __future__ import annotations

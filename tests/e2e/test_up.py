@@ -1,7 +1,7 @@
 """`textmill up` as a whole: it heals, it stops, and it leaves nothing behind, however it ends.
 
-Also covers: flows/supervisor.py
-Also covers: flows/up.py
+Also covers: flows/servers/supervisor.py
+Also covers: flows/servers/up.py
 """
 
 import os
@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from data_lake.home import Home
-from flows.servers import connect, is_up, up_state
+from data_lake.store.home import Home
+from flows.servers.connect import connect, is_up, up_state
 from tests.live_up import Up, copy_of, eventually
 
 pytestmark = pytest.mark.e2e
@@ -78,7 +78,7 @@ def test_what_dies_is_started_again_at_the_same_address(initialised: Home, tmp_p
     up = Up.start(copy_of(initialised, tmp_path / "home"))
     try:
         before = up_state(up.home)
-        for words in ("server_host prefect", "server_host mlflow", "small_flows"):
+        for words in ("servers.host prefect", "servers.host mlflow", "small_flows"):
             up.child(words).kill()
         flow_run_id = eventually(lambda: asked(up), 60, "the API answers again")
         eventually(lambda: up.run(flow_run_id)["state_name"] == "Completed", 90, "flows run again")
@@ -97,7 +97,7 @@ def test_after_a_kill_the_addresses_are_the_same(initialised: Home, tmp_path: Pa
     up.process.kill()
     up.process.wait()
     port = before["prefect_url"].rpartition(":")[2]
-    code = f"from flows.up import up; up('other', prefect_port={port}, mlflow_port=0, serve=['false'])"
+    code = f"from flows.servers.up import up; up('other', prefect_port={port}, mlflow_port=0, serve=['false'])"
     environment = os.environ | {"TEXTMILL_HOME": str(up.home.root)}
     again = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert "is taken" not in again.stdout
@@ -115,7 +115,7 @@ def test_a_second_one_says_where_the_first_is(initialised: Home, tmp_path: Path)
     try:
         state = up_state(up.home)
         assert state is not None
-        code = "import sys; from flows.up import up; sys.exit(up('other'))"
+        code = "import sys; from flows.servers.up import up; sys.exit(up('other'))"
         environment = os.environ | {"TEXTMILL_HOME": str(up.home.root)}
         second = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
         assert second.returncode == 0
@@ -157,7 +157,7 @@ def test_taken_ports_give_way_and_say_so(initialised: Home, tmp_path: Path) -> N
     home = copy_of(initialised, tmp_path / "home")
     taken = socket.create_server(("127.0.0.1", 0))
     port = taken.getsockname()[1]
-    code = f"from flows.up import up; up('other', prefect_port={port}, mlflow_port=0, serve=['false'])"
+    code = f"from flows.servers.up import up; up('other', prefect_port={port}, mlflow_port=0, serve=['false'])"
     environment = os.environ | {"TEXTMILL_HOME": str(home.root)}
     failed = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert f"Port {port} is taken by another program; prefect gets" in failed.stdout

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from data_lake.home import Home
-from flows.servers import connect
+from data_lake.store.home import Home
+from flows.servers.connect import connect
 from tests.live_up import Up, copy_of, eventually, stopped
 
 

@@ -1,4 +1,6 @@
-"""Flows that last as long as they are told, and a process that serves them as flows/deploy.py serves the real ones."""
+"""Flows that last as long as they are told, and a process that serves them as run/deployments.py serves the real
+ones.
+"""
 
 import argparse
 import asyncio
@@ -13,10 +15,10 @@ from prefect.runtime import flow_run
 from prefect.schedules import Interval
 from prefect.types.entrypoint import EntrypointType
 
-from data_lake.home import Home
-from flows.deploy import SLUG, serve
-from flows.parent_watch import end_with
-from flows.reconcile import hold_flow_lock
+from data_lake.store.home import Home
+from flows.run.deployments import SLUG, serve
+from flows.servers.parent_watch import end_with
+from flows.servers.reconcile import hold_flow_lock
 
 
 @task
@@ -45,7 +47,7 @@ def pid_file(home: Home, flow_run_id: str) -> Path:
 
 
 def main() -> None:
-    """Serves both flows; `--parent` as in flows/deploy.py."""
+    """Serves both flows; `--parent` as in flows/run/deployments.py."""
     import small_flows  # by the name that the flow runs' processes import it by, not __main__
 
     parser = argparse.ArgumentParser()

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from data_lake.documents import doc_id, shard_path, split_of, write_parquet
-from data_lake.home import Home
-from data_lake.ledger import Tally
-from data_lake.store import Artifact, Lake
-from flows.mlflow_db import init_mlflow
-from tasks.splits import SplitConfig, count_splits
+from data_lake.reading.ledger import Tally
+from data_lake.store.home import Home
+from data_lake.store.lake import Artifact, Lake
+from data_lake.tables.documents import doc_id, shard_path, split_of, write_parquet
+from flows.servers.mlflow_db import init_mlflow
+from tasks.corpus.splits import SplitConfig, count_splits
 from tasks.stage import Output, StageConfig, stage
 
 
@@ -31,7 +31,7 @@ def given(config: GivenConfig, out: Output) -> None:
     """Write the texts as documents with their split, as decontaminate does."""
     import pyarrow as pa
 
-    from data_lake.schemas import CORPUS
+    from data_lake.tables.schemas import CORPUS
 
     tally = Tally()
     rows = []

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from data_lake import schemas
-from data_lake.documents import doc_id, shard_path, split_of, write_parquet
-from data_lake.ledger import Tally
-from data_lake.store import Artifact, Lake
-from tasks.splits import SplitConfig, count_splits
+from data_lake.reading.ledger import Tally
+from data_lake.store.lake import Artifact, Lake
+from data_lake.tables import schemas
+from data_lake.tables.documents import doc_id, shard_path, split_of, write_parquet
+from tasks.corpus.splits import SplitConfig, count_splits
+from tasks.corpus.tokenize import TokenizeConfig, tokenize
+from tasks.corpus.tokenizer import TokenizerConfig, tokenizer
 from tasks.stage import BuildResult, Output, Stage, StageConfig, stage
-from tasks.tokenize import TokenizeConfig, tokenize
-from tasks.tokenizer import TokenizerConfig, tokenizer
 
 VERBS = ("read", "write", "open", "close", "send", "parse", "copy", "merge", "split", "encode", "decode", "sort")
 THINGS = ("file", "socket", "header", "message", "buffer", "archive", "token", "record", "thread", "queue", "date")
@@ -114,8 +114,8 @@ def build_corpus(folder: Path, config: PagesConfig | None = None) -> tuple[Lake,
 
 def build_models(lake: Lake, built: dict[str, Artifact]) -> dict[str, Artifact]:
     """Train the smallest models on a corpus: pretrain and sft artifacts added to those given."""
-    from tasks.pretrain import PretrainConfig, pretrain
-    from tasks.sft import SftConfig, sft
+    from tasks.training.pretrain import PretrainConfig, pretrain
+    from tasks.training.sft import SftConfig, sft
 
     built = {**built, "pretrain": make(pretrain, lake, PretrainConfig(**PRETRAIN), built).artifact}
     return {**built, "sft": make(sft, lake, SftConfig(**SFT), built).artifact}

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from flows.graph.drawing import Box, boxes_of, svg, table
 from flows.graph.stages import STAGES
 from flows.graph.variants import graph_of
-from flows.recipe import Recipe
+from flows.recipe.recipe import Recipe
 
 SVG = "{http://www.w3.org/2000/svg}"
 # b and c are read far below, past each other; d is read by nobody

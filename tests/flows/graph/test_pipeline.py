@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from data_lake.store import Lake
+from data_lake.store.lake import Lake
 from flows.graph.node import AnyNode, Graph, Pinned
 from flows.graph.plan import make_plan
 from flows.graph.stages import STAGES
 from flows.graph.variants import graph_of
-from flows.recipe import Recipe
+from flows.recipe.recipe import Recipe
 
 
 def names(graph: Graph) -> list[str]:

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from data_lake.home import Home
-from data_lake.store import Artifact, Lake
+from data_lake.store.home import Home
+from data_lake.store.lake import Artifact, Lake
 from flows.graph.node import Graph
 from flows.graph.plan import make_plan
-from tasks.stage import AnyStage, Output, PermanentError, StageConfig, stage
+from tasks.stage import Output, PermanentError, StageConfig, stage
+from tasks.stage.contract import AnyStage
 from tests.toy import NumbersConfig, SquaresConfig, numbers, squares
 
 

@@ -1,15 +1,15 @@
 """What can be known before the first stage runs is said before it: as rows of the plan, and instead of a run.
 
-Also covers: tasks/clean/preflight.py
-Also covers: tasks/crawl/preflight.py
-Also covers: tasks/decontaminate/preflight.py
-Also covers: tasks/dedup/preflight.py
-Also covers: tasks/evaluate/preflight.py
-Also covers: tasks/preflight.py
-Also covers: tasks/pretrain/preflight.py
-Also covers: tasks/questions/preflight.py
-Also covers: tasks/sft/preflight.py
-Also covers: tasks/tokenizer/preflight.py
+Also covers: tasks/corpus/clean/preflight.py
+Also covers: tasks/corpus/crawl/preflight.py
+Also covers: tasks/corpus/decontaminate/preflight.py
+Also covers: tasks/corpus/dedup/preflight.py
+Also covers: tasks/evaluation/evaluate/preflight.py
+Also covers: tasks/stage/preflight.py
+Also covers: tasks/training/pretrain/preflight.py
+Also covers: tasks/synthetic/questions/preflight.py
+Also covers: tasks/training/sft/preflight.py
+Also covers: tasks/corpus/tokenizer/preflight.py
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from data_lake.store import Lake
+from data_lake.store.lake import Lake
 from flows.graph.plan import Plan, make_plan, require_sound
 from flows.graph.variants import graph_of
-from flows.recipe_errors import RecipeError
-from flows.recipe_load import load_recipe
+from flows.recipe.errors import RecipeError
+from flows.recipe.load import load_recipe
 from tests.terminal import data, textmill
 
 

@@ -1,6 +1,6 @@
 """The price of a plan: twice the work is twice the price, what is not known is null, and totals are sums.
 
-Also covers: tasks/work.py
+Also covers: tasks/stage/work.py
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_lake.home import Home
-from data_lake.manifest import MANIFEST_NAME, Manifest, read_manifest, sealed
-from data_lake.store import Artifact, Lake
+from data_lake.store.home import Home
+from data_lake.store.lake import Artifact, Lake
+from data_lake.store.manifest import MANIFEST_NAME, Manifest, read_manifest, sealed
 from flows.graph.node import Graph
 from flows.graph.plan import Plan, make_plan
 from flows.graph.price import Price, Sample, estimate, total, work_of
 from model.config import GPTShape, Training
-from tasks.crawl import CrawlConfig, crawl
-from tasks.pretrain import PretrainConfig, pretrain
-from tasks.sft import SftConfig, sft
-from tasks.stage import AnyStage, Output, StageConfig, stage
-from tasks.work import Work
+from tasks.corpus.crawl import CrawlConfig, crawl
+from tasks.stage import Output, StageConfig, stage
+from tasks.stage.contract import AnyStage
+from tasks.stage.work import Work
+from tasks.training.pretrain import PretrainConfig, pretrain
+from tasks.training.sft import SftConfig, sft
 
 AMOUNT = st.floats(0.001, 1e9)
 SAMPLES = st.lists(st.builds(Sample, st.builds(Work, AMOUNT, AMOUNT), AMOUNT, st.integers(1, 10**12)), max_size=7)

@@ -1,7 +1,7 @@
 """flows/graph/resolve.py: one decision for each node, for plan, run and adopt alike; also after a build.
 
 Also covers: flows/graph/differences.py
-Also covers: tasks/references.py
+Also covers: tasks/stage/references.py
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from data_lake.store import Artifact, Lake
+from data_lake.store.lake import Artifact, Lake
 from flows.graph.node import Graph, Node
 from flows.graph.plan import make_plan
 from flows.graph.resolve import Resolver
-from tasks import kinds
-from tasks.stage import Output, StageConfig, stage
+from tasks.stage import Output, StageConfig, kinds, stage
 from tests.toy import RUNS, ToyRecipe, toy_graph
 
 

@@ -1,0 +1,143 @@
+"""The Parquet schemas of the lake: what a page, a record, a document, a removal and a duplicate look like.
+
+Importing this module imports pyarrow (0.2 s), so stages import it inside their functions.
+The Parquet writer checks fields that are not nullable: a null there is an error, not a row.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+
+def _required(name: str, kind: pa.DataType) -> pa.Field:
+    return pa.field(name, kind, nullable=False)
+
+
+RIGHTS = pa.struct(
+    [
+        pa.field("train", pa.string()),  # "deny" if any statement says no, else "allow" if one says yes, else "unknown"
+        pa.field(
+            "said",
+            pa.list_(
+                pa.struct(
+                    [
+                        pa.field("protocol", pa.string()),  # as `crawl.honour` names it
+                        pa.field("train", pa.string()),  # what this one says: "deny", "allow", "unknown"
+                        pa.field("where", pa.string()),  # URL of a robots.txt or feed, "header", "page", ...
+                        pa.field("words", pa.string()),  # the statement itself
+                        pa.field("at", TIMESTAMP),  # when they were read
+                    ]
+                )
+            ),
+        ),
+    ]
+)
+"""What was said about training on a page; an empty `said` means that nothing was. See docs/opt-outs.md."""
+
+PAGES = pa.schema(
+    [
+        _required("url", pa.string()),  # canonical URL; of a file's record: file path # record
+        _required("source", pa.string()),  # host of a page, relative path of a file
+        _required("reason", pa.string()),  # "fetched", "unchanged", or why there is no page ("robots", "http_404", ...)
+        pa.field("detail", pa.string()),  # a sentence if one is needed (an exception, a redirect's target)
+        pa.field("status", pa.int32()),  # HTTP status; null if there was no response
+        pa.field("mime", pa.string()),
+        # sha256 hex of the body after `digest_ignore`; for a record, of its id, title and charset too
+        pa.field("payload_digest", pa.string()),
+        _required("n_bytes", pa.int64()),  # decoded body
+        pa.field("fetched_at", TIMESTAMP),  # when this payload was first seen; for a record in a file, its own date
+        pa.field("file", pa.string()),  # WARC or record file inside the artifact
+        pa.field("offset", pa.int64()),  # of the response record in `file`, or the row number number
+        pa.field("length", pa.int64()),  # bytes of that record; null for rows
+        pa.field("depth", pa.int32()),  # links from a seed
+        pa.field("etag", pa.string()),
+        pa.field("last_modified", pa.string()),
+        pa.field("rights", RIGHTS),  # null if nothing was asked: a record of a file that says nothing itself
+    ]
+)
+"""One row for each URL or file record that a crawl met, kept or not."""
+
+RECORDS = pa.schema(
+    [
+        _required("record_id", pa.string()),  # the record's own id, or empty
+        pa.field("url", pa.string()),
+        _required("source", pa.string()),
+        pa.field("fetched_at", TIMESTAMP),
+        pa.field("title", pa.string()),
+        _required("mime", pa.string()),
+        pa.field("charset", pa.string()),  # declared; null = detect
+        _required("content", pa.large_binary()),
+    ]
+)
+"""Documents that came from files and not over HTTP, before cleaning."""
+
+DOCUMENTS = pa.schema(
+    [
+        _required("doc_id", pa.string()),  # data_lake.tables.documents.doc_id: 16 hex digits
+        pa.field("url", pa.string()),
+        _required("source", pa.string()),
+        pa.field("fetched_at", TIMESTAMP),
+        pa.field("title", pa.string()),
+        pa.field("language", pa.string()),  # ISO 639-1 where there is one, else 639-3; null = not identified
+        pa.field("language_score", pa.float64()),  # the identifier's confidence, 0 to 1
+        pa.field("author", pa.string()),
+        pa.field("date", pa.string()),  # when the page says it was published: ISO 8601, as precise as given
+        pa.field("licence", pa.string()),  # the link that the page marks as its licence
+        pa.field("canonical_url", pa.string()),  # the URL that the page gives itself; `url` is where it was fetched
+        pa.field("rights", RIGHTS),  # as in `pages`; null if nothing was asked
+        pa.field("quality", pa.float64()),  # probability by a trained quality classifier; null = none used
+        _required("text", pa.large_string()),
+        _required("n_bytes", pa.int64()),  # len(text) in UTF-8
+    ]
+)
+"""Documents as clean, dedup and decontaminate read them, and as the first two write them."""
+
+CORPUS = DOCUMENTS.append(_required("split", pa.string()))  # "train", "val", "test"
+"""Documents as decontaminate writes them for all that learns or measures: nothing may be learned but "train"."""
+
+REMOVED = pa.schema(
+    [
+        pa.field("doc_id", pa.string()),
+        pa.field("url", pa.string()),
+        _required("source", pa.string()),
+        _required("reason", pa.string()),
+        pa.field("value", pa.float64()),  # what was measured ...
+        pa.field("threshold", pa.float64()),  # ... and the limit that it crossed
+        pa.field("detail", pa.string()),
+        pa.field("text", pa.large_string()),  # a sample, cut by the stage
+        _required("n_bytes", pa.int64()),  # of the whole input, as the stage's ledger counts it
+    ]
+)
+"""Documents that a stage removed, each with its reason."""
+
+DUPLICATES = pa.schema(
+    [
+        _required("doc_id", pa.string()),
+        _required("partner_id", pa.string()),  # the document that doc_id was compared with; the preferred one
+        _required("method", pa.string()),  # "url", "exact", "minhash"
+        _required("score", pa.float64()),  # true Jaccard similarity; 1 for url and exact
+        _required("removed", pa.bool_()),  # doc_id was removed because of this partner
+        pa.field("cluster_id", pa.string()),  # the one kept of all similar documents; null = no duplicates
+        pa.field("url", pa.string()),
+        pa.field("partner_url", pa.string()),
+    ]
+)
+"""Every pair that a deduplication compared, confirmed or not, with its score and its cluster."""
+
+CONTAMINATION = pa.schema(
+    [
+        _required("benchmark", pa.string()),
+        _required("item", pa.string()),  # the item's name within its benchmark: line of the file, or subject/row
+        _required("doc_id", pa.string()),
+        pa.field("url", pa.string()),
+        _required("source", pa.string()),
+        _required("split", pa.string()),  # of the document; only what is in "train" can be learned
+        _required("text", pa.large_string()),  # the longest passage that the two share, as written in the document
+        _required("words", pa.int32()),  # how many words that passage has
+        _required("fraction", pa.float64()),  # of the item's n-grams that are in this document
+        _required("action", pa.string()),  # "reported", "cut", "dropped"
+    ]
+)
+"""Passages of documents that also occur in a benchmark's items, one row for each passage and item."""

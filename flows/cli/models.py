@@ -1,0 +1,206 @@
+"""`textmill generate`, `compare` and `champion`: using models, comparing the runs that made them, choosing one."""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from data_lake.store.home import Home
+from data_lake.store.lake import Miss
+from flows.cli.arguments import AsJson, find_artifact, lake
+from flows.cli.console import UserError, examples, in_sentences, note, output, print_json, styled, table, write
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+    from data_lake.store.lake import Artifact
+    from flows.run.compare import Change, Comparison, MetricChange
+
+VERDICT_STYLES = {"different": "yellow", "not distinguishable": "dim", None: ""}
+
+
+@in_sentences
+def generate(
+    artifact: Annotated[
+        str, typer.Argument(metavar="ARTIFACT", help="a model: sft or pretrain (the newest), or stage/key")
+    ],
+    prompt: Annotated[
+        str, typer.Argument(metavar="PROMPT", help="the question, or the text to continue; - reads stdin")
+    ],
+    max_tokens: Annotated[int, typer.Option(min=1, help="largest number of tokens of the answer")] = 120,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 = always the most likely token")] = 0.0,
+    top_k: Annotated[int, typer.Option(min=0, help="sample from the k most likely tokens; 0 = from all")] = 0,
+    top_p: Annotated[
+        float,
+        typer.Option(min=0.0, max=1.0, help="sample from the most likely tokens that together reach this probability"),
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(help="seed of the sampling")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
+) -> None:
+    """Let a model answer a question (sft) or continue a text (pretrain)."""
+    if top_p == 0:
+        raise UserError("--top-p 0 leaves no token to sample; give a value above 0, or --temperature 0.")
+    found = find_artifact(artifact)
+    if not any(name.endswith("model.safetensors") for name in found.files):
+        raise UserError(
+            f"{found.name} has no model; name an artifact of pretrain or sft, as in: textmill generate sft …"
+        )
+    text = sys.stdin.read() if prompt == "-" else prompt
+    if not text.strip():
+        raise UserError("The prompt is empty; give the model something to answer or to continue.")
+    if isinstance(checked := lake().lookup(found.stage, found.key), Miss):
+        raise UserError(f"{found.name} cannot be used: {checked.reason}. `textmill run` builds it again.")
+    from tasks.delivery.generation import generate_text
+
+    said: list[str] = []
+    pieces = generate_text(
+        found,
+        text,
+        max_tokens=max_tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+        device=device,
+        warn=said.append,
+    )
+    try:
+        for piece in pieces:
+            write(piece, flush=True)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    write("\n")
+    for sentence in said:
+        note(sentence)
+
+
+@in_sentences
+def compare(
+    before: Annotated[
+        str, typer.Argument(metavar="RUN", help="last, last~1, a run's name, its id or the id's first letters")
+    ],
+    after: Annotated[str, typer.Argument(metavar="RUN", help="the other run")],
+    show_all: Annotated[bool, typer.Option("--all", help="include metrics that did not change")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put two pipeline runs side by side: changed parameters, metrics, and whether they differ by more than noise."""
+    from flows.run import compare as comparing
+
+    try:
+        runs = comparing.pipeline_runs(Home.from_env())
+        made = comparing.compare(comparing.find_run(before, runs), comparing.find_run(after, runs))
+    except comparing.CompareError as error:
+        raise UserError(str(error)) from error
+    if as_json:
+        print_json(made.to_json())
+        return
+    _print_comparison(made, show_all)
+
+
+def _print_comparison(made: Comparison, show_all: bool) -> None:
+    console = output()
+    heads = [f"{run.name} {run.run_id[:8]}" for run in (made.before, made.after)]
+    for head, run in zip(heads, (made.before, made.after), strict=True):
+        started = datetime.datetime.fromtimestamp(run.started_at / 1000, datetime.UTC)
+        console.print(f"{head}: {run.status.lower()}, started {started:%Y-%m-%d %H:%M:%S} UTC")
+    for title, changes in (("changed parameters", made.parameters), ("other artifacts", made.artifacts)):
+        if changes:
+            console.print(_change_table(title, heads, changes))
+        else:
+            note(f"No {title}.")
+    shown = [change for change in made.metrics if show_all or change.verdict or change.before != change.after]
+    if not shown:
+        note("No metric changed; --all shows them.")
+        return
+    rows = table(
+        "metrics", ("metric", *heads, "difference", "± 1.96 se", "verdict"), (*heads, "difference", "± 1.96 se")
+    )
+    for change in shown:
+        rows.add_row(*_metric_row(change))
+    console.print(rows)
+
+
+def _change_table(title: str, heads: list[str], changes: list[Change]) -> Table:
+    rows = table(title, ("", *heads))
+    for change in changes:
+        rows.add_row(change.name, _or_dash(change.before), _or_dash(change.after))
+    return rows
+
+
+def _metric_row(change: MetricChange) -> list[str | Text]:
+    from flows.run.compare import Z
+
+    style = VERDICT_STYLES[change.verdict]
+    verdict = styled(change.verdict, style) if change.verdict else ""
+    error = None if change.stderr is None else Z * change.stderr
+    sign = "+" if (change.difference or 0) > 0 else ""
+    difference = sign + _number(change.difference)
+    return [
+        change.name,
+        _number(change.before),
+        _number(change.after),
+        difference,
+        "" if error is None else _number(error),
+        verdict,
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}" if value.is_integer() else f"{value:.4g}"
+
+
+def _or_dash(value: str | None) -> str:
+    return "–" if value is None else value
+
+
+@in_sentences
+def champion(
+    wanted: Annotated[
+        str, typer.Argument(metavar="RUN_OR_ARTIFACT", help="an artifact, or a pipeline run (its last model)")
+    ],
+) -> None:
+    """Point the alias `champion` of MLflow's model registry at a model."""
+    from tasks.tracking.watch import set_champion
+
+    artifact = _model_of(wanted)
+    try:
+        named = set_champion(Home.from_env(), artifact)
+    except LookupError as error:
+        raise UserError(str(error)) from error
+    note(f"{artifact.name} is the champion now: {named}.")
+
+
+def _model_of(wanted: str) -> Artifact:
+    """The artifact that `wanted` names, or the last model of the pipeline run that it names."""
+    try:
+        return find_artifact(wanted)
+    except UserError as no_artifact:
+        from flows.run.compare import CompareError, find_run, pipeline_runs
+
+        try:
+            run = find_run(wanted, pipeline_runs(Home.from_env()))
+        except CompareError as no_run:
+            raise UserError(f"{no_artifact}\nNor is it a run: {no_run}") from no_run
+    for stage in ("sft", "pretrain"):
+        if stage in run.artifacts:
+            return find_artifact(run.artifacts[stage])
+    raise UserError(f"The run {run.run_id[:8]} made no model.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs of this file."""
+    app.command(
+        rich_help_panel="Models",
+        epilog=examples(
+            'textmill generate sft "What does textwrap.dedent do?"',
+            'textmill generate pretrain "The module " --temperature 0.8 --top-k 40 --seed 1',
+        ),
+    )(generate)
+    app.command(
+        rich_help_panel="Models", epilog=examples("textmill compare last~1 last", "textmill compare 3f2a 9c41 --json")
+    )(compare)
+    app.command(rich_help_panel="Models", epilog=examples("textmill champion sft", "textmill champion last"))(champion)

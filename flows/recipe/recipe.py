@@ -1,0 +1,119 @@
+"""The recipe: all configs of a run, a section for each stage, and the variants that differ in some fields."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from flows.recipe.schedule import Schedule
+from tasks.corpus.clean import CleanConfig
+from tasks.corpus.crawl import CrawlConfig
+from tasks.corpus.decontaminate import DecontaminateConfig
+from tasks.corpus.dedup import DedupConfig
+from tasks.corpus.tokenize import TokenizeConfig
+from tasks.corpus.tokenizer import TokenizerConfig
+from tasks.evaluation.evaluate import EvaluateConfig
+from tasks.stage.config import StageConfig, with_defaults
+from tasks.synthetic.questions import QuestionsConfig
+from tasks.training.pretrain import PretrainConfig
+from tasks.training.sft import SftConfig
+
+MAX_VARIANTS = 1000
+LABEL = re.compile(r"[A-Za-z0-9][\w.-]{0,39}")
+
+
+class RecipeBase(StageConfig):
+    """What every recipe has besides one section per stage. A section that may be null is an optional stage."""
+
+    name: str = Field(
+        "default",
+        pattern=r"^[\w.-]+$",
+        max_length=80,
+        description="name of the recipe; default: the name of its file",
+    )
+    description: str = Field("", max_length=2000, description="what the recipe is for, in a sentence or two")
+    schedule: Schedule | None = Field(None, description="when `textmill up` runs this recipe by itself; null = never")
+    variants: dict[str, dict[str, Any]] = Field(
+        {},
+        max_length=MAX_VARIANTS,
+        description="the same recipe with some fields changed, once for each label: {d6: {pretrain: {…}}, d12: {…}}; "
+        "stages that are the same are shared",
+    )
+
+    @field_validator("variants")
+    @classmethod
+    def _have_labels_and_change_stages(cls, variants: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for label, changes in variants.items():
+            if not LABEL.fullmatch(label):
+                raise ValueError(f"{label!r} cannot be a variant's label: up to 40 letters, digits, '.', '_' and '-'")
+            if own := changes.keys() & RecipeBase.model_fields.keys():
+                raise ValueError(f"the variant {label} changes what the whole recipe says: {', '.join(sorted(own))}")
+        return variants
+
+    @model_validator(mode="after")
+    def _variants_are_recipes(self) -> Self:
+        for label in self.variants:
+            try:
+                self.variant(label)
+            except ValidationError as error:
+                first = error.errors(include_url=False)[0]
+                field = ".".join(map(str, first["loc"]))
+                raise ValueError(f"the variant {label} is not a recipe: {field}: {first['msg']}") from error
+        return self
+
+    def variant(self, label: str) -> Self:
+        """Return the recipe of one variant, without variants itself; raises KeyError if the label is unknown."""
+        given = self.model_dump(mode="json", exclude_unset=True, exclude={"variants"})
+        return type(self).model_validate(merged(given, self.variants[label]))
+
+    def config(self, stage: str) -> StageConfig:
+        """Return the config of a stage; raises KeyError if the recipe has no such stage or has it turned off."""
+        return self.configs()[stage]
+
+    def configs(self) -> dict[str, StageConfig]:
+        """Return stage name -> config, in the order of the pipeline, of all stages that are not turned off."""
+        sections = {
+            name: getattr(self, name) for name in type(self).model_fields if name not in RecipeBase.model_fields
+        }
+        return {name: section for name, section in sections.items() if section is not None}
+
+
+def merged(given: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `given` with its fields replaced by `changes`, at every depth; a list replaces the whole list."""
+    both = dict(given)
+    for name, value in changes.items():
+        old = both.get(name)
+        both[name] = merged(old if isinstance(old, Mapping) else {}, value) if isinstance(value, Mapping) else value
+    return both
+
+
+class Recipe(RecipeBase):
+    """All configs of a run: a section per stage. Fields that are left out keep their defaults."""
+
+    crawl: CrawlConfig = Field(CrawlConfig(), description="where pages come from")
+    clean: CleanConfig = Field(CleanConfig(), description="how pages become documents, and which are kept")
+    dedup: DedupConfig = Field(DedupConfig(), description="when two documents count as one")
+    decontaminate: DecontaminateConfig = Field(
+        DecontaminateConfig(), description="which benchmarks must not be in the training text, and what is held out"
+    )
+    tokenizer: TokenizerConfig = Field(TokenizerConfig(), description="how text is split into tokens")
+    tokenize: TokenizeConfig = Field(TokenizeConfig(), description="how tokens are laid out")
+    pretrain: PretrainConfig = Field(PretrainConfig(), description="which model, and how it learns")
+    sft: SftConfig | None = Field(SftConfig(), description="how the model learns to answer; null = not at all")
+    questions: QuestionsConfig = Field(QuestionsConfig(), description="what models are measured on")
+    evaluate: EvaluateConfig | None = Field(EvaluateConfig(), description="how models are asked; null = not at all")
+
+    @classmethod
+    def completed(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Give a contamination that is partly said the rest of what decontaminate's detection says."""
+        section = given.get("questions")
+        if not isinstance(section, Mapping) or not isinstance(own := section.get("contamination"), Mapping):
+            return given
+        try:
+            held = DecontaminateConfig.model_validate(given.get("decontaminate") or {}).detection
+        except ValidationError:
+            return given  # is said when decontaminate's own section is read
+        return {**given, "questions": {**section, "contamination": with_defaults(type(held), own, held)}}

@@ -1,0 +1,1 @@
+"""The corpus: the stages from web pages to documents, and from documents to a tokenizer and tokens."""

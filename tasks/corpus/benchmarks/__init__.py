@@ -1,0 +1,1 @@
+"""Benchmarks: their files, in their authors' formats and others, and the items that stand in them."""

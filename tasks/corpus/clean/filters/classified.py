@@ -1,0 +1,44 @@
+"""The filter by classifiers that the pipeline trained from the user's examples: toxicity, bias, quality."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from tasks.corpus.clean.analysis import Analysis
+from tasks.corpus.clean.classifier import Classifier
+from tasks.corpus.clean.filter_config import ClassifierConfig
+from tasks.corpus.clean.filters.base import Filter, Removal
+
+FOLDER = "classifiers"
+"""Where in the artifact the trained classifiers lie, as <name>.safetensors."""
+
+
+class Classified(Filter):
+    """Linear classifiers on hashed n-grams (tasks.corpus.clean.classifier), as in DCLM (Li et al. 2024,
+    arXiv:2406.11794).
+
+    The reason of a removal is the classifier's own name. The probability that one named `quality` gives is kept in
+    `quality`, for the column of that name.
+    """
+
+    name: ClassVar[str] = "classifier"
+
+    def __init__(self, config: Sequence[ClassifierConfig], folder: Path) -> None:
+        super().__init__(config)
+        self._models = [(c, Classifier.load(folder / FOLDER / f"{c.name}.safetensors")) for c in config]
+        self.quality: float | None = None
+
+    def apply(self, page: Analysis) -> Removal | str | None:
+        """Ask each classifier in turn."""
+        self.quality = None
+        for config, model in self._models:
+            probability = model.probability(page.text)
+            if config.name == "quality":
+                self.quality = probability
+            if config.remove_above is not None and probability >= config.remove_above:
+                return Removal(config.name, probability, config.remove_above, "remove_above")
+            if config.remove_below is not None and probability < config.remove_below:
+                return Removal(config.name, probability, config.remove_below, "remove_below")
+        return None

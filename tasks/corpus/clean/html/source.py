@@ -1,0 +1,284 @@
+"""The source of a page before it is parsed, without its scripts, styles, templates, drawings and comments.
+
+Half of a page of today is scripts, and what follows takes half the time without. They are cut out as the parser would
+see them: what looks like a tag in an attribute, a title or a text area is none, a comment may end where it begins.
+Where only the tree tells how the source goes on (an end tag in a drawing that nothing in it opened, a frameset, HTML
+inside a drawing), nothing more is cut, and the parser sees all the rest. Scripts that are linked data are kept apart;
+scripts that are formulas stay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from data_lake.text.compiled import compiled
+from tasks.corpus.clean.html.hints import find
+from tasks.corpus.clean.html.tokens import (
+    after_byte,
+    after_cdata,
+    after_comment,
+    after_tag,
+    end_of_raw,
+    end_of_script,
+    holds,
+    is_letter,
+    name_at,
+    starts_with,
+)
+from tasks.corpus.clean.html.vocabulary import hash_table
+
+# What a tag's name means to the tokenizer, as bits.
+_SCRIPT, _RAW, _PLAINTEXT, _TEMPLATE, _SVG, _MATH, _FRAMESET, _FLAT, _BREAKS_OUT, _FONT, _MIXED, _STYLE, _BODY = (
+    1 << bit for bit in range(13)
+)
+_NAMES: dict[int, str] = {
+    _SCRIPT: "script",
+    _RAW: "style title textarea xmp iframe noembed noframes",
+    _STYLE: "style",
+    _PLAINTEXT: "plaintext",
+    _TEMPLATE: "template",
+    _SVG: "svg",
+    _MATH: "math",
+    _FRAMESET: "frameset",
+    # without an end tag, or whose end is implied by the next one: they do not nest
+    _FLAT: "area base br col embed hr img input link meta param source track wbr p li option script style",
+    # what ends drawings and formulas wherever it stands in them
+    _BREAKS_OUT: "b big blockquote body br center code dd div dl dt em embed h1 h2 h3 h4 h5 h6 head hr i img li "
+    "listing menu meta nobr ol p pre ruby s small span strong strike sub sup table tt u ul var",
+    _FONT: "font",  # it does, if it has certain attributes
+    # what stands in the body only: after it a drawing begins none
+    _BODY: "body div p h1 h2 h3 h4 ul ol table br img span a section article main header nav",
+    # what may hold HTML inside drawings and formulas
+    _MIXED: "foreignobject desc title mi mo mn ms mtext annotation-xml",
+}
+_SCRIPT_OR_STYLE = _SCRIPT | _STYLE
+_BITS: dict[str, int] = {}
+for _bit, _words in _NAMES.items():
+    for _word in _words.split():
+        _BITS[_word] = _BITS.get(_word, 0) | _bit
+_KEYS, _VALUES = hash_table(_BITS, 9)
+
+_DASHES, _CDATA, _JSON_LD, _FORMULA, _SHADOW = (
+    np.frombuffer(word, dtype=np.uint8)
+    for word in (b"--", b"[cdata[", b"application/ld+json", b"math/", b"shadowrootmode")
+)
+_P, _BR = (hash_table({name: 1}, 1)[0].max() for name in ("p", "br"))
+_DEEPEST_DRAWING = 64  # elements open within each other
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is seen of a page, as source, and the scripts that hold linked data, one after the other.
+
+    depth: of the deepest tag; attributes: of the tag that has most. Both are what parsers choke on, and rough.
+    """
+
+    seen: str
+    linked: str
+    depth: int
+    attributes: int
+
+
+def seen_of(html: str) -> Source:
+    """Return what is seen of a page."""
+    source = html.encode("utf-8", "replace")
+    seen, linked, depth, attributes = _cut(np.frombuffer(source, dtype=np.uint8), _KEYS, _VALUES)
+    scripts = [source[begin:end].decode() for begin, end in linked.tolist()]
+    return Source(seen.tobytes().decode(), "".join(scripts), int(depth), int(attributes))
+
+
+@compiled
+def _could_join(out, o):  # type: ignore[no-untyped-def]
+    """Whether a text that ends so may become a tag or an entity with what follows."""
+    if o > 0 and out[o - 1] == 60:
+        return True
+    for k in range(o - 1, max(-1, o - 40), -1):
+        byte = out[k]
+        if byte == 38:
+            return True
+        if not (is_letter(byte) or 48 <= byte <= 57 or byte == 35):
+            return False
+    return False
+
+
+@compiled
+def _append(html, begin, end, out, o):  # type: ignore[no-untyped-def]
+    if end <= begin:
+        return o
+    out[o : o + end - begin] = html[begin:end]
+    return o + end - begin
+
+
+@compiled
+def _apart(out, o):  # type: ignore[no-untyped-def]
+    """Put an empty comment to where something was cut out, if the texts around it could make something else."""
+    if _could_join(out, o):
+        out[o], out[o + 1], out[o + 2] = 60, 33, 62
+        return o + 3
+    return o
+
+
+@compiled
+def _cut(html, keys, values):  # type: ignore[no-untyped-def]
+    """Return what is left, the places of linked data, the depth of the deepest tag, and the most attributes of one."""
+    n = len(html)
+    out = np.empty(n + 3, np.uint8)
+    o, copied = 0, 0  # html[:copied] is in out[:o], or cut
+    linked = np.empty((16, 2), np.int64)
+    links = 0
+    depth, deepest, most = 0, 0, 0
+    certain = True  # whether the parser's state is known
+    endless = False  # whether a script has no end
+    drawing = np.empty(_DEEPEST_DRAWING, np.uint32)  # names of what is open in a drawing or a formula
+    mixed = np.empty(_DEEPEST_DRAWING, np.bool_)
+    inside = 0  # how many are
+    in_body = False
+    templates, cut_template = 0, 0  # open templates, and which of them, counted from 1, is cut out
+    # what comes back when a drawing or a template is cut out: length of the output, depth, deepest, most
+    before_drawing, before_template = np.zeros(4, np.int64), np.zeros(4, np.int64)
+    is_drawing = False
+    i = 0
+    while i < n:
+        if html[i] != 60:
+            i += 1
+            continue
+        at = i
+        i += 1
+        if i >= n:
+            break
+        if html[i] == 33:  # <!
+            if starts_with(html, i + 1, _DASHES):
+                i = after_comment(html, i + 3)
+                if certain:
+                    o = _apart(out, _append(html, copied, at, out, o))
+                    copied = i
+            elif inside and certain and starts_with(html, i + 1, _CDATA):
+                i = after_cdata(html, i + 8)
+            else:
+                i = after_byte(html, i, 62)
+            continue
+        if html[i] == 63:  # <?
+            i = after_byte(html, i, 62)
+            continue
+        closing = html[i] == 47
+        if closing:
+            i += 1
+            if i >= n:
+                break
+        if not is_letter(html[i]):
+            if closing:
+                i = after_byte(html, i, 62)
+            continue
+        begin = i
+        name, i = name_at(html, i)
+        length = i - begin
+        bits = find(keys, values, name, np.int32(0))
+        i, closes_itself, attributes = after_tag(html, i)
+        if not (certain and bits & _SCRIPT_OR_STYLE):
+            most = max(most, attributes)
+        if closing:
+            if not bits & _FLAT:
+                depth = max(0, depth - 1)
+            if not certain:
+                continue
+            if inside:
+                if name in (_P, _BR):
+                    inside = 0
+                    continue
+                level = inside - 1
+                while level >= 0 and drawing[level] != name:
+                    level -= 1
+                if level < 0:  # it may close what is around the drawing
+                    certain = False
+                    continue
+                inside = level
+                if inside == 0 and is_drawing:
+                    copied = i
+                    o, depth = before_drawing[0], before_drawing[1]
+                    deepest, most = before_drawing[2], before_drawing[3]
+                    o = _apart(out, o)
+            elif bits & _TEMPLATE and templates:
+                if templates == cut_template:
+                    copied = i
+                    cut_template = 0
+                    o, depth = before_template[0], before_template[1]
+                    deepest, most = before_template[2], before_template[3]
+                    o = _apart(out, o)
+                templates -= 1
+            continue
+        if inside and certain:
+            if bits & _BREAKS_OUT and not mixed[inside - 1]:
+                inside = 0  # nothing of the drawing is cut
+            elif mixed[inside - 1] or (bits & _FONT and attributes) or inside == _DEEPEST_DRAWING:
+                certain = False
+            elif closes_itself:
+                continue
+            else:
+                drawing[inside] = name
+                mixed[inside] = bits & _MIXED != 0
+                inside += 1
+                depth += 1
+                deepest = max(deepest, depth)
+                continue
+        if not bits & _FLAT and not (closes_itself and bits & (_SVG | _MATH)):
+            depth += 1
+            deepest = max(deepest, depth)
+        if bits & _SCRIPT:
+            data = holds(html, begin, i, _JSON_LD)
+            if not certain and (endless or not data):
+                continue
+            formula = holds(html, begin, i, _FORMULA)
+            end = end_of_script(html, i, begin)
+            endless = end >= n
+            if not endless:
+                end = after_tag(html, end + 2 + length)[0]
+            if data and not endless:
+                if links == len(linked):
+                    more = np.empty((2 * links, 2), np.int64)
+                    more[:links] = linked
+                    linked = more
+                linked[links, 0], linked[links, 1] = at, end
+                links += 1
+            if certain and not formula:
+                o = _apart(out, _append(html, copied, at, out, o))
+                copied = end
+            if certain or not endless:
+                i = end
+            continue
+        in_body |= bits & _BODY != 0
+        if not certain:
+            continue
+        if bits & _RAW:
+            i = end_of_raw(html, i, begin, length)
+            if i < n:
+                i, _, attributes = after_tag(html, i + 2 + length)
+            if bits & _STYLE:
+                o = _apart(out, _append(html, copied, at, out, o))
+                copied = i
+            elif not bits & _FLAT:
+                depth -= 1
+        elif bits & (_SVG | _MATH):
+            o = _append(html, copied, at, out, o)
+            copied = at
+            if not closes_itself:
+                before_drawing[:] = o, depth - 1, deepest, most
+                drawing[0], mixed[0] = name, False
+                inside, is_drawing = 1, bits & _SVG != 0 and in_body
+            elif bits & _SVG and in_body:
+                o = _apart(out, o)
+                copied = i
+        elif bits & _TEMPLATE:
+            templates += 1
+            if cut_template == 0 and not holds(html, begin, i, _SHADOW):
+                cut_template = templates
+                o = _append(html, copied, at, out, o)
+                copied = at
+                before_template[:] = o, depth - 1, deepest, most
+        elif bits & _PLAINTEXT:
+            break
+        elif bits & _FRAMESET:
+            certain = False
+    o = _append(html, copied, n, out, o)
+    return out[:o], linked[:links], deepest, most

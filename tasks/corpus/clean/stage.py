@@ -1,0 +1,205 @@
+"""The clean stage: plans shards of pages, has worker processes clean them, and adds up the results."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from data_lake.tables.documents import documents_fingerprint
+from model.cores import usable_cores
+from tasks.corpus.clean.config import CleanConfig
+from tasks.corpus.clean.preflight import check as faults
+from tasks.corpus.clean.processes import run_all
+from tasks.corpus.clean.user_files import source_fingerprint
+from tasks.stage import Artifact, Output, PermanentError, kinds, stage
+
+if TYPE_CHECKING:
+    from data_lake.reading.ledger import Ledger
+    from tasks.corpus.clean.worker import Job, Phase
+
+
+def not_used(config: CleanConfig) -> set[str]:
+    """The libraries that a config does not use."""
+    used = {
+        "emoji": config.normalize.emoji != "keep",
+        "ftfy": config.normalize.repair,
+        "phonenumbers": "phone" in config.pii.types,
+        "pyspellchecker": bool(config.normalize.spelling),
+        "python-stdnum": bool({"credit_card", "iban", "national_id"} & set(config.pii.types)),
+        "trafilatura": config.asks_trafilatura,
+    }
+    return {name for name, needed in used.items() if not needed}
+
+
+def check(artifact: Artifact) -> Iterator[str]:
+    """The output contract: every page is a document or a removal, and there are documents."""
+    import pyarrow.parquet as pq
+
+    from data_lake.tables.documents import count_rows, shards
+    from data_lake.tables.schemas import DOCUMENTS, REMOVED
+
+    counts = artifact.counts
+    for folder, schema in (("documents", DOCUMENTS), ("removed", REMOVED)):
+        rows = count_rows(artifact.path / folder)
+        if rows != counts.get(folder):
+            yield f"{folder}/ has {rows:,} rows, but {counts.get(folder)} were counted."
+        for path in shards(artifact.path / folder):
+            if not pq.read_schema(path).equals(schema):
+                yield f"{folder}/{path.name} does not have the schema data_lake.tables.schemas.{folder.upper()}."
+    if not counts.get("documents"):
+        yield "There is not a single document: see the reasons in removed/."
+    if counts.get("documents", 0) + counts.get("removed", 0) != counts.get("pages"):
+        yield f"{counts.get('pages')} pages came in, which is not the sum of documents and removed pages."
+
+
+@stage(
+    makes=kinds.Documents,
+    version=2,
+    contract=check,
+    content=documents_fingerprint,
+    sources=source_fingerprint,
+    check=faults,
+    without=not_used,
+    reuses=True,
+)
+def clean(config: CleanConfig, out: Output, pages: kinds.Pages) -> None:
+    """Clean all pages of the crawl.
+
+    `documents` is how many pages became documents, `megabytes` the size of their texts; the figure and the
+    artifact's ledger say for which reasons the others were removed. `pages_reused` is how many were taken over from the
+    build before.
+    """
+    from data_lake.reading.ledger import Amount, Ledger, Tally
+    from data_lake.tables.documents import count_rows
+    from tasks.corpus.clean.identity import count_repeats
+    from tasks.corpus.crawl.pages import kept_sizes
+
+    started = time.perf_counter()
+    sizes = kept_sizes(pages.path)
+    count_repeats(pages.path, out.work)
+    _train(config, out)
+    if config.filters.boilerplate.max_page_share < 1:
+        run_all(_plan(config, out, pages, sizes, "extract"), config.workers or usable_cores(), out)
+        _find_repeated(config, out)
+        jobs = _plan(config, out, pages, sizes, "judge")
+    else:
+        jobs = _plan(config, out, pages, sizes, "all")
+    run_all(jobs, config.workers or usable_cores(), out)
+    tally, changed, reused = Tally(), Counter[str](), 0
+    for job in jobs:
+        result = json.loads(job.done.read_text())
+        reused += result["reused"]
+        tally.add(Ledger.from_dict(result["ledger"]))
+        changed.update(result["counts"])
+    ledger = tally.ledger(incoming=Amount(len(sizes), sum(sizes)))
+    out.ledger(ledger)
+    documents, removed = count_rows(out.dir / "documents"), count_rows(out.dir / "removed")
+    out.count(pages=len(sizes), documents=documents, removed=removed, bytes=ledger.kept.bytes)
+    changed["without_trafilatura"] = _without_trafilatura(out)
+    out.count(**{name: number for name, number in sorted(changed.items()) if number})
+    out.metric(
+        documents=documents,
+        megabytes=ledger.kept.bytes / 1e6,
+        pages_reused=reused,
+        pages_per_second=len(sizes) / (time.perf_counter() - started),
+    )
+    if documents == 0:
+        reasons = ", ".join(f"{amount.documents} {reason}" for reason, amount in ledger.removed.items())
+        raise PermanentError(f"No page is left after cleaning ({reasons}); look at clean.filters.")
+    for sentence in large_removals(ledger):
+        out.warning(sentence)
+    _show(out, ledger)
+
+
+def large_removals(ledger: Ledger) -> Iterator[str]:
+    """Yield a sentence for each reason that took more than a third of the pages or of their bytes."""
+    from tasks.corpus.clean.filter_config import FILTERS
+
+    whole = ledger.incoming
+    for reason, amount in ledger.by_reason():
+        if 3 * amount.documents <= whole.documents and 3 * amount.bytes <= whole.bytes:
+            continue
+        limits = f"clean.filters.{reason} has its limits" if reason in FILTERS else "clean has its limits"
+        books = "; whole books need others, as in the recipe `books`" if reason in ("gopher_quality", "fineweb") else ""
+        yield (
+            f"{reason} took {amount.documents / whole.documents:.0%} of the pages ({amount.documents:,} of "
+            f"{whole.documents:,}) and {amount.bytes / max(1, whole.bytes):.0%} of their bytes. See if that is right: "
+            f"`textmill sample removed --reason {reason}` shows some; {limits}{books}."
+        )
+
+
+def _train(config: CleanConfig, out: Output) -> None:
+    """Train the classifiers that an earlier attempt has not trained; say how good they are on held-out examples."""
+    from tasks.corpus.clean.classifier import train
+    from tasks.corpus.clean.filters.classified import FOLDER
+
+    for settings in config.filters.classifiers:
+        path = out.dir / FOLDER / f"{settings.name}.safetensors"
+        report = path.with_suffix(".json")
+        if not path.exists():
+            classifier, found = train(settings)
+            report.parent.mkdir(parents=True, exist_ok=True)
+            report.write_text(json.dumps(found, indent=1, sort_keys=True))
+            classifier.save(path)  # last: with the weights there, the report is there too
+        measured = json.loads(report.read_text())
+        out.metric(**{f"{settings.name}_{name}": measured[name] for name in ("precision", "recall", "auc")})
+
+
+def _find_repeated(config: CleanConfig, out: Output) -> None:
+    """Make the table of lines that sites repeat, unless an earlier attempt made it."""
+    from tasks.corpus.clean import boilerplate
+
+    if not (out.dir / boilerplate.TABLE).exists():
+        lines = boilerplate.find_repeated(out.work, out.dir, config.filters.boilerplate)
+        out.info(f"{lines:,} lines are repeated from page to page of their host and are taken off.")
+
+
+def _plan(config: CleanConfig, out: Output, crawl: Artifact, sizes: list[int], phase: Phase) -> list[Job]:
+    """Cut the pages into shards of about shard_megabytes; the same pages and config make the same shards."""
+    from dataclasses import replace
+
+    from tasks.corpus.clean.worker import Job
+
+    jobs: list[Job] = []
+    values = config.model_dump(mode="json")
+    # lines that a site repeats depend on all of its pages, so a page's outcome does not hold for another crawl
+    reuse_from = str(out.reuse_from.path) if out.reuse_from is not None and phase == "all" else ""
+    first, size = 0, 0
+    for number, n_bytes in enumerate(sizes, start=1):
+        size += n_bytes
+        if size >= config.shard_megabytes * 1e6 or number == len(sizes):
+            job = Job(
+                len(jobs), first, number, str(crawl.path), str(out.dir), str(out.work), values, {}, phase, reuse_from
+            )
+            jobs.append(replace(job, **json.loads(job.bad.read_text())) if job.bad.exists() else job)
+            first, size = number, 0
+    return jobs
+
+
+def _without_trafilatura(out: Output) -> int:
+    """Return how many pages have a text only because trafilatura was kept from them."""
+    bad = [json.loads(path.read_text()) for path in sorted(out.work.glob("*.bad.json"))]
+    return sum(len(set(pages["plain"]) - set(pages["skip"])) for pages in bad)
+
+
+def _show(out: Output, ledger: Any) -> None:
+    """Draw the funnel and what the corpus is like; show some of what was removed."""
+    import pyarrow.parquet as pq
+
+    from data_lake.tables.documents import shards
+    from tasks.corpus.figures import show_corpus
+    from tasks.stage.figures import funnel
+
+    out.figure("documents", funnel({"clean": ledger}))
+    show_corpus(out)
+    rows: list[dict[str, Any]] = []
+    for path in shards(out.dir / "removed"):
+        table = pq.read_table(path, columns=["url", "reason", "value", "threshold", "text"])
+        rows += [row | {"text": (row["text"] or "")[:200]} for row in table.slice(0, 20).to_pylist()]
+        if len(rows) >= 20:
+            break
+    if rows:
+        out.table("removed", rows[:20])

@@ -1,0 +1,153 @@
+"""HTTP responses in archives: read as browsers would, even if the body no longer matches the header."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tasks.corpus.crawl.decode import BrokenEncoding, Decoder
+from tasks.corpus.crawl.mime import named_in
+from tasks.corpus.crawl.streams import packing
+
+MAX_HEADER = 65_536  # bytes
+RIGHTS_HEADERS = frozenset({"x-robots-tag", "tdm-reservation", "content-signal", "content-usage"})  # about training
+WHOLE = (200, 203)  # status of an answer that is the page: OK, or OK from a transforming proxy
+_STATUS = re.compile(rb"\s{0,64}HTTP(?:/\d{1,2}(?:\.\d{1,2})?)?[ \t]+(\d{3})(?!\d)[^\n]*(?:\n|\Z)", re.I)
+_BLANK = re.compile(rb"\n\r?\n")
+_FOLD = re.compile(rb"\r?\n[ \t]+")
+_CHUNK = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\n]{0,4096})?\r?\n")
+_GZIP = re.compile(rb"\x1f\x8b\x08(?:\x00.{6}|\x08.{6}[^\0]*\0)", re.S)  # RFC 1952, perhaps with a file's name
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]{2,40})", re.I)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status, headers by their names in small letters, and where in the block the body begins."""
+
+    status: int
+    headers: Mapping[str, str]
+    begin: int
+    rights_headers: tuple[tuple[str, str], ...] = ()  # those of RIGHTS_HEADERS, each time that one stands there
+
+    @property
+    def mime(self) -> str:
+        """The MIME type; an answer without one is taken for HTML."""
+        return mime_of(self.headers.get("content-type"))
+
+    @property
+    def charset(self) -> str | None:
+        """The charset that the header names."""
+        return charset_in(self.headers.get("content-type"))
+
+    @property
+    def length(self) -> int | None:
+        """The length that the header gives its body."""
+        value = self.headers.get("content-length", "")
+        return int(value) if value.isascii() and value.isdigit() and len(value) < 16 else None
+
+
+def mime_of(content_type: str | None) -> str:
+    """The MIME type in a Content-Type, of several the last; without one it is taken for HTML."""
+    if named := named_in([content_type or ""]):
+        return named[-1]
+    return (content_type or "text/html").partition(";")[0].strip().lower()
+
+
+def charset_in(content_type: str | None) -> str | None:
+    """The charset that a Content-Type names."""
+    found = _CHARSET.search(content_type or "")
+    return found[1] if found else None
+
+
+def parse_answer(block: bytes) -> Answer | None:
+    """Return the final answer in a block, behind those that only say "go on" (1xx); None where it holds none.
+
+    Lines end in \\r\\n or \\n, may be folded, and a header without an end goes to the end of the block.
+    """
+    at = 0
+    for _ in range(16):
+        line = _STATUS.match(block, at)
+        if line is None:
+            return None
+        start = line.end()
+        if block.startswith((b"\r\n", b"\n"), start):  # no header at all
+            end = begin = block.index(b"\n", start) + 1
+        elif (blank := _BLANK.search(block, start - 1, start + MAX_HEADER)) is not None:
+            end, begin = blank.start(), blank.end()
+        elif len(block) <= start + MAX_HEADER:
+            end = begin = len(block)
+        else:
+            return None
+        status = int(line[1])
+        if not 100 <= status < 200 or status == 101:
+            headers, rights_headers = _headers(block[start:end])
+            return Answer(status, headers, begin, rights_headers)
+        at = begin
+    return None
+
+
+def body_of(block: bytes, answer: Answer, limit: int) -> bytes:
+    """Return the body with its chunks and its compression undone, where they are what the header says.
+
+    Archives hold bodies already unpacked under the old header. Raises TooLarge, and BrokenEncoding for what is packed
+    and cannot be unpacked.
+    """
+    body = block[answer.begin :]
+    transfer = [name.strip().lower() for name in answer.headers.get("transfer-encoding", "").split(",")]
+    if "chunked" in transfer:
+        body = _unchunked(body)
+    packings = [name for name in transfer if name not in ("", "chunked", "identity")]
+    if not (encoding := ", ".join([*filter(None, [answer.headers.get("content-encoding")]), *packings])):
+        return body[: limit + 1]
+    try:
+        decoder = Decoder(encoding, limit)
+        decoder.feed(body)
+        return decoder.finish()
+    except BrokenEncoding:
+        if packing(body) is None:
+            return body[: limit + 1]
+        if (whole := _without_trailer(body, limit)) is None:
+            raise
+        return whole
+
+
+def _without_trailer(body: bytes, limit: int) -> bytes | None:
+    """What is in a gzip body that is whole but for the checksum behind it; None for any other."""
+    head = _GZIP.match(body)
+    if head is None:
+        return None
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        content = inflater.decompress(body[head.end() :], limit + 1)
+    except zlib.error:
+        return None
+    return content if inflater.eof and len(inflater.unused_data) < 8 else None
+
+
+def _headers(lines: bytes) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
+    found: dict[str, str] = {}
+    rights_headers = []
+    for line in _FOLD.sub(b" ", lines).split(b"\n"):
+        name, colon, value = line.partition(b":")
+        if colon:
+            key, text = name.strip().lower().decode("latin-1"), value.strip().decode("latin-1")
+            found.setdefault(key, text)
+            if key in RIGHTS_HEADERS:
+                rights_headers.append((key, text))
+    return found, tuple(rights_headers)
+
+
+def _unchunked(body: bytes) -> bytes:
+    """The body without its chunks' sizes. One that has none is left as it is; so is what follows a wrong one."""
+    parts: list[bytes] = []
+    at = 0
+    while (size := _CHUNK.match(body, at)) is not None:
+        length = int(size[1], 16)
+        if length == 0:
+            return b"".join(parts)
+        parts.append(body[size.end() : size.end() + length])
+        at = size.end() + length
+        at += 2 if body.startswith(b"\r\n", at) else body.startswith(b"\n", at)
+    return b"".join([*parts, body[at:]])

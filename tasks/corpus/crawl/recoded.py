@@ -1,0 +1,60 @@
+"""Files of rows in any encoding, converted to UTF-8, from which rows are read."""
+
+from __future__ import annotations
+
+import codecs
+import io
+from collections.abc import Callable
+from typing import IO, Any
+
+from tasks.corpus.charsets.detect import detect, is_utf8_with_faults, marked
+from tasks.corpus.charsets.web import decoder
+
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is its beginning
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_SAMPLE = 1 << 18
+# A file that goes on behind the sample is of one encoding where so many bytes of the sample speak for it; a lone one
+# may be a row that was written in another encoding than all others.
+_ENOUGH = 50
+_STEP = 1 << 16
+
+
+def as_utf8(stream: IO[bytes]) -> IO[bytes]:
+    """Return the stream, recoded to UTF-8 where it begins with another encoding's mark, or is of no UTF-8."""
+    sample = stream.peek(_SAMPLE)[:_SAMPLE]  # type: ignore[attr-defined]
+    if (codec := next((name for mark, name in _MARKS if sample.startswith(mark)), None)) is not None:
+        return _recoded(stream, decoder(codec))
+    name = marked(sample)
+    if name is None and not sample.isascii() and not is_utf8_with_faults(sample):
+        beyond = len(sample.translate(None, bytes(range(128))))
+        name = detect(sample) if len(sample) < _SAMPLE or beyond >= _ENOUGH else None
+    return stream if name is None else _recoded(stream, decoder(name))
+
+
+def _recoded(stream: IO[bytes], decode: Callable[[bytes], str]) -> IO[bytes]:
+    return io.BufferedReader(_Recoded(stream, decode), 1 << 20)
+
+
+class _Recoded(io.RawIOBase):
+    """A stream of another encoding as UTF-8."""
+
+    def __init__(self, stream: IO[bytes], decode: Callable[[bytes], str]) -> None:
+        self._stream, self._decode = stream, decode
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._rest:
+            data = self._stream.read(_STEP)
+            self._rest = self._decode(data).encode("utf-8", "replace")
+            if not data and not self._rest:
+                return 0
+        out, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
+        buffer[: len(out)] = out
+        return len(out)

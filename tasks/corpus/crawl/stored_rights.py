@@ -1,0 +1,107 @@
+"""What a stored page says about training: the header and the meta tags of pages in web archives and HTML files.
+
+Whoever wrote an archive may have asked nobody, so the *no* that travels with a page is heard where it is read. Only
+what the page itself brings counts: robots.txt, tdmrep.json and licences elsewhere are not asked for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import sys
+from collections.abc import Collection, Iterable
+
+from tasks.corpus.crawl.http_answer import RIGHTS_HEADERS
+from tasks.corpus.crawl.links import links_of
+from tasks.corpus.crawl.outcome import HTML
+from tasks.corpus.crawl.rights import RSL, Statement, refusal, rights
+from tasks.corpus.crawl.robots_meta import NOAI, TDM, reservation, robots_directives
+from tasks.corpus.crawl.rsl import licences_in_page
+from tasks.corpus.crawl.signals import said_in_headers
+from tasks.corpus.crawl.source_record import Record
+from tasks.corpus.crawl.urls import canonical
+
+_MARKS = (b"noai", b"tdm-reservation", b"rsl+xml")
+_FIRST_FOUR = tuple(  # as numbers, each with a sign without which it is not there, where the mark has one
+    (sign, int.from_bytes(mark[:4], sys.byteorder)) for sign, mark in zip((b"", b"-", b"+"), _MARKS, strict=True)
+)
+_BLANK = 0x20  # as a bit it makes letters small, and leaves - and + as they are
+_LARGE = 8_192  # bytes, from which numpy is quicker
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+def heeded(record: Record, honour: Collection[str], agent: str) -> Record:
+    """Return the record with its `rights`, or in its place the reason why nobody may train on it."""
+    if record.problem is not None or record.mime not in HTML:
+        return record
+    said = _said(record, agent)
+    if not said:
+        return record
+    found = rights(said)
+    if (refused := refusal(said, honour)) is None:
+        return record._replace(rights=found)
+    words = next(one.words for one in said if one.train != "allow")
+    return record._replace(content=b"", problem=refused, detail=words[:200], rights=found)
+
+
+def _said(record: Record, agent: str) -> list[Statement]:
+    """Return the statements; nothing is parsed where no word of one stands in the page."""
+    content = record.content
+    marked = _is_marked(content)
+    if not marked and not record.headers:
+        return []
+    url = (record.url and canonical(record.url)) or "http://localhost/"  # whose links are not followed
+    headers = {name: [value for key, value in record.headers if key == name] for name in RIGHTS_HEADERS}
+    said = said_in_headers(headers["content-signal"], headers["content-usage"])
+    robots, reserved = robots_directives(headers["x-robots-tag"], agent), None
+    where = "header"
+    if marked:
+        page = links_of(url, content, f"text/html; charset={record.charset}" if record.charset else None, agent=agent)
+        reserved = page.tdm_reservation
+        if NOAI not in robots:
+            where = "page"
+            for contents in page.robots.values():
+                robots |= robots_directives(contents, agent)
+        _, terms = licences_in_page(content, url)
+        said += [Statement(RSL, one.train, "page", one.words) for one in terms]
+    if NOAI in robots:
+        said.append(Statement(NOAI, "deny", where, NOAI))
+    if (found := reservation(reserved, _first(headers["tdm-reservation"]), (), "/")) is not None:
+        is_reserved, place, words = found
+        said.append(Statement(TDM, "deny" if is_reserved else "allow", place, words))
+    at = record.fetched_at or datetime.datetime.now(datetime.UTC)
+    return [dataclasses.replace(one, at=at) for one in said]
+
+
+def _is_marked(content: bytes) -> bool:
+    """Whether a word of a statement stands in a page, in any letter case."""
+    if content.startswith(_UTF_16):
+        return True
+    if len(content) >= _LARGE and not _may_be_marked(content):
+        return False
+    lowered = content.lower()
+    return any(mark in lowered for mark in _MARKS)
+
+
+def _may_be_marked(content: bytes) -> bool:
+    """Whether the first four bytes of a mark stand in a page; few pages have them.
+
+    They are looked for as numbers, at each of the four ways that a number may lie: half the time for a page of 24 kB
+    that the words take, and a third for larger ones.
+    """
+    import numpy as np  # a crawl without files does without it
+
+    sought = [np.uint32(number) for sign, number in _FIRST_FOUR if sign in content]
+    letters = np.frombuffer(content, np.uint8) | np.uint8(_BLANK)
+    for offset in range(4):
+        numbers = np.ndarray((len(content) - offset) // 4, np.uint32, letters, offset)  # type: ignore[arg-type]
+        found = numbers == sought[0]
+        for number in sought[1:]:
+            found |= numbers == number
+        if np.count_nonzero(found):
+            return True
+    return False
+
+
+def _first(values: Iterable[str]) -> str | None:
+    return next(iter(values), None)

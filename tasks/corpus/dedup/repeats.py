@@ -1,0 +1,158 @@
+"""Paragraphs and lines that occur in several documents: found across all shards, cut where there are too many.
+
+What is compared are the words, so case, spacing and punctuation do not tell two pieces apart, and a piece of Chinese or
+Thai is like any other. Published relatives: C4 removes what three sentences repeat (Raffel 2020, § 2.2), CCNet and
+dolma paragraphs seen before (Wenzek 2020; Soldaini 2024, § 3.1), there by Bloom filters, which cut some that were not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from data_lake.tables.runs import Runs, write_run
+from data_lake.text import units
+from data_lake.text.folding import fold
+from tasks.corpus.dedup.corpus import Corpus, Part, Removed
+from tasks.corpus.dedup.shingles import strings
+from tasks.corpus.dedup.sign import batches
+
+Kind = Literal["paragraphs", "lines"]
+
+# A piece with what separates it from the next one, so that all pieces together are the text.
+_PIECES = {"paragraphs": re.compile(r".+?(?:\n[^\S\n]*\n\s*|\Z)", re.S), "lines": re.compile(r"[^\n]*\n|[^\n]+")}
+_BLANK_LINES = re.compile(r"\n[^\S\n]*\n(?:[^\S\n]*\n)+")
+
+
+@dataclass(frozen=True)
+class PiecesJob:
+    """Note the pieces of one shard's documents."""
+
+    corpus: Corpus
+    part: Part
+    documents: Path
+    removed: Path
+    kind: Kind
+    copies: int
+    min_words: int
+    compiled: bool
+    every: Path  # run of (hash, document)
+    preferred: Path  # run of (hash, rank, id, document), of each hash as many as decide
+
+
+@dataclass(frozen=True)
+class CutJob:
+    """Decide which pieces of one shard's documents are cut."""
+
+    every: Path
+    repeated: tuple[Path, ...]
+    keepers: tuple[Path, ...]
+    limit: int
+    output: Path
+
+
+def pieces(text: str, kind: Kind) -> list[str]:
+    """Return the paragraphs or lines of a text, each with the separator behind it: `"".join` gives the text."""
+    return _PIECES[kind].findall(text)
+
+
+def piece_hashes(found: Sequence[str], min_words: int, *, compiled: bool) -> np.ndarray:
+    """Return 64 bits of the words of each piece, uint64[n]; 0 for one of fewer than `min_words`."""
+    import xxhash
+
+    if compiled:
+        import pyarrow as pa
+
+        from data_lake.text.kernels import word_hashes_of
+
+        hashes, offsets = word_hashes_of(pa.array(found, pa.large_string()))
+    else:
+        hashes, offsets = units.word_hashes([fold(piece) for piece in found])
+    view, ends = memoryview(hashes.view(np.uint8)), (8 * offsets).tolist()  # type: ignore[arg-type]
+    values = [
+        xxhash.xxh3_64_intdigest(view[ends[i] : ends[i + 1]]) or 1 if ends[i + 1] - ends[i] >= 8 * min_words else 0
+        for i in range(len(found))
+    ]
+    return np.array(values, dtype=np.uint64)
+
+
+def cut(text: str, repeated: dict[Kind, set[int]], min_words: dict[Kind, int]) -> str:
+    """Return a text without the pieces whose hashes are in `repeated`, and without gaps where they were."""
+    for kind in ("paragraphs", "lines"):
+        if repeated.get(kind):
+            found = pieces(text, kind)
+            hashes = piece_hashes(found, min_words[kind], compiled=False).tolist()
+            left = [piece for piece, value in zip(found, hashes, strict=True) if value not in repeated[kind]]
+            if len(left) < len(found):
+                text = _BLANK_LINES.sub("\n\n", "".join(left)).strip("\n")
+    return text
+
+
+def note_pieces(job: PiecesJob) -> None:
+    """Write the runs of one shard: all its pieces, and of each piece the preferred documents that have it."""
+    removed, first = Removed(0, job.removed), job.part.first
+    rows = [np.empty((2, 0), dtype=np.uint64)]
+    for batch in batches(job.documents, ["text"]):
+        numbers = np.arange(first, first + batch.num_rows, dtype=np.uint64)
+        first += batch.num_rows
+        kept = ~removed[numbers]
+        texts = [text for text, keep in zip(strings(batch.column("text")), kept.tolist(), strict=True) if keep]
+        found = [pieces(text, job.kind) for text in texts]
+        owners = np.repeat(numbers[kept], [len(each) for each in found])
+        hashes = piece_hashes([piece for each in found for piece in each], job.min_words, compiled=job.compiled)
+        made = np.stack([hashes, owners])[:, hashes > 0]
+        rows.append(np.unique(made, axis=1))
+    every = np.concatenate(rows, axis=1)
+    write_run(job.every, every)
+    # Of the pieces of this shard only the preferred documents can be among those that keep them.
+    numbers, place = np.unique(every[1], return_inverse=True)
+    facts = job.corpus.facts(numbers)
+    ranked = np.stack([every[0], facts["rank"][place], facts["id"][place], every[1]])
+    write_run(job.preferred, ranked[:, _nth(ranked) <= max(job.copies, 1)])
+
+
+def find_repeated(preferred: Runs, copies: int, limit: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the hashes of pieces that stand in too many documents, and a key for each document that keeps one."""
+    for low, high in preferred.split(limit):
+        rows = preferred.read(low, high)
+        rows = rows[:, np.lexsort(rows[::-1])]
+        nth = _nth(rows)
+        repeated = np.unique(rows[0][nth >= max(copies, 1)])
+        keeps = (nth < copies) & np.isin(rows[0], repeated)
+        yield repeated[None], _keys(rows[0][keeps], rows[3][keeps])[None]
+
+
+def decide_cuts(job: CutJob) -> None:
+    """Write a run of (document, hash): the pieces of the shard that are cut."""
+    every, repeated, keepers = Runs([job.every], 2), Runs(job.repeated, 1), Runs(job.keepers, 1)
+    cuts = [np.empty((2, 0), dtype=np.uint64)]
+    for low, high in every.split(job.limit):
+        hashes, documents = every.read(low, high)
+        known, place = np.unique(hashes, return_inverse=True)
+        again = repeated.lookup(known, job.limit)[0][place]
+        hashes, documents = hashes[again], documents[again]
+        keys, place = np.unique(_keys(hashes, documents), return_inverse=True)
+        keeps = keepers.lookup(keys, job.limit)[0][place]
+        cuts.append(np.stack([documents[~keeps], hashes[~keeps]]))
+    write_run(job.output, np.concatenate(cuts, axis=1))
+
+
+def _nth(rows: np.ndarray) -> np.ndarray:
+    """Return how many rows of the same first column are smaller: int64[n]."""
+    order = np.lexsort(rows[::-1])
+    first = np.concatenate([[True], rows[0][order][1:] != rows[0][order][:-1]])[: rows.shape[1]]
+    begins = np.flatnonzero(first)
+    nth = np.arange(rows.shape[1]) - np.repeat(begins, np.diff(np.append(begins, rows.shape[1])))
+    out = np.empty_like(nth)
+    out[order] = nth
+    return out
+
+
+def _keys(hashes: np.ndarray, documents: np.ndarray) -> np.ndarray:
+    """Return 64 bits of (hash, document)."""
+    return units.mix64(hashes ^ units.mix64(documents + np.uint64(1)))

@@ -1,0 +1,75 @@
+"""Splits: which documents are held out, a column of the corpus that decontaminate writes, and the documents of each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from data_lake.store.lake import Artifact
+from data_lake.tables.documents import SPLITS, read_documents, shards
+from tasks.stage.config import StageConfig
+
+
+class SplitConfig(StageConfig):
+    """How many documents are held out. Decided before anything is learned: even the tokenizer must not see them."""
+
+    val: float = Field(0.02, ge=0, lt=1, description="Fraction of documents held out to watch training")
+    test: float = Field(0.02, ge=0, lt=1, description="Fraction of documents held out for the evaluation at the end")
+
+    @model_validator(mode="after")
+    def _something_is_left(self) -> Self:
+        if self.val + self.test >= 1:
+            raise ValueError(
+                f"val={self.val} and test={self.test} hold out every document; nothing is left to train on"
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class SplitDocument:
+    """A document of the corpus together with its split."""
+
+    doc_id: str
+    url: str | None
+    title: str | None
+    text: str
+    n_bytes: int
+    split: str
+
+
+def documents_of(corpus: Path, splits: Collection[str]) -> Iterator[SplitDocument]:
+    """Yield the documents of `splits` in the corpus's order."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    wanted = pa.array(sorted(splits), pa.string())
+    for batch in read_documents(corpus, ["doc_id", "url", "title", "text", "n_bytes", "split"]):
+        for row in batch.filter(pc.is_in(batch["split"], value_set=wanted)).to_pylist():
+            yield SplitDocument(**row)
+
+
+def count_splits(corpus: Path) -> dict[str, int]:
+    """Return how many documents of the corpus have each split: all that there should be, and what else is found."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    counts: Counter[str] = Counter(dict.fromkeys(SPLITS, 0))
+    for path in shards(corpus / "documents"):
+        for found in pc.value_counts(pq.read_table(path, columns=["split"])["split"]).to_pylist():
+            counts[str(found["values"])] += found["counts"]
+    return dict(counts)
+
+
+def split_problems(corpus: Artifact) -> Iterator[str]:
+    """Yield a sentence for each split that documents should not have, or not so many of them have."""
+    for name, found in count_splits(corpus.path).items():
+        if name not in SPLITS:
+            yield f"{found:,} documents have the split {name!r}; there are {', '.join(SPLITS)}."
+        elif found != corpus.counts[f"{name}_documents"]:
+            counted = corpus.counts[f"{name}_documents"]
+            yield f"{found:,} documents are in {name}, but the stage counted {counted:,}."

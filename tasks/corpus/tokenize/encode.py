@@ -1,0 +1,84 @@
+"""Encode one shard of documents into one token shard per split and a piece of the document index."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from data_lake.store.files import write_whole
+from data_lake.tables.arrow_columns import text_digests
+from data_lake.tables.documents import SPLITS, shard_path, write_parquet
+from data_lake.tokens.shards import TokenShardWriter, check_shard, document_index_schema
+from model.tokenizer import Tokenizer
+from tasks.corpus.tokenize.reuse import Reusable
+
+
+@dataclass(frozen=True)
+class EncodeJob:
+    """Which shard to encode with which tokenizer, where the results go, and an artifact that may have some of them."""
+
+    documents: Path
+    tokenizer: Path
+    folder: Path
+    index: Path
+    number: int
+    seq_len: int
+    reuse_from: Path | None = None
+
+    @property
+    def reused(self) -> Path:
+        """The file that says how many documents were taken from the earlier artifact."""
+        return shard_path(self.index, self.number).with_suffix(".reused")
+
+
+def encode_shard(job: EncodeJob) -> int:
+    """Write `folder/{train,val,test}/part-<number>.parquet` and `index/part-<number>.parquet`; return the documents.
+
+    Each document is BOS and then its text, encoded as ordinary letters: a special token's name in a web page stays
+    text. The index comes last, after the token shards were read back whole: where it lies, the shard is done.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    tokenizer = Tokenizer.load(job.tokenizer)
+    schema = document_index_schema()
+    names = ["doc_id", "url", "source", "n_bytes", "split"]
+    pieces = [schema.empty_table()]
+    written: dict[str, int] = dict.fromkeys(SPLITS, 0)
+    reused = 0
+    paths: dict[str, Path] = {split: shard_path(job.folder / split, job.number) for split in SPLITS}
+    with ExitStack() as stack:
+        writers = {split: stack.enter_context(_writer(path, split, job, tokenizer)) for split, path in paths.items()}
+        file = stack.enter_context(pq.ParquetFile(shard_path(job.documents, job.number)))
+        ids_in_shard = file.read(["doc_id"])["doc_id"].to_pylist() if job.reuse_from is not None else []
+        reusable = Reusable(job.reuse_from, tokenizer.sha256, ids_in_shard)
+        for batch in file.iter_batches(batch_size=256, columns=[*names, "text"]):
+            rows, texts = batch.select(names).to_pylist(), batch["text"]
+            for row, text, told in zip(rows, texts, text_digests(texts), strict=True):
+                split = row["split"]
+                found = reusable.tokens(row["doc_id"], told)
+                ids = [tokenizer.bos, *tokenizer.encode(text.as_py())] if found is None else found
+                reused += found is not None
+                writers[split].append(ids)
+                row |= {"first_token": written[split], "n_tokens": len(ids), "text_digest": told}
+                written[split] += len(ids)
+            pieces.append(pa.Table.from_pylist(rows, schema=schema))
+    for path in paths.values():
+        check_shard(path)
+    table = pa.concat_tables(pieces)
+    write_whole(job.reused, str(reused))
+    write_parquet(shard_path(job.index, job.number), table)
+    return int(table.num_rows)
+
+
+def _writer(path: Path, split: str, job: EncodeJob, tokenizer: Tokenizer) -> TokenShardWriter:
+    return TokenShardWriter(
+        path,
+        split=split,
+        seq_len=job.seq_len,
+        vocab_size=tokenizer.vocab_size,
+        tokenizer_sha256=tokenizer.sha256,
+        bos=tokenizer.bos,
+        pad=tokenizer.pad,
+    )

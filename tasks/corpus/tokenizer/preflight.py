@@ -1,0 +1,41 @@
+"""What tokenizer can check before it runs: that the user's own pattern works."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from model.tokenizer import PATTERNS, Tokenizer
+from tasks.stage.preflight import Facts, Fault, attempt
+
+if TYPE_CHECKING:
+    from tasks.corpus.tokenizer.config import TokenizerConfig
+
+SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that one makes"
+
+# Every kind of text that must survive: scripts with and without spaces, marks, code, control characters, emoji.
+SAMPLE = (
+    "The mill's wheel turned 1,234.5 times; naïve café, e\u0301. Größe! Ελληνικά русский עברית العربية हिन्दी 한국어\n"
+    "水车转动，河水流过。水車が回り、川が流れる。กังหันน้ำหมุน\n\n"
+    "\tdef f(x: int) -> str:\r\n        return f'{x!r}'  # ok\n"
+    "<|bos|> \x00\x7f \u200d👩\u200d🔬 🇫🇷 \U0010ffff   "
+)
+
+
+def check(config: TokenizerConfig, facts: Facts) -> Iterator[Fault]:
+    """Yield why no tokenizer would come of it."""
+    if config.pattern not in PATTERNS:
+        yield from attempt("tokenizer.pattern", _try_pattern, config.pattern)
+
+
+def _try_pattern(pattern: str) -> None:
+    import rustbpe
+
+    trainer = rustbpe.Tokenizer()
+    try:
+        trainer.train_from_iterator(iter([SAMPLE]), 256, pattern=pattern)
+        tried = Tokenizer({bytes(token): rank for token, rank in trainer.get_mergeable_ranks()}, pattern, {})
+    except ValueError as error:
+        raise ValueError(f"The tokenizer's pattern {pattern!r} cannot be used: {error}.") from error
+    if tried.decode(tried.encode(SAMPLE)) != SAMPLE:
+        raise ValueError(f"The pattern {pattern!r} must match every character; add `|.` for what nothing else matches.")

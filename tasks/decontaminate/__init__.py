@@ -1,6 +1,0 @@
-"""decontaminate: which benchmark items occur in the corpus, and which held-out documents occur in training."""
-
-from tasks.decontaminate.config import DecontaminateConfig
-from tasks.decontaminate.stage import decontaminate
-
-__all__ = ["DecontaminateConfig", "decontaminate"]

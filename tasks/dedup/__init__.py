@@ -1,6 +1,0 @@
-"""dedup: documents that repeat another one are removed, each with its partner and their similarity."""
-
-from tasks.dedup.config import DedupConfig
-from tasks.dedup.stage import dedup
-
-__all__ = ["DedupConfig", "dedup"]

@@ -1,0 +1,1 @@
+"""Delivery: a trained model in use."""

@@ -1,0 +1,6 @@
+"""Evaluation: held-out text, multiple choice in two public formats, and a compressor to compare with."""
+
+from tasks.evaluation.evaluate.config import EvaluateConfig
+from tasks.evaluation.evaluate.stage import evaluate
+
+__all__ = ["EvaluateConfig", "evaluate"]

@@ -1,0 +1,51 @@
+"""What evaluate can check before it runs: that its device is there, and that windows and choices fit the context."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from model.tokenizer import PATTERNS
+from tasks.stage import PermanentError
+from tasks.stage.preflight import Facts, Fault, device_faults
+from tasks.synthetic.questions.config import QuestionsConfig
+from tasks.synthetic.questions.preflight import Choices, has_texts, left_out, own_benchmarks
+
+if TYPE_CHECKING:
+    from tasks.evaluation.evaluate.config import EvaluateConfig
+
+SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that one makes"
+
+
+def check(config: EvaluateConfig, facts: Facts) -> Iterator[Fault]:
+    """Yield why the model cannot be measured."""
+    yield from device_faults("evaluate.device", config.device)
+    context = facts.value("pretrain.model.max_seq_len")
+    if context is not None and config.min_context > context:
+        yield Fault(
+            "evaluate.min_context",
+            f"A token cannot be predicted from {config.min_context:,} others at least by a model whose context is "
+            f"{context:,} (pretrain.model.max_seq_len).",
+        )
+    asked = facts.configs.get("questions")
+    if not isinstance(asked, QuestionsConfig):
+        return
+    for field, path, read in own_benchmarks(asked):
+        items: list[Choices] = []
+        with contextlib.suppress(PermanentError, ValueError, OSError):  # questions says why it cannot be read
+            items = [choices for choices in read() if has_texts(choices)]
+        if items:
+            fitting = [choices for choices in items if not any(_is_too_long(choice, facts) for choice in choices)]
+            yield from left_out(field, path, items, fitting, "longer than the context")
+
+
+def _is_too_long(choice: str, facts: Facts) -> bool:
+    """Whether a choice alone is certainly longer than the context: each piece that text is split into before it is
+    encoded is a token at least. What is longer only as tokens is known when there is a tokenizer."""
+    context, pattern = facts.value("pretrain.model.max_seq_len"), PATTERNS.get(facts.value("tokenizer.pattern") or "")
+    if context is None or pattern is None or facts.value("tokenizer.keep") or len(choice) <= context:
+        return False
+    import regex
+
+    return len(regex.findall(pattern, choice)) > context

@@ -1,0 +1,108 @@
+"""What evaluations leave to read: one row per item, and the models of a run side by side as a text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from data_lake.store.lake import Artifact
+from data_lake.tables.documents import write_parquet
+from tasks.evaluation.evaluate.benchmarks import Accuracy
+from tasks.evaluation.evaluate.contaminated import parts_in_words
+from tasks.synthetic.questions.files import Seen
+
+
+def rows_of(benchmark: str, accuracy: Accuracy, seen: Seen) -> Iterator[dict[str, Any]]:
+    """Yield a row per item: what was asked, what each choice scored, whether it was right, what training has of it."""
+    for item in accuracy.items:
+        number = item["item"]
+        found = {"contaminated": seen.contaminated[number], "found_in_training": seen.share[number]}
+        yield {"benchmark": benchmark, **item, **found}
+
+
+def write_items(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write all rows as one Parquet file."""
+    import pyarrow as pa
+
+    schema = pa.schema(
+        [
+            pa.field("benchmark", pa.string(), nullable=False),
+            pa.field("item", pa.int32(), nullable=False),
+            pa.field("context", pa.string(), nullable=False),
+            pa.field("choices", pa.list_(pa.string()), nullable=False),
+            pa.field("gold", pa.int32(), nullable=False),
+            pa.field("log_likelihoods", pa.list_(pa.float64()), nullable=False),
+            pa.field("correct", pa.bool_(), nullable=False),
+            pa.field("correct_norm", pa.bool_(), nullable=False),
+            pa.field("tokens_cut", pa.int32(), nullable=False),  # from the beginning of the prompt
+            pa.field("contaminated", pa.bool_(), nullable=False),  # training documents have n-grams of the item ...
+            pa.field("found_in_training", pa.float64(), nullable=False),  # ... this share of them
+        ]
+    )
+    write_parquet(path, pa.Table.from_pylist(list(rows), schema=schema))
+
+
+def comparison(models: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the lines that a person reads: text against xz, items against chance, model by model.
+
+    models: name of a model -> its results, all of them on the same questions.
+    """
+    width = max(map(len, [*models, "xz -9e"]))
+    xz = next(iter(models.values()))["compression"]
+    primed = "" if xz["xz_primed"] is None else f", or {xz['xz_primed']:.3f} after the training text"
+    lines = ["Held-out text, bits per byte (less is better):"]
+    lines += [f"  {name:<{width}} {found['text']['bits_per_byte']:.3f}" for name, found in models.items()]
+    lines += [f"  {'xz -9e':<{width}} {xz['xz']:.3f}{primed}", "Multiple choice, share right (± standard error):"]
+    for benchmark, title in (("hellaswag", "HellaSwag format"), ("mmlu", "MMLU format")):
+        marks = [_mark(f"{name:<{width}}", found["benchmarks"][benchmark]) for name, found in models.items()]
+        lines += [f"  {title}:", *(f"    {mark}" for mark in marks)]
+    for benchmark in ("mmlu_letters", "mmlu_cloze"):
+        found = {name: results["benchmarks"][benchmark] for name, results in models.items()}
+        shares = ", ".join(f"{name} {_share(one)}{_caveats(one)}" for name, one in found.items())
+        lines.append(f"  {benchmark.replace('_', ' by ')}: {shares}")
+    return "\n".join(lines)
+
+
+def comparisons(evaluations: Mapping[str, Artifact]) -> list[str]:
+    """Return a comparison for each set of questions that models of a run were asked, in the order of the models.
+
+    evaluations: name of a model -> its evaluation. Models that were asked different questions are not compared.
+    """
+    groups: dict[str, dict[str, Any]] = {}
+    for name, evaluation in evaluations.items():
+        results = json.loads((evaluation.path / "results.json").read_text("utf-8"))
+        groups.setdefault(evaluation.manifest.inputs["questions"].content, {})[name] = results
+    return [comparison(models) for models in groups.values()]
+
+
+def _mark(name: str, found: Mapping[str, Any]) -> str:
+    """Return one model's share with how far it is from chance, in standard errors."""
+    share, stderr, chance = found["acc_norm"], found["acc_norm_stderr"], found["chance"]
+    how = f" [{found['format'].removeprefix('mmlu_')}]" if "format" in found else ""
+    if share is None:
+        return f"{name}{how} asked nothing{_caveats(found)}"
+    asked = f"{found['n']:,}" if found["n"] == found["available"] else f"{found['n']:,} of {found['available']:,}"
+    if not stderr:
+        return f"{name}{how} {share:.3f} of {asked}, chance {chance:.3f}{_caveats(found)}{parts_in_words(found)}"
+    distance = (share - chance) / stderr
+    verdict = "beats chance" if distance > 2 else "not distinguishable from chance" if distance > -2 else "below chance"
+    return (
+        f"{name}{how} {share:.3f} ± {stderr:.3f} of {asked}, chance {chance:.3f}: {distance:+.1f} s.e., {verdict}"
+        f"{_caveats(found)}{parts_in_words(found)}"
+    )
+
+
+def _share(found: Mapping[str, Any]) -> str:
+    return "–" if found["acc_norm"] is None else f"{found['acc_norm']:.3f}"
+
+
+def _caveats(found: Mapping[str, Any]) -> str:
+    """Return in how far the items were not asked as they are; empty where they were."""
+    said = []
+    if found["n_truncated"]:
+        said.append(f"{found['n_truncated']:,} of {found['n']:,} prompts cut to the context")
+    if found["n_too_long"]:
+        said.append(f"{found['n_too_long']:,} left out, as a choice is longer than the context")
+    return f" [{'; '.join(said)}]" if said else ""

@@ -1,0 +1,204 @@
+"""The evaluate stage: one model measured on held-out text and multiple choice, beside what a compressor needs."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from data_lake.store.files import write_whole
+from tasks.corpus.benchmarks.formats import MmluItem
+from tasks.evaluation.evaluate.benchmarks import (
+    Accuracy,
+    answer,
+    better_format,
+    hellaswag_question,
+    mmlu_cloze,
+    mmlu_letters,
+)
+from tasks.evaluation.evaluate.config import EvaluateConfig
+from tasks.evaluation.evaluate.contaminated import with_parts
+from tasks.evaluation.evaluate.preflight import check
+from tasks.evaluation.evaluate.report import comparison, rows_of, write_items
+from tasks.stage import Artifact, Output, kinds, stage
+from tasks.synthetic.questions.files import Asked, Seen, read_questions
+from tasks.training.trained import chat_template_of, load_trained
+
+if TYPE_CHECKING:
+    from model.scoring import Scorer
+
+FORMATS = ("hellaswag", "mmlu_letters", "mmlu_cloze")
+
+
+def contract(artifact: Artifact) -> Iterator[str]:
+    """Every headline number is there and finite, accuracies are accuracies, and the items behind them are counted."""
+    import pyarrow.parquet as pq
+
+    results = json.loads((artifact.path / "results.json").read_text())
+    value = results["text"]["bits_per_byte"]
+    if not (math.isfinite(value) and value > 0):
+        yield f"The bits per byte are {value}, no positive number."
+    for name, found in results["benchmarks"].items():
+        if found["n"] and not 0 <= found["acc"] <= 1:
+            yield f"The accuracy in {name} is {found['acc']} over {found['n']} items."
+    rows = pq.read_metadata(artifact.path / "per_item.parquet").num_rows
+    asked = sum(results["benchmarks"][name]["n"] for name in FORMATS)
+    if rows != asked:
+        yield f"per_item.parquet has {rows:,} rows, but {asked:,} items were asked."
+    for name in ("hellaswag_items", "mmlu_items", "text_bytes"):
+        if not artifact.counts.get(name):
+            yield f"The count {name} is missing or 0: nothing was measured."
+
+
+@stage(
+    makes=kinds.Evaluation,
+    per="model",
+    version=2,
+    contract=contract,
+    check=check,
+    gpu=True,
+)
+def evaluate(config: EvaluateConfig, out: Output, model: kinds.Model, questions: kinds.Questions) -> None:
+    """Measure a model on the held-out text and the items that questions chose; write each number and item's scores.
+
+    `bits_per_byte` is what the model needs for each byte of held-out text, less is better; `xz_bits_per_byte` is what
+    the compressor xz needs for it, `xz_primed_bits_per_byte` after it has read the training text. `perplexity` is per
+    token. `hellaswag_acc_norm` and `mmlu_acc` are shares of right answers with their standard errors (`…_stderr`), also
+    on the items that training documents do not have (`…_clean`) and on those that they have (`…_contaminated`).
+    """
+    asked = read_questions(questions.path)
+    texts = [document.text for document in asked.texts]
+    out.progress(0, 2, "parts", "held-out text")
+    with _scorer(config, model) as scorer:
+        text = _text(scorer, texts, config.min_context)
+        out.progress(1, 2, "parts", "multiple choice")
+        accuracies = _benchmarks(scorer, asked, config.mmlu_shots)
+    benchmarks: dict[str, dict[str, Any]] = {
+        name: with_parts(accuracy, _seen(asked, name)) | {"available": asked.available[_benchmark(name)]}
+        for name, accuracy in accuracies.items()
+    }
+    rows = [row for name, accuracy in accuracies.items() for row in rows_of(name, accuracy, _seen(asked, name))]
+    best, _, _ = better_format({name: accuracies[name] for name in ("mmlu_letters", "mmlu_cloze")})
+    benchmarks["mmlu"] = {**benchmarks[best], "format": best}
+    results = {"text": text, "benchmarks": benchmarks, "compression": asked.compression}
+
+    _headline(out, text, benchmarks)
+    out.metric(**{f"{name}_bits_per_byte": value for name, value in asked.compression.items()})
+    out.count(
+        text_bytes=sum(len(text.encode()) for text in texts),
+        text_documents=len(texts),
+        hellaswag_items=len(asked.hellaswag),
+        mmlu_items=len(asked.mmlu),
+    )
+    _tell_about_prompts(out, benchmarks, config.mmlu_shots)
+    _tell_about_shots(out, asked, config.mmlu_shots)
+    write_items(out.dir / "per_item.parquet", rows)
+    write_whole(out.dir / "results.json", json.dumps(results, indent=2, sort_keys=True) + "\n")
+    summary = comparison({model.stage: results})
+    out.text("comparison", summary)
+    out.info(summary)
+    out.table("items", rows[:100])
+
+
+def _benchmark(name: str) -> str:
+    """Return the benchmark of a format: mmlu_cloze asks the items of mmlu."""
+    return name.partition("_")[0]
+
+
+def _seen(asked: Asked, name: str) -> Seen:
+    return asked.seen[_benchmark(name)]
+
+
+@contextlib.contextmanager
+def _scorer(config: EvaluateConfig, artifact: Artifact) -> Iterator[Scorer]:
+    """Give a scorer for an artifact's model, with the configured threads for as long as it is used."""
+    import torch
+
+    from model.chat import prompt_ids
+    from model.cores import usable_cores
+    from model.hardware import choose_device, keep_freed_memory
+    from model.scoring import Scorer
+
+    keep_freed_memory()
+    before = torch.get_num_threads()
+    torch.set_num_threads(config.threads or min(8, usable_cores()))
+    try:
+        model, tokenizer = load_trained(artifact, str(choose_device(config.device)))
+        in_chat = config.chat_template and chat_template_of(artifact) is not None
+        prompt = functools.partial(prompt_ids, tokenizer) if in_chat else None
+        yield Scorer(model, tokenizer.encode, tokenizer.bos, config.batch_tokens, prompt)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _text(scorer: Scorer, texts: Sequence[str], min_context: int) -> dict[str, float]:
+    """Return perplexities and bits per byte of whole documents (lm-eval's wikitext metrics, and per token)."""
+    found = scorer.rolling(texts, min_context)
+    nats, n_tokens = -sum(value for value, _ in found), sum(tokens for _, tokens in found)
+    n_bytes = sum(len(text.encode()) for text in texts)
+    n_words = sum(len(re.split(r"\s+", text)) for text in texts)
+    return {
+        "token_perplexity": math.exp(nats / n_tokens),
+        "word_perplexity": math.exp(min(nats / n_words, 700.0)),
+        "byte_perplexity": math.exp(nats / n_bytes),
+        "bits_per_byte": nats / n_bytes / math.log(2),
+    }
+
+
+def _benchmarks(scorer: Scorer, asked: Asked, shots: int) -> dict[str, Accuracy]:
+    """Return the accuracies of a model in each format."""
+
+    def dev(item: MmluItem) -> list[MmluItem]:
+        return asked.dev.get(item.subject, [])[:shots]
+
+    return {
+        "hellaswag": answer(scorer, [hellaswag_question(item) for item in asked.hellaswag]),
+        "mmlu_letters": answer(scorer, [mmlu_letters(item, dev(item)) for item in asked.mmlu]),
+        "mmlu_cloze": answer(scorer, [mmlu_cloze(item, dev(item)) for item in asked.mmlu]),
+    }
+
+
+def _tell_about_shots(out: Output, asked: Asked, shots: int) -> None:
+    """Count and say which questions were asked with fewer shots than the recipe wants, as dev/ has no more."""
+    short = [item for item in asked.mmlu if len(asked.dev.get(item.subject, [])) < shots]
+    if short:
+        out.count(mmlu_without_shots=len(short))
+        subjects = sorted({item.subject for item in short})
+        named = ", ".join(subjects[:5]) + (f" and {len(subjects) - 5:,} more" if len(subjects) > 5 else "")
+        out.warning(
+            f"{len(short):,} of {len(asked.mmlu):,} MMLU items were asked with fewer than {shots} shots "
+            f"(evaluate.mmlu_shots): dev/ has no {shots} items of {named}."
+        )
+
+
+def _tell_about_prompts(out: Output, benchmarks: dict[str, dict[str, Any]], mmlu_shots: int) -> None:
+    """Count and say where the model was not asked an item as it is."""
+    for name in FORMATS:
+        found = benchmarks[name]
+        out.count(**{f"{name}_truncated": found["n_truncated"], f"{name}_too_long": found["n_too_long"]})
+        if found["n_truncated"]:
+            fewer = " or fewer shots (evaluate.mmlu_shots)" if mmlu_shots and name != "hellaswag" else ""
+            out.warning(
+                f"{name}: {found['n_truncated']:,} of {found['n']:,} prompts are longer than the model's context and "
+                f"lost their beginning; a model with a longer context (pretrain.model.max_seq_len){fewer} would read "
+                "them whole."
+            )
+        if found["n_too_long"]:
+            out.warning(
+                f"{name}: {found['n_too_long']:,} items were left out, as one of their choices alone is longer than "
+                "the model's context (pretrain.model.max_seq_len)."
+            )
+
+
+def _headline(out: Output, text: dict[str, float], benchmarks: dict[str, dict[str, Any]]) -> None:
+    """Write down the numbers that models and runs are compared by."""
+    numbers = {"bits_per_byte": text["bits_per_byte"], "perplexity": text["token_perplexity"]}
+    for title, found in (("hellaswag_acc_norm", benchmarks["hellaswag"]), ("mmlu_acc", benchmarks["mmlu"])):
+        for part, numbers_of in (("", found), ("_clean", found["clean"]), ("_contaminated", found["contaminated"])):
+            numbers[f"{title}{part}"] = numbers_of["acc_norm"]
+            numbers[f"{title}{part}_stderr"] = numbers_of["acc_norm_stderr"]
+    out.metric(**numbers)

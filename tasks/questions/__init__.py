@@ -1,6 +1,0 @@
-"""Questions: what every model of a corpus is asked, made once: held-out text, items, and what training has of them."""
-
-from tasks.questions.config import QuestionsConfig
-from tasks.questions.stage import questions
-
-__all__ = ["QuestionsConfig", "questions"]

@@ -1,0 +1,41 @@
+"""Kinds: what an artifact is, whichever stage made it. A stage's parameters are roles, their annotations kinds."""
+
+from __future__ import annotations
+
+from data_lake.store.lake import Artifact
+
+SHAPES_NO_RESULT = "says what artifacts are, and checks those that were made"
+
+
+class Pages(Artifact):
+    """What was fetched: pages.parquet with a row per URL, and the bodies."""
+
+
+class Documents(Artifact):
+    """Texts: documents/ with a row per document (data_lake.tables.schemas.DOCUMENTS), removed/ with what was
+    removed.
+    """
+
+
+class Corpus(Documents):
+    """The documents to learn from and to measure on: each is held out or not."""
+
+
+class Tokenizer(Artifact):
+    """A vocabulary and the rule by which text is split (model.tokenizer)."""
+
+
+class Tokens(Artifact):
+    """Token shards train/, val/ and test/, and documents.parquet with the position of each document."""
+
+
+class Model(Artifact):
+    """Weights, shape and tokenizer in one self-contained folder."""
+
+
+class Questions(Artifact):
+    """What models are asked: held-out texts, items of benchmarks, and what no model changes about them."""
+
+
+class Evaluation(Artifact):
+    """The results of one model: results.json, and the scores of every item."""

@@ -1,0 +1,6 @@
+"""Questions: what every model of a corpus is asked, made once: held-out text, items, and what training has of them."""
+
+from tasks.synthetic.questions.config import QuestionsConfig
+from tasks.synthetic.questions.stage import questions
+
+__all__ = ["QuestionsConfig", "questions"]

@@ -1,0 +1,87 @@
+"""The items that are asked: of the user's own benchmark files, or made from held-out pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.corpus.benchmarks.formats import (
+    HellaSwagItem,
+    MmluItem,
+    read_hellaswag,
+    read_mmlu,
+    write_hellaswag,
+    write_mmlu,
+)
+from tasks.corpus.splits import SplitDocument, documents_of
+from tasks.stage import Output, PermanentError
+from tasks.synthetic.questions.config import QuestionsConfig
+from tasks.synthetic.questions.items import SUBJECT, hellaswag_items, mmlu_items, passages, without_seen
+from tasks.synthetic.questions.shares import evenly
+
+
+@dataclass(frozen=True)
+class Items:
+    """The items of both benchmarks, the shots by subject, and of how many items of each benchmark they were chosen."""
+
+    hellaswag: list[HellaSwagItem]
+    mmlu: list[MmluItem]
+    dev: dict[str, list[MmluItem]]
+    available: dict[str, int]
+
+
+def items_of(config: QuestionsConfig, out: Output, test: Sequence[SplitDocument], corpus: Path) -> Items:
+    """Return the items to ask, and write those made here in the benchmarks' own formats too."""
+    sentences: list[HellaSwagItem] = []
+    questions: list[MmluItem] = []
+    dev: dict[str, list[MmluItem]] = {}
+    if config.hellaswag:
+        sentences = read_hellaswag(Path(config.hellaswag))
+    if config.mmlu:
+        questions, dev = read_mmlu(Path(config.mmlu))
+    available = {"hellaswag": len(sentences), "mmlu": len(questions)}
+    sentences, questions = _with_choices(config, out, sentences, questions)
+    sentences = evenly(sentences, config.max_items, lambda item: item.source_id.partition("~")[0])
+    questions = evenly(questions, config.max_items, lambda item: item.subject)
+    if not (config.hellaswag and config.mmlu):
+        found = [passage for document in test for passage in passages(document)]
+        pool, n_seen = without_seen(found, (document.text for document in documents_of(corpus, {"train"})))
+        out.count(passages=len(found), passages_in_training=n_seen)
+        if not config.hellaswag:
+            sentences = hellaswag_items(pool[0::2], config.max_items)
+            write_hellaswag(out.dir / "items" / "hellaswag_val.jsonl", sentences)
+        if not config.mmlu:  # made of other passages, so that the two benchmarks are two
+            made = mmlu_items(pool[1::2], config.max_items + 5)
+            dev, questions = {SUBJECT: made[:5]}, made[5:]
+            for split, part in (("dev", dev[SUBJECT]), ("test", questions)):
+                write_mmlu(out.dir / "items" / "mmlu" / split / f"{SUBJECT}_{split}.csv", part)
+    if not sentences or not questions:
+        raise PermanentError(
+            f"There are {len(sentences)} HellaSwag and {len(questions)} MMLU items to ask. Items are made of "
+            "pages in the test split; hold out more of them with decontaminate.split.test, or set "
+            "questions.hellaswag and questions.mmlu to your own files."
+        )
+    for name, asked in (("hellaswag", sentences), ("mmlu", questions)):
+        available[name] = available[name] or len(asked)
+        out.count(**{f"{name}_available": available[name]})
+    return Items(sentences, questions, dev, available)
+
+
+def _with_choices(
+    config: QuestionsConfig, out: Output, sentences: Sequence[HellaSwagItem], questions: Sequence[MmluItem]
+) -> tuple[list[HellaSwagItem], list[MmluItem]]:
+    """Return the items of the user's files without those that have an empty choice, which no model can say."""
+    asked = [item for item in sentences if all(map(str.strip, item.endings))]
+    answerable = [item for item in questions if all(map(str.strip, item.choices))]
+    for name, path, given, left in (
+        ("hellaswag", config.hellaswag, sentences, asked),
+        ("mmlu", config.mmlu, questions, answerable),
+    ):
+        without = len(given) - len(left)
+        if without:
+            out.count(**{f"{name}_empty_choice": without})
+            out.warning(f"{without:,} of {len(given):,} items of {path} have an empty choice and are left out.")
+        if given and not left:
+            raise PermanentError(f"Every item of {path} has an empty choice; correct the file.")
+    return asked, answerable

@@ -1,0 +1,102 @@
+"""The questions stage: what every model of a corpus is asked, made once for all of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tasks.corpus.benchmarks.item import hellaswag_texts, mmlu_texts
+from tasks.corpus.contamination.detection import DetectionConfig
+from tasks.corpus.contamination.judge import contamination_of
+from tasks.corpus.splits import documents_of
+from tasks.stage import Output, PermanentError, kinds, stage
+from tasks.synthetic.questions.asked import Items, items_of
+from tasks.synthetic.questions.compression import primed_xz_bits_per_byte, xz_bits_per_byte
+from tasks.synthetic.questions.config import QuestionsConfig
+from tasks.synthetic.questions.files import Asked, HeldOut, Seen, problems, write_questions
+from tasks.synthetic.questions.preflight import check
+
+
+def sources(config: QuestionsConfig) -> str | None:
+    """Fingerprint of the user's own benchmark files."""
+    paths = [Path(config.hellaswag)] if config.hellaswag else []
+    if config.mmlu:
+        paths += sorted(Path(config.mmlu).glob("*/*.csv"))
+    if not paths:
+        return None
+    digest = hashlib.sha256()
+    for path in paths:
+        if not path.is_file():
+            raise PermanentError(f"questions names {path}, but there is no such file; paths start at {Path.cwd()}.")
+        digest.update(f"{path.parent.name}/{path.name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+@stage(
+    makes=kinds.Questions,
+    version=1,
+    contract=problems,
+    sources=sources,
+    check=check,
+)
+def questions(config: QuestionsConfig, out: Output, corpus: kinds.Corpus) -> None:
+    """Choose held-out text and multiple-choice items, and measure what needs no model: contamination, and xz.
+
+    `xz_bits_per_byte` is what the compressor xz needs for each byte of the held-out text, `xz_primed_bits_per_byte`
+    what it needs after it has read the training text.
+    """
+    test = list(documents_of(corpus.path, {"test"}))
+    texts = limited([document.text for document in test], config.text_bytes)
+    if not texts:
+        raise PermanentError("The test split is empty; hold out more documents with decontaminate.split.test.")
+    items = items_of(config, out, test, corpus.path)
+    out.progress(1, 3, "steps", "looking for the items in training documents")
+    seen = _seen(config, items, corpus.path)
+    out.progress(2, 3, "steps", "compressing with xz")
+    compression = _compression(config, texts, corpus.path)
+    held_out = [HeldOut(document.doc_id, document.url, document.text) for document in test[: len(texts)]]
+    write_questions(
+        out.dir, Asked(held_out, items.hellaswag, items.mmlu, items.dev, seen, items.available, compression)
+    )
+    out.count(
+        text_bytes=sum(len(text.encode()) for text in texts),
+        text_documents=len(texts),
+        hellaswag_items=len(items.hellaswag),
+        mmlu_items=len(items.mmlu),
+        **{f"{name}_contaminated_items": sum(found.contaminated) for name, found in seen.items()},
+    )
+    out.metric(**{f"{name}_bits_per_byte": bits for name, bits in compression.items()})
+
+
+def _seen(config: QuestionsConfig, items: Items, corpus: Path) -> dict[str, Seen]:
+    """Return what the training documents have of the items of each benchmark.
+
+    They are searched here, and the findings of decontaminate are not taken over: those are of the files that were named
+    when it ran, before anything was cut, and do not know the items that are made here. So a benchmark that is named
+    later needs no new model, and the flags are always of the text that a model of this corpus has learned.
+    """
+    training = (document.text for document in documents_of(corpus, {"train"}))
+    texts = {"hellaswag": hellaswag_texts(items.hellaswag), "mmlu": mmlu_texts(items.mmlu)}
+    found = contamination_of(texts, training, config.contamination or DetectionConfig())
+    return {name: Seen(one.contaminated.tolist(), one.fraction.tolist()) for name, one in found.items()}
+
+
+def _compression(config: QuestionsConfig, texts: Sequence[str], corpus: Path) -> dict[str, float | None]:
+    """Return the bits per byte of xz on the held-out text, alone and primed with training text."""
+    primed = None
+    if config.priming_bytes:
+        training = (document.text for document in documents_of(corpus, {"train"}))
+        primed = primed_xz_bits_per_byte(texts, limited(training, config.priming_bytes))
+    return {"xz": xz_bits_per_byte(texts), "xz_primed": primed}
+
+
+def limited(texts: Iterable[str], n_bytes: int) -> list[str]:
+    """Return the first texts that together have at most `n_bytes`; the first one in any case."""
+    chosen: list[str] = []
+    for text in texts:
+        n_bytes -= len(text.encode())
+        if chosen and n_bytes < 0:
+            break
+        chosen.append(text)
+    return chosen

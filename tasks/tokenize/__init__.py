@@ -1,5 +1,0 @@
-"""tokenize: documents as three streams of token ids, train, val and test, and the position of each document."""
-
-from tasks.tokenize.stage import TokenizeConfig, tokenize
-
-__all__ = ["TokenizeConfig", "tokenize"]

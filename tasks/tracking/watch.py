@@ -1,0 +1,315 @@
+"""Tracking: one MLflow run per built stage, one per pipeline, and the watch that a stage is built under."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_lake.store.files import write_whole
+from data_lake.store.home import Home
+from data_lake.store.lake import KEY_LENGTH, WORK, Artifact
+from tasks.stage import Build, Stage
+from tasks.stage.config import execution, flatten, identity
+from tasks.stage.contract import Watch
+from tasks.stage.output import Reporter
+from tasks.tracking.journal import Drainer, Journal, numbers, run_id_of
+from tasks.tracking.mlflow_client import Sender, tracking_uri
+from tasks.tracking.mlflow_datasets import datasets_of
+from tasks.tracking.progress import StageProgress
+from tasks.tracking.system_metrics import SystemMetrics
+from tasks.tracking.terminal import log
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PIPELINE_EXPERIMENT = "textmill"
+PIPELINE_ABOUT = """One run for each run of the pipeline.
+
+Its parameters are the recipe's fields, its metrics the counts and results of every stage, as `stage.name`, whether the
+stage was built or found in the lake. The tags `textmill.run.<stage>` hold the ids of the runs that built the artifacts,
+in the experiments `textmill/<stage>`."""
+FLUSH_TIMEOUT_SECONDS = 20.0
+
+
+def experiment_of(stage_name: str) -> str:
+    """One experiment per stage, so that a chart compares runs of the same stage (with nested runs it would not)."""
+    return f"{PIPELINE_EXPERIMENT}/{stage_name}"
+
+
+def about_stage(stage: Stage) -> str:
+    """The description of a stage's experiment: what its runs are, and what its function says of its metrics."""
+    said = inspect.getdoc(stage.function) or ""
+    return f"One run for each artifact that the stage `{stage.name}` built.\n\n{said}".rstrip()
+
+
+class Tracker:
+    """The connection of this process to MLflow: a spool on disk, and a thread that sends it."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.uri = tracking_uri(home)
+        self._drainer = Drainer(home.spool, Sender(home, self.uri))
+
+    def start_run(
+        self,
+        experiment: str,
+        name: str,
+        tags: Mapping[str, Any],
+        params: Mapping[str, Any],
+        continues: str | None = None,
+        about: str | None = None,
+    ) -> TrackedRun:
+        """Start a run, or go on with the one that the journal `continues` belongs to; `about` describes the experiment
+        where nobody has."""
+        journal = Journal(self.home.spool)
+        journal.write("start", experiment=experiment, about=about, name=name, tags=dict(tags), continues=continues)
+        if params:
+            journal.write("params", values=dict(params))
+        return TrackedRun(journal)
+
+    def close(self) -> str | None:
+        """Send what is left; return a sentence if some of it has to wait for the server."""
+        if self._drainer.close(FLUSH_TIMEOUT_SECONDS):
+            return None
+        return (
+            f"MLflow at {self.uri} has not accepted everything yet ({self._drainer.problem or 'it is slow'}). "
+            f"Nothing is lost: it is in {self.home.spool}, and the next textmill run or textmill up will send it."
+        )
+
+
+class TrackedRun:
+    """One MLflow run, written through its journal."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+
+    @property
+    def run_id(self) -> str | None:
+        """MLflow's id, once it is known."""
+        return self.journal.run_id
+
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        """Log metrics at a step."""
+        if values:
+            self.journal.write("metrics", values=numbers(values), step=step)
+
+    def tags(self, values: Mapping[str, Any]) -> None:
+        """Set tags."""
+        self.journal.write("tags", values=dict(values))
+
+    def inputs(self, artifacts: Mapping[str, Artifact], home: Home) -> None:
+        """Log what the run reads, by role, as MLflow's datasets."""
+        if artifacts:
+            self.journal.write("inputs", datasets=datasets_of(artifacts, home))
+
+    def file(self, to: str, write: Callable[[Path], object]) -> None:
+        """Log what `write(path)` writes as the artifact `to`."""
+        path = self.journal.new_file(to.rpartition("/")[2])
+        write(path)
+        self.journal.write("file", file=path.name, to=to)
+
+    def figure(self, name: str, figure: Figure) -> None:
+        """Log a matplotlib figure."""
+        self.file(f"figures/{name}.png", lambda path: figure.savefig(path, format="png", dpi=110))
+
+    def table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Log rows as a table that MLflow's Evaluation view shows (the format of mlflow.log_table)."""
+        columns = list(rows[0]) if rows else []
+        data = {"columns": columns, "data": [[row.get(column) for column in columns] for row in rows]}
+        self.file(f"{name}.json", lambda path: path.write_text(json.dumps(data, default=str), "utf-8"))
+        self.tags({"mlflow.loggedArtifacts": [{"path": f"{name}.json", "type": "table"}]})
+
+    def model(self, name: str, artifact: Artifact) -> None:
+        """Register an artifact's model as a version of `name`."""
+        self.journal.write("model", name=name, artifact=artifact.name, content=artifact.content)
+
+    def finish(self, status: str) -> None:
+        """End the run: FINISHED, FAILED or KILLED."""
+        self.journal.write("finish", status=status)
+        self.journal.close()
+
+
+class LoggedSteps:
+    """The last step at which each metric was logged, kept next to the checkpoints of a stage that is being built.
+
+    A killed training resumes from its checkpoint and repeats the steps since then. They would appear in MLflow twice,
+    as it keeps every point that it gets.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._last: dict[str, int] = {}
+        with contextlib.suppress(OSError, ValueError):
+            self._last = dict(json.loads(path.read_text()))
+
+    def new(self, metrics: Mapping[str, float], step: int) -> dict[str, float]:
+        """Return the metrics that were not logged at this step or a later one."""
+        return {name: value for name, value in metrics.items() if step > self._last.get(name, -1)}
+
+    def note(self, metrics: Mapping[str, float], step: int) -> None:
+        """Remember that they were logged; only afterwards, because a point is better logged twice than not at all."""
+        self._last |= {name: max(step, self._last.get(name, -1)) for name in metrics}
+        write_whole(self._path, json.dumps(self._last), durable=False, concurrent=True)
+
+
+class StageReporter(Reporter):
+    """Sends what a stage reports to MLflow, Prefect and the terminal. Losing one of them never stops a stage."""
+
+    def __init__(
+        self,
+        run: TrackedRun,
+        progress: StageProgress,
+        logger: logging.Logger | logging.LoggerAdapter,
+        logged: LoggedSteps,
+    ) -> None:
+        self.run = run
+        self._progress = progress
+        self._logger = logger
+        self._logged = logged
+
+    def log(self, metrics: Mapping[str, float], step: int) -> None:
+        self.run.metrics(self._logged.new(metrics, step), step)
+        self._logged.note(metrics, step)
+
+    def metric(self, values: Mapping[str, float]) -> None:
+        self.run.metrics(values)
+
+    def progress(self, done: float, total: float | None, unit: str, note: str) -> None:
+        self._progress.update(done, total, unit, note)
+
+    def figure(self, name: str, figure: Figure) -> None:
+        self.run.figure(name, figure)
+
+    def table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        self.run.table(name, rows)
+
+    def text(self, name: str, text: str) -> None:
+        self.run.file(f"{name}.txt", lambda path: path.write_text(text, "utf-8"))
+
+    def message(self, text: str, *, warning: bool = False) -> None:
+        self._logger.log(logging.WARNING if warning else logging.INFO, text)
+        if warning:
+            log(f"  ! {text}")
+
+
+class TrackingWatch(Watch):
+    """Watches a stage while it is built: its MLflow run, its progress, its system metrics."""
+
+    def __init__(
+        self,
+        tracker: Tracker,
+        *,
+        logger: logging.Logger | logging.LoggerAdapter,
+        tags: Mapping[str, Any] | None = None,
+        node: str | None = None,
+        variant: str | None = None,
+        model_name: str = "textmill",
+        terminal: bool = True,
+        prefect: bool = True,
+    ) -> None:
+        self._tracker = tracker
+        self._logger = logger
+        self._tags = dict(tags or {})
+        self._node = node  # what the run is called; the stage's name without it
+        self._variant = variant
+        self._model_name = model_name
+        self._terminal = terminal
+        self._prefect = prefect
+
+    def waiting(self, stage_name: str, key: str) -> None:
+        message = f"{stage_name}/{key[:KEY_LENGTH]} is being built by another run; this one is waiting for it."
+        self._logger.info(message)
+        if self._terminal:
+            log(f"  {message}")
+
+    @contextlib.contextmanager
+    def building(self, build: Build) -> Iterator[tuple[Reporter, Callable[[], dict[str, str]]]]:
+        note = build.folder / WORK / "mlflow.json"
+        earlier = _earlier_journal(note)
+        stage = build.stage.name
+        name = f"{stage}/{build.key[:KEY_LENGTH]}"
+        tags = {
+            "textmill.stage": stage,
+            "textmill.key": build.key,
+            "textmill.artifact": name,
+            "textmill.reason": build.reason,
+            "kind": build.stage.makes.__name__,
+            **({"variant": self._variant} if self._variant else {}),
+            **{f"textmill.input.{role}": artifact.name for role, artifact in build.inputs.items()},
+            **self._tags,
+        }
+        params = flatten({**identity(build.config), "execution": execution(build.config)})
+        run = self._tracker.start_run(
+            experiment_of(stage), self._node or stage, tags, params, continues=earlier, about=about_stage(build.stage)
+        )
+        run.inputs(build.inputs, self._tracker.home)
+        write_whole(note, json.dumps({"journal": earlier or run.journal.id}), durable=False, concurrent=True)
+        progress = StageProgress(stage, terminal=self._terminal, prefect=self._prefect)
+        system = SystemMetrics(run.metrics)
+        journal_id = earlier or run.journal.id
+        status = "FAILED"
+
+        def runs() -> dict[str, str]:
+            known = {"mlflow_journal": journal_id, "mlflow_run_id": run_id_of(self._tracker.home.spool, journal_id)}
+            return {**{k: v for k, v in known.items() if v}, **{k: str(v) for k, v in self._tags.items()}}
+
+        try:
+            yield StageReporter(run, progress, self._logger, LoggedSteps(note.with_name("logged.json"))), runs
+            status = "FINISHED"
+        except BaseException as error:
+            # Ctrl-C, and what Prefect makes of a SIGTERM, are not errors of the stage.
+            status = "FAILED" if isinstance(error, Exception) else "KILLED"
+            raise
+        finally:
+            progress.close(complete=status == "FINISHED")
+            system.stop()
+            if status == "FINISHED":
+                self._register(run, build)
+            run.finish(status)
+
+    def _register(self, run: TrackedRun, build: Build) -> None:
+        from data_lake.store.lake import Lake
+
+        found = Lake(build.folder.parent.parent).lookup(build.stage.name, build.key)
+        if isinstance(found, Artifact) and "model.safetensors" in found.files:
+            run.model(f"{self._model_name}-{build.stage.name}", found)
+
+
+def mlflow_run_id(home: Home, artifact: Artifact) -> str | None:
+    """The MLflow run that built an artifact, or None if it was never tracked."""
+    runs = artifact.manifest.runs
+    journal = runs.get("mlflow_journal")
+    return runs.get("mlflow_run_id") or (run_id_of(home.spool, journal) if journal else None)
+
+
+def set_champion(home: Home, artifact: Artifact) -> str:
+    """Point the alias `champion` of the artifact's registered model at its version; returns `name version N`.
+
+    Raises LookupError, a sentence, when the artifact has no registered model.
+    """
+    sender = Sender(home)
+    for model in sender.client.search_registered_models():
+        for version in sender.client.search_model_versions(f"name = '{model.name}'"):
+            if version.tags.get("artifact") == artifact.name:
+                sender.client.set_registered_model_alias(model.name, "champion", version.version)
+                return f"{model.name} version {version.version}"
+    raise LookupError(
+        f"No registered model belongs to {artifact.name}. Models are registered when pretrain or sft builds them; "
+        "`textmill artifacts` lists what is there."
+    )
+
+
+def flush_spool(home: Home) -> str | None:
+    """Send what earlier processes could not send; return a sentence if that is still not possible."""
+    return Tracker(home).close()
+
+
+def _earlier_journal(note: Path) -> str | None:
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return str(json.loads(note.read_text())["journal"])
+    return None

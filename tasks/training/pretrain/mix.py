@@ -1,0 +1,85 @@
+"""The mix of a pretraining: how much of each source is read, announced before it starts and counted at the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from data_lake.store.files import write_whole
+from data_lake.tokens.mix import MixedDataset, MixError, plan_mix, training_index
+from tasks.stage import Artifact, Output, PermanentError, figures
+
+if TYPE_CHECKING:
+    from tasks.training.pretrain.config import PretrainConfig
+
+MIX_FILE = "mix.json"
+
+
+def open_mix(config: PretrainConfig, out: Output, tokens: Artifact) -> MixedDataset:
+    """Return the mixed training windows, and say what will be read of each source."""
+    training = config.training
+    try:
+        mixed = MixedDataset(
+            tokens.path,
+            config.mix.asked(),
+            seq_len=config.model.max_seq_len,
+            draws=training.steps * training.batch_size,
+            temperature=config.mix.temperature,
+            seed=training.seed,
+        )
+    except MixError as error:
+        raise PermanentError(f"{error} See pretrain.mix.") from error
+    for share in mixed.shares:
+        limit = " (as often as it may be)" if share.capped else ""
+        out.info(f"mix: {share.name}: {share.share:.1%} of what is read, {share.epochs:.2f} epochs of {share.tokens:,} "
+                 f"tokens{limit}")  # fmt: skip
+    return mixed
+
+
+def preview(config: PretrainConfig, inputs: Mapping[str, Artifact]) -> list[dict[str, Any]]:
+    """Return what will be read of each source, from the index of the tokens alone; [] where there is no mix."""
+    if not config.mix.sources:
+        return []
+    training = config.training
+    try:
+        shares, _ = plan_mix(
+            training_index(inputs["tokens"].path),
+            config.mix.asked(),
+            seq_len=config.model.max_seq_len,
+            draws=training.steps * training.batch_size,
+            temperature=config.mix.temperature,
+        )
+    except MixError as error:
+        raise PermanentError(f"{error} See pretrain.mix.") from error
+    return [share.row() for share in shares]
+
+
+def report_mix(config: PretrainConfig, out: Output, mixed: MixedDataset) -> None:
+    """Write mix.json: what was drawn of each source; show it as metrics, table and figure."""
+    training = config.training
+    rows = mixed.drawn(training.steps * training.batch_size)
+    write_whole(out.dir / MIX_FILE, json.dumps(rows, indent=2) + "\n")
+    out.count(**{f"mix_tokens_{row['source']}": row["tokens"] for row in rows})
+    out.metric(**{f"mix_epochs_{row['source']}": row["epochs"] for row in rows})
+    out.table("mix", rows)
+    tokens = {row["source"]: row["tokens"] for row in rows}
+    out.figure("mix", figures.bars(tokens, "What was read of each source", "tokens"))
+
+
+def mix_contract(artifact: Artifact) -> Iterator[str]:
+    """What was drawn adds up to the windows of the run, and each source has its share of them, to the last window."""
+    path = artifact.path / MIX_FILE
+    if not path.exists():
+        return
+    rows = json.loads(path.read_text())
+    draws = artifact.counts["steps"] * artifact.manifest.payload["config"]["training"]["batch_size"]
+    for name, taken in (("windows", draws), ("tokens", artifact.counts["tokens"])):
+        if (drawn := sum(row[name] for row in rows)) != taken:
+            yield f"{MIX_FILE} accounts for {drawn:,} {name}, but the training took {taken:,}."
+    for row in rows:
+        if abs(row["windows"] - row["wanted"] * draws) >= 1:
+            yield (
+                f"{MIX_FILE} has {row['windows']:,} windows of {row['source']}, but its share is "
+                f"{row['wanted'] * draws:,.1f} of them."
+            )

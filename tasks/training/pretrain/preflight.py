@@ -1,0 +1,23 @@
+"""What pretrain can check before it runs: that its device exists, and that there is held-out text for validation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tasks.stage.preflight import Facts, Fault, device_faults
+
+if TYPE_CHECKING:
+    from tasks.training.pretrain.config import PretrainConfig
+
+SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that one makes"
+
+
+def check(config: PretrainConfig, facts: Facts) -> Iterator[Fault]:
+    """Yield why the model cannot be trained."""
+    yield from device_faults("pretrain.runtime.device", config.runtime.device)
+    if facts.value("decontaminate.split.val") == 0:
+        yield Fault(
+            "decontaminate.split.val",
+            "Nothing is held out for validation during training; hold out a share, such as 0.02.",
+        )

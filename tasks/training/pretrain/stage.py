@@ -1,0 +1,141 @@
+"""The pretrain stage: a GPT from random weights learns to predict the next token of the training split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from model.config import GPTConfig
+from tasks.stage import Artifact, Output, PermanentError, kinds, stage
+from tasks.stage.work import pretraining
+from tasks.training.pretrain.config import PretrainConfig, SamplesConfig
+from tasks.training.pretrain.mix import mix_contract, open_mix, preview, report_mix
+from tasks.training.pretrain.preflight import check
+from tasks.training.train import loss_curve, model_contract, train, write_model
+
+if TYPE_CHECKING:
+    from data_lake.tokens.loader import TokenDataset
+    from model.batches import Batch
+    from model.gpt import GPT
+    from model.tokenizer import Tokenizer
+
+
+def contract(artifact: Artifact) -> Iterator[str]:
+    """The model is whole, and what was read of each source of the mix adds up."""
+    yield from model_contract(artifact)
+    yield from mix_contract(artifact)
+
+
+@stage(
+    makes=kinds.Model,
+    version=1,
+    contract=contract,
+    preview=preview,
+    check=check,
+    # it writes the samples; the weights come from tokens that are there
+    without=lambda config: {"tiktoken"},
+    gpu=True,
+    work=pretraining,
+)
+def pretrain(config: PretrainConfig, out: Output, tokens: kinds.Tokens, tokenizer: kinds.Tokenizer) -> None:
+    """Train from scratch, or from the newest checkpoint that an interrupted attempt left.
+
+    `loss` and `validation_loss` are the mean cross-entropy of the next token in nats, on training and on held-out text.
+    `validation_bits_per_byte` is the same for each byte of text, so that models with other tokenizers compare; less is
+    better. `tokens_per_second` is the speed, `mfu` the share of the hardware's peak that it uses, `epochs` how often
+    the training text was read.
+    """
+    from data_lake.tokens.loader import TokenDataset
+    from model.batches import Batch
+    from model.gpt import GPT
+    from model.tokenizer import Tokenizer
+
+    loaded = Tokenizer.load(tokenizer.path)
+    windows = TokenDataset(tokens.path, "train", seq_len=config.model.max_seq_len)
+    held_out = TokenDataset(tokens.path, "val", seq_len=config.model.max_seq_len)
+    _check_data(config, windows, held_out, loaded)
+
+    training = config.training
+    mixed = open_mix(config, out, tokens) if config.mix.sources else None
+    model = GPT(GPTConfig(vocab_size=loaded.vocab_size, **config.model.model_dump())).initialise(training.seed)
+    epochs = training.steps * training.batch_size / len(windows)
+    out.info(
+        f"Training {model.count_parameters():,} weights for {training.steps:,} steps of {training.batch_size} × "
+        f"{windows.seq_len} tokens: {epochs:.2f} epochs of {windows.n_tokens:,} tokens."
+    )
+
+    def batch_of(step: int) -> Batch:
+        if mixed is not None:
+            return Batch.of_windows(mixed.batch(step, training.batch_size))
+        return Batch.of_windows(windows.batch(windows.indices(step, training.batch_size, training.seed)))
+
+    history = train(
+        out,
+        model,
+        training,
+        config.runtime,
+        batch_of,
+        lambda model, last: _validate(config, model, held_out, loaded, last),
+    )
+    out.metric(epochs=epochs)
+    if mixed is not None:
+        report_mix(config, out, mixed)
+    out.figure("loss", loss_curve(history, f"pretraining: {model.count_parameters() / 1e6:.1f} M weights"))
+    write_model(out, model, loaded, _samples(config.samples, model, held_out, loaded))
+
+
+def _check_data(config: PretrainConfig, train: TokenDataset, held_out: TokenDataset, tokenizer: Tokenizer) -> None:
+    """Refuse data of another tokenizer, and splits with less than one window."""
+    for data in (train, held_out):
+        if data.tokenizer_sha256 != tokenizer.sha256:
+            raise PermanentError(
+                f"The {data.split} tokens were made with tokenizer {data.tokenizer_sha256[:16]}, but this run's is "
+                f"{tokenizer.sha256[:16]}; run the tokenize stage again."
+            )
+        if len(data) == 0:
+            more = "give it more documents" if data.split == "train" else f"raise decontaminate.split.{data.split}"
+            raise PermanentError(
+                f"The {data.split} split has {data.n_tokens:,} tokens, less than one window of "
+                f"{config.model.max_seq_len} + 1; {more}"
+                + (
+                    ", or lower pretrain.model.max_seq_len."
+                    if data.n_tokens
+                    else ", which leaves it without documents."
+                )
+            )
+
+
+def _validate(
+    config: PretrainConfig, model: GPT, held_out: TokenDataset, tokenizer: Tokenizer, last: bool
+) -> dict[str, float]:
+    """Measure the loss on held-out windows: evenly spread ones on the way, all of them at the end."""
+    import numpy as np
+
+    from model.batches import Batch
+    from model.validation import validation_loss
+
+    size = config.training.batch_size
+    count = len(held_out) if last else min(len(held_out), size * config.runtime.validate_batches)
+    chosen = np.linspace(0, len(held_out) - 1, count).round().astype(int)
+    parts = [chosen[start : start + size] for start in range(0, count, size)]
+    return validation_loss(model, (Batch.of_windows(held_out.batch(part)) for part in parts), tokenizer.token_bytes())
+
+
+def _samples(
+    config: SamplesConfig, model: GPT, held_out: TokenDataset, tokenizer: Tokenizer
+) -> Iterator[dict[str, Any]]:
+    """Yield prompt and continuation, each with a seed of its own."""
+    from model.chat import fitted
+    from model.generate import Sampling, generate
+
+    if config.prompts:
+        prompts = [[tokenizer.bos, *tokenizer.encode(text)] for text in config.prompts]
+    else:
+        spread = max(1, len(held_out) // max(1, config.count))
+        windows = range(0, min(len(held_out), spread * config.count), spread)
+        prompts = [held_out.window(i)[: config.prompt_tokens].tolist() for i in windows]
+    for number, prompt in enumerate(prompts):
+        sampling = Sampling(config.temperature, config.top_k, config.top_p, config.seed + number)
+        prompt, _ = fitted(tokenizer, prompt, model.config.max_seq_len)
+        made = generate(model, prompt, config.new_tokens, sampling, stop={tokenizer.bos, tokenizer.eos})
+        yield {"prompt": tokenizer.decode(prompt), "continuation": tokenizer.decode(made.ids), "finish": made.finish}

@@ -1,0 +1,159 @@
+"""Which instruction pairs are learned: the user's or the corpus's, each once, never on both sides of the split."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from data_lake.reading.ledger import Tally
+from data_lake.tables.documents import split_of
+from data_lake.tables.draws import hash_draw
+from tasks.corpus.splits import documents_of
+from tasks.stage import Artifact, Output, PermanentError
+from tasks.synthetic.instructions import Pair, completions_of, pairs_of
+from tasks.training.sft.formats import Conversation
+from tasks.training.sft.instructions import instruction_files, read_instructions
+from tasks.training.train import write_jsonl
+
+if TYPE_CHECKING:
+    from model.chat import Example
+    from model.tokenizer import Tokenizer
+    from tasks.training.sft.config import SftConfig
+
+
+BROKEN = "broken record"
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A conversation to learn from, where it came from, and the tokens that it is."""
+
+    split: str
+    place: str
+    conversation: Conversation
+    example: Example
+
+
+def gather(
+    config: SftConfig, out: Output, corpus: Artifact, tokenizer: Tokenizer, context: int
+) -> tuple[list[Lesson], list[Lesson]]:
+    """Return training and held-out pairs that fit the context, write them out, and account for the others."""
+    from model.chat import example
+
+    tally = Tally("instruction pairs")
+    rejected: list[dict[str, str]] = []
+
+    def reject(name: str, place: str, reason: str, record: str, size: int) -> None:
+        tally.remove(name, size)
+        rejected.append({"place": place, "kind": name, "reason": reason, "record": record[:2000]})
+
+    kept: dict[str, list[Lesson]] = {"train": [], "val": []}
+    found = _of_files(config, reject) if config.data else _of_documents(config, corpus)
+    first: dict[Conversation, str] = {}
+    trained: set[str] = set()
+    for split, place, one in sorted(found, key=lambda item: (item[0] != "train", _draw(item[2]))):
+        made = example(tokenizer, one.instruction, one.input, one.output, one.system, one.history)
+        if (before := first.setdefault(one, place)) != place:
+            reject("exact duplicate", place, f"the same as {before}", one.instruction, one.n_bytes)
+        elif split == "val" and _prompt_key(one) in trained:
+            reject("asked in training", place, "the same prompt is a training pair", one.instruction, one.n_bytes)
+        elif len(made.ids) > context + 1:
+            reason = f"{len(made.ids):,} tokens, but the context has {context:,}"
+            reject("longer than the context", place, reason, one.instruction, one.n_bytes)
+        elif len(kept[split]) >= config.max_pairs:
+            tally.remove("beyond max_pairs", one.n_bytes)
+        else:
+            tally.keep(one.n_bytes)
+            kept[split].append(Lesson(split, place, one, made))
+            if split == "train":
+                trained.add(_prompt_key(one))
+    put_aside = _reasons(rejected)
+    if not kept["train"]:
+        raise PermanentError(
+            "There is no instruction pair to train on. "
+            + (
+                f"Of {', '.join(config.data)} no record is usable: {put_aside or 'there is none'}. "
+                "Repair them, or leave sft.data out to learn from pairs made of the corpus."
+                if config.data
+                else "The pages have no line of prose that could be one; set sft.data to files of instructions."
+            )
+        )
+    if not kept["val"]:  # a handful of pairs may leave none to the hash; one is then held out so that there is a number
+        kept["val"].append(kept["train"].pop() if len(kept["train"]) > 1 else kept["train"][0])
+    if rejected:
+        # what a user's own files lose is a warning; that pages say some things twice is none
+        tell = out.warning if config.data else out.info
+        tell(f"{len(rejected):,} records were put aside (rejected.jsonl has them all): {put_aside}.")
+        write_jsonl(out.dir / "rejected.jsonl", rejected)
+    write_jsonl(out.dir / "alpaca.jsonl", [lesson.conversation.row() for lesson in kept["train"]])
+    write_jsonl(out.dir / "alpaca_validation.jsonl", [lesson.conversation.row() for lesson in kept["val"]])
+    out.ledger(tally.ledger())
+    out.count(pairs=len(kept["train"]), validation_pairs=len(kept["val"]), rejected=len(rejected))
+    return kept["train"], kept["val"]
+
+
+def _reasons(rejected: Sequence[dict[str, str]]) -> str:
+    """Say how many records were put aside for which kind of reason, each with the first of its kind."""
+    kinds = [_kind_of(row) for row in rejected]
+    counts = Counter(kinds)
+    shown = []
+    for kind, n in counts.most_common(5):
+        row = rejected[kinds.index(kind)]
+        said = row["reason"] if row["kind"] == BROKEN else f"{row['kind']}: {row['reason']}"
+        shown.append(f"{n:,} × {said} (first: {row['place']})")
+    more = len(counts) - len(shown)
+    return "; ".join(shown) + (f"; and {more} other reasons" if more else "")
+
+
+def _kind_of(row: dict[str, str]) -> str:
+    """Broken records are of one kind by what is wrong with them, whatever numbers stand in the sentence."""
+    return re.sub(r"\d[\d,.]*|0x\w+", "#", row["reason"]) if row["kind"] == BROKEN else row["kind"]
+
+
+def _of_documents(config: SftConfig, corpus: Artifact) -> Iterator[tuple[str, str, Conversation]]:
+    """Yield (split, place, pair) of the pages that are not held out for the evaluation; some need Python's pages."""
+    from tasks.synthetic.pydoc import entries, module_of
+
+    for document in documents_of(corpus.path, {"train", "val"}):
+        module = module_of(document.url, document.title)
+        made: list[Pair] = []
+        if module:
+            made += pairs_of(entries(document.text, module), config.answer_characters)
+        made += completions_of(document.text, config.lines_per_page)
+        for number, pair in enumerate(made, start=1):
+            yield (
+                document.split,
+                f"{document.url}#{number}",
+                Conversation(pair["instruction"], pair["output"], pair["input"]),
+            )
+
+
+def _of_files(config: SftConfig, reject: Callable[..., None]) -> Iterator[tuple[str, str, Conversation]]:
+    """Yield (split, place, conversation) of the user's files; broken records are rejected with place and reason.
+
+    The split follows from the prompt as it is read aloud, so that another spelling of it is on the same side.
+    """
+    for path in instruction_files(config.data):
+        for record in read_instructions(path):
+            if record.conversation is None:
+                reject(BROKEN, record.place, record.reason, record.raw, len(record.raw.encode()))
+            else:
+                name = hashlib.sha256(_prompt_key(record.conversation).encode()).hexdigest()[:16]
+                yield split_of(name, config.validation, 0.0), record.place, record.conversation
+
+
+def _prompt_key(one: Conversation) -> str:
+    """Return the words of a prompt without case, punctuation and compatibility forms."""
+    from data_lake.text.units import words
+
+    asked = "\n".join(one.texts[:-1])
+    return " ".join(words(unicodedata.normalize("NFKC", asked).casefold())) or asked
+
+
+def _draw(one: Conversation) -> int:
+    return hash_draw(one.instruction, one.input)

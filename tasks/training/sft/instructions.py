@@ -1,0 +1,120 @@
+"""Files of instructions: a user's own, as JSON or JSON lines, plain or compressed; a broken record keeps its reason."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.corpus.crawl.streams import open_unpacked
+from tasks.stage import PermanentError
+from tasks.stage.file_patterns import matching
+from tasks.training.sft.formats import Conversation, NoConversation, conversation
+
+MAX_BYTES = 4 << 30  # of one file once unpacked; it is read at once
+# The keys under which data sets wrap their list of records.
+_WRAPPERS = ("data", "rows", "train", "examples", "instances", "records")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record of a file: a conversation, or the reason why it is none, with what stood there."""
+
+    place: str  # file:line, or file#number in a list
+    conversation: Conversation | None
+    reason: str = ""
+    raw: str = ""
+
+
+def instruction_files(patterns: Sequence[str]) -> list[Path]:
+    """Return the files that the paths and globs name, sorted; PermanentError for one that names none.
+
+    A path that exists is that file, also where its name has brackets that a pattern would read otherwise.
+    """
+    found: list[Path] = []
+    for pattern in patterns:
+        matches = [Path(match) for match in matching(pattern)]
+        if not matches:
+            raise PermanentError(f"sft.data names {pattern!r}, but no file matches; paths start at {Path.cwd()}.")
+        found += matches
+    return list(dict.fromkeys(found))
+
+
+def read_instructions(path: Path) -> Iterator[Record]:
+    """Yield every record of a JSON list (also one wrapped as {"data": […]}) or of a file of JSON lines.
+
+    Raises PermanentError where the file as a whole cannot be read.
+    """
+    data = _unpacked(path)
+    items = _whole(path, data) if data.lstrip()[:1] in (b"[", b"{") else None
+    if items is not None:
+        for number, item in enumerate(items, start=1):
+            yield _record(f"{path.name}#{number}", item, _raw(item))
+        return
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        if line.strip():
+            yield _line(f"{path.name}:{number}", line)
+
+
+def _unpacked(path: Path) -> bytes:
+    with open_unpacked(path, MAX_BYTES) as file:
+        data = file.read()
+        if file.problem is not None:
+            raise PermanentError(
+                f"{path} cannot be read: {file.problem[1]}. Repair the file or take it out of sft.data."
+            )
+    return data.removeprefix(b"\xef\xbb\xbf")
+
+
+def _whole(path: Path, data: bytes) -> list[Any] | None:
+    """Return the records of a file that is one JSON value, None for one that seems to be JSON lines."""
+    is_list = data.lstrip().startswith(b"[")
+    try:
+        value = json.loads(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        if is_list:
+            raise PermanentError(f"{path} is {not_utf8(error)}.") from error
+        return None
+    except (ValueError, RecursionError) as error:
+        if is_list:
+            raise PermanentError(f"{path} begins as a JSON list but is not valid JSON ({error}); repair it.") from error
+        return None
+    if is_list:
+        return list(value)
+    wrapped = [name for name in _WRAPPERS if isinstance(value.get(name), list)]
+    return list(value[wrapped[0]]) if wrapped else [value]
+
+
+def _line(place: str, line: bytes) -> Record:
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return Record(place, None, not_utf8(error), line.decode("utf-8", "backslashreplace"))
+    try:
+        return _record(place, json.loads(text), text.strip())
+    except (ValueError, RecursionError) as error:
+        return Record(place, None, f"not valid JSON: {error}", text.strip())
+
+
+def _record(place: str, item: Any, raw: str) -> Record:
+    try:
+        return Record(place, conversation(item), raw=raw)
+    except NoConversation as reason:
+        return Record(place, None, str(reason), raw)
+
+
+def _raw(item: Any) -> str:
+    """Return a record as text that UTF-8 can hold: half a surrogate stays the escape that it was in the file."""
+    return json.dumps(item, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+
+
+def not_utf8(error: UnicodeDecodeError) -> str:
+    """Say what is wrong with bytes that are no UTF-8, as JSON has to be, and what to do."""
+    encoding = "UTF-16" if error.object.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "WINDOWS-1252"
+    return (
+        f"not UTF-8 (byte 0x{error.object[error.start]:02x} at {error.start + 1:,}); convert the file, for example "
+        f"with: iconv -f {encoding} -t UTF-8"
+    )

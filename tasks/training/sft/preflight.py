@@ -1,0 +1,32 @@
+"""What sft can check before it runs: that its device exists, and that its files have pairs to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tasks.stage.preflight import Facts, Fault, attempt, device_faults
+from tasks.training.sft.instructions import instruction_files, read_instructions
+
+if TYPE_CHECKING:
+    from tasks.training.sft.config import SftConfig
+
+SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that one makes"
+
+
+def check(config: SftConfig, facts: Facts) -> Iterator[Fault]:
+    """Yield why the model cannot be fine-tuned."""
+    yield from device_faults("sft.runtime.device", config.runtime.device)
+    for pattern in config.data:
+        yield from attempt("sft.data", _find_pair, pattern)
+
+
+def _find_pair(pattern: str) -> None:
+    """Raise where the files of a pattern cannot be read, or hold no record that can be used."""
+    first = ""
+    for path in instruction_files([pattern]):
+        for record in read_instructions(path):
+            if record.conversation is not None:
+                return
+            first = first or f"; the first, {record.place}: {record.reason}"
+    raise ValueError(f"{pattern!r} has no record that can be used{first}.")

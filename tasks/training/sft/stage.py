@@ -1,0 +1,119 @@
+"""The sft stage: the pretrained model learns to answer instructions, the user's own or the documentation's."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from data_lake.tokens.loader import permuted
+from tasks.stage import Output, kinds, stage
+from tasks.stage.work import fine_tuning
+from tasks.training.sft.config import SftConfig
+from tasks.training.sft.formats import Conversation
+from tasks.training.sft.gather import gather
+from tasks.training.sft.instructions import instruction_files
+from tasks.training.sft.preflight import check
+from tasks.training.train import loss_curve, model_contract, train, write_model
+from tasks.training.trained import CHAT_TEMPLATE, load_trained
+
+if TYPE_CHECKING:
+    from model.chat import Example
+    from model.gpt import GPT
+    from model.tokenizer import Tokenizer
+
+
+def sources(config: SftConfig) -> str | None:
+    """Fingerprint of the files that `data` names, so that an edited file is a new training."""
+    if not config.data:
+        return None
+    digest = hashlib.sha256()
+    for path in instruction_files(config.data):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+@stage(
+    makes=kinds.Model,
+    version=1,
+    contract=model_contract,
+    sources=sources,
+    check=check,
+    gpu=True,
+    work=fine_tuning,
+)
+def sft(config: SftConfig, out: Output, corpus: kinds.Corpus, base: kinds.Model) -> None:
+    """Fine-tune on the answers only; write the pairs beside the model.
+
+    `loss` and `validation_loss` are the mean cross-entropy of an answer's next token in nats, in pairs that are learned
+    and in held-out ones; `validation_bits_per_byte` is the same for each byte of the answers. Less is better.
+    `samples_ended` is the share of the sample answers that came to an end of their own.
+    """
+    from model.batches import answer_batch
+
+    model, tokenizer = load_trained(base)
+    kept, held_out = gather(config, out, corpus, tokenizer, model.config.max_seq_len)
+    training = config.training
+    examples = [lesson.example for lesson in kept]
+
+    def batch_of(step: int) -> Any:
+        chosen = _order(step, training.batch_size, len(examples), training.seed)
+        return answer_batch([examples[i] for i in chosen], tokenizer.pad)
+
+    epochs = training.steps * training.batch_size / len(examples)
+    out.info(f"Fine-tuning on {len(examples):,} pairs for {training.steps:,} steps: {epochs:.2f} epochs.")
+    history = train(
+        out,
+        model,
+        training,
+        config.runtime,
+        batch_of,
+        lambda model, last: _validate(config, model, [lesson.example for lesson in held_out], tokenizer, last),
+    )
+    samples = list(_answers(config, model, [lesson.conversation for lesson in held_out], tokenizer))
+    ended = sum(sample["ended"] for sample in samples) / len(samples) if samples else None
+    out.metric(epochs=epochs, samples_ended=ended)
+    out.figure("loss", loss_curve(history, "fine-tuning on answers"))
+    write_model(out, model, tokenizer, samples, CHAT_TEMPLATE)
+
+
+def _order(step: int, batch: int, n: int, seed: int) -> list[int]:
+    """Return which pairs step `step` takes: every pair once per epoch, shuffled anew, by the step number alone."""
+    positions = np.arange(step * batch, (step + 1) * batch, dtype=np.int64)
+    chosen = np.empty(batch, dtype=np.int64)
+    for epoch in np.unique(positions // n):
+        here = positions // n == epoch
+        chosen[here] = permuted(positions[here] % n, n, seed, int(epoch))
+    return chosen.tolist()
+
+
+def _validate(
+    config: SftConfig, model: GPT, held_out: Sequence[Example], tokenizer: Tokenizer, last: bool
+) -> dict[str, float]:
+    from model.batches import answer_batch
+    from model.validation import validation_loss
+
+    size = config.training.batch_size
+    chosen = held_out if last else held_out[: size * config.runtime.validate_batches]
+    batches = (answer_batch(chosen[start : start + size], tokenizer.pad) for start in range(0, len(chosen), size))
+    return validation_loss(model, batches, tokenizer.token_bytes())
+
+
+def _answers(
+    config: SftConfig, model: GPT, held_out: Iterable[Conversation], tokenizer: Tokenizer
+) -> Iterator[dict[str, Any]]:
+    """Yield held-out instructions with the expected and the model's own answer, the most likely token each time."""
+    from model.chat import prompt_ids
+    from model.generate import generate
+
+    for one in itertools.islice(held_out, config.samples):
+        prompt = prompt_ids(tokenizer, one.instruction, one.input, one.system, one.history)
+        made = generate(model, prompt, config.sample_tokens + 1, stop={tokenizer.eos})
+        yield {
+            **one.row(),
+            "answer": tokenizer.decode(made.ids[: config.sample_tokens]),
+            "ended": made.ended,
+        }

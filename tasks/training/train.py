@@ -1,0 +1,141 @@
+"""What all training stages share: the training and its report, samples, the files of a model, and their contract."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_lake.store.files import whole_file
+from tasks.stage import Artifact, Output, PermanentError
+from tasks.stage.figures import curve
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from model.batches import Batch
+    from model.config import Runtime, Training
+    from model.gpt import GPT
+    from model.tokenizer import Tokenizer
+    from model.trainer import History, StepReport
+
+
+def train(
+    out: Output,
+    model: GPT,
+    training: Training,
+    runtime: Runtime,
+    batch_of: Callable[[int], Batch],
+    validate: Callable[[GPT, bool], dict[str, float]],
+) -> History:
+    """Train the model in place and report steps, validations and the results; returns what was measured.
+
+    `batch_of(step)` is a step's batch, `validate(model, last)` the numbers of a validation. Resumes from the newest
+    checkpoint in `out.work`. Raises PermanentError if the training diverges or cannot be set up.
+    """
+    from model.trainer import Trainer, TrainingDiverged
+
+    def report(now: StepReport) -> None:
+        out.log(now.metrics(), step=now.step)
+        out.progress(now.step, training.steps, "steps", f"loss {now.loss:.3f}, {now.tokens_per_second:,.0f} tokens/s")
+
+    def validated(model: GPT, step: int, last: bool) -> dict[str, float]:
+        numbers = validate(model, last)
+        out.log({f"validation_{name}": value for name, value in numbers.items()}, step=step)
+        return numbers
+
+    folder = out.work / "checkpoints"
+    try:
+        trainer = Trainer(model, batch_of, training, runtime, folder, validate=validated, report=report, log=out.info)
+        history = trainer.fit()
+    except (TrainingDiverged, ValueError) as error:
+        raise PermanentError(str(error)) from error
+    out.metric(
+        train_loss=history.steps[-1]["loss"],
+        **{f"validation_{name}": history.validations[-1][name] for name in ("loss", "perplexity", "bits_per_byte")},
+    )
+    out.count(steps=training.steps, tokens=trainer.tokens_seen)
+    return history
+
+
+def loss_curve(history: History, title: str) -> Figure:
+    """Draw training and validation loss over the steps."""
+    series = {"training": _points(history.steps)}
+    if history.validations:
+        series["validation"] = _points(history.validations)
+    return curve(series, title, "step", "loss in nats per token")
+
+
+def _points(numbers: list[dict[str, float]]) -> tuple[list[float], list[float]]:
+    return [point["step"] for point in numbers], [point["loss"] for point in numbers]
+
+
+def write_model(
+    out: Output,
+    model: GPT,
+    tokenizer: Tokenizer,
+    samples: Iterable[Mapping[str, Any]],
+    chat_template: str | None = None,
+) -> None:
+    """Write the folder of a model: weights, config, its tokenizer, samples. Nothing else is needed to use it.
+
+    chat_template: the name of the template in which the model was taught to answer, None if it only continues texts.
+    Raises PermanentError if a weight is not finite.
+    """
+    import torch
+
+    from model.folder import save_model
+
+    broken = [name for name, weight in model.state_dict().items() if not torch.isfinite(weight).all()]
+    if broken:
+        raise PermanentError(f"The weights of {', '.join(broken[:3])} are not finite; lower the learning rate.")
+    rows = list(samples)
+    write_jsonl(out.dir / "samples.jsonl", rows)
+    if rows:
+        out.table("samples", rows)
+    tokenizer.save(out.dir / "tokenizer")
+    save_model(model, out.dir, tokenizer_sha256=tokenizer.sha256, chat_template=chat_template)
+    out.count(parameters=model.count_parameters())
+
+
+def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write one JSON object per line; the file appears whole or not at all."""
+    with whole_file(path, "w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def model_contract(artifact: Artifact) -> Iterator[str]:
+    """A trained model is complete, its numbers are finite, and its vocabulary is its tokenizer's.
+
+    Reads the headers only, so that checking a hit needs neither torch nor the weights.
+    """
+    described = json.loads((artifact.path / "model.json").read_text())
+    tokenizer = json.loads((artifact.path / "tokenizer" / "tokenizer.json").read_text())
+    if described.get("tokenizer_sha256") != tokenizer["sha256"]:
+        yield (
+            f"model.json names tokenizer {str(described.get('tokenizer_sha256'))[:16]}, but the folder holds "
+            f"{tokenizer['sha256'][:16]}."
+        )
+    vocab_size = described["config"]["vocab_size"]
+    if vocab_size != tokenizer["vocab_size"]:
+        yield f"The model has {vocab_size:,} token ids, its tokenizer {tokenizer['vocab_size']:,}."
+    rows = safetensors_header(artifact.path / "model.safetensors")["embed_tokens.weight"]["shape"][0]
+    if rows != vocab_size:
+        yield f"The embedding has {rows:,} rows, but the vocabulary {vocab_size:,} ids."
+    for name in ("train_loss", "validation_loss", "validation_bits_per_byte"):
+        value = artifact.metrics.get(name, math.nan)
+        if value is None or not math.isfinite(value):
+            yield f"The metric {name} is {value}, not a number."
+    if not artifact.counts.get("steps"):
+        yield "No optimizer step was counted."
+
+
+def safetensors_header(path: Path) -> dict[str, Any]:
+    """Return the table of contents of a safetensors file: {tensor: {dtype, shape, data_offsets}}."""
+    with open(path, "rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        return json.loads(file.read(length))

@@ -1,0 +1,59 @@
+"""`textmill artifacts` and `show`: for people, and for programs with --json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from data_lake.store.lake import Lake
+from tests.terminal import data, textmill
+
+
+def test_artifacts_newest_first(lake: Lake) -> None:
+    found = data("artifacts")
+    assert [a["stage"] for a in found] == ["dedup", "clean", "clean", "crawl"]
+    assert found[0]["metrics"] == {"duplicate_share": pytest.approx(1 / 3), "unknown": None}
+    assert [a["stage"] for a in data("artifacts", "clean")] == ["clean", "clean"]
+    shown = textmill("artifacts")
+    assert all(artifact["artifact"] in shown for artifact in found)
+    assert "2 documents" in shown
+
+
+def test_an_empty_lake_says_what_fills_it(home: Path) -> None:
+    assert data("artifacts") == []
+    assert textmill("artifacts") == ""
+    assert "is empty" in textmill("show", "dedup", code=2)
+
+
+def test_show_by_stage_key_and_prefix(lake: Lake) -> None:
+    newest, older = lake.artifacts("clean")
+    assert data("show", "clean")["key"] == newest.key
+    assert data("show", older.name)["key"] == older.key
+    assert data("show", older.key[:9])["key"] == older.key
+    assert data("show", f"clean/{older.key[:9]}")["artifact"] == older.name
+    assert "has no artifact" in textmill("show", "clean/zz", code=2)
+
+
+def test_show_says_everything(lake: Lake) -> None:
+    text = textmill("show", "clean")
+    for word in (
+        "min_words",
+        "− too_short",
+        "71",
+        "documents/part-00000.parquet",
+        "tasks.corpus.clean",
+        "abc with changes",
+    ):
+        assert word in text
+    found = data("show", "clean")
+    assert found["damage"] is None
+    assert found["ledger"]["removed"]["too_short"]["documents"] == 2
+
+
+def test_show_says_what_is_damaged(lake: Lake) -> None:
+    dedup = lake.artifacts("dedup")[0]
+    with (dedup.path / "duplicates.parquet").open("r+b") as file:
+        file.write(b"X")
+    assert "duplicates.parquet" in data("show", "dedup")["damage"]
+    assert "DAMAGED" in textmill("show", "dedup")

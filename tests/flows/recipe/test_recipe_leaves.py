@@ -1,0 +1,186 @@
+"""Recipes, leaf by leaf: setting one changes that one, and the resolved recipe that is printed is the same recipe."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from flows.graph.reference import reference
+from flows.recipe.errors import RecipeError
+from flows.recipe.explain import field_paths
+from flows.recipe.load import load_recipe, recipe_names
+from flows.recipe.recipe import Recipe, RecipeBase
+from flows.recipe.yaml import to_yaml
+
+# What is tried where a field's own kind does not say: texts with rules, entries with a form.
+SPECIAL: dict[str, list[Any]] = {
+    "crawl.seeds": [["https://example.org/"]],
+    "crawl.honour": [["noai"]],
+    "crawl.csv.delimiter": [";", "|"],
+    "crawl.resolve": [{"example.org": ["127.0.0.1:1"]}],
+    "clean.replace": [[["a", "b"]]],
+    "clean.pii.types": [["email"]],
+    "clean.pii.phone_regions": [["DE"]],
+    "clean.pii.national_ids": [["de.idnr"], []],
+    "clean.filters.use": [["length"]],
+    "clean.filters.gopher_repetition.top_ngrams": [[[2, 0.5]]],
+    "clean.filters.gopher_repetition.repeated_ngrams": [[[5, 0.5]]],
+    "clean.filters.classifiers": [[{"labelled": ["a.jsonl"]}]],
+    "clean.normalize.emoji": ["text"],
+    "pretrain.mix.sources": [[{"name": "a"}]],
+    "questions.contamination": [{"words": 9}],
+    "schedule.timezone": ["Europe/Berlin"],
+    "schedule.cron": ["1 4 * * *"],
+}
+# Fields that mean something only together with others.
+TOGETHER = {"pretrain.mix.temperature", "pretrain.mix.rest.weight", "pretrain.mix.rest.max_epochs"}
+
+
+def leaves(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Every leaf by its dotted path; an empty mapping is one."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= leaves(value, f"{prefix}{name}.") if isinstance(value, dict) and value else {f"{prefix}{name}": value}
+    return found
+
+
+def others(path: str, value: Any) -> Iterator[Any]:
+    """Values that a field may have instead."""
+    yield from SPECIAL.get(path, [])
+    if isinstance(value, bool):
+        yield not value
+    elif isinstance(value, int | float):
+        yield from (value + 1, value * 2, value / 2, value - 1, 1, 2, 0.5)
+    elif isinstance(value, str):
+        yield from ("other", "en", "cpu", "text/html", "cosine", "float32", "pydoc", "quality", "drop", "report")
+        yield from ("none", "constant", "gpt2", "newest", "light-edits", "tokenizer/0123456789abcdef")
+    elif isinstance(value, list):
+        yield from (["other"], [])
+    else:
+        yield from (3, 0.5, "other")
+
+
+def changed_leaves(before: RecipeBase, after: RecipeBase) -> dict[str, Any]:
+    old, new = leaves(before.model_dump(mode="json")), leaves(after.model_dump(mode="json"))
+    return {path: new.get(path) for path in old.keys() | new.keys() if old.get(path) != new.get(path)}
+
+
+@pytest.mark.parametrize("name", [*recipe_names(), None])
+def test_setting_one_leaf_changes_exactly_that_leaf(name: str | None, tmp_path: Path) -> None:
+    (tmp_path / "empty.yaml").write_text("name: empty\n")
+    wanted = name or tmp_path / "empty.yaml"
+    before = load_recipe(wanted)
+    not_set = []
+    for path, value in leaves(before.model_dump(mode="json")).items():
+        if path in ("name", "description", "schedule", "variants"):
+            continue
+        for other in others(path, value):
+            if other == value:
+                continue
+            try:
+                after = load_recipe(wanted, [f"{path}={json.dumps(other)}"])
+            except RecipeError:
+                continue
+            changed = changed_leaves(before, after)
+            found = {changed_path for changed_path in changed if not changed_path.startswith(f"{path}.")} | {path}
+            assert found == {path} or path == "dedup.profile", f"{path} = {other!r} changed {changed}"
+            break
+        else:
+            not_set.append(path)
+    assert set(not_set) <= TOGETHER, f"no other value was found for {not_set}; name one in SPECIAL"
+
+
+def test_a_partly_given_section_is_the_same_by_every_door(tmp_path: Path) -> None:
+    """In a file, in one that extends another, by --set of a field and of the section, as a flow's parameter."""
+    (tmp_path / "base.yaml").write_text("sft: {samples: 3}\n")
+    files = {
+        "own.yaml": "sft:\n  samples: 3\n  training:\n    steps: 301\n  runtime:\n",
+        "child.yaml": "extends: base.yaml\nsft: {training: {steps: 301}}\n",
+        "empty.yaml": "extends: base.yaml\nsft:\n  training:\n    # steps: 5\n",
+    }
+    for file, text in files.items():
+        (tmp_path / file).write_text(text)
+    found = [
+        load_recipe(tmp_path / "own.yaml"),
+        load_recipe(tmp_path / "child.yaml"),
+        load_recipe(tmp_path / "base.yaml", ["sft.training.steps=301"]),
+        load_recipe(tmp_path / "base.yaml", ["sft.training={steps: 301}"]),
+        load_recipe(tmp_path / "base.yaml", ["sft={training: {steps: 301}}"]),
+        load_recipe(tmp_path / "empty.yaml", ["sft.training.steps=301"]),
+        Recipe.model_validate({"sft": {"samples": 3, "training": {"steps": 301}}}),
+    ]
+    for recipe in found:
+        training = recipe.config("sft").training  # type: ignore[attr-defined]
+        assert (training.steps, training.learning_rate, training.weight_decay) == (301, 5e-4, 0.0)
+        assert recipe.configs() == found[0].configs()
+
+
+def test_one_entry_of_a_defaults_list_can_be_set() -> None:
+    after = load_recipe("gpt3-mix", ["clean.filters.gopher_repetition.top_ngrams.1.1=0.5", "crawl.mime.0=text/x"])
+    assert after.clean.filters.gopher_repetition.top_ngrams == ((2, 0.2), (3, 0.5), (4, 0.16))  # type: ignore[attr-defined]
+    assert after.crawl.mime == ("text/x", *Recipe().crawl.mime[1:])  # type: ignore[attr-defined]
+
+
+def test_a_list_of_a_stage_with_profiles_can_be_set() -> None:
+    recipe = load_recipe("gpt3-mix", ["dedup.against=[dedup/0123]", "dedup.profile=light-edits", "dedup.rows=3"])
+    dedup = recipe.config("dedup")
+    assert (dedup.against, dedup.shingle_words, dedup.rows) == (("dedup/0123",), 2, 3)  # type: ignore[attr-defined]
+
+
+def test_a_linked_section_that_is_partly_given_keeps_the_rest_of_what_it_is_linked_to() -> None:
+    overrides = ["decontaminate.detection={words: 8, max_documents: 3}", "questions.contamination.words=5"]
+    contamination = load_recipe("demo", overrides).questions.contamination  # type: ignore[attr-defined]
+    assert (contamination.words, contamination.max_documents) == (5, 3)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_the_printed_recipe_is_the_same_recipe_one_field_a_line(name: str, tmp_path: Path) -> None:
+    awkward = [
+        "12:30",
+        "1e-3",
+        "no",
+        "~",
+        "",
+        " a ",
+        "a: b # c",
+        "{x}",
+        "['",
+        "tab\tand\nline",
+        "ż\u2028\x1b[31m",
+        "0x1",
+    ]
+    recipe = load_recipe(name, [f"pretrain.samples.prompts={json.dumps(awkward)}", "sft.training.eps=1e-9"])
+    text = to_yaml(recipe.model_dump(mode="json"))
+    path = tmp_path / "again.yaml"
+    path.write_text(text, encoding="utf-8")
+    assert load_recipe(path) == recipe
+    named = [line.split(":")[0].strip() for line in text.splitlines()]
+    assert named.count("learning_rate") == 2
+    assert len(named) == len([p for p in field_paths(Recipe) if _is_there(recipe, p)])
+    assert "\x1b" not in text
+
+
+def _is_there(recipe: RecipeBase, path: str) -> bool:
+    value: Any = recipe.model_dump(mode="json")
+    for part in path.split("."):
+        if not isinstance(value, dict) or part not in value:
+            return False
+        value = value[part]
+    return True
+
+
+def test_the_reference_has_the_defaults_that_the_fields_hold() -> None:
+    text = reference()
+    section = text[text.index("## sft") :]
+    assert "| `training.learning_rate` | `0.0005` |" in section
+    assert "| `training.steps` | `300` |" in section
+
+
+def test_yaml_of_ours_is_yaml_of_others(tmp_path: Path) -> None:
+    text = to_yaml(load_recipe("demo").model_dump(mode="json"))
+    assert yaml.safe_load(text)["sft"]["training"]["steps"] == 200

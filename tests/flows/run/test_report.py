@@ -1,0 +1,130 @@
+"""The report of a run: its audit is a table in Prefect, and one funnel in MLflow where something was built."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_lake.reading.ledger import Amount, Ledger
+from data_lake.store.home import Home
+from data_lake.store.lake import Artifact, Lake
+from flows.graph.node import Node
+from flows.graph.stages import STAGES
+from flows.graph.variants import graph_of
+from flows.recipe.recipe import Recipe, RecipeBase
+from flows.run.report import Report
+from tasks.stage import BuildResult
+from tests.lakes import commit
+
+
+class Seen:
+    """Stands in for MLflow's run and for the tracker that starts it; keeps what it is told."""
+
+    uri = "file:nowhere"
+
+    def __init__(self) -> None:
+        self.figures: dict[str, Any] = {}
+        self.status = ""
+
+    def start_run(self, *_: Any, **__: Any) -> Seen:
+        return self
+
+    def file(self, to: str, write: Any) -> None: ...
+
+    def metrics(self, values: Any) -> None: ...
+
+    def tags(self, values: Any) -> None: ...
+
+    def figure(self, name: str, figure: Any) -> None:
+        self.figures[name] = figure
+
+    def finish(self, status: str) -> None:
+        self.status = status
+
+
+@pytest.fixture
+def tables(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[dict[str, Any]]]:
+    """The tables that went to Prefect, by key."""
+    import prefect.artifacts
+
+    found: dict[str, list[dict[str, Any]]] = {}
+    monkeypatch.setattr(
+        prefect.artifacts, "create_table_artifact", lambda table, key, description: found.update({key: table})
+    )
+    monkeypatch.setattr(prefect.artifacts, "create_markdown_artifact", lambda **_: None)
+    return found
+
+
+def report_on(*artifacts: Artifact) -> Seen:
+    seen = Seen()
+    report = Report(Home.from_env(), RecipeBase(name="mine"), [], seen, "id", None)  # type: ignore[arg-type]
+    for number, artifact in enumerate(artifacts):
+        node = Node(artifact.stage, STAGES[artifact.stage], STAGES[artifact.stage].config_type(), {}, ("",), [""])
+        report.node(node, BuildResult(artifact, "cached" if number else "built", "never built", 1.0))
+    report.close(None)
+    return seen
+
+
+def test_the_audit_of_all_stages_cached_ones_too(home: Path, tables: dict, capsys: pytest.CaptureFixture) -> None:
+    lake = Lake(home / "lake")
+    crawl = commit(lake, "crawl", ledger=Ledger(Amount(3, 30), Amount(3, 30)).to_dict())
+    kept = Ledger(Amount(3, 30), Amount(2, 1500), {"too_short": Amount(1, 9)}, Amount(0, -1479))
+    seen = report_on(crawl, commit(lake, "clean", upstream=(crawl,), ledger=kept.to_dict()))
+    assert seen.status == "FINISHED"
+    assert list(seen.figures) == ["funnel"]
+    assert tables["ledger"][3] == {
+        "stage": "clean", "entry": "− too_short", "documents": "1", "bytes": "9", "tokens": "",
+    }  # fmt: skip
+    assert tables["ledger"][-1]["bytes"] == "1,500"
+    assert "!" not in capsys.readouterr().err
+
+
+def test_the_models_of_a_run_stand_side_by_side(
+    home: Path, tables: dict, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import prefect.artifacts
+
+    pages: list[str] = []
+    monkeypatch.setattr(prefect.artifacts, "create_markdown_artifact", lambda markdown, **_: pages.append(markdown))
+    lake = Lake(home / "lake")
+    asked = commit(lake, "questions")
+    graph = {node.name: node for node in graph_of(Recipe(variants={"d6": {}, "d12": {"sft": {"max_pairs": 1}}})).nodes}
+    report = Report(Home.from_env(), RecipeBase(name="mine"), [], Seen(), "id", None)  # type: ignore[arg-type]
+    for number, name in enumerate(("evaluate-pretrain", "evaluate-sft@d6", "evaluate-sft@d12")):
+        text = json.dumps(results(1 + number / 8))
+        made = commit(lake, "evaluate", None, (asked,), {"of": name}, texts={"results.json": text})
+        report.node(graph[name], BuildResult(made, "built" if number else "cached", "never built", 1.0))
+    report.close(None)
+    shown = capsys.readouterr().err
+    for line in ("  pretrain 1.000", "  sft@d6   1.125", "  sft@d12  1.250", "  xz -9e  2.000"):
+        assert " ".join(line.split()) in " ".join(shown.split())
+    assert shown.count("HellaSwag format") == pages[0].count("HellaSwag format") == 1
+    report.close(RuntimeError("a stage failed"))
+    assert "HellaSwag format" not in capsys.readouterr().err
+
+
+def results(bits: float) -> dict[str, Any]:
+    part = {"n": 4, "acc": 0.5, "acc_stderr": 0.1, "acc_norm": 0.5, "acc_norm_stderr": 0.1}
+    one = part | {"chance": 0.25, "n_truncated": 0, "n_too_long": 0, "available": 4, "clean": part}
+    one["contaminated"] = dict.fromkeys(part) | {"n": 0}
+    names = ("hellaswag", "mmlu_letters", "mmlu_cloze")
+    return {
+        "text": {"bits_per_byte": bits},
+        "benchmarks": {**dict.fromkeys(names, one), "mmlu": one | {"format": "mmlu_cloze"}},
+        "compression": {"xz": 2.0, "xz_primed": None},
+    }
+
+
+def test_what_got_lost_between_stages_is_said(home: Path, tables: dict, capsys: pytest.CaptureFixture) -> None:
+    lake = Lake(home / "lake")
+    crawl = commit(lake, "crawl", ledger=Ledger(Amount(3, 30), Amount(3, 30)).to_dict())
+    report_on(crawl, commit(lake, "clean", upstream=(crawl,), ledger=Ledger(Amount(2, 30), Amount(2, 30)).to_dict()))
+    assert "kept 3 documents, but 2 came into clean/" in capsys.readouterr().err
+
+
+def test_stages_without_a_ledger_leave_no_empty_table(home: Path, tables: dict) -> None:
+    assert report_on(commit(Lake(home / "lake"), "tokenizer")).figures == {}
+    assert list(tables) == ["stages"]

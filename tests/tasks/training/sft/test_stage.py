@@ -1,0 +1,159 @@
+"""tasks/training/sft: pairs are of pages that are not held out, and user files are accounted for.
+
+Also covers: tasks/training/sft/config.py
+Also covers: tasks/training/sft/gather.py
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from data_lake.store.lake import Artifact, Lake
+from tasks.corpus.splits import documents_of
+from tasks.stage import PermanentError, local_output
+from tasks.training.sft import SftConfig, sft
+from tasks.training.sft.stage import _order
+from tests.tasks.pydoc_corpus import PRETRAIN, SFT, PagesConfig, build_corpus, build_models
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, dict[str, Artifact]]:
+    lake, built = build_corpus(tmp_path_factory.mktemp("corpus"))
+    return lake, build_models(lake, built)
+
+
+def given(models: tuple[Lake, dict[str, Artifact]]) -> dict[str, Artifact]:
+    return {"corpus": models[1]["decontaminate"], "base": models[1]["pretrain"]}
+
+
+def lines(path: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_pairs_come_from_training_pages_only(models: tuple[Lake, dict[str, Artifact]]) -> None:
+    artifact = models[1]["sft"]
+    held_out = {
+        document.title.split()[1]  # type: ignore[union-attr]
+        for document in documents_of(models[1]["decontaminate"].path, {"test"})
+    }
+    assert held_out
+    pairs = lines(artifact.path / "alpaca.jsonl") + lines(artifact.path / "alpaca_validation.jsonl")
+    assert artifact.counts["pairs"] + artifact.counts["validation_pairs"] == len(pairs) > 50
+    text = json.dumps(pairs)
+    assert not any(f"{module}." in text or f"{module}`" in text for module in held_out)
+
+
+def test_it_starts_from_the_pretrained_model_and_learns_answers(models: tuple[Lake, dict[str, Artifact]]) -> None:
+    before, after = models[1]["pretrain"], models[1]["sft"]
+    described = [json.loads((model.path / "model.json").read_text()) for model in (before, after)]
+    assert [one.pop("chat_template") for one in described] == [None, "textmill"]
+    assert described[0] == described[1]
+    assert (before.path / "model.safetensors").read_bytes() != (after.path / "model.safetensors").read_bytes()
+    assert 0 < after.metrics["validation_loss"] < 6.2
+    assert {"instruction", "input", "output", "answer", "ended"} == set(lines(after.path / "samples.jsonl")[0])
+
+
+def test_user_files_are_used_and_accounted_for(models: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
+    good = [{"instruction": f"Count to {n}.", "input": "", "output": f"1 to {n}"} for n in range(40)]
+    long = {"instruction": "Go on.", "input": "", "output": "on and on " * 500}
+    data = tmp_path / "mine.json"
+    data.write_text(json.dumps([*good, long, {"instruction": "no answer"}, "text"]))
+    out = local_output(tmp_path / "out")
+    said: list[str] = []
+    out.warning = said.append  # type: ignore[method-assign]
+    config = SftConfig(**{**SFT, "data": (str(data),), "validation": 0.2})
+    sft(config, out, **given(models))
+    assert out.accounts is not None
+    assert out.accounts.incoming.documents == 43
+    assert out.accounts.removed["broken record"].documents == 2
+    assert out.accounts.removed["longer than the context"].documents == 1
+    assert list(out.accounts.problems()) == []
+    assert out.counts["pairs"] + out.counts["validation_pairs"] == 40
+    assert out.counts["validation_pairs"] > 0
+    rejected = {row["place"]: row["reason"] for row in lines(out.dir / "rejected.jsonl")}
+    assert rejected.pop("mine.json#41").endswith(f"but the context has {PRETRAIN['model']['max_seq_len']}")
+    assert rejected == {"mine.json#42": "output is missing", "mine.json#43": "it is a text, not an object"}
+    assert "3 records were put aside" in said[0]
+    assert "1 × output is missing (first: mine.json#42)" in said[0]
+
+
+def test_equal_prompts_are_never_on_both_sides_and_exact_duplicates_are_learned_once(
+    models: tuple[Lake, dict[str, Artifact]], tmp_path: Path
+) -> None:
+    rows = []
+    for n in range(60):
+        for prompt in (f"What is {n}?", f"what is  {n}", f"“What is {n}?”"):
+            rows.append({"instruction": prompt, "output": f"It is {n}."})
+    data = tmp_path / "dups.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in [*rows, *rows[:7]]))
+    out = local_output(tmp_path / "out")
+    sft(SftConfig(**{**SFT, "data": (str(data),), "validation": 0.4}), out, **given(models))
+    assert out.accounts is not None
+    assert out.accounts.removed["exact duplicate"].documents == 7
+    sides = [lines(out.dir / name) for name in ("alpaca.jsonl", "alpaca_validation.jsonl")]
+    numbers = [{re.sub(r"\D", "", row["instruction"]) for row in side} for side in sides]
+    assert [len(side) for side in sides] == [3 * len(found) for found in numbers]
+    assert not numbers[0] & numbers[1]
+    assert all(numbers)
+
+
+def test_conversations_are_learned_with_all_their_turns(
+    models: tuple[Lake, dict[str, Artifact]], tmp_path: Path
+) -> None:
+    chat = [
+        {
+            "messages": [
+                {"role": "system", "content": "Be short."},
+                {"role": "user", "content": f"Is {n} even?"},
+                {"role": "assistant", "content": "No."},
+                {"role": "user", "content": "Sure?"},
+                {"role": "assistant", "content": "Yes."},
+            ]
+        }
+        for n in range(1, 30, 2)
+    ]
+    data = tmp_path / "chat.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in chat))
+    out = local_output(tmp_path / "out")
+    sft(SftConfig(**{**SFT, "data": (str(data),), "validation": 0.3}), out, **given(models))
+    rows = lines(out.dir / "alpaca.jsonl") + lines(out.dir / "alpaca_validation.jsonl")
+    assert len(rows) == 15
+    assert {row["system"] for row in rows} == {"Be short."}
+    assert all(row["history"][0][1] == "No." and row["instruction"] == "Sure?" for row in rows)
+
+
+def test_files_without_a_usable_record_say_why(models: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
+    data = tmp_path / "qa.jsonl"
+    data.write_text('{"question": "x", "answer": "y"}\n' * 3 + "{half\n")
+    config = SftConfig(**{**SFT, "data": (str(data),)})
+    with pytest.raises(PermanentError, match=r"3 × it has the fields question, answer.*\(first: qa.jsonl:1\); 1 × not"):
+        sft(config, local_output(tmp_path / "out"), **given(models))
+
+
+def test_an_edited_file_is_another_training(tmp_path: Path) -> None:
+    data = tmp_path / "mine.json"
+    config = SftConfig(**{**SFT, "data": (str(data),)})
+    data.write_text("[]")
+    assert sft.sources is not None
+    before = sft.sources(config)
+    data.write_text("[ ]")
+    assert sft.sources(config) != before
+    assert sft.sources(SftConfig()) is None
+
+
+def test_a_corpus_without_prose_asks_for_data(models: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
+    _, other = build_corpus(tmp_path / "lake", PagesConfig(count=12, python=False, prose=False))
+    mixed = {**given(models), "corpus": other["decontaminate"]}
+    with pytest.raises(PermanentError, match=r"no instruction pair to train on.*set sft.data"):
+        sft(SftConfig(**SFT), local_output(tmp_path / "out"), **mixed)
+
+
+def test_every_pair_is_seen_once_per_epoch() -> None:
+    seen = [i for step in range(10) for i in _order(step, 7, 35, seed=1)]
+    assert sorted(seen[:35]) == sorted(seen[35:]) == list(range(35))
+    assert seen[:35] != seen[35:]
+    assert sorted(set(_order(0, 5, 2, seed=0))) == [0, 1]
