@@ -33,7 +33,7 @@ def commit(
         "version": 1,
         "config": config or {},
         "inputs": {a.stage: a.content for a in upstream},
-        "code": {f"tasks.{stage}": "0" * 64},
+        "code": {f"tasks.corpus.{stage}": "0" * 64},
     }
     key = sha256_of(payload)
     folder = lake.staging(stage, key)

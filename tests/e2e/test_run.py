@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flows.graph.variants import graph_of
-from flows.recipe_load import load_recipe
+from flows.recipe.load import load_recipe
 from tests.e2e.program import TINY, plan, start, statuses, textmill
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
