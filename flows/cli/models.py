@@ -185,10 +185,13 @@ def _model_of(wanted: str) -> Artifact:
             run = find_run(wanted, pipeline_runs(Home.from_env()))
         except CompareError as no_run:
             raise UserError(f"{no_artifact}\nNor is it a run: {no_run}") from no_run
-    for stage in ("sft", "pretrain"):
-        if stage in run.artifacts:
-            return find_artifact(run.artifacts[stage])
-    raise UserError(f"The run {run.run_id[:8]} made no model.")
+    from tasks.stage import kinds
+
+    made = set(run.artifacts.values())
+    models = [one for one in lake().artifacts() if one.name in made and one.manifest.kind == kinds.Model.__name__]
+    if not models:
+        raise UserError(f"The run {run.run_id[:8]} made no model, or the lake does not have it any more.")
+    return models[0]  # the newest: what was trained last
 
 
 def register(app: typer.Typer) -> None:

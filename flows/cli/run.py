@@ -109,8 +109,11 @@ def _beginning() -> str | None:
     from data_lake.store.home import Home
     from data_lake.store.lake import Lake
     from data_lake.tables.documents import read_documents
+    from tasks.stage import kinds
 
-    corpus = next((one for one in Lake(Home.from_env().lake).artifacts() if one.stage == "decontaminate"), None)
+    corpus = next(
+        (one for one in Lake(Home.from_env().lake).artifacts() if one.manifest.kind == kinds.Corpus.__name__), None
+    )
     if corpus is None:
         return None
     for batch in itertools.islice(read_documents(corpus.path, ["text"]), 1):

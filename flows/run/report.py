@@ -82,7 +82,7 @@ class Report:
             self.lines[name] = Line(name, result.status, result.reason, result.seconds, result.artifact, price)
         line = self.lines[name]
         mark = {"built": "✓", "cached": "=", "lost": "–", "failed": "✗"}[line.status]
-        detail = headline(line.artifact) if line.artifact else line.why
+        detail = headline(line.artifact, node.stage.headline) if line.artifact else line.why
         expected = "" if line.expected.seconds is None else f", expected {duration(line.expected.seconds)}"
         why = f"  ({line.why}{expected})" if line.status == "built" else ""
         self.log(f"{mark} {name:<{self._width}} {line.status:<7} {line.seconds:>6.1f} s  {detail}{why}")
@@ -134,7 +134,8 @@ class Report:
         for line in self.lines.values():
             run_id = mlflow_run_id(self.home, line.artifact) if line.artifact else None
             where = self._link(line.artifact.stage if line.artifact else "", run_id)
-            results = as_markdown(headline(line.artifact) if line.artifact else line.why)
+            chosen = self._nodes[line.node].stage.headline
+            results = as_markdown(headline(line.artifact, chosen) if line.artifact else line.why)
             rows.append(f"| {line.node} | {line.status} | {line.seconds:.1f} | {results} | {where} |")
         blocks = [text for compared in self._compared() for text in ("", "```", compared, "```")]
         return "\n".join([f"# {self.recipe.name or 'pipeline'}", "", *rows, *blocks])
@@ -196,18 +197,8 @@ def ledger_table(audit: Audit) -> list[dict[str, Any]]:
     ]
 
 
-# The metrics shown in a stage's line; for the other stages, counts are enough.
-HEADLINES = {
-    "pretrain": ("validation_bits_per_byte",),
-    "sft": ("validation_bits_per_byte",),
-    "questions": ("xz_bits_per_byte", "xz_primed_bits_per_byte"),
-    "evaluate": ("bits_per_byte", "xz_bits_per_byte", "hellaswag_acc_norm", "mmlu_acc"),
-}
-
-
-def headline(artifact: Artifact) -> str:
-    """The numbers of an artifact that fit in a line."""
-    chosen = HEADLINES.get(artifact.stage, ())
+def headline(artifact: Artifact, chosen: Sequence[str]) -> str:
+    """The numbers of an artifact that fit in a line: the chosen metrics, and the first counts."""
     known = {name: value for name in chosen if (value := artifact.metrics.get(name)) is not None}
     counts = list(artifact.counts.items())[: 4 - min(2, len(known))]
     shown = [f"{number:,} {name.replace('_', ' ')}" for name, number in counts]

@@ -64,6 +64,7 @@ class Stage(Generic[C, P, K]):
     inputs: Mapping[str, Role]
     per: str | None
     retries: int
+    headline: tuple[str, ...]
     gpu: bool
     contract: Contract | None = field(repr=False)
     content: Callable[[Path], str | None] | None = field(repr=False)
@@ -323,6 +324,7 @@ def stage(
     version: int,
     per: str | None = None,
     retries: int = 2,
+    headline: tuple[str, ...] = (),
     gpu: bool = False,
     contract: Contract | None = None,
     content: Callable[[Path], str | None] | None = None,
@@ -340,6 +342,7 @@ def stage(
     makes: the kind of its artifacts.
     version: raise it when the meaning of the output changes without its code.
     per: the role after whose node its own nodes are named: `evaluate-sft` is the one whose `model` is sft.
+    headline: the metrics that a line about an artifact of it shows; without them its counts are enough.
     gpu: the stage holds the accelerator slot while it runs.
     contract: yields a sentence per violated rule of an artifact, in addition to those of its kind; runs before commit
         and on every hit, so keep it cheap.
@@ -366,6 +369,7 @@ def stage(
             {name: role_of(hints[name]) for name in roles},
             per,
             retries,
+            headline,
             gpu,
             contract,
             content,

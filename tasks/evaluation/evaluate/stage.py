@@ -56,6 +56,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
 
 @stage(
     makes=kinds.Evaluation,
+    headline=("bits_per_byte", "xz_bits_per_byte", "hellaswag_acc_norm", "mmlu_acc"),
     per="model",
     version=2,
     contract=contract,

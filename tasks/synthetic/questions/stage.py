@@ -35,6 +35,7 @@ def sources(config: QuestionsConfig) -> str | None:
 
 @stage(
     makes=kinds.Questions,
+    headline=("xz_bits_per_byte", "xz_primed_bits_per_byte"),
     version=1,
     contract=problems,
     sources=sources,

@@ -28,6 +28,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
 
 @stage(
     makes=kinds.Model,
+    headline=("validation_bits_per_byte",),
     version=1,
     contract=contract,
     preview=preview,

@@ -38,6 +38,7 @@ def sources(config: SftConfig) -> str | None:
 
 @stage(
     makes=kinds.Model,
+    headline=("validation_bits_per_byte",),
     version=1,
     contract=model_contract,
     sources=sources,
