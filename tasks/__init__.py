@@ -1,1 +1,1 @@
-"""The tasks: one folder per stage, its config and its function. `tasks/stage` gives every stage its contract."""
+"""The tasks: the stages, each a folder with its config and its function; the stage contract; tracking."""

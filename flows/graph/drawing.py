@@ -1,6 +1,4 @@
-"""The graph for docs/architecture.md: a picture of a recipe's, and a table of all stages (see
-`flows.graph.reference`).
-"""
+"""The graph for docs/architecture.md: a picture of a recipe's, and a table of all stages."""
 
 from __future__ import annotations
 

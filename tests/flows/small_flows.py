@@ -1,6 +1,4 @@
-"""Flows that last as long as they are told, and a process that serves them as run/deployments.py serves the real
-ones.
-"""
+"""Flows that last as long as they are told, and a process that serves them as `textmill up` serves the real ones."""
 
 import argparse
 import asyncio

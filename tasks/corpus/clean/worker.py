@@ -1,5 +1,4 @@
-"""The process that cleans shards: `python -m tasks.corpus.clean.worker` reads the path of a job from each line of its
-input.
+"""The process that cleans shards: `python -m tasks.corpus.clean.worker` reads a job's path from each line of its input.
 
 It does both halves of the work at once, or one of them: extraction up to repaired text, and the judging of texts. They
 are apart where lines that a site repeats are taken off, as all pages must have been read before the first is judged.

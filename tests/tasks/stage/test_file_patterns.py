@@ -1,6 +1,4 @@
-"""Patterns of files as regexes, for places that are listed; what they match on a disk is in
-tests/tasks/corpus/crawl.
-"""
+"""Patterns of files as regexes, for places that are listed; tests of crawl match them on a disk."""
 
 from __future__ import annotations
 
