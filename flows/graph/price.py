@@ -146,9 +146,10 @@ class _History:
 def _config_of(stage: AnyStage, given: Any) -> StageConfig | None:
     """The config of an earlier build, None where the stage has other fields by now."""
     try:
-        return stage.config_type.model_validate_json(json.dumps(given))
+        config: StageConfig = stage.config_type.model_validate_json(json.dumps(given))
     except ValidationError:
         return None
+    return config
 
 
 def _on_this_machine(artifact: Artifact) -> bool:

@@ -55,7 +55,7 @@ def test_every_row_is_a_document_whatever_id_it_bears(lake: Lake, tmp_path: Path
     config = DecontaminateConfig(split=SplitConfig(val=0.2, test=0.2), overlap={"action": "report"})
     kept = decontaminate.build(lake, config, {"documents": apart}).artifact
     learned = tokenizer.build(lake, TokenizerConfig(vocab_size=384), {"corpus": kept}).artifact
-    given = {"decontaminate": kept, "tokenizer": learned}
+    given = {"corpus": kept, "tokenizer": learned}
     tokens = tokenize.build(lake, TokenizeConfig(seq_len=16), given).artifact
     assert tokens.counts["documents"] == 26
     assert audit_of([pages, documents, apart, kept, tokens]).problems == []

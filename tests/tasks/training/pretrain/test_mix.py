@@ -31,6 +31,11 @@ def config(**mix: Any) -> PretrainConfig:
     return PretrainConfig(**{**PRETRAIN, "mix": {"sources": SOURCES, **mix}})
 
 
+def read(corpus: tuple[Lake, dict[str, Artifact]]) -> dict[str, Artifact]:
+    """What pretrain reads, by its roles."""
+    return {"tokens": corpus[1]["tokenize"], "tokenizer": corpus[1]["tokenizer"]}
+
+
 def test_what_was_read_is_counted_to_the_last_window(corpus: tuple[Lake, dict[str, Artifact]]) -> None:
     lake, built = corpus
     artifact = make(pretrain, lake, config(), built).artifact
@@ -47,23 +52,23 @@ def test_what_was_read_is_counted_to_the_last_window(corpus: tuple[Lake, dict[st
 
 def test_a_plan_shows_it_before(corpus: tuple[Lake, dict[str, Artifact]]) -> None:
     assert pretrain.preview is not None
-    rows = pretrain.preview(config(), corpus[1])
+    rows = pretrain.preview(config(), read(corpus))
     assert [(row["name"], row["share"], row["draws"]) for row in rows] == [
         ("few", 0.25, 20), ("teens", 0.75, 60), ("rest", 0.0, 0),
     ]  # fmt: skip
     assert all(row["tokens"] > 0 for row in rows)
-    assert pretrain.preview(PretrainConfig(**PRETRAIN), corpus[1]) == []
+    assert pretrain.preview(PretrainConfig(**PRETRAIN), read(corpus)) == []
 
 
 def test_without_weights_tokens_decide_and_temperature_flattens(corpus: tuple[Lake, dict[str, Artifact]]) -> None:
     assert pretrain.preview is not None
     plain = [{name: value for name, value in source.items() if name != "weight"} for source in SOURCES]
-    rows = pretrain.preview(config(sources=plain), corpus[1])
+    rows = pretrain.preview(config(sources=plain), read(corpus))
     total = sum(row["tokens"] for row in rows)
     assert [row["share"] for row in rows] == pytest.approx([row["tokens"] / total for row in rows])
     assert rows[2]["name"] == "rest"
     assert rows[2]["share"] > 0
-    hot = pretrain.preview(config(sources=plain, temperature=1e9), corpus[1])
+    hot = pretrain.preview(config(sources=plain, temperature=1e9), read(corpus))
     assert [row["share"] for row in hot] == pytest.approx([1 / 3] * 3)
 
 
@@ -81,7 +86,7 @@ def test_without_a_mix_everything_is_as_it_was(corpus: tuple[Lake, dict[str, Art
 def test_an_interrupted_run_ends_with_the_same_bytes(corpus: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
     from tests.tasks.training.pretrain.test_stage import Interrupted
 
-    given = {name: corpus[1][name] for name in ("tokenize", "tokenizer")}
+    given = read(corpus)
     pretrain(config(), local_output(tmp_path / "whole"), **given)
     (tmp_path / "cut").mkdir()
     with pytest.raises(OSError, match="No space left"):
@@ -105,6 +110,6 @@ def test_mistakes_are_sentences(corpus: tuple[Lake, dict[str, Artifact]], tmp_pa
     assert pretrain.preview is not None
     for wrong, message in ((none, "'news' of the mix matches no training document"), (tight, "allow more epochs")):
         with pytest.raises(PermanentError, match=message):
-            pretrain.preview(wrong, corpus[1])
+            pretrain.preview(wrong, read(corpus))
         with pytest.raises(PermanentError, match=message):
-            pretrain(wrong, local_output(tmp_path), tokens=corpus[1]["tokenize"], tokenizer=corpus[1]["tokenizer"])
+            pretrain(wrong, local_output(tmp_path), **read(corpus))

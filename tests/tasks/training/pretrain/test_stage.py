@@ -69,7 +69,7 @@ class Interrupted(Output):
 def test_an_interrupted_attempt_goes_on_and_ends_with_the_same_bytes(
     corpus: tuple[Lake, dict[str, Artifact]], tmp_path: Path
 ) -> None:
-    given = {name: corpus[1][name] for name in ("tokenize", "tokenizer")}
+    given = {"tokens": corpus[1]["tokenize"], "tokenizer": corpus[1]["tokenizer"]}
     pretrain(CONFIG, local_output(tmp_path / "whole"), **given)
     (tmp_path / "cut").mkdir()
     with pytest.raises(OSError, match="No space left"):
