@@ -50,7 +50,7 @@ def test_a_run_that_went_well_says_what_is_next(started: dict[str, Any]) -> None
 def test_what_a_model_is_asked_next_is_of_its_own_corpus(started: dict[str, Any], home: Path) -> None:
     assert "generate" not in CliRunner().invoke(app, ["run", "demo"]).stderr
     texts = documents("Short.\n'Quotes' $HOME and \"more\" of these words\nBread is made of flour and water, and salt.")
-    commit(Lake(home / "lake"), "decontaminate", {"documents/part-00000.parquet": texts})
+    commit(Lake(home / "lake"), "decontaminate", {"documents/part-00000.parquet": texts}, kind="Corpus")
     said = CliRunner().invoke(app, ["run", "demo"]).stderr
     assert "generate pretrain 'Bread is made of flour and'" in said
     assert "dedent" not in said
@@ -88,7 +88,7 @@ def test_up_ends_as_its_servers_did(started: dict[str, Any]) -> None:
         (["run", "--force", "tokenise"], "Did you mean tokenize?"),
         (["run", "--until", ""], "There is no stage"),
         (["run", "--set", "crawl.seeds=[["], "--set crawl.seeds=[["),
-        (["rerun"], "STAGE"),
+        (["rerun"], "NODE"),
         (["rerun", "dedupe"], "Did you mean dedup?"),
         (["up", "--prefect-port", "70000"], "--prefect-port"),
         (["up", "no/such.yaml"], "There is no file"),

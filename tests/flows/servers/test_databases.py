@@ -45,7 +45,7 @@ def test_a_home_with_odd_letters_has_no_problem(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("uri", ["file:///tmp/mlruns", "mlruns", "/tmp/mlruns", "./mlruns"])
 def test_a_folder_for_mlflow_is_refused_at_once(home: Path, uri: str) -> None:
-    with pytest.raises(ServerError, match=r"MLflow keeps no runs in folders any more: name a server"):
+    with pytest.raises(ServerError, match=r"MLflow no longer keeps runs in folders: name a server"):
         connect(Home(home).ensure(), {"MLFLOW_TRACKING_URI": uri, "PREFECT_API_URL": "http://127.0.0.1:9/api"})
 
 
