@@ -14,7 +14,7 @@ from data_lake.store.lake import Artifact, Lake
 from flows.run import compare
 from model.config import GPTConfig
 from model.tokenizer import Tokenizer, specials_after
-from tasks.stage import Output, StageConfig, stage
+from tasks.stage import Output, StageConfig, kinds, stage
 from tasks.tracking import watch
 from tasks.training.train import write_model
 from tasks.training.trained import CHAT_TEMPLATE
@@ -28,7 +28,7 @@ class ModelConfig(StageConfig):
     chat_template: str | None = None
 
 
-@stage(makes=Artifact, version=1)
+@stage(makes=kinds.Model, version=1)
 def pretrain(config: ModelConfig, out: Output) -> None:
     """Write a model that has learned nothing."""
     from model.gpt import GPT
