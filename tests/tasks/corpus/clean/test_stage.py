@@ -131,7 +131,7 @@ def test_a_killed_run_leaves_no_process_and_is_taken_up(crawled, tmp_path):
         "clean; "
         "from tasks.stage import local_output; "
         f"clean(CleanConfig(shard_megabytes=0.004, workers=1), local_output(Path({str(tmp_path / 'out')!r})), "
-        f"crawl=SimpleNamespace(path=Path({str(crawled.path)!r})))"
+        f"pages=SimpleNamespace(path=Path({str(crawled.path)!r})))"
     )
     process = subprocess.Popen([sys.executable, "-c", script], cwd=Path(__file__).parents[4])
     work = tmp_path / "out" / "_work"
@@ -270,7 +270,7 @@ def test_with_repeated_lines_other_shards_and_a_kill_make_the_same_bytes(tmp_pat
         "clean; "
         "from tasks.stage import local_output; "
         f"clean(CleanConfig(shard_megabytes=0.003, workers=1, **{BOILERPLATE!r}), "
-        f"local_output(Path({str(tmp_path / 'out')!r})), crawl=SimpleNamespace(path=Path({str(crawled.path)!r})))"
+        f"local_output(Path({str(tmp_path / 'out')!r})), pages=SimpleNamespace(path=Path({str(crawled.path)!r})))"
     )
     work = tmp_path / "out" / "_work"
     for seen in ("extract-00001.json", "shard-00000.json"):  # once in each half

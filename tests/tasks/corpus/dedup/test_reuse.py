@@ -117,5 +117,5 @@ def test_what_was_taken_over_can_be_compared_with(lake: Lake, given_rows: Given)
     deduplicated(lake, given_rows(ROWS[:30]))
     two = deduplicated(lake, given_rows(ROWS[5:40]))
     assert two.metrics["documents_reused"] == 25
-    config = DedupConfig(against=(two.name,))
-    assert deduplicated(lake, given_rows(ROWS[10:30]), config).counts["documents"] == 0
+    inputs = {"documents": given_rows(ROWS[10:30]), "against[0]": two}
+    assert dedup.build(lake, DedupConfig(), inputs).artifact.counts["documents"] == 0

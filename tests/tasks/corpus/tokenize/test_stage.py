@@ -41,7 +41,7 @@ def learned(lake: Lake, given_documents: Given) -> Artifact:
 
 def build(lake: Lake, documents: Artifact, learned: Artifact, **config: object) -> Artifact:
     return tokenize.build(
-        lake, TokenizeConfig(**{"seq_len": 32, **config}), {"decontaminate": documents, "tokenizer": learned}
+        lake, TokenizeConfig(**{"seq_len": 32, **config}), {"corpus": documents, "tokenizer": learned}
     ).artifact
 
 
@@ -117,7 +117,7 @@ def test_a_lost_shard_breaks_the_contract(lake: Lake, given_documents: Given, le
     made = build(lake, given_documents(TEXTS, shards=2, split=SPLIT), learned)
     (made.path / "train" / "part-00001.parquet").unlink()
     problems = tokenize.violations(made)
-    assert any("train/ holds" in problem for problem in problems)
+    assert any("train/ has" in problem for problem in problems)
     assert any("begin in the token shards" in problem for problem in problems)
 
 
