@@ -1,1 +1,1 @@
-"""From the source of a page to its text: blocks, a model that finds the page's own blocks, and their lines."""
+"""Turn the source of a page into text: cut it into blocks, let a model choose the main ones, write them as lines."""

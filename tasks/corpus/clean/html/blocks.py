@@ -1,7 +1,7 @@
-"""The blocks of a page: its text cut at block elements, with what the markup says about each piece.
+"""The blocks of a page: its text, cut at block elements, with what the markup says about each piece.
 
-One pass of compiled code over the canonical source that the HTML parser (lexbor) writes: implied tags are there, names
-are lower case, `<` stands for nothing but a tag. The pass costs half a millisecond for a page of 170 kB.
+Compiled code makes one pass over the canonical source that the HTML parser (lexbor) writes: implied tags are written
+out, names are in lower case, and `<` always begins a tag. The pass takes half a millisecond for a page of 170 kB.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tasks.corpus.clean.html.vocabulary import (
     VOID_KEYS,
 )
 
-# Columns of Blocks.counts, all of one block.
+# Columns of Blocks.counts; each column counts something within one block.
 COUNTS = ("units", "words", "link_units", "links", "commas", "ends", "digits", "upper", "breaks", "marks", "bold")
 UNITS, WORDS, LINK_UNITS, LINKS, COMMAS, ENDS, DIGITS, UPPER, BREAKS, MARKS, BOLD = range(len(COUNTS))
 
@@ -35,18 +35,18 @@ UNITS, WORDS, LINK_UNITS, LINKS, COMMAS, ENDS, DIGITS, UPPER, BREAKS, MARKS, BOL
 class Blocks:
     """A page as arrays. Block i has the text `text[start[i]:end[i]]` and lies in element `element[i]`."""
 
-    text: np.ndarray  # uint8: UTF-8, blanks collapsed (but in <pre>), entities resolved, <br> as line feed
+    text: np.ndarray  # uint8: UTF-8, blanks collapsed (except in <pre>), entities resolved, <br> as line feed
     start: np.ndarray  # int32[blocks]
     end: np.ndarray
     element: np.ndarray  # int32[blocks]: the innermost block element around it
-    counts: np.ndarray  # float32[blocks, COUNTS]; a unit is a letter's worth: 1 per character, 3 per Chinese one
+    counts: np.ndarray  # float32[blocks, COUNTS]; a character is 1 unit, a Chinese character 3 units
     tag: np.ndarray  # int16[elements], index into TAGS; elements in document order, 0 is the root
-    parent: np.ndarray  # int32[elements]; the root's is 0
+    parent: np.ndarray  # int32[elements]; 0 for the root
     hints: np.ndarray  # uint32[elements]: bits of HINT_NAMES
-    path: np.ndarray  # uint32[elements]: hash of tag and classes of an element and its parent: equal in repeated parts
-    first: np.ndarray  # int32[elements]: its blocks are first <= i < last
+    path: np.ndarray  # uint32[elements]: hash of tag and classes of an element and its parent; equal in repeated parts
+    first: np.ndarray  # int32[elements]: the blocks of an element are first <= i < last
     last: np.ndarray
-    opens: np.ndarray  # int32[elements]: where its source begins; the root's is 0
+    opens: np.ndarray  # int32[elements]: where the source of an element begins; 0 for the root
     closes: np.ndarray  # and where it ends
 
     def __len__(self) -> int:
@@ -71,7 +71,7 @@ _A, _BR, _PRE, _B, _STRONG, _SCRIPT, _STYLE, _IFRAME, _NOEMBED, _NOFRAMES = (
 
 @compiled
 def scan(html, room, kinds, tag_keys, tag_values, hint_keys, hint_values):  # type: ignore[no-untyped-def]
-    """Return the fields of Blocks for canonical HTML, uint8[n], with fewer tags than there is room for."""
+    """Return the fields of Blocks for canonical HTML, uint8[n], which must have fewer tags than `room`."""
     n = len(html)
     text = np.empty(n + 1, np.uint8)
     start, end, owner = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
@@ -85,7 +85,7 @@ def scan(html, room, kinds, tag_keys, tag_values, hint_keys, hint_values):  # ty
     depth, elements, blocks, out = 0, 1, 0, 0
     holder = 0  # the innermost open block element
     unseen, links, pre, bold = 0, 0, 0, 0
-    current = -1  # the block that text goes to
+    current = -1  # the block that the text is added to, -1 = none
     blank = True  # whether the text so far ends in a blank
     i = 0
     while i < n:
@@ -94,10 +94,10 @@ def scan(html, room, kinds, tag_keys, tag_values, hint_keys, hint_values):  # ty
                 while i < n and html[i] != 60:
                     i += 1
                 continue
-            units, words, commas, ends, digits, upper, marks = 0, 0.0, 0, 0, 0, 0, 0  # of this text, all of one block
+            units, words, commas, ends, digits, upper, marks = 0, 0.0, 0, 0, 0, 0, 0  # of this piece of text in one block
             while i < n and html[i] != 60:
                 byte = html[i]
-                if 97 <= byte <= 122 and current >= 0:  # a small letter, as most are
+                if 97 <= byte <= 122 and current >= 0:  # a lower-case letter: the most common case
                     text[out] = byte
                     out += 1
                     i += 1
@@ -107,7 +107,7 @@ def scan(html, room, kinds, tag_keys, tag_values, hint_keys, hint_values):  # ty
                         blank = False
                     continue
                 size = 1
-                if byte == 38:  # & is one of the five that the serialisation writes
+                if byte == 38:  # & begins one of the five entities that the serialiser writes
                     if i + 3 < n and html[i + 1] == 108:
                         byte, i = np.uint8(60), i + 3
                     elif i + 3 < n and html[i + 1] == 103:
@@ -121,7 +121,7 @@ def scan(html, room, kinds, tag_keys, tag_values, hint_keys, hint_values):  # ty
                     if i + size > n:
                         size = 1
                 if byte == 32 or 9 <= byte <= 13:
-                    if current < 0:  # leading blanks: only code begins with them
+                    if current < 0:  # leading blanks: kept only in code
                         if not (pre and byte != 13):
                             i += 1
                             continue
@@ -232,7 +232,7 @@ def scan(html, room, kinds, tag_keys, tag_values, hint_keys, hint_values):  # ty
             while i < n and html[i] != 62:
                 i += 1
             i += 1
-            level = depth  # raw text and broken bytes may close what is not open
+            level = depth  # raw text and broken bytes may close an element that is not open
             while level > 0 and names[level] != name:
                 level -= 1
             if level == 0:
@@ -288,7 +288,7 @@ def scan(html, room, kinds, tag_keys, tag_values, hint_keys, hint_values):  # ty
                     mask |= np.uint32(hints_in(html, value, stop, hint_keys, hint_values))
                     if length == 5:
                         for k in range(value, stop):
-                            if html[k] > 57 or html[k] < 48:  # "post-123" and "post-124" are alike
+                            if html[k] > 57 or html[k] < 48:  # so that "post-123" and "post-124" are equal
                                 path = np.uint32((path ^ np.uint32(html[k])) * np.uint32(16777619))
                 elif length == 5 and initial == 115 and html[begin + 1] == 116:  # style
                     for k in range(value, i - 3):
@@ -329,7 +329,7 @@ def scan(html, room, kinds, tag_keys, tag_values, hint_keys, hint_values):  # ty
         if kind == 2:
             unseen += 1
             if tag in (_SCRIPT, _STYLE, _IFRAME, _NOEMBED, _NOFRAMES):
-                # raw text: ends at the first end tag of its own name, whose length is that of the start tag's name
+                # raw text ends at the first end tag with the same name, and so of the same length, as the start tag
                 while i < n:
                     if html[i] == 60 and i + 1 + length_of_name < n and html[i + 1] == 47:
                         ending = np.uint32(2166136261)

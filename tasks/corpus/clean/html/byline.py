@@ -1,4 +1,4 @@
-"""Author and date of publication as a page shows them: in elements that say so, and the date next to the heading."""
+"""Author and publication date as a page shows them: in elements marked as such, and the date next to the heading."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections.abc import Iterator
 
 from tasks.corpus.clean.html.dates import iso_date
 
-# How much text behind and before the heading is looked at, in letters, and its source in bytes. On the mixed pages that
-# declare no date, 300 letters behind it hold 24 right dates and 6 wrong ones; 200 hold 23 and 4, 1,000 hold 25 and 10.
+# How much text after and before the heading is searched, in letters, and how much source, in bytes. On the mixed pages
+# that declare no date, 300 letters after it hold 24 right dates and 6 wrong ones; 200 hold 23 and 4, 1,000 hold 25 and
+# 10.
 BEHIND, BEFORE = 300, 150
 LONGEST = 100  # characters of a line with a date: "By Ann Smith | Published on October 24, 2019 | 5 min read"
 _BYTES_BEHIND, _BYTES_BEFORE = 10_000, 3_000
 
-_MOST_SAID = 50  # elements that are looked at; a list of a thousand comments has a date in each
+_MOST_SAID = 50  # elements that are looked at; on a page with a thousand comments, each of them has a date
 _SAYS_SO = re.compile(r"^<(?:time .*(?: pubdate|publish)|.* itemprop=\"date(?:Published|Created)\")", re.I | re.S)
 _LONGEST_NAME, _BYTES_OF_NAME = 60, 2_000
 _CONTENT = re.compile(r"\scontent=\"([^\"]*)\"")
@@ -25,13 +26,13 @@ _BREAK = re.compile(
     r"<(?!/?(?:a|abbr|address|b|bdi|code|em|font|i|mark|q|s|small|span|strong|sup|time|u|wbr)[\s>])[^>]*>"
 )
 _TAG = re.compile(r"<[^>]*>")
-_ENDS = (".", "!", "?", "。", ":")  # a sentence tells of a date
+_ENDS = (".", "!", "?", "。", ":")  # a line that ends like this is a sentence that mentions a date
 _OTHER_DATE = re.compile(r"updated|modified|edited|review|last change|aktualisiert|mis à jour|actualizado", re.I)
 _PUBLISHED = re.compile(r"publi|posted|veröffentlicht", re.I)
 
 
 def dates_said(source: bytes) -> Iterator[str]:
-    """Yield what stands in elements that are marked as the date of publication, in their order."""
+    """Yield the contents of the elements that are marked as the date of publication, in document order."""
     for mark in (b'itemprop="date', b"<time "):
         for tag, place in _tags(source, mark):
             if _SAYS_SO.match(tag):
@@ -41,7 +42,7 @@ def dates_said(source: bytes) -> Iterator[str]:
 
 
 def author_said(source: bytes) -> str | None:
-    """Return the name in the first element that is marked as the author, or in all links to authors if they agree."""
+    """Return the name in the first element that is marked as the author, else in all author links if they agree."""
     marked = next(
         (name for tag, place in _tags(source, b'itemprop="author"') if (name := _name(source, tag, place))), None
     )
@@ -52,7 +53,7 @@ def author_said(source: bytes) -> str | None:
 
 
 def _tags(source: bytes, mark: bytes) -> Iterator[tuple[str, int]]:
-    """Yield the start tags that hold a mark, and where each ends."""
+    """Yield the start tags that contain `mark`, and where each of them ends."""
     place = -1
     for _ in range(_MOST_SAID):
         place = source.find(mark, place + 1)
@@ -65,7 +66,7 @@ def _tags(source: bytes, mark: bytes) -> Iterator[tuple[str, int]]:
 
 
 def _name(source: bytes, tag: str, place: int) -> str:
-    """Return the name in an element, from its tag and where what it holds begins; "" where there is none."""
+    """Return the name in an element, given its start tag and the place where its content begins; "" if it has none."""
     element = tag[1:].split(maxsplit=1)[0]
     if value := _CONTENT.search(tag):
         text = value[1]
@@ -80,9 +81,9 @@ def _name(source: bytes, tag: str, place: int) -> str:
 
 
 def date_beside(source: bytes, heading: tuple[int, int]) -> str | None:
-    """Return the date in the first short line behind the heading, or else in the last before it, that has one.
+    """Return the date in the first short line with a date after the heading, or else in the last such line before it.
 
-    A date of the last change is not one of publication.
+    The date of the last change does not count as the date of publication.
     """
     begin, end = heading
     behind = _lines(source[end : end + _BYTES_BEHIND])
@@ -104,7 +105,7 @@ def _first_date(lines: list[str], letters: int) -> str | None:
 
 
 def _lines(source: bytes) -> list[str]:
-    """Return the lines of a piece of canonical source, with the value of each <time> that has one in its place."""
+    """Return the lines of a piece of canonical source; a <time> that has a valid value is replaced by this value."""
     text = source.decode("utf-8", "replace")
     text = _TIME.sub(lambda time: time[1] if iso_date(time[1]) else time[0], text)
     lines = (" ".join(html.unescape(_TAG.sub(" ", line)).split()) for line in _BREAK.split(text))

@@ -1,4 +1,4 @@
-"""Where in its tree the text of a page is, and which of its parts are alike."""
+"""Find the element of a page that holds its text, and the parts of the page that are alike."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def sums(values):  # type: ignore[no-untyped-def]
 
 @compiled
 def signed(i, first, last):  # type: ignore[no-untyped-def]
-    """Distance in blocks to a range: negative before it, 0 inside, positive behind it; on a logarithmic scale."""
+    """Return the distance in blocks to a range on a logarithmic scale: negative before it, 0 inside, positive after."""
     if i < first:
         return -np.log1p(first - i)
     if i >= last:
@@ -31,7 +31,7 @@ def signed(i, first, last):  # type: ignore[no-untyped-def]
 
 @compiled
 def top_element(owner, tags, parents, first, last, units, links, good, commas):  # type: ignore[no-untyped-def]
-    """Return the element that Readability would take: points of its paragraphs, halved at each level up."""
+    """Return the element that Readability would choose: by the points of its paragraphs, halved at each level up."""
     scores = np.zeros(len(tags), np.float64)
     for i in range(len(owner)):
         if not good[i]:
@@ -60,12 +60,12 @@ def top_element(owner, tags, parents, first, last, units, links, good, commas): 
 
 @compiled
 def core_element(tags, parents, first, last, mass, share):  # type: ignore[no-untyped-def]
-    """Return the smallest element that holds a share of the page's mass (float64[blocks + 1], running sums)."""
+    """Return the smallest element that holds this share of the page's mass (float64[blocks + 1], running sums)."""
     need = mass[-1] * share
     best = 0
     if need <= 0:
         return best
-    for element in range(len(tags)):  # document order: what comes later and holds as much lies inside
+    for element in range(len(tags)):  # document order: a later element that holds as much lies inside
         if (
             mass[last[element]] - mass[first[element]] >= need
             and last[element] - first[element] <= last[best] - first[best]
@@ -76,7 +76,7 @@ def core_element(tags, parents, first, last, mass, share):  # type: ignore[no-un
 
 @compiled
 def groups_of(keys):  # type: ignore[no-untyped-def]
-    """Number equal keys: int32[len(keys)], and how many there are."""
+    """Return a group number for each key, the same for equal keys (int32[len(keys)]), and the number of groups."""
     size = 16
     while size < 2 * len(keys):
         size *= 2

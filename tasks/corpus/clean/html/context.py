@@ -1,4 +1,4 @@
-"""What the first judgement says about a block's neighbours, element, likes and page: features for the second one."""
+"""Features for the second model: the first model's scores of a block, its neighbours, element, group and page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECOND = tuple(_SECOND.split())
 
 
 def more_features(blocks: Blocks, values: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Return float32[blocks, NAMES + SECOND]: what first scores, float32[blocks] of 0 to 1, say about neighbours."""
+    """Return float32[blocks, NAMES + SECOND]: `values` and features from the first scores (float32[blocks], 0 to 1)."""
     return second_features(  # type: ignore[no-any-return]
         values, scores, blocks.element, blocks.counts, blocks.parent, blocks.path, blocks.first, blocks.last
     )
@@ -48,7 +48,7 @@ def second_features(values, scores, owner, counts, parents, paths, first, last):
         if scores[i] > 0.5:
             first_yes = min(first_yes, i)
             last_yes = i
-    # the run of blocks with the largest sum of (p - .5) * units (Kadane): the body of an article
+    # the run of blocks with the largest sum of (p - .5) * weight (Kadane's algorithm): the body of an article
     best, run_first, run_last, running, begin = 0.0, 0, 0, 0.0, 0
     for i in range(n):
         running += (scores[i] - 0.5) * weight[i]

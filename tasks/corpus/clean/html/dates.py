@@ -1,4 +1,4 @@
-"""Dates as pages write them, to ISO 8601: machine-readable ones, and those for readers in the most common languages."""
+"""Convert dates on pages to ISO 8601: machine-readable dates, and dates written in the most common languages."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from collections.abc import Iterator
 _ISO = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?\s?(?:Z|[+-]\d\d:?\d\d)?)?)?)?")
 _COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)")
 
-# The months in English, German, French, Spanish, Italian, Portuguese and Dutch. A month may be cut after three letters
-# or more, where what is left names only one ("jui" is June or July).
+# The months in English, German, French, Spanish, Italian, Portuguese and Dutch. A month may be cut off after three or
+# more letters if the rest fits only one month ("jui" may be June or July, so it is not used).
 _MONTHS = (
     "january januar janvier enero gennaio janeiro januari",
     "february februar février febrero febbraio fevereiro februari",
@@ -53,14 +53,14 @@ _WRITTEN = [
 ]
 
 
-LONGEST = 100  # characters of a text that is a date, with words such as "Published on" and a time
+LONGEST = 100  # characters of a text that is a date; it may have words such as "Published on" and a time
 
 
 def iso_date(text: str) -> str | None:
-    """Return a date as ISO 8601, as precise as it is given, or None where it is none.
+    """Return a date as ISO 8601, as precise as it is given, or None if the text is not a date.
 
-    Understood are ISO 8601 itself, compact dates (20191024), those of e-mail (RFC 5322), and a text that holds one
-    written date. Of 10/11/2012 nobody can tell the month, but of 10/24/2012.
+    It accepts ISO 8601 itself, compact dates (20191024), dates of e-mails (RFC 5322), and a text that contains one
+    written date. 10/24/2012 is accepted, but 10/11/2012 is not: nobody can tell which number is the month.
     """
     text = text.strip()
     try:
@@ -78,11 +78,11 @@ def iso_date(text: str) -> str | None:
 
 
 def _plausible(year: int) -> bool:
-    return 1900 <= year <= 2100  # 0001-01-01 and 1000-01-01 are the nulls of databases
+    return 1900 <= year <= 2100  # databases write 0001-01-01 or 1000-01-01 for a missing date
 
 
 def written_dates(text: str) -> Iterator[str]:
-    """Yield the days that a text names, in ISO 8601."""
+    """Yield the full dates that a text contains, as ISO 8601."""
     for pattern in _WRITTEN:
         for found in pattern.finditer(text):
             parts = found.groupdict()

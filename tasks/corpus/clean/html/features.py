@@ -1,8 +1,8 @@
-"""What is known about a block before it is judged: its text, its place in the tree and on the page, its neighbours.
+"""Features of a block for the first model: its text, its place in the tree and on the page, and its neighbours.
 
-Nothing here knows a language: words in the markup count (`class` is written in English everywhere), words of the text
-do not. The kinds of features are those of boilerpipe (Kohlschütter et al. 2010), Readability and dragnet (Peters &
-Lecocq 2013).
+The features do not depend on the language of the text: words in the markup count (names in `class` are English
+everywhere), words of the text do not. The kinds of features come from boilerpipe (Kohlschütter et al. 2010),
+Readability and dragnet (Peters & Lecocq 2013).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tasks.corpus.clean.html.containers import core_element, groups_of, signed, 
 from tasks.corpus.clean.html.metadata import Declared
 from tasks.corpus.clean.html.vocabulary import BODY_BIT, HINT_NAMES, TAG, TAGS
 
-# How much a tag looks like text, for trees that cut an order in two.
+# Tags ordered by how likely they hold text, the least likely first: a decision tree splits such an order in two.
 _ORDER = (
     "nav button label legend footer aside header form option a span li ul ol address figcaption caption td th tr tbody "
     "table dd dt div center section main article h6 h5 h4 h3 h2 h1 blockquote p pre"
@@ -60,7 +60,7 @@ NAMES = (
 )
 
 
-# What a page says that it is, in the terms of Open Graph and schema.org; the names of SAYS in the same order.
+# The kind of page that a page declares to be, in the terms of Open Graph and schema.org; in the order of SAYS.
 _KINDS = (
     "article newsarticle blogposting reportagenewsarticle techarticle scholarlyarticle report review",
     "product product.item product.group offer og:product productgroup individualproduct",
@@ -73,7 +73,7 @@ _KIND_NAMES = [frozenset(names.split()) for names in _KINDS]
 
 
 def says(page: Declared) -> np.ndarray:
-    """Return float32[SAYS]: 1 where the page calls itself so."""
+    """Return float32[SAYS]: 1 for each kind that the page declares to be, else 0."""
     kinds = page.kinds
     found = np.array([not kinds.isdisjoint(names) for names in _KIND_NAMES], dtype=np.float32)
     dates = [*page.named.get("article:published_time", ()), *(item.get("datePublished") for item in page.linked)]
@@ -82,7 +82,7 @@ def says(page: Declared) -> np.ndarray:
 
 
 def features(blocks: Blocks, kind: np.ndarray) -> np.ndarray:
-    """Return float32[blocks, NAMES]; `kind` is what says() found."""
+    """Return float32[blocks, NAMES]; `kind` is the result of says()."""
     return first_features(  # type: ignore[no-any-return]
         blocks.text,
         blocks.start,
@@ -140,7 +140,7 @@ def first_features(text, start, end, owner, counts, tags, parents, hints, paths,
     top = top_element(owner, tags, parents, first, last, units, links, good, commas)
     above = parents[top]
     core = core_element(tags, parents, first, last, para, 0.7)
-    # of the elements that are named as the text, and of the articles, the one with most paragraphs
+    # the element with the most text in paragraphs: of those that are named as the text, and of the articles
     articles, named, article, most_named, most_article = 0, 0, 0, 0.0, 0.0
     for element in range(len(tags)):
         mass = para[last[element]] - para[first[element]]
@@ -154,7 +154,7 @@ def first_features(text, start, end, owner, counts, tags, parents, hints, paths,
     of_same = np.zeros(sames)
     for i in range(n):
         of_same[same[i]] += 1
-    # masks of what lies around: near (3 levels) and far; an element that holds nearly the whole page tells nothing
+    # hints of the elements around: near (3 levels) and far; those of an element with nearly the whole page are ignored
     elements = len(tags)
     said, hints = hints, np.zeros(elements, np.uint32)
     near, far, inside = np.zeros(elements, np.uint32), np.zeros(elements, np.uint32), np.zeros(elements, np.uint32)

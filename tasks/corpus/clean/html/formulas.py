@@ -1,6 +1,7 @@
-"""Formulas as lines of text: TeX if a page has it, else MathML; and superscripts and subscripts.
+"""Formulas as lines of text, from TeX if a page has it, else from MathML; also superscripts and subscripts.
 
-`10<sup>6</sup>` is 10⁶, for 106 is another number; what has no such letters is written as in TeX: x^n, V_max.
+`10<sup>6</sup>` becomes 10⁶, as 106 would be another number. Letters, which have no such characters, are written as in
+TeX: x^n, V_max.
 """
 
 from __future__ import annotations
@@ -18,17 +19,17 @@ _INDEX = re.compile(r"[A-Za-z0-9Ͱ-Ͽ]{1,8}")
 _TERM = re.compile(r"[A-Za-z0-9Ͱ-Ͽ.,+\-−=*/()^_]{1,20}")
 _BLANKS_IN_TERM = re.compile(r"\s*([+\-−=*/])\s*")
 _BASE = re.compile(r"[^\W\d_]*\Z")
-# what ends an ordinal or an abbreviation, as in 1st, 2ème, Mme, No: no exponent
+# endings of ordinals and abbreviations, as in 1st, 2ème, Mme, No: these are not exponents
 _ENDED = (
     "st nd rd th er ers re res ère ères de des e es ème èmes eme emes ième ieme nde me mes lle lles ve ie r rs o os a "
     "as to te ts t ta mo ma na no ne gr dr TM SM"
 )
 _ENDINGS = frozenset(_ENDED.split())
-LONGEST = 40  # letters; more is a note, no index
+LONGEST = 40  # letters; a longer text is a note, not an index
 
 
 def raised(text: str, before: str, *, low: bool = False) -> str:
-    """Return a super- or subscript as it is written behind the text `before` it."""
+    """Return a superscript (or subscript if `low`) as it is written after the text `before`."""
     inner = _BLANKS_IN_TERM.sub(r"\1", text.strip())
     if not inner or len(inner) > LONGEST:
         return text
@@ -48,7 +49,7 @@ def raised(text: str, before: str, *, low: bool = False) -> str:
 
 
 def _is_ending(text: str, before: str) -> bool:
-    """Whether letters that are set higher belong to the word before them."""
+    """Whether superscript letters are the ending of the word before them."""
     base = _BASE.search(before)
     word = base[0] if base else ""
     if len(text) > 1:
@@ -60,7 +61,7 @@ _DISPLAY = re.compile(r"\s*\{?\s*\\(?:display|text)style\b\s*(.*?)\s*", re.S)
 
 
 def tex(source: str) -> str:
-    """Return TeX on one line, without what only sets its size."""
+    """Return TeX on one line, without delimiters and without commands that only set its size."""
     text = " ".join(source.split()).strip("$ ")
     for opening, closing in ((r"\(", r"\)"), (r"\[", r"\]")):
         if text.startswith(opening) and text.endswith(closing):
@@ -77,8 +78,8 @@ _ALTERNATIVE = re.compile(r'\salttext="([^"]*)"')
 _TOKEN = re.compile(r"<(/?)([A-Za-z][^\s>/]*)([^>]*)>|([^<]+)")
 _COMMENT = re.compile(r"<!--.*?-->|<\?[^>]*>", re.S)
 _INVISIBLE = dict.fromkeys(map(ord, "\u2062\u2063\u2064\u200b"))
-_APPLIED = re.compile("\u2061(?=[^\\W_])")  # a function to what has no parentheses: sin x
-_LARGEST, _DEEPEST = 50_000, 100  # characters of MathML, and elements open within each other
+_APPLIED = re.compile("\u2061(?=[^\\W_])")  # a function applied without parentheses: sin x
+_LARGEST, _DEEPEST = 50_000, 100  # characters of MathML, and levels of nested elements
 
 
 def formula(source: str) -> str:

@@ -1,4 +1,4 @@
-"""What the words of an attribute say that an element is for: look-ups in the vocabulary, for compiled code."""
+"""Find what the words of an attribute say about the use of an element: vocabulary look-ups for compiled code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tasks.corpus.clean.html.vocabulary import BODY_BIT, BODY_PARTS, LONGEST_HIN
 
 @compiled
 def find(keys, values, value, missing):  # type: ignore[no-untyped-def]
-    """Return what a table of `vocabulary.hash_table` has for the hash of a name."""
+    """Return the value for the hash of a name in a table of `vocabulary.hash_table`, or `missing`."""
     place = value & np.uint32(len(keys) - 1)
     while keys[place] != 0:
         if keys[place] == value:
@@ -22,7 +22,7 @@ def find(keys, values, value, missing):  # type: ignore[no-untyped-def]
 @compiled
 def hints_in(html, at, stop, keys, values):  # type: ignore[no-untyped-def]
     """Return the hints of the words that begin in html[at:stop]."""
-    found, name = np.int32(0), np.int32(0)  # in all names of the attribute, and in the present one
+    found, name = np.int32(0), np.int32(0)  # hints in all names of the attribute, and in the current name
     before = np.uint8(32)
     while at < stop:
         byte = html[at]
