@@ -94,7 +94,7 @@ def scan(html, room, kinds, tag_keys, tag_values, hint_keys, hint_values):  # ty
                 while i < n and html[i] != 60:
                     i += 1
                 continue
-            units, words, commas, ends, digits, upper, marks = 0, 0.0, 0, 0, 0, 0, 0  # of this piece of text in one block
+            units, words, commas, ends, digits, upper, marks = 0, 0.0, 0, 0, 0, 0, 0  # of this text, within one block
             while i < n and html[i] != 60:
                 byte = html[i]
                 if 97 <= byte <= 122 and current >= 0:  # a lower-case letter: the most common case
