@@ -77,7 +77,7 @@ def is_utf8_with_faults(body: bytes) -> bool:
 
 
 def detect(body: bytes) -> str | None:
-    """Return the name of the encoding that the bytes are most likely in, or None where nothing is sure."""
+    """Return the name of the encoding that the bytes are most likely in, or None if nothing is sure."""
     import chardet
 
     sample = _sample(body)

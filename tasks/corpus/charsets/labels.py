@@ -69,7 +69,7 @@ _SEPARATORS = re.compile(r"[\s,;|]+")
 
 @functools.lru_cache(maxsize=1000)
 def name_of(label: str) -> str | None:
-    """Return the web's name for a label; else the name of Python's codec; None where no encoding of text has it."""
+    """Return the web's name for a label; else the name of Python's codec; None if no encoding of text has it."""
     label = label.strip().lower()
     if label in _WEB:
         return _WEB[label]

@@ -73,7 +73,7 @@ def decode(data: bytes, name: str) -> str:
 
 
 def decode_strictly(data: bytes, name: str) -> str | None:
-    """Return the text, or None where the bytes cannot be of this encoding.
+    """Return the text, or None if the bytes cannot be of this encoding.
 
     The control characters that the web makes of bytes without a meaning (81 in windows-1252) are signs of another one.
     """

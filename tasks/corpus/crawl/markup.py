@@ -1,8 +1,8 @@
 """Tags, attributes and character references in the bytes of a page, as HTML's tokenizer sees them.
 
-Only what can bear a link or hide one is given to Python; all other tags are passed over inside one pattern. The
-patterns are possessive, and where a tag or a comment has no end there is nothing behind it to look at, so each byte is
-read a few times at most, whatever the page.
+Only tags that can contain or hide a link are handed to Python; one pattern skips all the others. The
+patterns are possessive, and after a tag or a comment without an end there is nothing left to read, so each byte is
+read a few times at most, whatever the page contains.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _HIDING = rb"script|style|textarea|title|xmp|noembed|noframes|iframe"  # whose c
 _NAMES = rb"(?:a|area|link|base|meta|frame|plaintext|template|svg|math|" + _HIDING + rb")"
 _NEXT = re.compile(
     rb"(?:[^<]++"
-    # the next two are what those behind them say, in short: most tags are known by their first letter
+    # the next two are shortcuts for those that follow: the first letter is enough to skip most tags
     rb"|</[a-ln-ru-z][^>=]*+>"
     rb"|<[cdeghjkoqruvwyz]" + _INSIDE + rb">"
     rb"|<(?!" + _NAMES + rb"[\s/>])[a-z]" + _INSIDE + rb">"
@@ -32,8 +32,8 @@ _EMPTY_COMMENT, _COMMENT_END = re.compile(rb"-?>"), re.compile(rb"--!?>")
 _ENDS = {name: re.compile(rb"</" + name + rb"(?=[\s/>])", re.I) for name in _HIDING.split(b"|")}
 _SCRIPT = re.compile(rb"<script(?=[\s/>])", re.I)
 _FOREIGN = (b"svg", b"math")
-_PLAIN = frozenset(_ENDS) - {b"iframe"}  # bear no link
-XML_PROLOG = (  # what may stand before the root of an XML document
+_PLAIN = frozenset(_ENDS) - {b"iframe"}  # these contain no link
+XML_PROLOG = (  # what may precede the root of an XML document
     rb"(?:<\?[\w-]+[^>]{0,500}>|<!DOCTYPE\s[^>\[]{0,300}(?:\[[^\]]{0,65536}\]\s*)?>"
     rb"|<!--(?:[^-]|-(?!->)){0,10000}-->|\s)*+"
 )
@@ -42,7 +42,7 @@ _XML_REFERENCE = re.compile(r"&(?:#(?:[xX]([0-9a-fA-F]+)|([0-9]+));|([A-Za-z][A-
 
 
 class Tag:
-    """A start tag: its name in lower case, what stands behind it, and whether it is part of a drawing or formula."""
+    """A start tag: its name in lower case, what follows the name, and whether it is part of SVG or MathML."""
 
     __slots__ = ("foreign", "inside", "name")
 
@@ -50,7 +50,7 @@ class Tag:
         self.name, self.inside, self.foreign = name, inside, foreign
 
     def attributes(self) -> dict[bytes, bytes]:
-        """Return the attributes, names in lower case, values with their references; of equal names the first."""
+        """Return the attributes: names in lower case, values not unescaped; the first of a repeated name."""
         found: dict[bytes, bytes] = {}
         for name, double, single, bare in _ATTRIBUTE.findall(self.inside):
             found.setdefault(name.lower(), double or single or bare)
@@ -58,10 +58,10 @@ class Tag:
 
 
 def tags(body: bytes, *, xml: bool = False) -> Iterator[Tag]:
-    """Yield the start tags that may bear a link or a directive: a, area, link, base, meta, frame and iframe.
+    """Yield the start tags that may contain a link or a directive: a, area, link, base, meta, frame and iframe.
 
-    What stands in comments, scripts, styles, titles, text fields and templates is text or sleeps, and is passed over.
-    `xml`: as XHTML is parsed, where `<script/>` is closed and CDATA is text; so it is inside of svg and math, too.
+    The content of comments, scripts, styles, titles, text fields and templates is text or inactive, and is skipped.
+    `xml`: parse as XHTML, in which `<script/>` is closed and CDATA is text, as they also are inside svg and math.
     """
     position, foreign, templates = 0, False, 0
     while (token := _NEXT.match(body, position)) is not None:
@@ -94,21 +94,21 @@ def tags(body: bytes, *, xml: bool = False) -> Iterator[Tag]:
 
 
 def _end_of_declaration(body: bytes, position: int, kind: bytes, *, cdata: bool) -> int:
-    """Return where a comment or a CDATA section ends that begins before `position`."""
+    """Return where the comment or CDATA section that begins before `position` ends."""
     if kind == b"--":
         if (empty := _EMPTY_COMMENT.match(body, position)) is not None:
             return empty.end()
         end = _COMMENT_END.search(body, position)
         return len(body) if end is None else end.end()
-    mark = b"]]>" if cdata else b">"  # in HTML it is a comment up to the next `>`
+    mark = b"]]>" if cdata else b">"  # in HTML, `<![CDATA[` is a comment up to the next `>`
     found = body.find(mark, position)
     return len(body) if found < 0 else found + len(mark)
 
 
 def _end_of_text(body: bytes, position: int, name: bytes) -> int:
-    """Return where the content of an element ends that is text; without an end tag it goes on to the end of the page.
+    """Return where the content of a text-only element ends; without an end tag it continues to the end of the page.
 
-    In a script, an end tag between `<!-- <script` and `-->` is that of the inner script (HTML § 13.2.5.17 and on).
+    In a script, an end tag between `<!-- <script` and `-->` closes the inner script (HTML § 13.2.5.17 and following).
     """
     start = position
     while (end := _ENDS[name].search(body, position)) is not None:
@@ -124,7 +124,7 @@ def _end_of_text(body: bytes, position: int, name: bytes) -> int:
 def unescape_attribute(text: str) -> str:
     """Replace the character references in an attribute's value.
 
-    A name without its semicolon is none before `=`, a letter or a digit, so `?id=0&section=7` stays what it is.
+    A name without its semicolon is not a reference before `=`, a letter or a digit, so `?id=0&section=7` is unchanged.
     """
     return _REFERENCE.sub(_character, text) if "&" in text else text
 
@@ -134,11 +134,11 @@ def _character(reference: re.Match[str]) -> str:
         return html5.get(reference[3] + reference[4], reference[0])
     hexadecimal, decimal = reference[1], reference[2]
     digits = (hexadecimal or decimal).lstrip("0")
-    if len(digits) > 8:  # no character; and Python refuses to read thousands of digits
+    if len(digits) > 8:  # not a character; also, Python refuses to parse thousands of digits
         return "\ufffd"
     return unescape(f"&#{'x' if hexadecimal else ''}{digits or '0'};")
 
 
 def unescape_xml(text: str) -> str:
-    """Replace the references in XML and in what pretends to be XML: numbers, and names that end in a semicolon."""
+    """Replace the references in XML and in almost-XML: numeric ones, and names that end in a semicolon."""
     return _XML_REFERENCE.sub(_character, text) if "&" in text else text

@@ -12,12 +12,12 @@ _CHARSET = re.compile(r";\s*charset\s*=\s*(?:\"[^\"]*\"|[^\s;,]+)", re.I)
 _HTML = re.compile(
     rb"\s*<(?:!doctype html|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p|!--)(?=[\s>]|(?<=--))",
     re.I,
-)  # § 7.1, without the signatures of pictures and sounds
+)  # § 7.1, without the signatures of images and audio
 _MAGIC = ((re.compile(rb"\s*<\?xml"), "text/xml"), (re.compile(rb"%PDF-"), "application/pdf"))
 
 
 def mime_of(values: Sequence[str], body: bytes) -> str:
-    """Return the MIME type, lower case, without parameters: the last that is one, else what the body looks like."""
+    """Return the MIME type, lower case, without parameters: the last valid one, else what the body looks like."""
     named = named_in(values)
     return named[-1] if named else _sniffed(body)
 
@@ -29,7 +29,7 @@ def named_in(values: Sequence[str]) -> list[str]:
 
 
 def content_type_of(values: Sequence[str], mime: str) -> str:
-    """Return one content type for all that were sent: the MIME type, and the first charset that one of them names."""
+    """Return one content type for all that were sent: the MIME type, and the first charset that any of them names."""
     if len(values) == 1 and "," not in values[0]:
         return values[0]
     charset = next((match[0] for value in values if (match := _CHARSET.search(value))), "")

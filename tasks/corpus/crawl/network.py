@@ -1,4 +1,4 @@
-"""Connections only to where a crawl may go: each address is checked after DNS, at the moment of connecting."""
+"""Connections only to addresses a crawl may visit: each one is checked after DNS, at the moment of connecting."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1:
 
 
 class ForbiddenAddress(Exception):
-    """A host resolves to an address inside the own network."""
+    """A host resolves to an address inside our own network."""
 
 
 def is_public(address: str) -> bool:
@@ -36,12 +36,12 @@ def is_public(address: str) -> bool:
 
 
 class GuardedResolver(AbstractResolver):
-    """Resolves names for aiohttp and refuses addresses of the own network; aiohttp connects to the addresses it gets.
+    """Resolves names for aiohttp and refuses addresses of our own network; aiohttp connects to the addresses it gets.
 
     So a name that answers differently the second time (DNS rebinding) and a redirect to an internal host both fail.
-    aiohttp does not ask about hosts that are addresses already: `check_literal` is for those. `resolve` maps a host
-    to ip:port addresses; it is the user's word, so it is not checked, and neither is the host:port of a `gateway`, the
-    proxy that the environment names.
+    aiohttp does not ask about hosts that are already addresses: `check_literal` is for those. `resolve` maps a host
+    to ip:port addresses; the user chose them, so they are not checked. Nor is the host:port of a `gateway`, a proxy
+    that the environment names.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """Return the host's addresses; raises ForbiddenAddress where one of them is not public, OSError for none."""
+        """Return the host's addresses; raises ForbiddenAddress if one of them is not public, OSError if none exist."""
         name = host.lower()
         if name in self._resolve:
             pairs = [address.rpartition(":")[::2] for address in self._resolve[name]]
@@ -74,9 +74,9 @@ class GuardedResolver(AbstractResolver):
         return [_result(host, address, port) for address in addresses]
 
     async def check_name(self, host: str) -> None:
-        """Raise ForbiddenAddress where a host that a proxy will connect to is private as seen from here.
+        """Raise ForbiddenAddress if a host that a proxy will connect to is private as seen from here.
 
-        Behind a proxy, DNS may know nothing of the outside: what is unknown here is the proxy's to decide.
+        Behind a proxy, DNS may not resolve outside names: hosts that are unknown here are left to the proxy.
         """
         name = host.lower()
         if name in self._resolve or name in self._allow_private:
@@ -95,7 +95,7 @@ class GuardedResolver(AbstractResolver):
             raise ForbiddenAddress(str(forbidden))
 
     def check_literal(self, host: str) -> None:
-        """Raise ForbiddenAddress where the host of a canonical URL is itself an address that is not public."""
+        """Raise ForbiddenAddress if the host of a canonical URL is itself an address that is not public."""
         if host in self._resolve:
             return
         try:
@@ -105,7 +105,7 @@ class GuardedResolver(AbstractResolver):
         self.check(host, host)
 
     def check(self, host: str, address: str) -> None:
-        """Raise ForbiddenAddress where the address is not public and the host may not be private."""
+        """Raise ForbiddenAddress if the address is not public and the host may not be private."""
         if host not in self._allow_private and not is_public(address):
             raise ForbiddenAddress(
                 f"{host} resolves to {address}, which is not on the open internet; name the host in "
@@ -113,7 +113,7 @@ class GuardedResolver(AbstractResolver):
             )
 
     async def close(self) -> None:
-        """Nothing is held open; part of aiohttp's interface."""
+        """Do nothing, as nothing is held open; aiohttp's interface requires this method."""
 
 
 def _result(host: str, address: str, port: int) -> ResolveResult:

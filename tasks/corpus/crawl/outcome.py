@@ -1,4 +1,4 @@
-"""The outcome of a response: a page to keep, a list of URLs, or nothing, and why; and its links."""
+"""The outcome of a response: a page to keep, a list of URLs, or nothing and the reason; and its links."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HTML = frozenset({"text/html", "application/xhtml+xml"})
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a URL came to. `reason` is "fetched" for a page to keep; `links` are for the queue, in the page's order."""
+    """The outcome for a URL. `reason` is "fetched" for a page to keep; `links` go to the queue, in the page's order."""
 
     reason: str
     status: int | None = None
@@ -35,13 +35,13 @@ class Outcome:
     digest: str | None = None
     links: list[Entry] = field(default_factory=list)
     sitemaps: list[Entry] = field(default_factory=list)  # further lists that a sitemap index names
-    unfollowed: list[tuple[str, str, str]] = field(default_factory=list)  # (URL, reason, detail): links left alone
-    said: list[Statement] = field(default_factory=list)  # about training with the page
-    said_of: list[tuple[str, Statement]] = field(default_factory=list)  # about training with pages that a feed lists
+    unfollowed: list[tuple[str, str, str]] = field(default_factory=list)  # (URL, reason, detail): links not followed
+    said: list[Statement] = field(default_factory=list)  # about training on the page
+    said_of: list[tuple[str, Statement]] = field(default_factory=list)  # about training on pages that a feed lists
 
 
 class AnswerJudge:
-    """Judges answers by a config."""
+    """Decides, by a config, what becomes of responses."""
 
     def __init__(self, config: CrawlConfig, drop: re.Pattern[str] | None) -> None:
         self._config, self._drop = config, drop
@@ -52,7 +52,7 @@ class AnswerJudge:
     def judge(
         self, task: Task, response: Response, rules: Rules, scope: Scope, said: Sequence[Statement] = ()
     ) -> Outcome:
-        """Return what an answer that is final and no redirect is worth; `said`: elsewhere about training with it."""
+        """Return the outcome of a final response, not a redirect; `said`: statements elsewhere on training with it."""
         if response.problem is not None:
             return Outcome(response.problem, response.status, detail=response.detail)
         if not response.ok:
@@ -77,7 +77,7 @@ class AnswerJudge:
         self, task: Task, mime: str, headers: Mapping[str, str], body: bytes, answer: Response, rules: Rules,
         said: Sequence[Statement],
     ) -> Outcome:  # fmt: skip
-        """Return what a page is worth that an earlier crawl stored, and that has not changed since as `answer` says."""
+        """Return the outcome for a page that an earlier crawl stored and that, as `answer` says, has not changed."""
         refresh = answer.header("refresh") or headers.get("refresh")
         page = self._links(task, mime, headers.get("content-type"), body, refresh)
         directives = self._directives(page, answer)
@@ -91,7 +91,7 @@ class AnswerJudge:
         return Outcome(reason, answer.status, links=links, unfollowed=left, said=said)
 
     def may_train(self, said: Sequence[Statement]) -> str | None:
-        """Return why a page may not be kept, by what is said of training with it; None where it may."""
+        """Return why statements about training forbid keeping a page; None if it may be kept."""
         return refusal(said, self._honour)
 
     def digest(self, body: bytes) -> str:
@@ -101,9 +101,9 @@ class AnswerJudge:
         return hashlib.sha256(body).hexdigest()
 
     def _list(self, task: Task, response: Response) -> Outcome | None:
-        """Return what a sitemap or a feed names, None where the answer is neither.
+        """Return what a sitemap or a feed names; None if the response is neither.
 
-        A seed may be one, whatever MIME type it has; further down a feed is what a page's rel=alternate leads to.
+        A seed may be one, whatever its MIME type; deeper in the crawl, a feed is what a page's rel=alternate links to.
         """
         body, mime, page = response.body, response.mime, response.mime in HTML
         if is_feed(body, page=page):
@@ -130,7 +130,7 @@ class AnswerJudge:
 
     def _directives(self, page: PageLinks, response: Response) -> set[str]:
         said = robots_directives(response.header_values("x-robots-tag"), self._agent)
-        for contents in page.robots.values():  # meta tags name the crawler themselves, so a colon in them is no name
+        for contents in page.robots.values():  # a meta tag's name addresses the crawler, not a colon in its content
             said |= robots_directives(contents, self._agent)
         return said
 
@@ -140,7 +140,7 @@ class AnswerJudge:
         return [Entry(url) for url in page.urls]
 
     def _unfollowed(self, page: PageLinks, directives: set[str]) -> list[tuple[str, str, str]]:
-        """Return the links that are known and not followed, and why."""
+        """Return the links that were found but are not followed, and why."""
         left = [(url, "nofollow", "") for url in page.nofollow]
         left += [(url, "same_page", f"the same page as {target}") for url, target in page.respelled.items()]
         if not self._config.follow_links:
@@ -159,7 +159,7 @@ class AnswerJudge:
         rules: Rules,
         reserved_before: str | None = None,
     ) -> list[Statement]:
-        """Return what a page and its headers say of training, and the origin's tdmrep.json."""
+        """Return what a page, its headers and the origin's tdmrep.json say about training."""
         said = said_in_headers(response.header_values("content-signal"), response.header_values("content-usage"))
         if NOAI in directives:
             in_header = NOAI in robots_directives(response.header_values("x-robots-tag"), self._agent)
@@ -178,7 +178,7 @@ def _counted(number: int, what: str) -> str:
 
 
 def _detail(page: PageLinks, response: Response, scope: Scope) -> str | None:
-    """Return what there is to say of a page that is kept: how odd its answer was, and where it goes on by itself."""
+    """Return the remarks on a kept page: what was odd about its response, and where it redirects by itself."""
     said = [response.detail] if response.detail else []
     if page.refresh is not None and page.refresh != response.url:
         host = host_of(page.refresh)

@@ -24,8 +24,8 @@ BATCH_ROWS = 4096
 def write_pages(
     folder: Path, tables: Iterable[pa.Table], rest: Mapping[str, int] | None = None
 ) -> tuple[Counter[str], Ledger]:
-    """Write the tables one after the other as pages.parquet; return how often each reason stands there, and the
-    ledger, which has also the URLs of each reason without a row (`rest`)."""
+    """Write the tables one after the other as pages.parquet; return how often each reason occurs in it, and the
+    ledger, which also counts the URLs of each reason that have no row (`rest`)."""
     import pyarrow as pa
 
     from data_lake.tables.schemas import PAGES
@@ -45,15 +45,15 @@ def write_pages(
     write_tables(folder / PAGES_FILE, PAGES, counted())
     for reason, number in (rest or {}).items():
         tally.add(Ledger(Amount(number), Amount(), {reason: Amount(number)}))
-    pa.default_memory_pool().release_unused()  # up to 40 MB, which the figure and the fingerprint would come on top of
+    pa.default_memory_pool().release_unused()  # up to 40 MB, to which the figure and the fingerprint would add
     return reasons, tally.ledger()
 
 
 def read_pages(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a table of pages a batch at a time.
 
-    By this thread alone: each of Arrow's threads keeps memory of its own, so the peak grew with the table and with
-    chance (from 10,000 to 100,000 pages by 24 to 37 MB of 250), and narrow columns are read no sooner by many.
+    Only this thread reads: each of Arrow's threads keeps its own memory, so the peak grew with the table and varied
+    by chance (from 10,000 to 100,000 pages by 24 to 37 MB of 250), and many threads read narrow columns no faster.
     """
     import pyarrow.parquet as pq
 
@@ -63,7 +63,7 @@ def read_pages(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.
 
 
 def kept_pages(folder: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of pages.parquet that have a page behind them, in order, a batch at a time."""
+    """Yield the rows of pages.parquet that have a stored page, in order, a batch at a time."""
     import pyarrow.compute as pc
 
     wanted = None if columns is None else list(dict.fromkeys([*columns, "file"]))
@@ -74,7 +74,7 @@ def kept_pages(folder: Path, columns: Sequence[str] | None = None) -> Iterator[p
 
 
 def kept_rows(folder: Path, first: int, last: int) -> Iterator[dict[str, Any]]:
-    """Yield the rows from `first` up to, not including, `last`, counted among those that have a page behind them."""
+    """Yield the rows from `first` up to, not including, `last`, counting only rows that have a stored page."""
     start = 0
     for batch in kept_pages(folder):
         if start + batch.num_rows > first:
@@ -85,7 +85,7 @@ def kept_rows(folder: Path, first: int, last: int) -> Iterator[dict[str, Any]]:
 
 
 def first_of(folder: Path, reason: str) -> tuple[str, str | None] | None:
-    """Return URL and detail of the first row with a reason; one with a detail, if there is one."""
+    """Return URL and detail of the first row with a reason; a row with a detail is preferred."""
     import pyarrow.compute as pc
 
     found: tuple[str, str | None] | None = None
@@ -98,13 +98,13 @@ def first_of(folder: Path, reason: str) -> tuple[str, str | None] | None:
 
 
 def kept_sizes(folder: Path) -> list[int]:
-    """Return the bytes of each page that is kept, in order."""
+    """Return the size in bytes of each kept page, in order."""
     return [size for batch in kept_pages(folder, ["n_bytes"]) for size in batch.column("n_bytes").to_pylist()]
 
 
 def pages_fingerprint(folder: Path) -> str:
-    """Return sha256 (hex) over the sorted digests of URL, payload digest and what is said of training: not the dates,
-    so that visiting an unchanged site again changes nothing downstream. Memory: 16 bytes for each page."""
+    """Return sha256 (hex) over the sorted digests of URL, payload digest and statements about training. Dates are
+    left out, so that visiting an unchanged site again changes nothing downstream. Memory: 16 bytes for each page."""
     import numpy as np
     import pyarrow.compute as pc
 
@@ -120,8 +120,8 @@ def pages_fingerprint(folder: Path) -> str:
 
 
 def problems_of_pages(folder: Path, counts: dict[str, int]) -> Iterator[str]:
-    """Yield a sentence for each way in which pages.parquet is not what was counted, or names a place that no file
-    has."""
+    """Yield a sentence for each way in which pages.parquet differs from the counts or names a place that is in no
+    file."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -134,7 +134,7 @@ def problems_of_pages(folder: Path, counts: dict[str, int]) -> Iterator[str]:
             yield "pages.parquet does not have the schema data_lake.tables.schemas.PAGES."
             return
     pages = 0
-    ends: dict[str, tuple[int | None, int]] = {}  # of each file the last byte, if it has bytes, and the last offset
+    ends: dict[str, tuple[int | None, int]] = {}  # per file: the last byte, if it has bytes, and the last offset
     for batch in kept_pages(folder, ["offset", "length"]):
         pages += batch.num_rows
         table = pa.Table.from_batches([batch])

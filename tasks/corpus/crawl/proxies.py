@@ -1,6 +1,6 @@
 """The proxies that the environment names, read as curl and requests do: http_proxy, https_proxy, all_proxy, no_proxy.
 
-What is on this machine never goes through one, nor what the recipe itself maps to an address or allows as private.
+Requests to this machine never use one, nor do hosts that the recipe maps to an address or allows as private.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from urllib.parse import urlsplit
 from tasks.stage.errors import PermanentError
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-# Where a process of ours keeps a proxy that other libraries refuse to read; see flows/servers/proxies.py.
+# The variable in which our processes keep a proxy that other libraries refuse to read; see flows/servers/proxies.py.
 KEPT = "TEXTMILL_GIVEN_{}_PROXY"
 
 
 class Proxies:
-    """Which proxy a URL goes through. `direct` are hosts that need none, whatever the environment says."""
+    """Which proxy a URL uses. `direct`: hosts that need no proxy, whatever the environment says."""
 
     def __init__(self, direct: Collection[str] = ()) -> None:
         self._direct = frozenset(host.lower().strip("[]") for host in direct)
         kept = {name: os.environ.get(KEPT.format(name.upper())) for name in ("http", "https", "all")}
         found = {name: proxy for name, proxy in kept.items() if proxy} | urllib.request.getproxies_environment()
-        # urllib says "all"; a variable of the scheme's own comes first
+        # urllib calls all_proxy "all"; a variable for the scheme itself comes first
         self._by_scheme = {scheme: found.get(scheme) or found.get("all") or None for scheme in ("http", "https")}
 
     def of(self, url: str) -> str | None:
         """Return the proxy's URL, or None for a direct connection.
 
-        Raises PermanentError where the environment names what is no HTTP proxy (SOCKS, say).
+        Raises PermanentError if the environment names a proxy that is not an HTTP proxy (SOCKS, say).
         """
         parts = urlsplit(url)
         host = (parts.hostname or "").lower()
@@ -51,7 +51,7 @@ class Proxies:
         return bool(urllib.request.proxy_bypass_environment(host))  # type: ignore[attr-defined]  # typeshed lacks it
 
     def addresses(self) -> set[tuple[str, int]]:
-        """Return host and port of every proxy: where a connection may go though the address is private."""
+        """Return host and port of every proxy: connections to these are allowed even if the address is private."""
         found = set()
         for proxy in filter(None, self._by_scheme.values()):
             try:
@@ -63,7 +63,7 @@ class Proxies:
 
 
 def is_http_proxy(proxy: str) -> bool:
-    """Whether a proxy of the environment, with or without its scheme, is one that HTTP can go through."""
+    """Whether a proxy from the environment, with or without its scheme, is an HTTP proxy."""
     try:
         named = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
         return named.scheme in _DEFAULT_PORTS and bool(named.hostname) and named.port != 0

@@ -15,7 +15,7 @@ START_SECONDS = 20.0
 _READY = re.compile(r"Server ready at http://127\.0\.0\.1:(\d+)/")
 
 # -I -S: only the standard library is on the path. The server stops when its standard input closes, which the kernel
-# does when we die; Linux is also asked to kill it then, as a page being rendered would delay that.
+# does when our process dies; Linux is also asked to kill it then, as a page being rendered would delay that.
 _PROGRAM = """
 import sys
 if sys.platform == "linux":
@@ -31,19 +31,19 @@ pydoc.browse(0, open_browser=False, hostname="127.0.0.1")
 
 @contextlib.contextmanager
 def pydoc_server(processes: int = 1) -> Iterator[tuple[str, ...]]:
-    """Start Python's `pydoc` server so many times on free loopback ports; yield their addresses (ip:port); stop them.
+    """Start `processes` pydoc servers of Python on free loopback ports; yield their addresses (ip:port); stop them.
 
-    One process renders one page at a time, so two of them use two cores. Raises OSError where it does not start.
+    One process renders one page at a time, so two of them use two cores. Raises OSError if one does not start.
     """
     with contextlib.ExitStack() as stack:
-        # documenting a module imports it: what it writes or leaves behind stays in this folder
+        # documenting a module imports it: any files the module writes stay in this folder
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pydoc-", ignore_cleanup_errors=True)))
         servers = [_start(stack, scratch / str(number)) for number in range(processes)]
         yield tuple(f"127.0.0.1:{_port(server, log)}" for server, log in servers)
 
 
 def python_identity() -> str:
-    """Return what the pages depend on: version, build and platform of the interpreter that serves them."""
+    """Return what the pages depend on: the version, build and platform of the interpreter that serves them."""
     return f"{sys.implementation.name} {sys.version} {sys.platform}"
 
 
@@ -57,7 +57,7 @@ def _start(stack: contextlib.ExitStack, folder: Path) -> tuple[subprocess.Popen[
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=folder,
-            # no module may open a BROWSER; the rest is fixed because pages show it: they must be the same twice
+            # no module may open a BROWSER; the rest is fixed because pages show it and must be identical in every run
             env={"BROWSER": "true", "PYTHONHASHSEED": "0", "TZ": "UTC", "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"},
         )
     stack.callback(_stop, server)
@@ -77,7 +77,7 @@ def _port(server: subprocess.Popen[bytes], log: Path) -> int:
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:
-    server.kill()  # it holds nothing worth an orderly end
+    server.kill()  # it holds no state, so it needs no orderly shutdown
     server.wait()
     if server.stdin is not None:
         server.stdin.close()

@@ -8,15 +8,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 CHUNK = 512  # URLs that are read from the database at once
-_ALL = (1 << 62, 0)  # a horizon that everything is within
-_RECENT = 200_000  # URLs whose depth is remembered, to spare the database the links that every page has
+_ALL = (1 << 62, 0)  # a horizon that includes everything
+_RECENT = 200_000  # URLs whose depth is remembered, so that links found on every page cause no database lookup
 
 
 @dataclass
 class _Queue:
     """One host's queue. All its queued URLs up to `horizon`, a (depth, rank), are in `heap`; more are on disk."""
 
-    heap: list[tuple[int, int, str]] = field(default_factory=list)  # with stale entries: `waiting` is the truth
+    heap: list[tuple[int, int, str]] = field(default_factory=list)  # may have stale entries: `waiting` is authoritative
     waiting: dict[str, int] = field(default_factory=dict)  # URL → depth of what `heap` holds
     later: list[tuple[float, int, str]] = field(default_factory=list)  # (not before, depth, URL), to be tried again
     horizon: tuple[int, int] = (-1, 0)
@@ -25,7 +25,7 @@ class _Queue:
 class Queues:
     """Queues of all hosts over the table `urls` of a frontier's database.
 
-    What is under way is known in memory only: after a kill it is in the queue again.
+    URLs in progress are known in memory only: after a kill they are in the queue again.
     """
 
     def __init__(self, db: sqlite3.Connection, *, breadth_first: bool) -> None:
@@ -45,15 +45,15 @@ class Queues:
 
     @property
     def floor(self) -> int | None:
-        """The smallest depth that has URLs that are not done; None where there is none."""
+        """The smallest depth with URLs that are not done; None if there is none."""
         return min(self._open, default=None)
 
     def knows(self, url: str, depth: int) -> bool:
-        """Whether a URL is surely known, at this depth or a smaller one; False says nothing."""
+        """Whether a URL is certainly known, at this depth or a smaller one; False means it may or may not be."""
         return self._recent.get(url, depth + 1) <= depth
 
     def push(self, host: str, depth: int, rank: int, url: str) -> None:
-        """Take in a URL that was just written to the database."""
+        """Add a URL that was just written to the database."""
         self._open[depth] += 1
         self.remember(url, depth)
         queue = self._queues.get(host)
@@ -62,7 +62,7 @@ class Queues:
         self._insert(queue, depth, rank, url)
 
     def move(self, host: str, old_depth: int, depth: int, rank: int, url: str) -> None:
-        """Give a URL that is not done a smaller depth; one that is under way keeps its turn."""
+        """Give a URL that is not done a smaller depth; one in progress keeps its turn."""
         if url in self._active:
             return
         self.remember(url, depth)
@@ -88,7 +88,7 @@ class Queues:
             self._cut = (depth, row[0])
 
     def extend(self) -> str | None:
-        """One of the first URLs came to no page: let one more be taken; return its host, if there is one."""
+        """One of the first URLs gave no page: let one more be taken; return its host, if there is one."""
         if self._cut is None or self._cut[0] != self.floor:
             return None
         row = self._db.execute(
@@ -100,13 +100,13 @@ class Queues:
         return row[1]
 
     def pop(self, host: str, now: float) -> tuple[str | None, float | None]:
-        """Take the host's next URL, or say when there may be one; see Frontier.take."""
+        """Take the host's next URL, or return when there may be one; see Frontier.take."""
         queue = self._queues.get(host)
         if queue is None:
             return None, None
         while queue.later and queue.later[0][0] <= now:
             _, depth, url = heapq.heappop(queue.later)
-            if self._blocked(depth):  # cannot be while it holds the floor down; a smaller depth was found since
+            if self._blocked(depth):  # impossible while this URL sets the floor; a smaller depth was found since
                 self.postpone(host, depth, url, now + 1)
                 break
             self._active.add(url)
@@ -120,12 +120,12 @@ class Queues:
         return head[2], None
 
     def postpone(self, host: str, depth: int, url: str, not_before: float) -> None:
-        """Put a URL that was under way among those to be tried again."""
+        """Put a URL that was in progress among those to be tried again."""
         self._active.discard(url)
         heapq.heappush(self._queues[host].later, (not_before, depth, url))
 
     def done(self, host: str, depth: int, url: str) -> None:
-        """A URL that was under way is done."""
+        """A URL that was in progress is done."""
         self._active.discard(url)
         self._close(depth)
 
@@ -152,13 +152,13 @@ class Queues:
             return
         queue.waiting[url] = depth
         heapq.heappush(queue.heap, (depth, rank, url))
-        if len(queue.heap) > 8 * CHUNK:  # what is far behind goes back to where it also is: the database
+        if len(queue.heap) > 8 * CHUNK:  # drop those far back in the queue: they are in the database too
             queue.heap = heapq.nsmallest(CHUNK, queue.heap)
             queue.horizon = queue.heap[-1][:2]
             queue.waiting = {name: queue.waiting[name] for _, _, name in queue.heap if name in queue.waiting}
 
     def _head(self, host: str, queue: _Queue) -> tuple[int, int, str] | None:
-        """Return the host's first URL without taking it; reads more from the database where the memory is empty."""
+        """Return the host's first URL without taking it; reads more from the database if none is in memory."""
         while True:
             while queue.heap:
                 depth, _, url = queue.heap[0]
@@ -177,7 +177,7 @@ class Queues:
             for depth, rank, url, not_before in rows:
                 if url in self._active or url in postponed:
                     continue
-                if not_before:  # of an earlier life of this crawl: it goes on waiting
+                if not_before:  # from an earlier run of this crawl: it continues to wait
                     heapq.heappush(queue.later, (not_before, depth, url))
                 else:
                     queue.waiting[url] = depth

@@ -11,20 +11,20 @@ from tasks.corpus.charsets.detect import detect, is_utf8_with_faults, marked
 from tasks.corpus.charsets.web import decoder
 
 _MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is its beginning
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is the beginning of this one
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _SAMPLE = 1 << 18
-# A file that goes on behind the sample is of one encoding where so many bytes of the sample speak for it; a lone one
-# may be a row that was written in another encoding than all others.
+# A file longer than the sample is taken to be in one encoding if this many bytes of the sample indicate it; a single
+# such byte may come from one row that was written in a different encoding from all others.
 _ENOUGH = 50
 _STEP = 1 << 16
 
 
 def as_utf8(stream: IO[bytes]) -> IO[bytes]:
-    """Return the stream, recoded to UTF-8 where it begins with another encoding's mark, or is of no UTF-8."""
+    """Return the stream, recoded to UTF-8 if it begins with another encoding's mark or is not UTF-8."""
     sample = stream.peek(_SAMPLE)[:_SAMPLE]  # type: ignore[attr-defined]
     if (codec := next((name for mark, name in _MARKS if sample.startswith(mark)), None)) is not None:
         return _recoded(stream, decoder(codec))
@@ -40,7 +40,7 @@ def _recoded(stream: IO[bytes], decode: Callable[[bytes], str]) -> IO[bytes]:
 
 
 class _Recoded(io.RawIOBase):
-    """A stream of another encoding as UTF-8."""
+    """A stream in another encoding, read as UTF-8."""
 
     def __init__(self, stream: IO[bytes], decode: Callable[[bytes], str]) -> None:
         self._stream, self._decode = stream, decode

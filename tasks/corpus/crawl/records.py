@@ -28,13 +28,13 @@ from tasks.stage.workers import map_shards
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# On disk. A file of that size, or of one that is not known before it is fetched, is a shard of its own; so what a kill
-# has to be read again is one file, or a megabyte of small ones.
+# On disk. A file of at least this size, or of a size unknown before it is fetched, is a separate shard; so after a kill
+# only one file, or a megabyte of small ones, has to be read again.
 GROUP_BYTES = 1 << 20
 _GROUP_FILES = 1024
-# In memory at a time, as rows and as columns; batches four times as large take 22 MB more and save no time.
+# In memory at one time, as rows and as columns; batches four times as large take 22 MB more and save no time.
 _BATCH_ROWS, _BATCH_BYTES = 4096, 8 << 20
-_WORKER_BYTES = 32 << 20  # on disk; less is read before a second process has started
+_WORKER_BYTES = 32 << 20  # on disk; less than this is read before a second process has started
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,15 @@ class _Group:
 
     @property
     def done(self) -> Path:
-        """The table that is there once the group is finished."""
+        """The table that exists once the group is finished."""
         return self.work / f"pages-{self.number:05d}.parquet"
 
 
 def store_files(config: CrawlConfig, out: Output) -> None:
     """Write records/part-*.parquet, and work/pages-*.parquet with a row per record, for all of crawl.paths.
 
-    Groups that a killed run has finished are not read again: the list of files is written down first, so the groups
-    are the same even where a list of paths on the network has changed meanwhile.
+    Groups that a killed run has finished are not read again: the list of files is saved first, so the groups
+    are the same even if a list of paths on the network has changed meanwhile.
     """
     groups = _groups(_sources(config, out.work), config, out)
     todo = [group for group in groups if not group.done.exists()]
@@ -84,7 +84,7 @@ def _sources(config: CrawlConfig, work: Path) -> list[SourceFile]:
 
 
 def _groups(files: list[SourceFile], config: CrawlConfig, out: Output) -> list[_Group]:
-    """A group for each file of GROUP_BYTES or more; the small ones fill up groups of that size."""
+    """A group for each file of GROUP_BYTES or more; small files are collected into groups of that size."""
     groups: list[list[SourceFile]] = []
     filling: list[SourceFile] = []
     size = 0
@@ -102,7 +102,7 @@ def _groups(files: list[SourceFile], config: CrawlConfig, out: Output) -> list[_
 
 
 def _store_group(group: _Group) -> None:
-    """Read the files of a group and write its shard, then its table of pages, which says that the shard is whole."""
+    """Read the files of a group and write its shard, then its table of pages, which marks the shard as complete."""
     import pyarrow as pa
 
     from data_lake.tables.schemas import PAGES, RECORDS
@@ -119,7 +119,7 @@ def _store_group(group: _Group) -> None:
 
 
 def _batches(group: _Group) -> Iterator[list[tuple[str, int, Record]]]:
-    """The records of a group as (file's name, number in the file, record), some megabytes at a time."""
+    """The records of a group as (file's name, number in the file, record), a few megabytes at a time."""
     batch: list[tuple[str, int, Record]] = []
     size = 0
     for file in group.files:
@@ -167,7 +167,7 @@ def _tables(batch: list[tuple[str, int, Record]], part: str, row: int) -> tuple[
 
 
 def _digest(record: Record) -> str:
-    """Return the digest of all that a record says beside its address: another title alone makes another document."""
+    """Return the digest of everything in a record but its address: a different title alone makes a new document."""
     said = hashlib.sha256(record.content)
     said.update(f"\0{record.record_id}\0{record.title}\0{record.charset}".encode("utf-8", "surrogatepass"))
     return said.hexdigest()
@@ -184,7 +184,7 @@ def _table(columns: dict[str, list[Any]], rows: int, schema: pa.Schema) -> pa.Ta
             continue
         try:
             arrays.append(pa.array(values, field.type))
-        except UnicodeEncodeError:  # half a surrogate pair, which JSON and file names may hold
+        except UnicodeEncodeError:  # half a surrogate pair, which JSON and file names may contain
             whole = [None if value is None else value.encode("utf-8", "replace").decode() for value in values]
             arrays.append(pa.array(whole, field.type))
     return pa.Table.from_arrays(arrays, schema=schema)

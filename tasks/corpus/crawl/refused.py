@@ -1,6 +1,6 @@
-"""URLs that were met but never queued, each once, with the reason: out of scope, traps, links not to be followed.
+"""URLs that were found but never queued, each once, with the reason: out of scope, traps, links not to be followed.
 
-Sites link to many more pages than they have, so of each reason only some get a row of their own; the others are
+Sites link to many more pages than they have, so for each reason only some URLs get a row; the others are only
 counted.
 """
 
@@ -14,8 +14,8 @@ from typing import Any
 
 from tasks.corpus.crawl.urls import host_of
 
-MAX_ROWS = 10_000  # of one reason that have rows in pages.parquet; which ones is decided by hash
-_RECENT = 200_000  # URLs that are remembered in memory, to spare the database the links that every page has
+MAX_ROWS = 10_000  # in pages.parquet for one reason; a hash decides which URLs have one
+_RECENT = 200_000  # URLs that are remembered in memory, so that links found on every page cause no database lookup
 _TABLE = """
 CREATE TABLE IF NOT EXISTS refused (
     url TEXT PRIMARY KEY, reason TEXT NOT NULL, depth INTEGER NOT NULL, rank INTEGER NOT NULL, detail TEXT NOT NULL
@@ -33,11 +33,11 @@ class Refused:
         db.execute(_TABLE)
 
     def knows(self, url: str, depth: int) -> bool:
-        """Whether a URL has surely been refused, at this depth or a smaller one; False says nothing."""
+        """Whether a URL has surely been refused, at this depth or a smaller one; False means it may or may not."""
         return self._recent.get(url, depth + 1) <= depth
 
     def add(self, url: str, depth: int, reason: str, detail: str) -> None:
-        """Note a URL; of several reasons the first counts, and one that is visited after all has none."""
+        """Note a URL; of several reasons the first counts, and a URL that is visited after all has none."""
         if self.knows(url, depth):
             return
         if len(self._recent) >= _RECENT:
@@ -48,7 +48,7 @@ class Refused:
         self._new.append((url, reason, depth, rank, detail))
 
     def write(self) -> None:
-        """Write what was added, inside of the caller's transaction."""
+        """Write what was added, inside the caller's transaction."""
         if self._new:
             self._db.executemany("INSERT OR IGNORE INTO refused VALUES (?, ?, ?, ?, ?)", self._new)
             self._new.clear()
@@ -66,6 +66,6 @@ class Refused:
             yield named | {"n_bytes": 0}
 
     def rest(self, most: int = MAX_ROWS) -> Counter[str]:
-        """Return how many URLs of each reason have no row, for there were more than `most`."""
+        """Return how many URLs of each reason have no row because there were more than `most`."""
         query = "SELECT reason, count(*) FROM refused WHERE url NOT IN (SELECT url FROM urls) GROUP BY reason"
         return Counter({reason: number - most for reason, number in self._db.execute(query) if number > most})

@@ -20,12 +20,12 @@ from tasks.corpus.crawl.network import ForbiddenAddress
 from tasks.corpus.crawl.proxies import Proxies
 from tasks.corpus.crawl.urls import canonical
 
-TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})  # may pass when tried again (RFC 9110 § 15)
+TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})  # may succeed when tried again (RFC 9110 § 15)
 REDIRECT_STATUS = frozenset({301, 302, 303, 307, 308})
 MAX_HOPS = 10  # redirects in a row
 MAX_PAUSE = 300.0  # seconds
 _S3_PIECE = 8 << 20  # bytes of one request to S3
-_PROGRESS = 1 << 20  # bytes; an attempt that brought so many is no failure, as a large file may take many connections
+_PROGRESS = 1 << 20  # bytes; an attempt that brought so many has not failed, as a large file may take many connections
 
 
 class FetchError(Exception):
@@ -37,7 +37,7 @@ class FetchError(Exception):
 
 
 class _Again(Exception):
-    """An attempt failed in a way that may pass. `pause`: seconds that the server asks for."""
+    """An attempt failed in a way that may be temporary. `pause`: seconds that the server asks us to wait."""
 
     def __init__(self, reason: str, detail: str, pause: float | None = None) -> None:
         super().__init__(detail)
@@ -46,7 +46,7 @@ class _Again(Exception):
 
 @dataclass
 class _Part:
-    """An unfinished file and beside it what it is a part of, so that another process can go on with it."""
+    """An unfinished file, with a second file that says what it is part of, so that another process can continue it."""
 
     url: str
     path: Path
@@ -58,7 +58,7 @@ class _Part:
 
     @property
     def validator(self) -> str | None:
-        """What names the version of which bytes are here; None where there are none that could be gone on with."""
+        """What identifies the version of the bytes that are here; None if there are none that can be continued."""
         try:
             known = json.loads(self.path.with_suffix(".json").read_text())
         except (OSError, ValueError):
@@ -67,21 +67,21 @@ class _Part:
 
     @property
     def size(self) -> int:
-        """Bytes that are here."""
+        """The number of bytes that are here."""
         return self.path.stat().st_size if self.path.exists() else 0
 
     def remove(self) -> None:
-        """Take both files away."""
+        """Delete both files."""
         self.path.unlink(missing_ok=True)
         self.path.with_suffix(".json").unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def fetched(url: str, config: CrawlConfig, work: Path) -> Iterator[Path]:
-    """Fetch an http(s):// or s3:// file, give its local path, and take it away afterwards.
+    """Fetch an http(s):// or s3:// file, yield its local path, and delete it afterwards.
 
-    Tries again with exponential backoff, goes on where it broke off (RFC 9110 § 14, Range and If-Range), also after
-    a kill. Raises FetchError. Credentials for S3 come from the environment and go nowhere else.
+    Tries again with exponential backoff and continues where it broke off (RFC 9110 § 14, Range and If-Range), also
+    after a kill. Raises FetchError. Credentials for S3 come from the environment and go nowhere else.
     """
     folder = work / "fetched"
     folder.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def fetched(url: str, config: CrawlConfig, work: Path) -> Iterator[Path]:
         except FetchError:
             part.remove()
             raise
-    whole = folder / f"{name}{_suffixes(url)}"  # the name says how to read it
+    whole = folder / f"{name}{_suffixes(url)}"  # the suffixes determine how it is read
     os.replace(part.path, whole)
     part.remove()
     try:
@@ -113,7 +113,7 @@ def fetched(url: str, config: CrawlConfig, work: Path) -> Iterator[Path]:
 
 
 def _suffixes(url: str) -> str:
-    path = url if url.startswith("s3://") else urlsplit(url).path  # in a key of S3, ? and # are letters like others
+    path = url if url.startswith("s3://") else urlsplit(url).path  # in an S3 key, ? and # are ordinary characters
     return "".join(Path(path).suffixes[-3:])[-40:]
 
 
@@ -212,7 +212,7 @@ def _seconds(value: str | None) -> float | None:
 def list_bucket(url: str, config: CrawlConfig) -> list[tuple[str, int]]:
     """Return (bucket/key, bytes) of all objects below the fixed part of an s3:// URL or pattern, by name.
 
-    Raises FetchError where the bucket cannot be read.
+    Raises FetchError if the bucket cannot be read.
     """
     from pyarrow import fs
 
@@ -258,14 +258,14 @@ def _s3_attempt(url: str, part: _Part, config: CrawlConfig) -> None:
 
 
 def _s3(key: str, config: CrawlConfig) -> Any:
-    """The store, as the recipe and the environment say; AWS_ENDPOINT_URL names another one than Amazon's."""
+    """The store that the recipe and the environment configure; AWS_ENDPOINT_URL names one other than Amazon's."""
     from pyarrow import fs
 
     options = config.s3
     endpoint = options.endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or None
     region = options.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None
     if region is None and endpoint is None:
-        with contextlib.suppress(OSError):  # the store asks by itself, later and less clearly
+        with contextlib.suppress(OSError):  # the store looks it up later itself, with a less clear error
             region = fs.resolve_s3_region(key.split("/", 1)[0])
     scheme, _, host = endpoint.rpartition("://") if endpoint else ("", "", None)
     proxy = Proxies(config.allow_private_hosts).of(f"{scheme or 'https'}://{host or 's3.amazonaws.com'}")
@@ -277,12 +277,12 @@ def _s3(key: str, config: CrawlConfig) -> Any:
         proxy_options=proxy,
         request_timeout=config.page_seconds,
         connect_timeout=config.page_seconds,
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=2),  # we try again ourselves, with our backoff
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=2),  # we try again ourselves, with our own backoff
     )
 
 
 def _without_secrets(error: OSError) -> str:
-    """The store's message without what the environment keeps secret, should it ever repeat it."""
+    """The store's message without the secrets of the environment, in case it ever repeats them."""
     text = " ".join(str(error).split())[:300]
     for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID"):
         if secret := os.environ.get(name):

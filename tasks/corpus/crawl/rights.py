@@ -1,6 +1,6 @@
 """What was said about training on a page: by which protocol, where, when and in which words; and the conclusion.
 
-docs/opt-outs.md is the table of what is read and what is done about it.
+docs/opt-outs.md lists what is read and what is done about it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Permission = Literal["allow", "deny", "unknown"]
 
 @dataclass(frozen=True)
 class Statement:
-    """One protocol's word on training with a page. `where`: a URL, "header" or "page"; `words`: as they stand there."""
+    """One protocol's statement on training with a page. `where`: a URL, "header" or "page"; `words`: quoted exactly."""
 
     protocol: str
     train: Permission
@@ -30,7 +30,7 @@ class Statement:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Statement:
-        """Read what `to_dict` made of one, also after JSON."""
+        """Make a statement from what `to_dict` returned, also after a round trip through JSON."""
         at = data["at"]
         return cls(**data | {"at": datetime.datetime.fromisoformat(at) if isinstance(at, str) else at})
 
@@ -40,20 +40,20 @@ class Statement:
 
 
 def combined(statements: Iterable[Permission]) -> Permission:
-    """Return what several statements come to: any *no* wins over any *yes*; silence is unknown and no permission."""
+    """Combine several statements: any *no* overrides any *yes*; silence is "unknown", which is not a permission."""
     said = set(statements)
     return "deny" if "deny" in said else "allow" if "allow" in said else "unknown"
 
 
 def rights(statements: Iterable[Statement]) -> dict[str, Any]:
-    """Return the column `rights` of a page; the same word said twice in one place stands there once."""
+    """Return the column `rights` of a page; a statement repeated in one place is listed once."""
     once = {(s.protocol, s.train, s.where, s.words): s for s in statements}
     said = sorted(once.values(), key=lambda s: (s.protocol, s.where, s.words))
     return {"train": combined(s.train for s in said), "said": [s.to_dict() for s in said]}
 
 
 def refusal(statements: Iterable[Statement], honour: Iterable[str]) -> str | None:
-    """Return why a page may not be kept, as the honoured protocols say; None where none of them says no."""
+    """Return why the honoured protocols forbid keeping a page; None if none of them says no."""
     asked = set(honour)
     said = {(s.protocol, s.train) for s in statements}
     for protocol in (NOAI, TDM, CONTENT_SIGNAL, CONTENT_USAGE, RSL):

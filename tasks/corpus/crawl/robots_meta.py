@@ -75,7 +75,7 @@ def robots_directives(values: Iterable[str], agent: str) -> set[str]:
 
 
 def reservation(meta: str | None, header: str | None, rules: Iterable[Rule], path: str) -> tuple[bool, str, str] | None:
-    """Return whether a page's text may not be mined, where that is said and how; None where nothing is said.
+    """Return whether a page's text may not be mined, where that is said and how; None if nothing is said.
 
     What the page says itself counts, else its header, else the origin's file.
     """

@@ -232,7 +232,7 @@ def _listed(names: Iterable[Any]) -> str:
 
 def rows_within(row: Row, text: Callable[[Row], Any]) -> list[Any] | None:
     """The rows that one object holds: a list of them under whatever name, or one of the forms in which pandas writes a
-    table (columns, split, index); None where it holds none."""
+    table (columns, split, index); None if it holds none."""
     columns = text(row)
     if isinstance(columns, dict) and columns and all(isinstance(value, dict) for value in row.values()):
         return [{name: column.get(key) for name, column in row.items()} for key in columns]

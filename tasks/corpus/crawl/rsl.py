@@ -46,7 +46,7 @@ class Terms:
     item: str | None = None
 
     def rank(self, page: str) -> int | None:
-        """Return how closely the terms are about a page, None where they are not."""
+        """Return how closely the terms are about a page, None if they are not."""
         place = self.url
         if place.startswith(("http://", "https://")):
             target = canonical(place)

@@ -30,7 +30,7 @@ class Scope:
         self._sites = frozenset(filter(None, map(registered_domain, hosts))) if can_widen else frozenset()
 
     def refusal(self, url: str, depth: int) -> str | None:
-        """Return why a canonical URL is not visited, or None where it may be."""
+        """Return why a canonical URL is not visited, or None if it may be."""
         if not self.has_host(host_of(url)):
             return "other_host"
         if depth > self._max_depth:

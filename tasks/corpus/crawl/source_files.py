@@ -31,7 +31,7 @@ class NoSuchSource(FileNotFoundError):
 class SourceFile:
     """One file of a source. `place` is a local path or a URL; `name` is its name in documents and tables.
 
-    The name starts at the fixed part of the pattern, so it holds no machine's folders. size: bytes, None where it is
+    The name starts at the fixed part of the pattern, so it holds no machine's folders. size: bytes, None if it is
     not known before it is fetched. version: of a local file, what changes when it changes: device, inode, size, time
     of modification, time of change (ns). With a `problem` the file is only counted.
     """

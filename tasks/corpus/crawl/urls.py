@@ -30,7 +30,7 @@ _SESSION_PATH = re.compile(r";(?:jsessionid|phpsessid|sid)=[^/?;]*|/\([a-z]\([a-
 
 @functools.lru_cache(maxsize=131_072)  # a site's pages link to the same pages again and again
 def canonical(url: str, base: str | None = None, drop: re.Pattern[str] | None = None) -> str | None:
-    """Return the canonical spelling of an http(s) URL, or None where it is no such URL of ours.
+    """Return the canonical spelling of an http(s) URL, or None if it is no such URL of ours.
 
     It is parsed as the WHATWG URL standard says (by ada, the parser of Node.js): case, blanks, backslashes, dot
     segments, default ports, IDN (UTS 46), IPv4 in any notation (`0x7f.1`, `2130706433`). Then percent-encoding gets

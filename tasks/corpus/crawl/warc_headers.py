@@ -42,7 +42,7 @@ class Reread(NamedTuple):
 def reread(file: IO[bytes], place: int, block_limit: int) -> Reread | None:
     """Return the record that begins at a place of a file, of its block `block_limit` bytes at most.
 
-    None where there is none, or where it shares its packed member with others, so that its place cannot be told.
+    None if there is none, or where it shares its packed member with others, so that its place cannot be told.
     """
     file.seek(place)
     packed = packing(file.read(6))
@@ -84,7 +84,7 @@ def shares_member(file: IO[bytes]) -> bool:
 
 
 def _header(data: bytes) -> tuple[list[tuple[bytes, bytes]], int, int] | None:
-    """Fields, where the block begins, and its length; None where this is no header with a length."""
+    """Fields, where the block begins, and its length; None if this is no header with a length."""
     version = _VERSION.match(data)
     blank = _BLANK.search(data, version.end() - 1, MAX_HEADER) if version else None
     if version is None or blank is None:
@@ -109,7 +109,7 @@ def _record(fields: list[tuple[bytes, bytes]]) -> Any:
 
 
 def _member(file: IO[bytes], packed: str, limit: int) -> tuple[bytes, int, int] | None:
-    """The first `limit` unpacked bytes of a member, how many it has, and where it ends; None where it is damaged or
+    """The first `limit` unpacked bytes of a member, how many it has, and where it ends; None if it is damaged or
     far longer."""
     if sys.version_info >= (3, 14):
         from compression import zstd
