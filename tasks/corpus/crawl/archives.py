@@ -1,4 +1,4 @@
-"""Web archives: WARC and WET records with fastwarc, ARC records by our own reader; damage stays local."""
+"""Readers of web archives: WARC and WET with fastwarc, ARC with our own code; one damaged record costs only itself."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tasks.corpus.crawl.source_record import Record
 from tasks.corpus.crawl.streams import UnpackedFile, open_unpacked, packing
 from tasks.corpus.crawl.warc_headers import reread, shares_member
 
-GIVE_UP = 1000  # damaged places in a row, after which a file is no archive at all
-# Where a record may begin: a line, a gzip member (its flags and its system are small numbers), a zstd frame.
+GIVE_UP = 1000  # consecutive damaged places after which the rest of a file is not read
+# Where a record may begin: a WARC line, a gzip member (its flags and OS bytes are small numbers), a zstd frame.
 _START = re.compile(
     rb"\nWARC/1\.\d\r?\n|\x1f\x8b\x08[\x00-\x1f][\x00-\xff]{4}[\x00-\x04][\x00-\x0d\xff]|\x28\xb5\x2f\xfd"
 )
@@ -27,27 +27,27 @@ _KINDS = frozenset({"response", "resource", "conversion", "revisit"})
 _PASSED_OVER = frozenset({"request", "metadata", "warcinfo"})
 _SEAM = b"\r\n\r\nWARC/1."  # between two records
 _NEIGHBOUR = re.compile(rb"\r\n\r\nWARC/1\.\d\r\n(?:WARC-[A-Z]|Content-[LT])")
-# URL IP-address Archive-date Content-type [five more in version 2] Archive-length. A URL may hold blanks.
+# URL IP-address Archive-date Content-type [five more in version 2] Archive-length. A URL may contain spaces.
 _ARC_LINE = re.compile(
     rb"([A-Za-z][A-Za-z0-9+.-]*:\S.*?) ([0-9A-Fa-f.:-]+) (\d{8,20}) (\S+)(?: \S+ \S+ \S+ \d+ \S+)? (-?\w+)\r?\n"
 )
 
 
 def read_warc(path: Path, mimes: frozenset[str], limit: int, record_limit: int) -> Iterator[Record]:
-    """Yield the response, resource and conversion records of a WARC or WET file, and revisits as refused ones.
+    """Yield the response, resource and conversion records of a WARC or WET file, and revisits as refused records.
 
-    Requests, metadata (WAT) and warcinfo hold no document and are passed over; broken and unknown ones are rows of
-    their own. Behind a broken record the reading goes on at the next that can be read; so it does behind one that says
-    it is longer than it is, with the record that it would have swallowed (in a packed file with the next member, where
-    each record has its own).
-    limit, record_limit: bytes of all records and of one, once unpacked.
+    Request, metadata (WAT) and warcinfo records contain no document and are skipped. Broken records and records of
+    unknown type are yielded with a problem. After a broken record, reading continues at the next readable one. After a
+    record whose declared length is too large, it continues at the record that this length would have swallowed; if the
+    file is compressed with one member per record, at the next member.
+    limit, record_limit: maximum decompressed size, in bytes, of all records together and of one record.
     """
     with contextlib.ExitStack() as stack:
         file: IO[bytes] = stack.enter_context(open(path, "rb"))
         packed = packing(file.read(6))
         problem = None
         file.seek(0)
-        # fastwarc knows gzip, zstd and lz4; of records that share a member the place cannot be told
+        # fastwarc reads gzip, zstd and lz4; it cannot tell the offsets of records that share a gzip member
         if packed in ("bz2", "xz") or (packed == "gzip" and shares_member(file)):
             file = stack.enter_context(tempfile.TemporaryFile())
             with open_unpacked(path, limit) as stream:
@@ -56,12 +56,12 @@ def read_warc(path: Path, mimes: frozenset[str], limit: int, record_limit: int) 
         last = None
         for last in _records(file, mimes, limit, record_limit):
             yield last
-        if problem and (last is None or last.problem not in ("broken_record", "truncated_record")):  # which say it too
+        if problem and (last is None or last.problem not in ("broken_record", "truncated_record")):  # which report it
             yield Record(problem=problem[0], detail=problem[1])
 
 
 def _records(file: IO[bytes], mimes: frozenset[str], limit: int, record_limit: int) -> Iterator[Record]:
-    """The records of a file, read again from the next place that looks like a record after each that is none."""
+    """Yield the records of a file; after a failure, start again at the next place that looks like a record."""
     left, failures, unexplained = limit, 0, None
     start: int | None = 0
     while start is not None:
@@ -87,7 +87,7 @@ def _records(file: IO[bytes], mimes: frozenset[str], limit: int, record_limit: i
                 detail = f"after byte {end:,}: the file ends in a header"
                 unexplained = Record(problem="broken_record", detail=detail)
         except BaseException as error:
-            # fastwarc is written in Rust, whose panics come as a BaseException of their own
+            # fastwarc is written in Rust, and Rust panics arrive as their own subclass of BaseException
             if not isinstance(error, OSError | ValueError | RuntimeError) and type(error).__name__ != "PanicException":
                 raise
             if nothing and (again := reread(file, position, record_limit + MAX_HEADER + 1)) is not None:
@@ -105,13 +105,13 @@ def _records(file: IO[bytes], mimes: frozenset[str], limit: int, record_limit: i
                 continue
             broken = Record(problem="broken_record", detail=f"after byte {position:,}: {error}"[:200])
             start = _next_start(file, position + 1)
-            if nothing:  # not one record was read from here on
+            if nothing:  # no record at all was read from `start`
                 yield broken
                 failures, unexplained = failures + 1, None
             elif isinstance(error, _Overrun):
                 failures, unexplained = failures + 1, None if start is not None else broken
             elif record is None or record.problem not in ("broken_record", "truncated_record"):
-                unexplained = broken  # either the next record is broken and says so itself, or there is rubble between
+                unexplained = broken  # yielded if the next record is fine: then there is garbage in between
             if failures >= GIVE_UP:
                 yield Record(
                     problem="broken_file", detail=f"{failures:,} broken records in a row; the rest is not read"
@@ -122,9 +122,9 @@ def _records(file: IO[bytes], mimes: frozenset[str], limit: int, record_limit: i
 
 
 def _unread(file: IO[bytes], position: int, declared: int) -> int | None:
-    """Return where the file's last record ends if something follows, None where nothing does or it cannot be told.
+    """Return where the last record ends if anything follows it; None if nothing does or it cannot be determined.
 
-    fastwarc takes a header that the end of the file cuts for the end of the file.
+    Needed because fastwarc treats a header that is cut off by the end of the file as the end of the file.
     """
     file.seek(position)
     packed = packing(file.read(6))
@@ -133,7 +133,7 @@ def _unread(file: IO[bytes], position: int, declared: int) -> int | None:
         member, left = zlib.decompressobj(31), declared + MAX_HEADER
         while not member.eof:
             piece = member.unconsumed_tail or file.read(1 << 16)
-            if not piece or left < 0:  # it ends here, or holds more than this record: perhaps a bomb
+            if not piece or left < 0:  # it ends here, or is larger than this record: maybe a bomb
                 return None
             try:
                 left -= len(member.decompress(piece, 1 << 20))
@@ -157,7 +157,7 @@ def _too_large(limit: int) -> Record:
 
 
 def _next_line(file: IO[bytes], place: int) -> int | None:
-    """Return where the file goes on behind the blank lines at a place; None where nothing follows them."""
+    """Return the offset of the first data after the blank lines at `place`; None if nothing follows them."""
     file.seek(place)
     while piece := file.read(4096):
         if rest := piece.lstrip(b"\0\r\n\t "):
@@ -166,21 +166,21 @@ def _next_line(file: IO[bytes], place: int) -> int | None:
 
 
 class _Overrun(ValueError):
-    """A record's declared length reaches into its neighbour, which has to be read for itself."""
+    """A record's declared length reaches into the next record, which must be read separately."""
 
 
 def _blocks(file: IO[bytes], start: int, record_limit: int) -> Iterator[tuple[int, int, bytes, bool, Any]]:
-    """Yield (place in the file, declared bytes, block, whether it overruns, record) of all records, from `start` on.
+    """Yield (offset in the file, declared bytes, block, whether it overruns, record) for each record from `start` on.
 
-    The HTTP part is parsed from the whole block later and not from the file now: so a block that is cut short is seen,
-    and one whose encoding is broken does not take the rest of the file with it. It costs 8 % of the speed.
+    The HTTP part is parsed later, from the whole block, and not by fastwarc from the file. This way a truncated block
+    is noticed, and a broken encoding does not cost the rest of the file. It makes reading 8 % slower.
     """
     from fastwarc.warc import ArchiveIterator
 
     for record in ArchiveIterator(file, parse_http=False):
         declared = record.content_length
         if not declared and (record.headers.get("Content-Length") or "").strip() != "0":
-            raise ValueError("the header has no length")  # that fastwarc understands
+            raise ValueError("the header has no length")  # or none that fastwarc understands
         block = record.reader.read(record_limit + MAX_HEADER + 1)
         end = _overrun(block, declared, record)
         overruns = end is not None or (len(block) < declared and _overruns_later(block, record))
@@ -188,12 +188,12 @@ def _blocks(file: IO[bytes], start: int, record_limit: int) -> Iterator[tuple[in
 
 
 def _overrun(block: bytes, declared: int, record: Any) -> int | None:
-    """Return where in its block a record ends and the next begins; None where the block is the record's own.
+    """Return where in the block the record ends and the next one begins; None if the whole block belongs to it.
 
-    A page may well hold a record (a page about archives, an archive that was downloaded). So the block is the record's
-    own where its digest says so, or where the HTTP answer in it says that it goes on behind that place.
+    A page may itself contain a record (a page about archives, a downloaded archive). So the whole block belongs to the
+    record if its digest matches, or if the HTTP response in it is declared to extend beyond that place.
     """
-    # Most pages have no \r behind their header, and a single byte is looked for at 20 GB/s, a seam at 3.
+    # Most pages have no \r after the header, and the search for one byte runs at 20 GB/s, that for `_SEAM` at 3 GB/s.
     header = block.find(b"\r\n\r\n")
     if header < 0 or block.find(b"\r", header + 4) < 0 or (at := block.find(_SEAM, header)) < 0:
         return None
@@ -210,9 +210,9 @@ def _overrun(block: bytes, declared: int, record: Any) -> int | None:
 
 
 def _overruns_later(block: bytes, record: Any) -> bool:
-    """Whether the next record begins in what is left of a record too long to be kept; a megabyte is read at a time."""
+    """Whether another record begins in the unread rest of a record too long to keep; reads one megabyte at a time."""
     end = _end_of_answer(block)
-    if end is not None and end > len(block):  # it is as long as it says, by its own word
+    if end is not None and end > len(block):  # the HTTP response confirms the length
         return False
     window = block[-64:]
     while piece := record.reader.read(1 << 20):
@@ -225,9 +225,9 @@ def _overruns_later(block: bytes, record: Any) -> bool:
 def _warc_record(
     record: Any, place: int, declared: int, block: bytes, mimes: frozenset[str], record_limit: int
 ) -> Record | None:
-    """The document of a record, or what is wrong with it; None where it is whole and of a kind that holds none."""
+    """Return a record's document, or what is wrong with it; None for a complete record of a type without documents."""
     kind = str(record.record_type)
-    if kind not in _KINDS and kind not in _PASSED_OVER:  # fastwarc knows no folded type, nor its name in small letters
+    if kind not in _KINDS and kind not in _PASSED_OVER:  # fastwarc misses folded and lower-case WARC-Type headers
         kind = (record.headers.get("WARC-Type") or "").strip().lower()
     cut = len(block) < declared and len(block) <= record_limit + MAX_HEADER
     if kind in _PASSED_OVER and not cut:
@@ -269,7 +269,7 @@ def _http_record(
     mimes: frozenset[str],
     record_limit: int,
 ) -> Record:
-    """The page in an HTTP answer, its chunks and its compression undone where they are what the header says."""
+    """Return the page in an HTTP response, with chunking and compression undone if the body really has them."""
     answer = parse_answer(block)
     if answer is None:
         detail = "it has no HTTP response"
@@ -291,13 +291,13 @@ def _http_record(
 
 
 def _is_whole_answer(block: bytes) -> bool:
-    """Whether an HTTP answer is as long as itself says, whatever the record says: archives count line ends wrongly."""
+    """Whether an HTTP response has its Content-Length, whatever the record says: archives miscount line ends."""
     end = _end_of_answer(block)
     return end is not None and len(block) >= end
 
 
 def _end_of_answer(block: bytes) -> int | None:
-    """Where in the block an HTTP answer ends by its own Content-Length; None where it gives none."""
+    """Return where in the block an HTTP response ends according to its Content-Length; None if it has none."""
     answer = parse_answer(block)
     return None if answer is None or answer.length is None else answer.begin + answer.length
 
@@ -319,7 +319,7 @@ def _kept(
 
 
 def _next_start(file: IO[bytes], start: int) -> int | None:
-    """Return where the next record or compressed member may begin at or after `start`; None at the end."""
+    """Return the next offset, at or after `start`, where a record or compressed member may begin; None at the end."""
     file.seek(start)
     tail = b""
     while block := file.read(1 << 20):
@@ -333,8 +333,8 @@ def _next_start(file: IO[bytes], start: int) -> int | None:
 def read_arc(stream: UnpackedFile, mimes: frozenset[str], record_limit: int) -> Iterator[Record]:
     """Yield the records of an ARC file, version 1 or 2 (the Internet Archive's format before WARC, 1996 to 2009).
 
-    Each record is a line with its length, and so many bytes. Where that does not fit, the next line that can be a
-    record's first one is looked for.
+    Each record is a header line that gives a length, followed by that many bytes. If this does not hold, reading
+    continues at the next line that can be a record's header.
     """
     lost = False
     while line := stream.readline(MAX_HEADER):
@@ -353,7 +353,7 @@ def read_arc(stream: UnpackedFile, mimes: frozenset[str], record_limit: int) -> 
             if not url.startswith("filedesc:"):
                 detail = f"its length is {head[5].decode('ascii', 'replace')!r}"
                 yield Record(problem="broken_record", detail=detail, url=url, fetched_at=fetched_at)
-            lost = True  # what follows belongs to it
+            lost = True  # what follows belongs to this record
             continue
         length = int(head[5])
         block = stream.read(min(length, record_limit + MAX_HEADER))
@@ -376,7 +376,7 @@ def read_arc(stream: UnpackedFile, mimes: frozenset[str], record_limit: int) -> 
 
 
 def _answer() -> Any:
-    """An empty WARC record for an HTTP answer, so that both formats have their HTTP read by the same code."""
+    """Return an empty WARC record, whose digest check is then used on the block of another record."""
     from fastwarc.warc import WarcRecord
 
     return WarcRecord.from_bytes(

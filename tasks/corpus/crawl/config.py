@@ -28,7 +28,7 @@ PYDOC_HOST = "python-docs.localhost"
 
 
 class PathLists(StageConfig):
-    """How lists of paths (*.paths, *.paths.gz; one path on each line) are read, such as Common Crawl's."""
+    """How lists of paths (*.paths, *.paths.gz; one path per line), such as Common Crawl's, are read."""
 
     base: str = Field(
         "",
@@ -230,12 +230,12 @@ class CrawlConfig(StageConfig):
 
     @property
     def agent(self) -> str:
-        """The User-Agent header: name, version, and how to reach whoever runs this."""
+        """The User-Agent header: name, version, and how to reach the person who runs the crawl."""
         return f"{self.user_agent} (+{self.contact})" if self.contact else self.user_agent
 
     @property
     def all_seeds(self) -> tuple[str, ...]:
-        """The seeds, and the front pages of the server that is started."""
+        """The configured seeds and, if a server is started, its front pages."""
         pydoc = [f"http://{PYDOC_HOST}/{page}.html" for page in ("index", "topics", "keywords")]
         return (*self.seeds, *(pydoc if self.server == "pydoc" else ()))
 

@@ -1,4 +1,4 @@
-"""The crawl itself: takes URLs from the frontier, politely, and processes each to the end."""
+"""The crawl loop: takes URLs from the frontier at a polite rate and processes each one to its final outcome."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from tasks.corpus.crawl.warc_reader import read_bytes, read_response
 from tasks.stage.output import Output
 
 MAX_HOPS = 10  # redirects in a row
-_ASKS_FOR_PATIENCE = frozenset({408, 425, 429})  # the host is well, but wants to be asked later
+_ASKS_FOR_PATIENCE = frozenset({408, 425, 429})  # the host works, but wants to be asked later
 
 
 class Crawler:
-    """Crawls until the frontier is empty or a limit is reached; killed and started again, it goes on.
+    """Crawls until the frontier is empty or a limit is reached; resumes if it is killed and started again.
 
     `previous_root` is the artifact of the crawl that this one refreshes; the frontier knows its pages.
     """
@@ -61,7 +61,7 @@ class Crawler:
         self._kept, self._kept_bytes, self._done, self._known = frontier.totals()
         self.requests = 0
 
-    # -- who is asked when -------------------------------------------------------------------------------------------
+    # -- scheduling ---------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Crawl. An unexpected exception (a full disk, say) ends the crawl and leaves the frontier as it is."""
@@ -101,7 +101,7 @@ class Crawler:
         self._known += len(links)
 
     def _launch(self) -> float | None:
-        """Start what may start now; return the seconds until more may, or None where only an answer can bring more."""
+        """Start every visit that may start now; return the seconds until the next one, None if it needs a response."""
         if self.frontier.floor != self._floor:
             self._floor = self.frontier.floor
             self._hosts.unpark()
@@ -111,7 +111,7 @@ class Crawler:
                 return None
             if self.config.breadth_first:
                 self.frontier.limit(room)
-            elif len(self._running) >= room:  # what is under way counts as kept
+            elif len(self._running) >= room:  # requests in progress count as kept
                 return None
             now = time.monotonic()
             host, seconds = self._hosts.next_due(now)
@@ -141,7 +141,7 @@ class Crawler:
     # -- one URL -----------------------------------------------------------------------------------------------------
 
     async def _visit(self, task: Task, host: Host, before: float) -> None:
-        """Bring one URL to its end, or postpone it; `before`: when its host could have been asked."""
+        """Process one URL to its final outcome, or postpone it; `before`: the earliest time its host could be asked."""
         if (reason := self._refusal(task, task.url) or self._known_trap(task)) is not None:
             self._hosts.not_asked(host, before)
             return self._finish(task, Outcome(reason))
@@ -205,13 +205,13 @@ class Crawler:
         return self._finish(task, outcome, response)
 
     def _refusal(self, task: Task, url: str) -> str | None:
-        """Return why a URL of this task (a seed, a redirect's target) is not visited; a sitemap only has to be near."""
+        """Return why a URL (the task's or its redirect target) is not visited; a sitemap only needs an allowed host."""
         if task.kind == "list":
             return None if self.scope.has_host(host_of(url)) else "other_host"
         return self.scope.refusal(url, task.depth)
 
     def _known_trap(self, task: Task) -> str | None:
-        """Return "trap" where pages of this kind turned out to repeat themselves since the URL was queued."""
+        """Return "trap" if, since the URL was queued, pages of its pattern have turned out to repeat themselves."""
         name = pattern_of(task.url)
         return "trap" if "#" in name and self._pattern(name, task.url).trapped else None
 
@@ -222,7 +222,7 @@ class Crawler:
 
     def _pattern(self, name: str, url: str) -> Pattern:
         if (pattern := self._patterns.get(name)) is None:
-            if len(self._patterns) >= 10_000:  # they are all in the frontier
+            if len(self._patterns) >= 10_000:  # the frontier stores them all
                 self._patterns.clear()
             state = self.frontier.pattern(name)
             pattern = self._patterns[name] = Pattern.from_dict(state) if state is not None else Pattern.of(url)
@@ -240,7 +240,7 @@ class Crawler:
         room = max(0, self.config.max_sitemaps - self.frontier.lists(host.name))
         self._enqueue(self.frontier.add(sitemaps_inside(urls, room, self.frontier, self.scope, host.name)))
 
-    # -- what it came to ---------------------------------------------------------------------------------------------
+    # -- outcomes -----------------------------------------------------------------------------------------------------
 
     def _redirected(self, task: Task, response: Response) -> None:
         target = response.redirect or ""
@@ -252,7 +252,7 @@ class Crawler:
         elif refusal := self._refusal(task, target):
             reason = f"redirect_{refusal}"
         links = []
-        if reason == "redirect":  # its target takes its place
+        if reason == "redirect":  # the target is queued in place of this URL
             links = [Link(target, host_of(target), task.depth, task.hops + 1, task.kind, task.lastmod, task.rank)]
         detail = target or response.header("location")
         if reason == "redirect_other_host" and task.depth == 0:  # example.org → www.example.org
@@ -261,7 +261,7 @@ class Crawler:
         self._commit(task, {"reason": reason, "detail": detail, "status": response.status}, links)
 
     def _failed(self, task: Task, host: Host, response: Response, said: list[Statement]) -> None:
-        """Try again with exponential backoff; after `tries`, give up, or keep what a previous crawl has."""
+        """Retry with exponential backoff; after `tries` attempts, give up or keep the page of the previous crawl."""
         retry_after = response.retry_after()
         pause = self._hosts.backoff(task.tries, retry_after)
         self._hosts.failed(host, retry_after, pause, alive=response.status in _ASKS_FOR_PATIENCE)
@@ -272,7 +272,7 @@ class Crawler:
         return None
 
     def _robots_unreachable(self, task: Task, host: Host) -> None:
-        """Nothing may be asked of an origin whose robots.txt is not to be had; after `tries`, its URLs are given up."""
+        """Request nothing from an origin whose robots.txt is unavailable; after `tries` attempts, give up its URLs."""
         origin = origin_of(task.url)
         host.robots_failures[origin] += 1
         if host.robots_failures[origin] >= self.config.tries:
@@ -287,7 +287,7 @@ class Crawler:
         old = self.frontier.previous(task.url)
         if old is not None and said is not None and (refused := self._answers.may_train(said)) is not None:
             return self._finish(task, Outcome(refused, detail=detail, said=said))
-        if old is not None:  # a site that is down tonight does not empty the corpus
+        if old is not None:  # a site that is down for a while must not empty the corpus
             headers, body = self._stored(old)
             said = [*(said or []), *said_before(old), *self._listener.feeds(task.url)]
             outcome = self._answers.judge_again(task, old["mime"], headers, body, Response(task.url), Rules(), said)
@@ -299,7 +299,7 @@ class Crawler:
     async def _unchanged(
         self, task: Task, answer: Response, old: dict[str, Any], rules: Rules, said: list[Statement]
     ) -> None:
-        """Keep the page as the previous crawl stored it, unless what is said of it now is a *no*."""
+        """Keep the page as the previous crawl stored it, unless training on it is now refused."""
         headers, body = self._stored(old)
         found = await self._listener.licences(answer, body, old["mime"])
         before = [one for one in said_before(old) if one.where == "header"]
@@ -384,6 +384,6 @@ class Crawler:
 
 
 def _validators(old: Mapping[str, Any] | None) -> dict[str, str]:
-    """Return the headers that ask for a page only if it changed (RFC 9110 § 13.1)."""
+    """Return the request headers that ask for a page only if it has changed (RFC 9110 § 13.1)."""
     names = {"If-None-Match": "etag", "If-Modified-Since": "last_modified"}
     return {name: old[field] for name, field in names.items() if old[field]} if old is not None else {}

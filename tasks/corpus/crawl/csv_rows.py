@@ -1,7 +1,7 @@
-"""Rows of CSV and TSV files: quotation marks by RFC 4180, and the deviations found in real files.
+"""Rows of CSV and TSV files: quoting as in RFC 4180, and the deviations found in real files.
 
-A quotation mark that opens a field and is never rightly closed would swallow rows up to the next one. So a row is taken
-as RFC 4180 says only where it holds to it; where it does not, the reading goes on behind its first line.
+A quotation mark that opens a field and is never properly closed would swallow all rows up to the next one. So a row is
+read as RFC 4180 says only if it conforms to it; otherwise, reading continues after the first line of the row.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _ESCAPE = re.compile(r'\\([\\"])')
 
 
 class CsvRows:
-    """The rows of a file: `header` is the first, `rows` gives the others, or what is wrong with them.
+    """The rows of a file: `header` is the first row, `rows` yields the others, or what is wrong with them.
 
     suffix: .csv or .tsv. delimiter: "" = the suffix's, or another one that makes `wanted` a column of the header.
-    limit: characters of one value. Bytes that are no UTF-8 stay what they are, as half surrogates.
+    limit: maximum characters of one value. Bytes that are not valid UTF-8 are kept as lone surrogates.
     """
 
     def __init__(
@@ -33,15 +33,15 @@ class CsvRows:
     ) -> None:
         self._limit, self._longest, self._quoting = limit, 4 * limit + 65_536, quoting
         self._text = io.TextIOWrapper(as_utf8(stream), "utf-8-sig", errors="surrogateescape", newline="")
-        self._ahead: deque[str] = deque()  # lines to be read before those of the file
-        self._taken: list[str] = []  # the lines of the row that is being read
+        self._ahead: deque[str] = deque()  # lines to read before the next line of the file
+        self._taken: list[str] = []  # the lines of the row being read
         self._dropped: list[Record] = []
         first = self._first_line()
         if (named := _SEP.match(first)) is not None:
             delimiter, first = named[1], self._first_line()
         usual = "\t" if suffix == ".tsv" else ","
         self._delimiter = delimiter or _delimiter_of(first, usual, wanted)
-        self._blanks = self._delimiter + " " in first  # "id, text": no part of the value, which may be in quotes
+        self._blanks = self._delimiter + " " in first  # "id, text": the space is not part of the value
         self._reader = self._new_reader()
         if first:
             self._ahead.appendleft(first)
@@ -50,7 +50,7 @@ class CsvRows:
         self.header = [value.strip() for value in self._header]
 
     def rows(self) -> Iterator[list[str] | Record]:
-        """Yield the rows behind the header."""
+        """Yield the rows after the header."""
         for row in self._read(len(self.header)):
             if self._dropped:
                 yield from self._dropped
@@ -68,7 +68,7 @@ class CsvRows:
         yield from self._dropped
 
     def _read(self, columns: int) -> Iterator[list[str] | Record]:
-        """The rows from here on, blank lines too. columns: how many values a row should have."""
+        """Yield the rows from here on, blank lines included. columns: how many values a row should have."""
         tabs = self._delimiter == "\t" and self._quoting == "auto"
         while True:
             if tabs or self._quoting == "none":
@@ -98,9 +98,10 @@ class CsvRows:
                 yield row
 
     def _is_quoted(self, row: list[str], columns: int) -> bool:
-        """Whether what quotation marks in a file with tabs hold together is one row.
+        """Whether lines that quotation marks join in a tab-separated file are really one row.
 
-        In most such files they are characters like others. So it is none where each of its lines is a row by itself.
+        In most such files, quotation marks are ordinary characters. So the lines are separate rows if each of them has
+        the right number of values by itself.
         """
         lengths = [len(self._split(line)) for line in self._taken]
         if len(lengths) == 1:
@@ -108,8 +109,10 @@ class CsvRows:
         return columns < 2 or any(length != columns for length in lengths)
 
     def _repaired(self, error: csv.Error, columns: int, tabs: bool) -> list[str] | Record:
-        """A row that is none of RFC 4180's: with \\" for a quotation mark, or on one line with marks as they stand;
-        else its first line is broken. What was read of the lines behind it is read again."""
+        """Read a row that violates RFC 4180: with \\" for a quotation mark, or as one line with literal ones.
+
+        If neither works, its first line is reported as broken. The lines after the first are read again.
+        """
         self._ahead.extendleft(reversed(self._taken))
         taken, self._taken = self._taken, []
         self._reader = self._new_reader()
@@ -130,7 +133,7 @@ class CsvRows:
         )
 
     def _escaped(self) -> list[str] | None:
-        """The next row read with \\" for a quotation mark; None where it is no row then either."""
+        """Return the next row, read with \\" for a quotation mark; None if it is not a valid row that way either."""
         taken: list[str] = []
 
         def take() -> str:
@@ -154,7 +157,7 @@ class CsvRows:
         )
 
     def _lines(self) -> Iterator[str]:
-        """The lines from here on, each noted as one of the row that is being read."""
+        """Yield the lines from here on and record each in `_taken`, the lines of the row being read."""
         ahead, readline, limit = self._ahead, self._text.readline, self._longest
         while True:
             line = "" if ahead else readline(limit)
@@ -174,9 +177,9 @@ class CsvRows:
         return line
 
     def _next_line(self, line: str = "") -> str:
-        """The next line with its end, "" behind the last; one too long for any row is dropped.
+        """Return the next line with its line end, "" after the last; a line too long for any row is dropped.
 
-        line: what has been read of it already.
+        line: the part of it that has already been read.
         """
         if self._ahead:
             return self._ahead.popleft()
@@ -192,7 +195,7 @@ class CsvRows:
 
 
 def _delimiter_of(header: str, usual: str, wanted: str) -> str:
-    """The delimiter that makes `wanted` a column, the usual one first."""
+    """Return the delimiter that makes `wanted` a column, trying the usual one first."""
     for delimiter in dict.fromkeys((usual, ",", ";", "\t", "|")):
         if wanted in _names(header.strip("\r\n").split(delimiter)):
             return delimiter
@@ -204,7 +207,7 @@ def _names(values: Sequence[str]) -> list[str]:
 
 
 def _unquoted(value: str) -> str:
-    """The value without the quotation marks around it, where those in it are doubled; else as it stands."""
+    """Return the value without its outer quotation marks if all inner ones are doubled, else unchanged."""
     if len(value) > 1 and value[0] == value[-1] == '"' and '"' not in (inner := value[1:-1]).replace('""', ""):
         return inner.replace('""', '"')
     return value
