@@ -1,1 +1,1 @@
-"""Delivery: a trained model in use."""
+"""Delivery: using a trained model."""

@@ -1,4 +1,4 @@
-"""Using a trained model from the lake: its answer to a question or its continuation of a text, piece by piece."""
+"""Text generation with a trained model from the lake: an answer or a continuation, piece by piece."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def generate_text(
     device: str = "auto",
     warn: Callable[[str], None] = lambda _: None,
 ) -> Iterator[str]:
-    """Yield the answer of a model that was taught a chat template, or the continuation of any other, piece by piece.
+    """Yield the model's output piece by piece: an answer if it was taught a chat template, else a continuation.
 
-    Prompt and answer share the model's context. The prompt comes first: if both do not fit, the answer is shorter,
-    and only a prompt that leaves no room at all loses the beginning of its text. `warn` gets a sentence about either.
-    Raises ValueError if the device or a sampling parameter is invalid, PermanentError if the model and its tokenizer do
-    not belong together.
+    Prompt and answer share the model's context. The prompt has priority: if both do not fit, the answer is shortened.
+    Only a prompt that is longer than the context itself loses the beginning of its text. `warn` is called with a
+    message in either case. Raises ValueError if the device or a sampling parameter is invalid, PermanentError if the
+    model was trained with another tokenizer.
     """
     from model.chat import fitted, prompt_ids
     from model.generate import Sampling, stream
@@ -36,7 +36,7 @@ def generate_text(
     model, tokenizer = load_trained(artifact, str(choose_device(device)))
     ids = prompt_ids(tokenizer, prompt) if chat_template_of(artifact) else [tokenizer.bos, *tokenizer.encode(prompt)]
     context = model.config.max_seq_len
-    # A prompt that has to be cut leaves room for an answer of a quarter of the context.
+    # A prompt that has to be cut leaves at most a quarter of the context for the answer.
     room = context if len(ids) <= context else context - min(max_tokens, context // 4)
     ids, left_out = fitted(tokenizer, ids, room)
     if left_out:

@@ -1,1 +1,1 @@
-"""Training: the stages that train a model, and what all of them share."""
+"""Training: the stages that train a model, and the code they share."""

@@ -1,4 +1,4 @@
-"""What all training stages share: the training and its report, samples, the files of a model, and their contract."""
+"""Code shared by all training stages: training and its report, writing a model's files, and their contract."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def train(
     batch_of: Callable[[int], Batch],
     validate: Callable[[GPT, bool], dict[str, float]],
 ) -> History:
-    """Train the model in place and report steps, validations and the results; returns what was measured.
+    """Train the model in place, report steps, validations and results, and return the measurements.
 
-    `batch_of(step)` is a step's batch, `validate(model, last)` the numbers of a validation. Resumes from the newest
-    checkpoint in `out.work`. Raises PermanentError if the training diverges or cannot be set up.
+    `batch_of(step)` returns the batch of a step, `validate(model, last)` the results of a validation. Resumes from the
+    newest checkpoint in `out.work`. Raises PermanentError if the training diverges or cannot be set up.
     """
     from model.trainer import Trainer, TrainingDiverged
 
@@ -80,9 +80,9 @@ def write_model(
     samples: Iterable[Mapping[str, Any]],
     chat_template: str | None = None,
 ) -> None:
-    """Write the folder of a model: weights, config, its tokenizer, samples. Nothing else is needed to use it.
+    """Write a model's folder: weights, config, tokenizer and samples. Nothing else is needed to use the model.
 
-    chat_template: the name of the template in which the model was taught to answer, None if it only continues texts.
+    chat_template: the name of the chat template that the model was taught, None if it only continues texts.
     Raises PermanentError if a weight is not finite.
     """
     import torch
@@ -102,16 +102,16 @@ def write_model(
 
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write one JSON object per line; the file appears whole or not at all."""
+    """Write one JSON object per line; the file appears complete or not at all."""
     with whole_file(path, "w", encoding="utf-8") as file:
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 def model_contract(artifact: Artifact) -> Iterator[str]:
-    """A trained model is complete, its numbers are finite, and its vocabulary is its tokenizer's.
+    """Check that a trained model is complete, its metrics are finite, and its vocabulary is that of its tokenizer.
 
-    Reads the headers only, so that checking a hit needs neither torch nor the weights.
+    Only the headers are read, so that checking a cached artifact needs neither torch nor the weights.
     """
     described = json.loads((artifact.path / "model.json").read_text())
     tokenizer = json.loads((artifact.path / "tokenizer" / "tokenizer.json").read_text())
@@ -135,7 +135,7 @@ def model_contract(artifact: Artifact) -> Iterator[str]:
 
 
 def safetensors_header(path: Path) -> dict[str, Any]:
-    """Return the table of contents of a safetensors file: {tensor: {dtype, shape, data_offsets}}."""
+    """Return the header of a safetensors file: {tensor: {dtype, shape, data_offsets}}."""
     with open(path, "rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         return json.loads(file.read(length))

@@ -1,4 +1,4 @@
-"""Trained models as later stages and commands load them: each with the tokenizer that it was trained with."""
+"""Loading trained models in later stages and commands, each with the tokenizer that it was trained with."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from model.tokenizer import Tokenizer
 
 CHAT_TEMPLATE = "textmill"
-"""The name of the template that model/chat.py writes."""
+"""The name of the chat template that model/chat.py implements."""
 
 
 def load_trained(artifact: Artifact, device: str = "cpu") -> tuple[GPT, Tokenizer]:
@@ -31,7 +31,7 @@ def load_trained(artifact: Artifact, device: str = "cpu") -> tuple[GPT, Tokenize
 
 
 def chat_template_of(artifact: Artifact) -> str | None:
-    """Return the name of the template in which a model was taught to answer; None if it only continues texts."""
+    """Return the name of the chat template that a model was taught; None if it only continues texts."""
     template: str | None = json.loads((artifact.path / "model.json").read_text()).get("chat_template")
     if template not in (None, CHAT_TEMPLATE):
         raise PermanentError(

@@ -1,4 +1,4 @@
-"""tokenize: documents as three streams of token ids, train, val and test, and the position of each document."""
+"""tokenize: documents become three streams of token ids (train, val, test) and an index of each document's position."""
 
 from tasks.corpus.tokenize.stage import TokenizeConfig, tokenize
 

@@ -16,7 +16,7 @@ from tasks.corpus.tokenize.reuse import Reusable
 
 @dataclass(frozen=True)
 class EncodeJob:
-    """Which shard to encode with which tokenizer, where the results go, and an artifact that may have some of them."""
+    """The shard to encode, the tokenizer, the output folders, and an earlier artifact to take tokens from, if any."""
 
     documents: Path
     tokenizer: Path
@@ -28,15 +28,16 @@ class EncodeJob:
 
     @property
     def reused(self) -> Path:
-        """The file that says how many documents were taken from the earlier artifact."""
+        """The file that holds the number of documents taken from the earlier artifact."""
         return shard_path(self.index, self.number).with_suffix(".reused")
 
 
 def encode_shard(job: EncodeJob) -> int:
-    """Write `folder/{train,val,test}/part-<number>.parquet` and `index/part-<number>.parquet`; return the documents.
+    """Write `folder/{train,val,test}/part-<number>.parquet` and `index/part-<number>.parquet`; return how many.
 
-    Each document is BOS and then its text, encoded as ordinary letters: a special token's name in a web page stays
-    text. The index comes last, after the token shards were read back whole: where it lies, the shard is done.
+    Each document becomes BOS and then its text. The text is encoded without special tokens: the name of a special
+    token on a web page stays text. The index is written last, after the token shards were read back in full: if the
+    index exists, the shard is done.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -1,4 +1,4 @@
-"""The tokenize stage: encode documents and arrange their tokens for training, split by split."""
+"""The tokenize stage: encodes documents and arranges their tokens for training, split by split."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class TokenizeConfig(StageConfig):
-    """How tokens are laid out. Which documents are held out is decontaminate's `split`."""
+    """How tokens are arranged. Which documents are held out is set by decontaminate's `split`."""
 
     seq_len: int = Field(
         1024, ge=8, le=1 << 17, description="Tokens per row and per training window; training may choose another length"
@@ -33,7 +33,7 @@ class TokenizeConfig(StageConfig):
 
 
 def contract(artifact: Artifact) -> Iterator[str]:
-    """Tokens are there, ids are below the vocabulary, each document has one BOS, and all shards have one tokenizer."""
+    """Check that there are tokens, ids are in the vocabulary, documents have one BOS each, and shards one tokenizer."""
     import pyarrow.parquet as pq
 
     counts = artifact.counts
@@ -68,10 +68,10 @@ def contract(artifact: Artifact) -> Iterator[str]:
     reuses=True,
 )
 def tokenize(config: TokenizeConfig, out: Output, corpus: kinds.Corpus, tokenizer: kinds.Tokenizer) -> None:
-    """Write train/, val/ and test/ token shards and documents.parquet, the index of where each document lies.
+    """Write train/, val/ and test/ token shards and documents.parquet, the index of each document's position.
 
-    `bytes_per_token` is how many bytes of text a token stands for, `tokens_per_second` the speed of the encoding, and
-    `documents_reused` how many documents were encoded in the build before.
+    `bytes_per_token` is the average number of bytes of text per token, `tokens_per_second` the speed of the encoding,
+    and `documents_reused` the number of documents whose tokens were taken from the previous build.
     """
     documents, pieces = corpus.path / "documents", out.work / "index"
     count = len(shards(documents))
@@ -94,7 +94,7 @@ def tokenize(config: TokenizeConfig, out: Output, corpus: kinds.Corpus, tokenize
 
 
 def _merge_index(folder: Path, pieces: Path) -> pa.Table:
-    """Put the shards' indexes together: a document's first token counts from the start of its split, not its shard."""
+    """Merge the shards' indexes: `first_token` then counts from the start of the split instead of the shard."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -129,7 +129,7 @@ def _report(out: Output, corpus: Artifact, index: pa.Table, seconds: float | Non
             out.warning(f"Split {split} has {data.n_tokens} tokens, too few for one window of {data.seq_len} + 1.")
     out.count(documents=index.num_rows, tokens=tokens, bytes=n_bytes, longest_document=max(lengths, default=0))
     came = Amount(**corpus.manifest.ledger["kept"]) if corpus.manifest.ledger else Amount(index.num_rows, n_bytes)
-    # tokens begin to exist here; those after the last whole window of a split are in no window
+    # this stage makes the tokens; those after the last whole window of a split are never used for training
     out.ledger(
         Ledger(
             incoming=Amount(came.documents, came.bytes, tokens),

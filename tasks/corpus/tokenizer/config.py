@@ -1,4 +1,4 @@
-"""The config of the tokenizer stage: how text is cut into tokens, and from how much text that is learned."""
+"""The config of the tokenizer stage: how text is split into tokens, and how much text that is learned from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tasks.stage.config import Reference
 
 
 class TokenizerConfig(StageConfig):
-    """How text is cut into tokens."""
+    """How text is split into tokens."""
 
     vocab_size: int = Field(
         8192,

@@ -1,4 +1,4 @@
-"""What tokenizer can check before it runs: that the user's own pattern works."""
+"""Checks of the tokenizer stage before it runs: whether the user's own pattern works."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that one makes"
 
-# Every kind of text that must survive: scripts with and without spaces, marks, code, control characters, emoji.
+# All kinds of text that must decode unchanged: scripts with and without spaces, marks, code, control characters, emoji.
 SAMPLE = (
     "The mill's wheel turned 1,234.5 times; naïve café, e\u0301. Größe! Ελληνικά русский עברית العربية हिन्दी 한국어\n"
     "水车转动，河水流过。水車が回り、川が流れる。กังหันน้ำหมุน\n\n"
@@ -23,7 +23,7 @@ SAMPLE = (
 
 
 def check(config: TokenizerConfig, facts: Facts) -> Iterator[Fault]:
-    """Yield why no tokenizer would come of it."""
+    """Yield why no tokenizer can be learned with this config."""
     if config.pattern not in PATTERNS:
         yield from attempt("tokenizer.pattern", _try_pattern, config.pattern)
 

@@ -1,4 +1,4 @@
-"""The tokenizer stage: learn byte pairs from the training split with rustbpe, use them through tiktoken."""
+"""The tokenizer stage: learns byte-pair merges from the training split with rustbpe; tiktoken applies them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.stage import Artifact, Output, PermanentError, figures, kinds, stage
 
 
 def contract(artifact: Artifact) -> Iterator[str]:
-    """The tokenizer loads, is as large as counted, and gives text back."""
+    """Check that the tokenizer loads, has as many ids as the stage counted, and decodes text without loss."""
     loaded = Tokenizer.load(artifact.path)
     if loaded.vocab_size != artifact.counts["vocab_size"]:
         yield f"The tokenizer has {loaded.vocab_size} ids, but the stage counted {artifact.counts['vocab_size']}."
@@ -41,7 +41,8 @@ def contract(artifact: Artifact) -> Iterator[str]:
 def tokenizer(config: TokenizerConfig, out: Output, corpus: kinds.Corpus) -> None:
     """Learn a vocabulary of `vocab_size` tokens from the training documents.
 
-    `bytes_per_token` is how many bytes of held-out text a token stands for: more is a shorter text for the model.
+    `bytes_per_token` is the average number of bytes of held-out text per token: the higher it is, the fewer tokens the
+    model has to read.
     """
     learned, sampled = _learned(config, out, corpus)
     learned.save(out.dir)
@@ -59,7 +60,7 @@ def tokenizer(config: TokenizerConfig, out: Output, corpus: kinds.Corpus) -> Non
 
 
 def _learned(config: TokenizerConfig, out: Output, corpus: kinds.Corpus) -> tuple[Tokenizer, int]:
-    """Learn a tokenizer; return it, and the bytes that it was learned from."""
+    """Learn a tokenizer; return it and the number of bytes it was learned from."""
     import rustbpe
 
     pattern = PATTERNS.get(config.pattern, config.pattern)
@@ -104,14 +105,14 @@ def _training_bytes(corpus: Path) -> int:
 
 
 def _training_texts(corpus: Path, share: float) -> Iterator[tuple[str, int]]:
-    """Yield text and size of training documents, of a large corpus a share chosen by hash, so in no one's favour."""
+    """Yield text and size of training documents: the given share of them, chosen by hash and therefore unbiased."""
     for document in documents_of(corpus, {"train"}):
         if hash_share("tokenizer", document.doc_id) < share:
             yield document.text, document.n_bytes
 
 
 def _bytes_per_token(learned: Tokenizer, corpus: Path, limit: int = 2_000_000) -> float | None:
-    """Return bytes per token on up to `limit` bytes of held-out text; None when nothing is held out."""
+    """Return bytes per token on about `limit` bytes of held-out text; None if nothing is held out."""
     n_bytes = n_tokens = 0
     for document in documents_of(corpus, {"val", "test"}):
         if n_bytes >= limit:

@@ -1,4 +1,4 @@
-"""The config of the pretrain stage: the model's shape, its training, the mix of sources, and samples."""
+"""The config of the pretrain stage: the model's shape, its training, the mix of sources, and sample texts."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class MixConfig(StageConfig):
         return self
 
     def asked(self) -> list[Source]:
-        """Return the sources and the rest, as `data_lake.tokens.mix` takes them."""
+        """Return the sources and the rest in the form that `data_lake.tokens.mix` expects."""
         weighted = any(source.weight is not None for source in self.sources)
         rest = 0.0 if weighted and self.rest.weight is None else self.rest.weight
         named = [Source(source.name, source.match, source.weight, source.max_epochs) for source in self.sources]
@@ -102,7 +102,7 @@ class SamplesConfig(StageConfig):
 
 
 class PretrainConfig(StageConfig):
-    """Which model, and how it learns."""
+    """Which model is trained, and how."""
 
     model: GPTShape = Field(GPTShape(), description="shape of the network")
     training: Training = Field(Training(), description="optimizer, schedule, length and batch of the training")

@@ -1,4 +1,4 @@
-"""The mix of a pretraining: how much of each source is read, announced before it starts and counted at the end."""
+"""The mix of sources in pretraining: how much of each is read, logged before training and counted after it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MIX_FILE = "mix.json"
 
 
 def open_mix(config: PretrainConfig, out: Output, tokens: Artifact) -> MixedDataset:
-    """Return the mixed training windows, and say what will be read of each source."""
+    """Return the mixed training windows, and log how much of each source will be read."""
     training = config.training
     try:
         mixed = MixedDataset(
@@ -38,7 +38,7 @@ def open_mix(config: PretrainConfig, out: Output, tokens: Artifact) -> MixedData
 
 
 def preview(config: PretrainConfig, inputs: Mapping[str, Artifact]) -> list[dict[str, Any]]:
-    """Return what will be read of each source, from the index of the tokens alone; [] where there is no mix."""
+    """Return how much of each source will be read, using only the index of the tokens; [] if there is no mix."""
     if not config.mix.sources:
         return []
     training = config.training
@@ -56,7 +56,7 @@ def preview(config: PretrainConfig, inputs: Mapping[str, Artifact]) -> list[dict
 
 
 def report_mix(config: PretrainConfig, out: Output, mixed: MixedDataset) -> None:
-    """Write mix.json: what was drawn of each source; show it as metrics, table and figure."""
+    """Write how much was drawn from each source to mix.json, and report it as metrics, a table and a figure."""
     training = config.training
     rows = mixed.drawn(training.steps * training.batch_size)
     write_whole(out.dir / MIX_FILE, json.dumps(rows, indent=2) + "\n")
@@ -68,7 +68,7 @@ def report_mix(config: PretrainConfig, out: Output, mixed: MixedDataset) -> None
 
 
 def mix_contract(artifact: Artifact) -> Iterator[str]:
-    """What was drawn adds up to the windows of the run, and each source has its share of them, to the last window."""
+    """Check that the draws add up to the run's windows, and that each source has its share to within one window."""
     path = artifact.path / MIX_FILE
     if not path.exists():
         return

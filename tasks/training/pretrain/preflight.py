@@ -1,4 +1,4 @@
-"""What pretrain can check before it runs: that its device exists, and that there is held-out text for validation."""
+"""Checks of the pretrain stage before it runs: the device exists, and there is held-out text for validation."""
 
 from __future__ import annotations
 

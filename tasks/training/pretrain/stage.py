@@ -1,4 +1,4 @@
-"""The pretrain stage: a GPT from random weights learns to predict the next token of the training split."""
+"""The pretrain stage: trains a GPT from random weights to predict the next token of the training split."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def contract(artifact: Artifact) -> Iterator[str]:
-    """The model is whole, and what was read of each source of the mix adds up."""
+    """Check that the model is complete, and that the amounts read from the sources of the mix add up."""
     yield from model_contract(artifact)
     yield from mix_contract(artifact)
 
@@ -33,18 +33,18 @@ def contract(artifact: Artifact) -> Iterator[str]:
     contract=contract,
     preview=preview,
     check=check,
-    # it writes the samples; the weights come from tokens that are there
+    # tiktoken only writes the samples; the weights come from tokens that were encoded before
     without=lambda config: {"tiktoken"},
     gpu=True,
     work=pretraining,
 )
 def pretrain(config: PretrainConfig, out: Output, tokens: kinds.Tokens, tokenizer: kinds.Tokenizer) -> None:
-    """Train from scratch, or from the newest checkpoint that an interrupted attempt left.
+    """Train from scratch, or continue from the newest checkpoint of an interrupted attempt.
 
     `loss` and `validation_loss` are the mean cross-entropy of the next token in nats, on training and on held-out text.
-    `validation_bits_per_byte` is the same for each byte of text, so that models with other tokenizers compare; less is
-    better. `tokens_per_second` is the speed, `mfu` the share of the hardware's peak that it uses, `epochs` how often
-    the training text was read.
+    `validation_bits_per_byte` is the validation loss in bits per byte of text, so that models with different tokenizers
+    can be compared; lower is better. `tokens_per_second` is the speed, `mfu` the share of the hardware's peak
+    performance that the training uses, `epochs` how often the training text was read.
     """
     from data_lake.tokens.loader import TokenDataset
     from model.batches import Batch
@@ -86,7 +86,7 @@ def pretrain(config: PretrainConfig, out: Output, tokens: kinds.Tokens, tokenize
 
 
 def _check_data(config: PretrainConfig, train: TokenDataset, held_out: TokenDataset, tokenizer: Tokenizer) -> None:
-    """Refuse data of another tokenizer, and splits with less than one window."""
+    """Refuse data that another tokenizer encoded, and splits shorter than one window."""
     for data in (train, held_out):
         if data.tokenizer_sha256 != tokenizer.sha256:
             raise PermanentError(
@@ -109,7 +109,7 @@ def _check_data(config: PretrainConfig, train: TokenDataset, held_out: TokenData
 def _validate(
     config: PretrainConfig, model: GPT, held_out: TokenDataset, tokenizer: Tokenizer, last: bool
 ) -> dict[str, float]:
-    """Measure the loss on held-out windows: evenly spread ones on the way, all of them at the end."""
+    """Measure the loss on held-out windows: on an evenly spaced sample during training, on all of them at the end."""
     import numpy as np
 
     from model.batches import Batch
@@ -125,7 +125,7 @@ def _validate(
 def _samples(
     config: SamplesConfig, model: GPT, held_out: TokenDataset, tokenizer: Tokenizer
 ) -> Iterator[dict[str, Any]]:
-    """Yield prompt and continuation, each with a seed of its own."""
+    """Yield prompts with their continuations, each sampled with a different seed."""
     from model.chat import fitted
     from model.generate import Sampling, generate
 

@@ -1,4 +1,4 @@
-"""The config of the sft stage: which instructions, and how the model learns them."""
+"""The config of the sft stage: which instructions the model learns, and how."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tasks.stage import Execution, StageConfig
 
 
 class SftConfig(StageConfig):
-    """Which instructions, and how the model learns them."""
+    """Which instructions the model learns, and how."""
 
     data: tuple[str, ...] = Field(
         (),

@@ -1,8 +1,8 @@
-"""The formats of instruction data, recognised by their keys; each record becomes a conversation or gets a reason.
+"""The formats of instruction data, recognised by their keys; each record becomes a conversation or is refused.
 
-Alpaca (with `system` and `history` as LLaMA-Factory has them), Dolly, prompt and completion, OpenAI's messages and
-ShareGPT's conversations. Nothing of a record is dropped unsaid: a field with text that no shape knows, or a role that
-the chat template does not have, refuses the record.
+The formats are Alpaca (with LLaMA-Factory's `system` and `history`), Dolly, prompt and completion, OpenAI's messages
+and ShareGPT's conversations. No part of a record is dropped silently: a record with text in a field that its format
+does not have, or with a role that the chat template does not have, is refused with a reason.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from tasks.stage.json_kinds import kind_of
 
 
 class NoConversation(ValueError):
-    """A record that cannot be used; the message says why, as the end of a sentence about it."""
+    """A record cannot be used; the message gives the reason, worded to complete a sentence about the record."""
 
 
 @dataclass(frozen=True)
 class Conversation:
-    """An instruction with its answer, and what was said before; `input` is what the instruction is about."""
+    """An instruction with its answer and the turns before it; `input` is the text that the instruction refers to."""
 
     instruction: str
     output: str
@@ -29,7 +29,7 @@ class Conversation:
     history: tuple[tuple[str, str], ...] = ()
 
     def row(self) -> dict[str, Any]:
-        """Return it as an Alpaca record; system and history only where there are any."""
+        """Return it as an Alpaca record; system and history only if they are not empty."""
         row: dict[str, Any] = {"instruction": self.instruction, "input": self.input, "output": self.output}
         if self.system:
             row["system"] = self.system
@@ -39,7 +39,7 @@ class Conversation:
 
     @property
     def texts(self) -> list[str]:
-        """All that was said, in its order."""
+        """All texts of the conversation, in order."""
         return [
             self.system,
             *(text for turn in self.history for text in turn),
@@ -50,11 +50,11 @@ class Conversation:
 
     @property
     def n_bytes(self) -> int:
-        """UTF-8 bytes of all that was said."""
+        """The number of UTF-8 bytes of all texts."""
         return sum(len(text.encode()) for text in self.texts)
 
 
-# What a record of each shape must have: (instruction, answer), and what it may have besides that is part of the text.
+# The required fields of each format (instruction, answer) -> the optional fields whose text is used too.
 _SHAPES = {
     ("instruction", "output"): ("input", "system", "history"),
     ("instruction", "response"): ("context", "system"),
@@ -69,7 +69,7 @@ _ROLES = {
 
 
 def conversation(item: Any) -> Conversation:
-    """Return the conversation of one parsed record; raises NoConversation with the reason where it holds none."""
+    """Return the conversation of one parsed record; raises NoConversation with the reason if it has none."""
     if not isinstance(item, Mapping):
         raise NoConversation(f"it is {kind_of(item)}, not an object")
     found = _of_messages(item) if {"messages", "conversations"} & item.keys() else _of_fields(item)
@@ -99,7 +99,7 @@ def _of_fields(item: Mapping[str, Any]) -> Conversation:
     given = "context" if "context" in _SHAPES[best] else "input"
     return Conversation(
         required[asked].strip(),
-        required[answered].rstrip(),  # blanks before an answer are part of it: the indent of a line of code
+        required[answered].rstrip(),  # leading blanks belong to the answer: they may indent a line of code
         _text(item, given).strip(),
         _text(item, "system").strip(),
         _history(item.get("history")),

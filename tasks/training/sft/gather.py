@@ -1,4 +1,4 @@
-"""Which instruction pairs are learned: the user's or the corpus's, each once, never on both sides of the split."""
+"""Selects the instruction pairs, from the user's files or the corpus: no duplicates, no prompt in both splits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BROKEN = "broken record"
 
 @dataclass(frozen=True)
 class Lesson:
-    """A conversation to learn from, where it came from, and the tokens that it is."""
+    """A conversation to learn from, its split, where it came from, and its tokens."""
 
     split: str
     place: str
@@ -42,7 +42,7 @@ class Lesson:
 def gather(
     config: SftConfig, out: Output, corpus: Artifact, tokenizer: Tokenizer, context: int
 ) -> tuple[list[Lesson], list[Lesson]]:
-    """Return training and held-out pairs that fit the context, write them out, and account for the others."""
+    """Return the training and held-out pairs that fit the context, write them to files, and account for all others."""
     from model.chat import example
 
     tally = Tally("instruction pairs")
@@ -83,10 +83,10 @@ def gather(
                 else "The pages have no line of prose that could be one; set sft.data to files of instructions."
             )
         )
-    if not kept["val"]:  # a handful of pairs may leave none to the hash; one is then held out so that there is a number
+    if not kept["val"]:  # with few pairs the hash may select none; one is then held out for the validation
         kept["val"].append(kept["train"].pop() if len(kept["train"]) > 1 else kept["train"][0])
     if rejected:
-        # what a user's own files lose is a warning; that pages say some things twice is none
+        # losing records of the user's own files is worth a warning; duplicates among pages are normal
         tell = out.warning if config.data else out.info
         tell(f"{len(rejected):,} records were put aside (rejected.jsonl has them all): {put_aside}.")
         write_jsonl(out.dir / "rejected.jsonl", rejected)
@@ -98,7 +98,7 @@ def gather(
 
 
 def _reasons(rejected: Sequence[dict[str, str]]) -> str:
-    """Say how many records were put aside for which kind of reason, each with the first of its kind."""
+    """Return how many records were put aside for each kind of reason, with the first record of each kind."""
     kinds = [_kind_of(row) for row in rejected]
     counts = Counter(kinds)
     shown = []
@@ -111,12 +111,12 @@ def _reasons(rejected: Sequence[dict[str, str]]) -> str:
 
 
 def _kind_of(row: dict[str, str]) -> str:
-    """Broken records are of one kind by what is wrong with them, whatever numbers stand in the sentence."""
+    """Return the kind of reason; for broken records it is the sentence without its numbers, so that they group."""
     return re.sub(r"\d[\d,.]*|0x\w+", "#", row["reason"]) if row["kind"] == BROKEN else row["kind"]
 
 
 def _of_documents(config: SftConfig, corpus: Artifact) -> Iterator[tuple[str, str, Conversation]]:
-    """Yield (split, place, pair) of the pages that are not held out for the evaluation; some need Python's pages."""
+    """Yield (split, place, pair) of the train and val pages; Python's documentation gives more kinds of pairs."""
     from tasks.synthetic.pydoc import entries, module_of
 
     for document in documents_of(corpus.path, {"train", "val"}):
@@ -136,7 +136,7 @@ def _of_documents(config: SftConfig, corpus: Artifact) -> Iterator[tuple[str, st
 def _of_files(config: SftConfig, reject: Callable[..., None]) -> Iterator[tuple[str, str, Conversation]]:
     """Yield (split, place, conversation) of the user's files; broken records are rejected with place and reason.
 
-    The split follows from the prompt as it is read aloud, so that another spelling of it is on the same side.
+    The split depends only on the words of the prompt, so that variants in case or punctuation are on the same side.
     """
     for path in instruction_files(config.data):
         for record in read_instructions(path):
@@ -148,7 +148,7 @@ def _of_files(config: SftConfig, reject: Callable[..., None]) -> Iterator[tuple[
 
 
 def _prompt_key(one: Conversation) -> str:
-    """Return the words of a prompt without case, punctuation and compatibility forms."""
+    """Return the words of a prompt, NFKC-normalised, case-folded and without punctuation."""
     from data_lake.text.units import words
 
     asked = "\n".join(one.texts[:-1])

@@ -1,4 +1,4 @@
-"""Files of instructions: a user's own, as JSON or JSON lines, plain or compressed; a broken record keeps its reason."""
+"""Reads the user's instruction files: JSON or JSON lines, plain or compressed; broken records come with a reason."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tasks.stage import PermanentError
 from tasks.stage.file_patterns import matching
 from tasks.training.sft.formats import Conversation, NoConversation, conversation
 
-MAX_BYTES = 4 << 30  # of one file once unpacked; it is read at once
-# The keys under which data sets wrap their list of records.
+MAX_BYTES = 4 << 30  # of one file after unpacking; it is read into memory whole
+# The keys under which data sets put their list of records.
 _WRAPPERS = ("data", "rows", "train", "examples", "instances", "records")
 
 
 @dataclass(frozen=True)
 class Record:
-    """One record of a file: a conversation, or the reason why it is none, with what stood there."""
+    """One record of a file: a conversation, or the reason why it cannot be used and its original text."""
 
     place: str  # file:line, or file#number in a list
     conversation: Conversation | None
@@ -30,9 +30,9 @@ class Record:
 
 
 def instruction_files(patterns: Sequence[str]) -> list[Path]:
-    """Return the files that the paths and globs name, sorted; PermanentError for one that names none.
+    """Return the files that match the paths and globs; raises PermanentError if one matches nothing.
 
-    A path that exists is that file, also where its name has brackets that a pattern would read otherwise.
+    A path that exists names that file, even if it has brackets that a glob would interpret.
     """
     found: list[Path] = []
     for pattern in patterns:
@@ -46,7 +46,7 @@ def instruction_files(patterns: Sequence[str]) -> list[Path]:
 def read_instructions(path: Path) -> Iterator[Record]:
     """Yield every record of a JSON list (also one wrapped as {"data": […]}) or of a file of JSON lines.
 
-    Raises PermanentError where the file as a whole cannot be read.
+    Raises PermanentError if the file as a whole cannot be read.
     """
     data = _unpacked(path)
     items = _whole(path, data) if data.lstrip()[:1] in (b"[", b"{") else None
@@ -70,7 +70,7 @@ def _unpacked(path: Path) -> bytes:
 
 
 def _whole(path: Path, data: bytes) -> list[Any] | None:
-    """Return the records of a file that is one JSON value, None for one that seems to be JSON lines."""
+    """Return the records of a file that is a single JSON value; None if it appears to be JSON lines."""
     is_list = data.lstrip().startswith(b"[")
     try:
         value = json.loads(data.decode("utf-8"))
@@ -107,12 +107,12 @@ def _record(place: str, item: Any, raw: str) -> Record:
 
 
 def _raw(item: Any) -> str:
-    """Return a record as text that UTF-8 can hold: half a surrogate stays the escape that it was in the file."""
+    """Return a record as valid UTF-8 text: a lone surrogate stays escaped, as it was in the file."""
     return json.dumps(item, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
 
 
 def not_utf8(error: UnicodeDecodeError) -> str:
-    """Say what is wrong with bytes that are no UTF-8, as JSON has to be, and what to do."""
+    """Return a message about bytes that are not UTF-8, as JSON requires, and how to convert the file."""
     encoding = "UTF-16" if error.object.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "WINDOWS-1252"
     return (
         f"not UTF-8 (byte 0x{error.object[error.start]:02x} at {error.start + 1:,}); convert the file, for example "

@@ -1,4 +1,4 @@
-"""What sft can check before it runs: that its device exists, and that its files have pairs to learn from."""
+"""Checks of the sft stage before it runs: the device exists, and the user's files have pairs to learn from."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def check(config: SftConfig, facts: Facts) -> Iterator[Fault]:
 
 
 def _find_pair(pattern: str) -> None:
-    """Raise where the files of a pattern cannot be read, or hold no record that can be used."""
+    """Raise an error if the files of a pattern cannot be read or have no usable record."""
     first = ""
     for path in instruction_files([pattern]):
         for record in read_instructions(path):

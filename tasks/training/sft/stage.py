@@ -1,4 +1,4 @@
-"""The sft stage: the pretrained model learns to answer instructions, the user's own or the documentation's."""
+"""The sft stage: the pretrained model learns to answer instructions, from the user's files or made from the corpus."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def sources(config: SftConfig) -> str | None:
-    """Fingerprint of the files that `data` names, so that an edited file is a new training."""
+    """Return a fingerprint of the files that `data` names, so that the model is trained again if a file is edited."""
     if not config.data:
         return None
     digest = hashlib.sha256()
@@ -47,11 +47,11 @@ def sources(config: SftConfig) -> str | None:
     work=fine_tuning,
 )
 def sft(config: SftConfig, out: Output, corpus: kinds.Corpus, base: kinds.Model) -> None:
-    """Fine-tune on the answers only; write the pairs beside the model.
+    """Fine-tune on the answers only, and write the pairs to the model's folder.
 
-    `loss` and `validation_loss` are the mean cross-entropy of an answer's next token in nats, in pairs that are learned
-    and in held-out ones; `validation_bits_per_byte` is the same for each byte of the answers. Less is better.
-    `samples_ended` is the share of the sample answers that came to an end of their own.
+    `loss` and `validation_loss` are the mean cross-entropy of an answer's next token in nats, on training and on
+    held-out pairs; `validation_bits_per_byte` is the validation loss in bits per byte of the answers. Lower is better.
+    `samples_ended` is the share of sample answers that the model ended itself, before reaching the length limit.
     """
     from model.batches import answer_batch
 
@@ -82,7 +82,7 @@ def sft(config: SftConfig, out: Output, corpus: kinds.Corpus, base: kinds.Model)
 
 
 def _order(step: int, batch: int, n: int, seed: int) -> list[int]:
-    """Return which pairs step `step` takes: every pair once per epoch, shuffled anew, by the step number alone."""
+    """Return the pairs of step `step`, from the step number alone: each pair once per epoch, reshuffled every epoch."""
     positions = np.arange(step * batch, (step + 1) * batch, dtype=np.int64)
     chosen = np.empty(batch, dtype=np.int64)
     for epoch in np.unique(positions // n):
@@ -106,7 +106,7 @@ def _validate(
 def _answers(
     config: SftConfig, model: GPT, held_out: Iterable[Conversation], tokenizer: Tokenizer
 ) -> Iterator[dict[str, Any]]:
-    """Yield held-out instructions with the expected and the model's own answer, the most likely token each time."""
+    """Yield held-out instructions with the expected answer and the model's, which is decoded greedily."""
     from model.chat import prompt_ids
     from model.generate import generate
 
