@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class Analysis:
-    """A page's text and what is known of it. Nothing is computed before a filter asks for it."""
+    """A page's text and what is known about it. Each property is computed when a filter first asks for it."""
 
     def __init__(self, text: str, *, title: str = "", url: str | None = None) -> None:
         self.text, self.title, self.url = text, title, url
 
     @cached_property
     def lines(self) -> list[str]:
-        """The lines that are not blank, without the blanks around them."""
+        """The lines that are not blank, without leading and trailing whitespace."""
         return [stripped for line in self.text.split("\n") if (stripped := line.strip())]
 
     @cached_property
@@ -44,12 +44,12 @@ class Analysis:
 
     @cached_property
     def spaced(self) -> bool:
-        """Whether the text is in a script with blanks between words: most words are more than a character by rule."""
+        """Whether the text is in a script with spaces between words: less than half of its words are one character."""
         single = self.words.single
         return not len(single) or float(single.mean()) < 0.5
 
     def asks(self, rule: str) -> bool:
-        """Whether a rule ("filter.rule") makes sense for the script of this text (tasks.corpus.clean.scripts)."""
+        """Whether a rule ("filter.rule") applies to the script of this text (tasks.corpus.clean.scripts)."""
         return self.spaced or rule not in NEEDS_SPACES
 
     @property

@@ -1,9 +1,9 @@
 """Lines that a site repeats from page to page: counted over all shards, then removed.
 
-Menus, banners and footers that extraction took for text stand on many pages of a host, word for word (the idea of
-line-level deduplication in CCNet, Wenzek et al. 2020, arXiv:1911.00359 § 3.1, bounded to a host: what one site repeats
-is boilerplate, what two sites have in common may be a quotation). Three steps, each of which can be killed and taken
-up: shards of texts with the counts of their lines, one table of the lines that are boilerplate, shards of documents.
+Menus, banners and footers that extraction took for text appear word for word on many pages of a host. The idea is that
+of line-level deduplication in CCNet (Wenzek et al. 2020, arXiv:1911.00359 § 3.1), limited to a host: what one site
+repeats is boilerplate, what two sites have in common may be a quotation. There are three steps, each of which can be
+killed and resumed: shards of texts with the counts of their lines, one table of boilerplate lines, shards of documents.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from data_lake.tables.documents import ShardWriter, shard_path, shards, write_pa
 from tasks.corpus.clean.filter_config import BoilerplateConfig
 
 TABLE = "boilerplate.parquet"
-"""In the artifact: host, line (xxh3 of its characters), pages with it, its text cut to 200 characters."""
+"""Its columns: host, line (xxh3 of its characters), number of pages with it, its text cut to 200 characters."""
 
 _TEXTS, _LINES = "texts", "lines"
 
 
 def host_of(url: str | None) -> str:
-    """Return the host of a page; "" for what has no URL, whose lines are compared with nothing."""
+    """Return the host of a page; "" if it has no URL, in which case its lines are not compared with others."""
     try:
         return (urlsplit(url or "").hostname or "") if url else ""
     except ValueError:
@@ -32,14 +32,14 @@ def host_of(url: str | None) -> str:
 
 
 def line_hash(line: str) -> int:
-    """Return the 64-bit hash of a line without the blanks around it."""
+    """Return the 64-bit hash of a line without leading and trailing whitespace."""
     import xxhash
 
     return xxhash.xxh3_64_intdigest(line.strip().encode("utf-8", "surrogatepass"))
 
 
 class LineCounts:
-    """On how many pages of each host each line of a shard stands."""
+    """The number of pages of each host on which each line of a shard appears."""
 
     def __init__(self) -> None:
         self._pages: Counter[str] = Counter()
@@ -47,7 +47,7 @@ class LineCounts:
         self._texts: dict[int, str] = {}
 
     def add(self, url: str | None, text: str) -> None:
-        """Count the lines of one page, each once."""
+        """Count the lines of one page; a line that occurs more than once counts once."""
         if not (host := host_of(url)):
             return
         self._pages[host] += 1
@@ -57,7 +57,7 @@ class LineCounts:
             self._texts.setdefault(number, line[:200])
 
     def write(self, work: Path, number: int) -> None:
-        """Write the counts of shard `number`; the row without a line holds the pages of a host."""
+        """Write the counts of shard `number`; the row without a line holds the number of pages of its host."""
         import pyarrow as pa
 
         rows: list[tuple[str, int | None, int, str | None]] = []
@@ -82,7 +82,7 @@ def _names() -> list[str]:
 
 
 def texts_writer(work: Path, number: int) -> ShardWriter:
-    """Return the writer of a shard's extracted texts, which `read_texts` gives back."""
+    """Return the writer of a shard's extracted texts; `read_texts` reads them back."""
     import pyarrow as pa
 
     from data_lake.tables.schemas import RIGHTS, TIMESTAMP
@@ -105,11 +105,12 @@ def read_texts(work: Path, number: int) -> Iterator[dict[str, Any]]:
 def find_repeated(work: Path, folder: Path, config: BoilerplateConfig) -> int:
     """Write the table of repeated lines from the counts of all shards; return how many there are.
 
-    DuckDB sums, and goes to disk where memory is short. Same counts, same table, whatever the shards are.
+    DuckDB computes the sums, and spills to disk if memory is short. The table depends on the counts alone, not on how
+    they are divided into shards.
     """
     import duckdb
 
-    counts = [str(path) for path in shards(work / _LINES)]  # no pattern: the names of folders may look like one
+    counts = [str(path) for path in shards(work / _LINES)]  # not a glob: folder names may contain its characters
     with duckdb.connect() as connection:
         connection.execute(f"SET temp_directory = '{str(work / 'duckdb').replace(chr(39), chr(39) * 2)}'")
         table: Any = connection.sql(
@@ -130,7 +131,7 @@ def find_repeated(work: Path, folder: Path, config: BoilerplateConfig) -> int:
 
 
 class Boilerplate:
-    """Takes the lines of the table off; without a table in `folder` it does nothing."""
+    """Removes the lines that are in the table; does nothing if `folder` has no table."""
 
     def __init__(self, folder: Path) -> None:
         self._lines: dict[str, set[int]] = {}
@@ -150,7 +151,7 @@ class Boilerplate:
         if len(kept) == len(lines):
             return text, 0
         whole: list[str] = []
-        for line in kept:  # no two blank lines where something between them went
+        for line in kept:  # do not leave two blank lines if the line between them was removed
             if line.strip() or (whole and whole[-1].strip()):
                 whole.append(line)
         return "\n".join(whole).strip("\n"), len(lines) - len(kept)

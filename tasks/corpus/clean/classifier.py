@@ -1,10 +1,11 @@
 """A linear classifier of texts on hashed word n-grams, trained from labelled examples while clean runs.
 
-Logistic regression as in fastText's supervised mode without its embeddings (Joulin et al. 2016, arXiv:1607.01759):
-presence of word 1- to n-grams, hashed into buckets (Weinberger et al. 2009, "Feature hashing"), each text scaled to
-unit length, averaged stochastic gradient descent (Bottou 2010). DCLM's quality filter is such a model (Li et al. 2024,
-arXiv:2406.11794 § 4.4), and so are Dolma's for toxicity. Same examples, same weights, bit for bit: the words come from
-data_lake.text.units, the order of examples from their hashes, and one thread does the sums.
+It is logistic regression, as in fastText's supervised mode but without embeddings (Joulin et al. 2016,
+arXiv:1607.01759). The features are the presence of word 1- to n-grams, hashed into buckets (Weinberger et al. 2009,
+"Feature hashing"); each text is scaled to unit length; training is averaged stochastic gradient descent (Bottou 2010).
+DCLM's quality filter is such a model (Li et al. 2024, arXiv:2406.11794 § 4.4), and so are Dolma's toxicity filters. The
+same examples give the same weights, bit for bit: the words come from data_lake.text.units, the order of the examples
+from their hashes, and a single thread does the sums.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Classifier:
         self.ngram, self.max_words = ngram, max_words
 
     def probability(self, text: str) -> float:
-        """Return the probability of the positive class, 0 to 1; that of an empty text is the bias's."""
+        """Return the probability of the positive class, 0 to 1; for an empty text it depends on the bias alone."""
         features = features_of(text, self.ngram, self.max_words, len(self.weights))
         score = self.bias
         if len(features):
@@ -52,10 +53,10 @@ class Classifier:
         return float(1.0 / (1.0 + np.exp(-np.clip(score, -60.0, 60.0))))
 
     def save(self, path: Path) -> None:
-        """Write the weights as safetensors, whole or not at all."""
+        """Write the weights as safetensors, atomically."""
         from safetensors.numpy import save
 
-        # the settings are a tensor too: the format writes its metadata in an order that changes from time to time
+        # the settings are stored as a tensor, because the order in which the format writes metadata is not stable
         tensors: dict[str, np.ndarray] = {
             "weights": self.weights.astype(np.float32),
             "bias": np.array([self.bias]),
@@ -75,8 +76,8 @@ class Classifier:
 
 
 def features_of(text: str, ngram: int, max_words: int, buckets: int) -> np.ndarray:
-    """Return the buckets of a text's word 1- to n-grams, each once, sorted: int64."""
-    # the words looked at are those of the beginning; ten characters a word is more than any language's mean
+    """Return the distinct buckets of a text's word 1- to n-grams, sorted: int64."""
+    # only words at the beginning are used; the mean word of any language has fewer than ten characters
     hashes, _ = word_hashes([fold(text[: max_words * 20])])
     hashes = hashes[:max_words]
     offsets = np.array([0, len(hashes)])
@@ -86,9 +87,9 @@ def features_of(text: str, ngram: int, max_words: int, buckets: int) -> np.ndarr
 
 
 def examples_of(config: ClassifierConfig) -> list[Example]:
-    """Return the examples that a config names; equal texts once, in an order that depends on nothing but the texts.
+    """Return the examples that a config names, without duplicate texts, in an order that depends only on the texts.
 
-    Raises PermanentError where a file cannot be read or a class has no example.
+    Raises PermanentError if a file cannot be read or a class has fewer than two examples.
     """
     field = f"clean.filters.classifiers.{config.name}"
     found: dict[bytes, Example] = {}
@@ -111,7 +112,7 @@ def examples_of(config: ClassifierConfig) -> list[Example]:
 
 
 def _texts(path: Path, config: ClassifierConfig, labelled: bool) -> Iterator[tuple[str, bool]]:
-    """Yield (text, label) of a file; a file that is no jsonl is one text."""
+    """Yield (text, label) for each example in a file; a file that is not jsonl is a single text."""
     if path.suffix not in {".jsonl", ".ndjson"}:
         if labelled:
             raise PermanentError(
@@ -136,10 +137,10 @@ def _texts(path: Path, config: ClassifierConfig, labelled: bool) -> Iterator[tup
 
 
 def train(config: ClassifierConfig) -> tuple[Classifier, dict[str, float]]:
-    """Train a classifier; returns it and its precision, recall and AUC on the examples that were held out.
+    """Train a classifier; return it with its precision, recall and AUC on held-out examples.
 
-    Every 1/held_out-th example of each class is held out. Precision and recall are those at the threshold that the
-    config removes at, 0.5 where it names none.
+    The share `held_out` of each class is held out. Precision and recall are measured at the config's removal threshold,
+    or at 0.5 if it names none.
     """
     examples = examples_of(config)
     held_out, kept = _split(examples, config.held_out)
@@ -171,7 +172,7 @@ def measure(scores: np.ndarray, truth: np.ndarray, threshold: float) -> dict[str
 
 
 def _split(examples: Sequence[Example], share: float) -> tuple[list[Example], list[Example]]:
-    """Return (held out, kept), the same share of both classes and one example of each at least."""
+    """Return (held out, kept): the same share of both classes is held out, and at least one example of each."""
     held_out: list[Example] = []
     kept: list[Example] = []
     for positive in (True, False):
@@ -179,13 +180,13 @@ def _split(examples: Sequence[Example], share: float) -> tuple[list[Example], li
         count = min(len(of_class) - 1, max(1, round(share * len(of_class))))
         held_out += of_class[:count]
         kept += of_class[count:]
-    # in the order of their hashes again, so that classes come mixed
+    # back in the order of their hashes, so that the classes are mixed
     place = {id(example): number for number, example in enumerate(examples)}
     return held_out, sorted(kept, key=lambda example: place[id(example)])
 
 
 def _matrix(examples: Sequence[Example], config: ClassifierConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Return the features of all examples, one after the other, and where each example's begin."""
+    """Return the concatenated features of all examples, and the offset at which those of each example begin."""
     rows = [features_of(example.text, config.ngram, config.max_words, config.buckets) for example in examples]
     offsets = np.zeros(len(rows) + 1, dtype=np.int64)
     np.cumsum([len(row) for row in rows], out=offsets[1:])
@@ -200,11 +201,11 @@ def _fit() -> Callable[..., Any]:
     @compiled
     def fit(indices, offsets, labels, buckets, epochs, rate, l2):  # type: ignore[no-untyped-def]
         weights = np.zeros(buckets, np.float64)
-        total = np.zeros(buckets, np.float64)  # of rate-weighted updates times their step: what averaging takes back
+        total = np.zeros(buckets, np.float64)  # sum of each update times its step, needed for the average
         bias = 0.0
         total_bias = 0.0
         positives = labels.sum()
-        # both classes count the same, however many examples each has
+        # both classes have the same total weight, however many examples each has
         of_positive = len(labels) / (2.0 * positives)
         of_negative = len(labels) / (2.0 * (len(labels) - positives))
         step = 0

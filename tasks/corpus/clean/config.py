@@ -54,7 +54,7 @@ class CleanConfig(StageConfig):
         "slow as well, removed as too_slow",
     )
     workers: int = Execution(0, ge=0, description="shards processed at once; 0 = one per core")
-    # measured: 420 MB after 4,000 pages of 170 kB, and 1.4 s to start another one
+    # measured: a process has 420 MB after 4,000 pages of 170 kB, and starting another one takes 1.4 s
     recycle_megabytes: int = Execution(
         1000,
         ge=0,
@@ -67,7 +67,7 @@ class CleanConfig(StageConfig):
         return self.extraction == "quality" or (self.extraction == "auto" and self.ask_below > 0)
 
     def without_trafilatura(self) -> Self:
-        """Return the same config, but that the block model alone finds the text."""
+        """Return the same config, except that the block model alone finds the text."""
         return self.model_copy(update={"extraction": "auto", "ask_below": 0.0})
 
     @field_validator("replace")

@@ -14,13 +14,13 @@ from tasks.corpus.charsets.web import decode_strictly
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark is its beginning
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark is a prefix of this one
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16le"),
     (codecs.BOM_UTF16_BE, "utf-16be"),
 )
 UNKNOWN = "unknown"
-_FAULTS = 0.02  # of the characters beyond ASCII, with which a declared encoding is believed still
+_FAULTS = 0.02  # largest share of faults among non-ASCII characters for a declared encoding to be believed
 
 
 class Decoded(NamedTuple):
@@ -31,11 +31,12 @@ class Decoded(NamedTuple):
 
 
 def decode(body: bytes, declared: str | None = None, *, html: bool = True) -> Decoded:
-    """Return the text of a page. Never fails: what its encoding cannot explain becomes U+FFFD.
+    """Return the text of a page. Never fails: bytes that are invalid in its encoding become U+FFFD.
 
-    The order is that of browsers (WHATWG HTML § 13.2.3.2): mark, HTTP header, meta element, detection (chardet). A
-    declared encoding is not believed where the bytes contradict it: then UTF-8 is UTF-8, and else it is detected. Where
-    the detector is not sure either, the encoding is UNKNOWN, and all that is not ASCII is U+FFFD.
+    The order is that of browsers (WHATWG HTML § 13.2.3.2): byte order mark, HTTP header, meta element, detection
+    (chardet). A declared encoding is ignored if the bytes contradict it; then valid UTF-8 is read as UTF-8, and the
+    encoding of anything else is detected. If the detector is not sure either, the encoding is UNKNOWN, and everything
+    that is not ASCII becomes U+FFFD.
     """
     for mark, name in _BOMS:
         if body.startswith(mark):
@@ -44,7 +45,7 @@ def decode(body: bytes, declared: str | None = None, *, html: bool = True) -> De
         return Decoded(decode_as(body, name_shown), name_shown)
     believed = []
     for name in _declared(body, declared, html):
-        if name != "utf-8" and name.startswith("utf-") and _is_utf8(body):  # most bytes can be UTF-16
+        if name != "utf-8" and name.startswith("utf-") and _is_utf8(body):  # almost any bytes are valid UTF-16
             continue
         if (text := decode_strictly(body, name)) is not None:
             return Decoded(text, name)

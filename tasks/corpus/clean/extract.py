@@ -14,23 +14,25 @@ if TYPE_CHECKING:
     from tasks.corpus.clean.html.model import Judgement
     from tasks.corpus.clean.html.parse import Parsed
 
-# A letter marks the level of the text behind it while text is extracted. It must be a letter, as resiliparse drops
-# lone characters that are none; these are of Linear A, an undeciphered script, so that no text misses them.
+# While text is extracted, a special letter marks the indentation level of the text after it. It must be a letter,
+# because resiliparse drops lone characters that are not letters. These letters are from Linear A, an undeciphered
+# script, so no text needs them.
 _LEVEL_0, _MAX_LEVEL = 0x10600, 8  # deeper definitions are not indented further
 _MARKS = [chr(_LEVEL_0 + level) for level in range(_MAX_LEVEL + 1)]
 _MARK = re.compile(f"[{_MARKS[0]}-{_MARKS[-1]}]")
 _LEADING_MARKS = re.compile(f"[{_MARKS[0]}-{_MARKS[-1]} ]*")
-# Of canonical source, in which names are small, and < and > stand for nothing but tags.
+# For canonical source, in which tag names are lower case, and < and > occur only in tags.
 _DEFINITION_TAG = re.compile(r"<(/?)(d[ltd])( [^<>]*)?>")
 _EMPTY_CELL = re.compile(r"<t([dh])(?: [^<>]*)?>(?:\s|&nbsp;|</?span(?: [^<>]*)?>|<br>)*+</t\1>")
-# `auto` asks trafilatura about pages that are no articles if the model expects an F1 below this. On mixed pages (two
-# foldings by domain) that gains .006; .55 gains .007, .6 gains .004, and from .65 on the model's text is better.
+# `auto` asks trafilatura about pages that are not articles if the model expects an F1 below this. On mixed pages (two
+# cross-validation splits by domain) this value gains .006 of F1, .55 gains .007, .6 gains .004, and from .65 on the
+# model's own text is better.
 ASK_OTHERS_BELOW = 0.5
-MOST_ATTRIBUTES = 5_000  # of one tag: resiliparse compares each with all others, and needs 27 s for 100,000
+MOST_ATTRIBUTES = 5_000  # per tag: resiliparse compares each with all others, and takes 27 s for 100,000
 
 
 class NotExtractable(Exception):
-    """A page that is not worth the time it would take; `reason` and `value` say why."""
+    """Raised for a page whose extraction would take too long; `reason` and `value` say why."""
 
     def __init__(self, reason: str, value: float, threshold: float) -> None:
         super().__init__(reason)
@@ -39,7 +41,7 @@ class NotExtractable(Exception):
 
 @dataclass(frozen=True)
 class Extracted:
-    """What an HTML page holds."""
+    """The content extracted from an HTML page."""
 
     title: str
     text: str
@@ -47,10 +49,10 @@ class Extracted:
 
 
 def html_to_text(html: str, config: CleanConfig, url: str | None = None, *, xml: bool = False) -> Extracted:
-    """Extract an HTML page that was fetched from `url`, as XHTML if it came as `xml`; raises NotExtractable.
+    """Extract an HTML page that was fetched from `url`, as XHTML if `xml` is set; raises NotExtractable.
 
     `fast` is resiliparse (Bevendorff et al. 2018), the extractor of DCLM (Li et al. 2024, arXiv:2406.11794); `quality`
-    is trafilatura; `auto` judges the blocks of the page, and asks trafilatura where that leaves it unsure.
+    is trafilatura; `auto` classifies the blocks of the page, and asks trafilatura if the result is uncertain.
     """
     from tasks.corpus.clean.html.parse import parse
     from tasks.corpus.clean.html.source import seen_of
@@ -84,7 +86,7 @@ def _main_text(source: bytes, page: Declared, config: CleanConfig) -> str:
 
 
 def _asked(source: bytes, blocks: Blocks, judgement: Judgement, config: CleanConfig) -> str | None:
-    """Return trafilatura's text if it is asked and its answer is good enough."""
+    """Return trafilatura's text if it is asked and its answer is good enough, else None."""
     from tasks.corpus.clean.html import trafilatura
     from tasks.corpus.clean.html.likely import is_fraction, likely_part
 
@@ -98,26 +100,26 @@ def _asked(source: bytes, blocks: Blocks, judgement: Judgement, config: CleanCon
     if judgement.confidence >= doubted:
         return None
     part = likely_part(source, blocks, judgement.scores)
-    if judgement.article and (text := answer(part, fast=True)) is not None:  # most articles need no fall-back
+    if judgement.article and (text := answer(part, fast=True)) is not None:  # most articles need no fallback extractor
         return text
     return answer(part, fast=False)
 
 
 def _by_resiliparse(page: Parsed, config: CleanConfig) -> str:
-    """Extract with resiliparse, and add two things, since text for training is read line by line.
+    """Extract with resiliparse, with two improvements to the line structure, which training text is read by.
 
-    Descriptions of definition lists are set in under their term, and empty cells of layout tables leave nothing behind.
+    Descriptions in definition lists are indented below their term, and empty cells of layout tables leave no trace.
     """
     from resiliparse.extract.html2text import extract_plain_text
     from resiliparse.parse.html import HTMLTree
 
     html = seen = page.seen.source.decode()
-    if any(mark in html for mark in _MARKS):  # the search for one character takes next to nothing, that for a range 8 %
+    if any(mark in html for mark in _MARKS):  # almost free; searching for a range costs 8 %
         html = _MARK.sub("", html)
     html = _EMPTY_CELL.sub("", html)
     if config.definition_indent and "<dl" in html:
         html = _mark_definitions(html)
-    # the marks go into the source: to visit nodes from Python is quadratic in resiliparse 2.0 (22 s for 200 pages)
+    # marks go into the source because visiting nodes from Python is quadratic in resiliparse 2.0 (22 s for 200 pages)
     main_content = config.extraction == "fast"
     is_same = page.seen.same_main_content if main_content else page.seen.same_text
     tree = page.tree if is_same and html == seen else HTMLTree.parse(html)
@@ -126,8 +128,8 @@ def _by_resiliparse(page: Parsed, config: CleanConfig) -> str:
 
 
 def _mark_definitions(html: str) -> str:
-    """Put the level of indentation, as a mark, to where it changes: at terms, and around descriptions (dd)."""
-    described: list[bool] = []  # for each open list: is a description open? Its end tag may be missing
+    """Insert a mark for the indentation level wherever it changes: at terms, and around descriptions (dd)."""
+    described: list[bool] = []  # for each open list, whether a description is open; its end tag may be missing
 
     def mark(tag: re.Match[str]) -> str:
         closing, name = bool(tag[1]), tag[2]
@@ -138,7 +140,7 @@ def _mark_definitions(html: str) -> str:
                 return tag[0]
             if described:
                 described.pop()
-            # text directly inside a list is dropped, so the mark of the end goes into the last description
+            # text directly inside a list is dropped, so the mark for its end goes into the last description
             return _level(described) + tag[0] if inner else tag[0]
         if not described:
             return tag[0]
@@ -153,7 +155,7 @@ def _level(described: list[bool]) -> str:
 
 
 def _set_in(text: str, blanks: int) -> str:
-    """Replace the marks by indentation."""
+    """Replace the marks with indentation."""
     if not _MARK.search(text):
         return text
     out: list[str] = []

@@ -23,4 +23,4 @@ FORMATS: dict[str, tuple[str, str]] = {
     "pl.pesel": ("stdnum.pl.pesel", r"\d{11}"),
     "se.personnummer": ("stdnum.se.personnummer", r"(?:19|20)?\d{6}[-+]\d{4}"),
 }
-"""Name in recipes: the module of python-stdnum that checks it, the regular expression that finds it."""
+"""From the name in recipes to the python-stdnum module that checks the id and the regular expression that finds it."""

@@ -15,12 +15,13 @@ from tasks.corpus.clean.normalize import normalize
 
 XHTML = "application/xhtml+xml"
 HTML = frozenset({"text/html", XHTML})
-MOST_UNREAD = 0.01  # of the characters of a text whose encoding is unknown: of a long English one with an é or two
+# Largest share of undecoded characters in a text of unknown encoding; keeps long English texts with an é or two.
+MOST_UNREAD = 0.01
 
 
 @dataclass(frozen=True)
 class Cleaned:
-    """Title and text of a page, why it is removed, if it is, and what the page says about itself."""
+    """Title and text of a page, the removal if it is removed, and what the page says about itself."""
 
     title: str
     text: str
@@ -29,7 +30,7 @@ class Cleaned:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Cleaned:
-        """Read what dataclasses.asdict made of one."""
+        """Rebuild an instance from the result of dataclasses.asdict."""
         removal = data["removal"]
         about = Metadata(**data["about"])
         return cls(**data | {"removal": Removal(**removal) if removal else None, "about": about})
@@ -38,7 +39,7 @@ class Cleaned:
 def clean_page(
     body: bytes, mime: str, charset: str | None, title: str | None, config: CleanConfig, url: str | None = None
 ) -> Cleaned:
-    """Decode, extract and repair a page; tasks.corpus.clean.refine judges it. Never raises for what a page holds."""
+    """Decode, extract and repair a page; tasks.corpus.clean.refine judges it. Never raises because of its content."""
     if len(body) > config.max_page_megabytes * 1e6:
         limit = config.max_page_megabytes
         return Cleaned(title or "", "", Removal("too_large", len(body) / 1e6, limit))

@@ -1,9 +1,9 @@
-"""Phone numbers in texts: what looks like one, and what confirms that it is one.
+"""Phone numbers in texts: how candidates are found, and what confirms that they are phone numbers.
 
-A number is a phone number where it is written with a plus and has the length of its country's numbers, where it is a
-valid number of the regions that a config names, or where a word says so: directly before it, on the line above, some
-words before it, or behind it. Numbers of other kinds (dates, amounts, orders, ISBNs) look alike, so that a word that is
-further away has to do with a number that cannot be one of those.
+A number is a phone number if it is written with a plus and has the length of its country's numbers, if it is a valid
+number of the regions that the config names, or if a word says so: directly before it, on the line above, a few words
+before it, or after it. Numbers of other kinds (dates, amounts, orders, ISBNs) look similar, so a word that is further
+away counts only if the number cannot be one of those.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from collections.abc import Iterator
 
 Span = tuple[int, int]
 
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"  # scripts without blanks
-# A colon and the like may stand before the number where a letter is before them (Tel:030), a digit may not (12:30).
-# The first character comes before what is asked of the one in front of it, as the search for it is quick.
-_GAP = r" .()\u00a0\u2007\u2009\u202f\u2010-\u2013\u2212\u00b7\uff08\uff09\uff0d/-"  # what stands between digits
+_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"  # scripts without spaces
+# A colon or a similar sign may precede the number if a letter comes before it (Tel:030), but not a digit (12:30).
+# The number's first character comes before the lookbehinds in the pattern, because searching for it is fast.
+_GAP = r" .()\u00a0\u2007\u2009\u202f\u2010-\u2013\u2212\u00b7\uff08\uff09\uff0d/-"  # what may separate digits
 _ITS_EXTENSION = r"(?:[,;]?\s?(?:x|ext(?:ension|n)?[.:=]?)\s?\d{1,6})"
 _PHONE = re.compile(
     rf"[+(\uff0b\uff08\d](?:(?<![\w.,:/#@=-].)|(?<=[^\W\d_][:.=/-].)|(?<=[^\W\d_][.)][:.=].)|(?<=[^\W\d_][(\uff08])|(?<=[{_UNSPACED}].))"
@@ -28,27 +28,27 @@ _PHONE = re.compile(
 _EXTENSION = re.compile(rf"{_ITS_EXTENSION}\Z", re.I)
 _NEXT_NUMBER = re.compile(
     r"[ \u00a0](?=\()|[ \u00a0]{2,}|[ \u00a0]?[/\u2013-][ \u00a0]"
-)  # where two numbers stand side by side
+)  # separates two adjacent numbers
 _DAY = (
     r"(?:(?:1[89]|20)\d\d[./-](?:0?[1-9]|1[0-2])(?:[./-]\d{1,2})?|"
     r"(?:1[89]|20)\d\d[ \u2010-\u2013-]{1,3}(?:1[89]|20)\d\d|"
     r"(?:0?[1-9]|[12]\d|3[01])[./-](?:0?[1-9]|[12]\d|3[01])[./-](?:(?:1[89]|20)\d\d|\d\d))"
 )
 _DATES = re.compile(rf"\(?{_DAY}(?:[ ()\u2010-\u2013/-]{{1,3}}{_DAY})*\)?\Z")  # nothing but dates
-_DATE = re.compile(rf"\(?(?:{_DAY}|(?:1[89]|20)\d\d[ ./-]\d{{1,2}}\b)(?![./-]?\d)")  # begins with one
+_DATE = re.compile(rf"\(?(?:{_DAY}|(?:1[89]|20)\d\d[ ./-]\d{{1,2}}\b)(?![./-]?\d)")  # begins with a date
 _SEPARATED = re.compile(rf"\d[{_GAP}]{{1,3}}\d")
 _SINGLE_DIGITS = re.compile(rf"(?<!\d)\d(?:[{_GAP}]{{1,3}}\d(?!\d)){{3}}")  # 1 2 3 4: pages, columns
-_ADDRESS = re.compile(r"(?:(?:[1-9]?\d|1\d\d|2[0-4]\d|25[0-5])(?:\.(?!\Z)|\Z)){4}")  # of the internet
+_ADDRESS = re.compile(r"(?:(?:[1-9]?\d|1\d\d|2[0-4]\d|25[0-5])(?:\.(?!\Z)|\Z)){4}")  # IPv4
 _DECIMAL = re.compile(r"(?!0\d)(?:\d+(?:\.\d+){1,2}|\d{1,3}(?:[. ]\d{3})+)\Z")
 _SIGNED = re.compile(r"[+(]*\d+\.\d+\Z")  # +3.140000 in a table of numbers
 _SUM = re.compile(r"[ \t]?[=<>*×÷$€£¥₹]|[ \t](?:dollars?|euros?|pounds?|usd|eur|gbp)\b", re.I)
 _ARGUMENT = re.compile(r"\w\([^()\n]*\Z")  # f(1234567)
-_AS_BLANK = dict.fromkeys(map(ord, "\u2007\u2009\u202f\u2212\u00b7"), " ")  # which phonenumbers does not know
+_AS_BLANK = dict.fromkeys(map(ord, "\u2007\u2009\u202f\u2212\u00b7"), " ")  # separators that phonenumbers does not know
 _PLUS = ("+", "\uff0b")
 _JOINED = re.compile(r"[^\W\d_][.:=/-]\Z")
 _MONEY = frozenset("$€£¥₹")
-_NEXT_TO = 25  # characters between two numbers of which the second is what the first is
-_BEFORE = 60  # characters before a number in which a word says what it is
+_NEXT_TO = 25  # most characters between two numbers of the same kind
+_BEFORE = 60  # characters before a number that are searched for a word that says what it is
 
 _NAMES = (
     r"wa\.me|fon|"
@@ -81,7 +81,7 @@ _BETWEEN = (
     r"to|under|me|us|him|her|them|back|now|today|via|the|my|our|this|and|or|a|al|au|le|el|il|o|em|unter|auf|"
     r"op|på|pod|fax|direct|office|home|work|main|day|evening|from|out|free|numarası|numeru|telefonu|you|anytime|est|es|é|è|ist|är|er|це|это)\b)"
 )
-# Words that say it only where a colon follows.
+# Words that indicate a phone number only if a colon follows.
 _LABELS = (
     r"contacts?|home|work|office|desk|cell?|portable|signal|telegram|support|emergenc(?:y|ies)|kom|cep|vast|fixe|fisso|"
     r"reservations?|bookings?|enquir(?:y|ies)|inquir(?:y|ies)|sales|(?:direct )?line|kontakte?|"
@@ -119,7 +119,7 @@ _OTHER = re.compile(
 
 
 def phones(text: str, regions: tuple[str, ...]) -> Iterator[Span]:
-    """Yield where phone numbers stand: international ones, national ones of the regions, and what a word calls one."""
+    """Yield the spans of phone numbers: international ones, national ones of the regions, and those named by words."""
     last: Span | None = None
     for match in _PHONE.finditer(text):
         for begin, end in _pieces(match):
@@ -139,12 +139,12 @@ def phones(text: str, regions: tuple[str, ...]) -> Iterator[Span]:
                 or (last is not None and _is_another(text, last, begin, number))
             ):
                 last = begin, end
-                # a bracket that opens before the number belongs to the sentence, unless it closes inside
+                # an opening bracket before the number belongs to the sentence, unless it is closed inside the number
                 yield begin + (number.startswith(("(", "\uff08")) and not re.search("[)\uff09]", number)), end
 
 
 def _pieces(match: re.Match[str]) -> Iterator[Span]:
-    """The match, or, where it is too long for one number, the numbers in it."""
+    """Yield the match, or the numbers in it if it is too long for a single number."""
     if sum(map(str.isdigit, match[0])) <= 15:
         yield match.span()
         return
@@ -156,7 +156,7 @@ def _pieces(match: re.Match[str]) -> Iterator[Span]:
 
 
 def _is_part_of_a_word(text: str, begin: int, number: str) -> bool:
-    """Whether letters are joined to the number and do not call it one: aix-6107-1415-32, but not Tel:0610 714 1532."""
+    """Whether letters attached to the number make it part of a word: aix-6107-1415-32, but not Tel:0610 714 1532."""
     if number.startswith(_PLUS) or not _JOINED.match(text[max(0, begin - 2) : begin]):
         return False
     line = text[max(0, begin - _BEFORE) : begin].rpartition("\n")[2]
@@ -168,7 +168,7 @@ def _is_named(text: str, begin: int, end: int, number: str) -> bool:
     before = text[max(0, begin - _BEFORE) : begin]
     line = before.rpartition("\n")[2]
     if line.strip(" \t>*•-(") == "":
-        before = before[: len(before) - len(line)].rstrip("\n \t") + line  # the line above says what it is
+        before = before[: len(before) - len(line)].rstrip("\n \t") + line  # the line above may say what it is
         line = before.rpartition("\n")[2]
         if _NAMED.search(line):
             return True
@@ -176,7 +176,7 @@ def _is_named(text: str, begin: int, end: int, number: str) -> bool:
         return True
     if (_LABELLED.search(line) or _LETTER.search(before)) and not _DECIMAL.match(number):
         return True
-    if len(number) < end - begin or _BEHIND.match(text, end):  # an extension is a phone's
+    if len(number) < end - begin or _BEHIND.match(text, end):  # only phone numbers have an extension
         return True
     if _DATE.match(number) or _OTHER.search(line) or _DECIMAL.match(number) or _ARGUMENT.search(line + number[:1]):
         return False
@@ -184,7 +184,7 @@ def _is_named(text: str, begin: int, end: int, number: str) -> bool:
 
 
 def _is_another(text: str, last: Span, begin: int, number: str) -> bool:
-    """Whether the number stands beside a phone number, and is written like it."""
+    """Whether the number follows a phone number closely and is written like it."""
     between = text[last[1] : begin]
     if not 0 < len(between) <= _NEXT_TO or "\n" in between or re.search(r"\d", between) or _OTHER.search(between):
         return False
@@ -194,7 +194,7 @@ def _is_another(text: str, last: Span, begin: int, number: str) -> bool:
 
 
 def _is_phone(number: str, regions: tuple[str, ...], before: str) -> bool:
-    """Whether this is a phone number though no word says so."""
+    """Whether this is a phone number although no word says so."""
     if _DATE.match(number) or _OTHER.search(before.rpartition("\n")[2]) or _SIGNED.match(number):
         return False
     if _SINGLE_DIGITS.search(number) or _ADDRESS.match(number):
@@ -217,7 +217,7 @@ def _is_valid(number: str, international: bool, regions: tuple[str, ...]) -> boo
             parsed = phonenumbers.parse(number, None if region == "ZZ" else region)
         except phonenumbers.NumberParseException:
             continue
-        # what is written as an international number is one where its length is that of its country's
+        # a number in international format needs only a length that is possible in its country
         if (phonenumbers.is_possible_number if international else phonenumbers.is_valid_number)(parsed):
             return True
     return False

@@ -12,7 +12,7 @@ SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that on
 
 
 def check(config: CleanConfig, facts: Facts) -> Iterator[Fault]:
-    """Yield what of the user's own settings cannot be used."""
+    """Yield a fault for each of the user's own settings that cannot be used."""
     normalize, filters = config.normalize, config.filters
     for field, patterns in (
         ("clean.normalize.sensitive_files", normalize.sensitive_files),
@@ -43,7 +43,7 @@ def _select(selector: str) -> None:
     try:
         if document is not None:
             document.query_selector_all(selector)
-    except Exception as error:  # the parser's own kinds
+    except Exception as error:  # the parser raises its own exception types
         raise ValueError(f"{selector!r} is not a CSS selector ({error}).") from error
 
 

@@ -1,12 +1,14 @@
 """The process that cleans shards: `python -m tasks.corpus.clean.worker` reads a job's path from each line of its input.
 
-It does both halves of the work at once, or one of them: extraction up to repaired text, and the judging of texts. They
-are apart where lines that a site repeats are taken off, as all pages must have been read before the first is judged.
+The work has two halves: extraction up to repaired text, and the filtering of texts. A job asks for both at once or for
+one of them. They are separate jobs if lines that a site repeats are to be removed, because then all pages must have
+been read before the first one is judged.
 
-A page is parsed by C code, which can hang, crash or be killed for its memory, so the stage does not do it itself. The
-process notes the page it is at, and a kernel timer ends it when a page takes too long. Then another one does the shard:
-with the block model alone for that page where trafilatura may have been at it, and without it if it fails once more.
-A process that has grown large ends after a shard, for what parsers leak goes with it (trafilatura #216).
+Pages are parsed by C code, which can hang, crash or be killed for its memory use, so the stage does not parse them in
+its own process. The worker records which page it is working on, and a kernel timer ends it when a page takes too long.
+Another worker then repeats the shard: if trafilatura may have been the cause, that page is extracted with the block
+model alone; if it fails again, it is left out. A process that has grown large ends after a shard, which frees the
+memory that parsers leak (trafilatura #216).
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ class Job:
     """One shard's work. `first` and `last` count the kept rows of pages.parquet; `skip` maps bad pages to a reason.
 
     plain: pages that ended a process once, and are tried again without trafilatura.
-    reuse_from: an artifact whose outcomes are taken for pages that it knows; "" = none.
+    reuse_from: an artifact whose outcomes are reused for the pages it contains; "" = none.
     """
 
     number: int
@@ -72,7 +74,7 @@ class Job:
 
     @property
     def at(self) -> Path:
-        """The file that says which page the process is at."""
+        """The file that says which page the process is working on."""
         return Path(self.work) / f"{self._name}.at"
 
     @property
@@ -82,12 +84,12 @@ class Job:
 
     @property
     def done(self) -> Path:
-        """The file that holds the shard's ledger and counts once the shard is whole."""
+        """The file that holds the shard's ledger and counts; it exists once the shard is complete."""
         return Path(self.work) / f"{self._name}.json"
 
 
 def run(job: Job) -> None:
-    """Do one shard's work; the file `job.done` is the last that is written."""
+    """Do one shard's work; the file `job.done` is written last."""
     config = CleanConfig.model_validate(job.config)
     if job.phase == "extract":
         _extract_shard(job, config)
@@ -98,12 +100,12 @@ def run(job: Job) -> None:
 
 
 def _extract_shard(job: Job, config: CleanConfig) -> None:
-    """Write the texts of a shard, and on how many pages of each host each of their lines stands."""
+    """Write the texts of a shard, and for each line of a host the number of pages that contain it."""
     lines, place = boilerplate.LineCounts(), Place(job.at)
     with boilerplate.texts_writer(Path(job.work), job.number) as texts:
         for page, cleaned in _cleaned(job, config, place):
             place.leave()
-            assert isinstance(cleaned, Cleaned)  # a first half is never taken from elsewhere
+            assert isinstance(cleaned, Cleaned)  # the extraction phase never reuses outcomes
             if cleaned.removal is None:
                 lines.add(page["url"], cleaned.text)
             row = {name: page[name] for name in ("url", "source", "doc_id", "fetched_at", "rights", "n_bytes")}
@@ -120,7 +122,7 @@ def _judge_shard(job: Job, config: CleanConfig) -> dict[str, Any]:
 
     tally, counts, reused = Tally(), Counter[str](), 0
     index, removed, place = IndexWriter(), [], Place(job.at)
-    refiner: Refiner | None = None  # it loads what it needs, which a shard without a new page does not
+    refiner: Refiner | None = None  # created on demand: without new pages, its libraries need not be loaded
     documents = ShardWriter(Path(job.output) / "documents", DOCUMENTS, shard_bytes=float("inf"), first=job.number)
     with documents:
         for page, found in _cleaned(job, config, place):
@@ -133,7 +135,7 @@ def _judge_shard(job: Job, config: CleanConfig) -> dict[str, Any]:
                 outcome = _judge(page, found, refiner, config)
             place.leave()
             counts.update(outcome.counts)
-            # that a page ended a process may pass, so a later run tries it anew
+            # a page that ended a process may succeed another time, so a later run tries it again
             key = page["key"] if job.phase == "all" and not page.get("ended") else None
             index.add(key, outcome)
             if outcome.kept:
@@ -148,7 +150,7 @@ def _judge_shard(job: Job, config: CleanConfig) -> dict[str, Any]:
 
 
 def _judge(page: dict[str, Any], cleaned: Cleaned, refiner: Refiner, config: CleanConfig) -> Outcome:
-    """Return what becomes of a page's text."""
+    """Judge a page's text: return its document or its removal."""
     with _time_limit(config):
         refined = refiner.refine(cleaned, page["url"])
     about = {name: page[name] for name in ("doc_id", "url", "source")}
@@ -160,7 +162,7 @@ def _judge(page: dict[str, Any], cleaned: Cleaned, refiner: Refiner, config: Cle
 
 
 def _columns(page: dict[str, Any], cleaned: Cleaned, refined: Refined) -> dict[str, Any]:
-    """What a document has beside its id and size."""
+    """Return the columns of a document other than its id, URL, source and size."""
     return {
         "fetched_at": page["fetched_at"],
         "rights": page["rights"],
@@ -177,9 +179,9 @@ def _columns(page: dict[str, Any], cleaned: Cleaned, refined: Refined) -> dict[s
 
 
 class Place:
-    """The page that the process is at, in a file that outlives it; none while results are written.
+    """The page that the process is working on, in a file that outlives the process; empty while results are written.
 
-    A process that is ended by a full disk, in the middle of a Parquet file, was not ended by its page.
+    A process that a full disk ends in the middle of a Parquet file was not ended by its page.
     """
 
     def __init__(self, path: Path) -> None:
@@ -187,18 +189,18 @@ class Place:
         self.leave()
 
     def enter(self, number: int) -> None:
-        """The process begins with a page."""
+        """Record that the process starts on a page."""
         os.pwrite(self._file, b"%20d" % number, 0)
 
     def leave(self) -> None:
-        """The process is at no page."""
+        """Record that the process is not working on any page."""
         os.pwrite(self._file, b" " * 20, 0)
 
 
 def _cleaned(job: Job, config: CleanConfig, place: Place) -> Iterator[tuple[dict[str, Any], Cleaned | Outcome]]:
-    """Yield the shard's pages and their texts, in order; whoever takes them leaves the place of the page.
+    """Yield the shard's pages and their texts, in order; the caller must call `place.leave()` after each page.
 
-    What an earlier artifact made of a page is yielded in place of the text.
+    If an earlier artifact already has an outcome for a page, that outcome is yielded instead of the text.
     """
     pages = boilerplate.read_texts(Path(job.work), job.number) if job.phase == "judge" else _pages(job)
     ready = False
@@ -230,7 +232,7 @@ def _cleaned(job: Job, config: CleanConfig, place: Place) -> Iterator[tuple[dict
 
 
 def _make_ready(config: CleanConfig) -> None:
-    """Load and compile what pages are extracted with: 20 s on a fresh machine, which shall not count as a page's."""
+    """Load and compile the extraction code: 20 s on a fresh machine, which must not count as a page's time."""
     clean_page(_FIRST, "text/html", None, None, config)
     if config.asks_trafilatura:
         clean_page(_FIRST, "text/html", None, None, config.without_trafilatura())
@@ -238,7 +240,7 @@ def _make_ready(config: CleanConfig) -> None:
 
 @contextlib.contextmanager
 def _time_limit(config: CleanConfig) -> Iterator[None]:
-    """End the process where this takes too long: without a handler the alarm works inside C code too."""
+    """End the process if the block takes too long; an alarm without a handler also works inside C code."""
     signal.alarm(config.page_seconds)
     try:
         yield
@@ -258,7 +260,7 @@ def _pages(job: Job) -> Iterator[dict[str, Any]]:
     rows = [
         row | {"repeats": numbers} for row, numbers in zip(kept_rows(root, job.first, job.last), repeats, strict=True)
     ]
-    # a record's columns take the place of its row's, so what names it is noted before
+    # a record's columns replace those of its row below, so the key is computed first
     rows = [row | {"key": page_key(row)} for row in rows]
     reusable = Reusable(Path(job.reuse_from) if job.reuse_from else None, (row["key"] for row in rows))
     for row in rows:
@@ -279,7 +281,7 @@ def _pages(job: Job) -> Iterator[dict[str, Any]]:
 
 
 class _Records:
-    """Rows of a record shard; the row group last used is kept, as rows are asked for in order."""
+    """Rows of a record shard; the row group used last is kept in memory because rows are requested in order."""
 
     def __init__(self, path: Path) -> None:
         import pyarrow.parquet as pq
@@ -304,7 +306,7 @@ class _Records:
 
 
 def _jobs() -> Iterator[Job]:
-    """Yield the jobs that the stage asks for; end when the stage's process ends, as its end of our input closes."""
+    """Yield the jobs that the stage sends; exit when the stage's process ends, which closes our standard input."""
     if sys.platform == "linux":
         try:
             import ctypes
@@ -329,4 +331,4 @@ if __name__ == "__main__":
     for job in _jobs():
         run(job)
         if psutil.Process().memory_info().rss > job.config["recycle_megabytes"] << 20:
-            os._exit(0)  # with a thread that waits for input the interpreter could not end in peace
+            os._exit(0)  # a normal exit would hang: another thread is waiting for input
