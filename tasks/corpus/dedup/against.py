@@ -12,13 +12,13 @@ from tasks.corpus.dedup.config import DedupConfig
 from tasks.corpus.dedup.sign import scheme, signed_rows
 from tasks.stage import PermanentError
 
-REMOVED_BITS = "removed.bits"  # which documents of signatures/ are not in documents/: one bit each, in order
-_FORMER_NAME = "gone.bits"  # of the same file in artifacts of an older textmill
+REMOVED_BITS = "removed.bits"  # one bit for each document of signatures/, in order: 1 if it is not in documents/
+_FORMER_NAME = "gone.bits"  # name of the same file in artifacts made by an older textmill
 
 
 @dataclass(frozen=True)
 class SignedShard:
-    """A signed shard of an earlier artifact: its files, and where its documents stand in the artifact's bits."""
+    """A signed shard of an earlier artifact: its files, and the index of its first document in the artifact's bits."""
 
     signatures: Path
     shingles: Path
@@ -39,13 +39,13 @@ def signed_shards(artifacts: Sequence[Artifact]) -> list[SignedShard]:
 
 
 def removed_bits(artifact: Path) -> Path:
-    """Return the file that says which documents an artifact of dedup removed; its folder is given."""
+    """Return the file that says which documents a dedup artifact removed. artifact: the artifact's folder."""
     path, former = artifact / REMOVED_BITS, artifact / _FORMER_NAME
     return former if former.exists() else path
 
 
 def require_signed(config: DedupConfig, artifact: Artifact) -> None:
-    """Raise PermanentError where documents cannot be compared with those of an earlier artifact."""
+    """Raise PermanentError if this run's documents cannot be compared with those of an earlier artifact."""
     import pyarrow.parquet as pq
 
     if not removed_bits(artifact.path).exists() or not (artifact.path / "shingles").is_dir():

@@ -1,9 +1,10 @@
-"""Which documents may be similar: those that share a whole band of their signatures, in buckets that are never large.
+"""Candidate pairs: documents that share a whole band of their signatures, with large buckets split into small ones.
 
-Bands only nominate. On technical text two thirds of the pairs that 20 bands of 6 nominate are no near-duplicates, and
-what they share is often a template: connecting all that share one joined 743,779 distinct documents elsewhere (marin
-#6851), and comparing them all would cost their square. So a bucket of more than `max_bucket` documents is split by
-further signature values, one after another: near-duplicates agree in most of those, documents of one template do not.
+Bands only nominate pairs. On technical text, two thirds of the pairs that 20 bands of 6 values nominate are not
+near-duplicates; often they only share a template. In another project, connecting all documents that share a band joined
+743,779 distinct documents (marin #6851), and the cost of comparing them all grows with the square of their number. So a
+bucket of more than `max_bucket` documents is split by further signature values, one after another: near-duplicates
+agree in most of those values, documents made from one template do not.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ import numpy as np
 from data_lake.tables.runs import Runs, write_run
 from tasks.corpus.dedup.corpus import Corpus, Removed, preferred_first
 
-PIVOTS = 4  # preferred documents of a bucket that is too large with which all others are compared before it is split
+PIVOTS = 4  # before a bucket that is too large is split, all its documents are compared with this many preferred ones
 
 
 @dataclass(frozen=True)
 class NominateJob:
-    """Nominate pairs from the band keys of one range; the runs of all shards are read."""
+    """Nominate pairs from one range of band keys, read from the runs of all shards."""
 
     corpus: Corpus
     bands: tuple[Path, ...]
@@ -34,9 +35,9 @@ class NominateJob:
 
 
 def nominate(job: NominateJob) -> int:
-    """Write a run of (document, document before it in number), the candidate pairs; return how many buckets were split.
+    """Write the candidate pairs as a run of (document, lower-numbered document); return how many buckets were split.
 
-    Pairs within earlier artifacts are left out: those were decided on.
+    Pairs within earlier artifacts are left out, because they were decided there.
     """
     rows = Runs(job.bands, 2).read(job.low, job.high)
     rows = rows[:, ~Removed(0, job.removed)[rows[1]]]
@@ -59,7 +60,7 @@ def nominate(job: NominateJob) -> int:
 
 
 def _all_pairs(group: np.ndarray, documents: np.ndarray) -> np.ndarray:
-    """Return all pairs of documents with one label, the later number first: uint64[2, n]; labels come sorted."""
+    """Return all pairs of documents with the same label, the higher number first: uint64[2, n]; `group` is sorted."""
     pairs = [np.empty((2, 0), dtype=np.uint64)]
     place = np.arange(len(documents))
     apart = 1
@@ -72,7 +73,7 @@ def _all_pairs(group: np.ndarray, documents: np.ndarray) -> np.ndarray:
 
 
 def _split(corpus: Corpus, documents: np.ndarray, limit: int) -> Iterator[np.ndarray]:
-    """Yield the pairs of a bucket that is too large: of its parts by further signature values."""
+    """Split a bucket that is too large by further signature values, and yield the pairs of its parts."""
     facts = corpus.facts(documents)
     yield from _parts(documents, facts, 0, limit)
 
@@ -81,7 +82,7 @@ def _parts(documents: np.ndarray, facts: np.ndarray, depth: int, limit: int) -> 
     if len(documents) <= limit:
         yield _all_pairs(np.zeros(len(documents), dtype=np.int64), documents)
         return
-    # a thousand copies of one document must find the one that is kept, though single values differ
+    # so that each of a thousand copies meets the one that is kept, even if single signature values differ
     for pivot in preferred_first(facts, documents)[:PIVOTS]:
         pairs = np.stack([documents, np.full(len(documents), documents[pivot])])
         pairs = np.stack([pairs.max(axis=0), pairs.min(axis=0)])

@@ -1,4 +1,4 @@
-"""True similarity: the Jaccard similarity of the shingle sets of nominated pairs, one shard's documents at a time."""
+"""True similarity: the Jaccard similarity of the shingle sets of nominated pairs, computed one shard at a time."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from data_lake.tables.runs import Runs, write_run
 from tasks.corpus.dedup.corpus import Corpus, Part
 from tasks.corpus.dedup.shingles import common
 
-# Bytes of memory for each candidate pair beside the sets: two numbers several times, and the facts of both documents.
+# Bytes of memory per candidate pair, without the sets: several copies of two numbers, and the facts of both documents.
 PAIR_BYTES = 400
 
-# Pairs from which the compiled kernel pays in a small corpus: numpy takes half a second for as many.
+# The number of pairs from which the compiled kernel pays off in a small corpus: numpy takes half a second for them.
 COMPILE_FROM = 15_000
 
 
 @dataclass(frozen=True)
 class CompareJob:
-    """Compare the candidates of one shard's documents with the documents before them."""
+    """Compare one shard's documents with the lower-numbered documents that were nominated for them."""
 
     corpus: Corpus
     part: Part
@@ -34,16 +34,16 @@ class CompareJob:
 
     @property
     def done(self) -> Path:
-        """The file that says that the shard's pairs are compared."""
+        """The file whose existence says that the shard's pairs have been compared."""
         return self.compared / f"{self.part.number:05d}.done"
 
 
 def compare(job: CompareJob) -> None:
-    """Write runs of what was compared, and of the pairs at the threshold as `decisions` wants them.
+    """Write runs of the compared pairs, and of those at or above the threshold in the form that `decisions` needs.
 
-    compared: (document, document before it in number, values in common, values in either). edges: the same with the
-    less preferred document first, and the rank and id of both: (rank, id, document, rank, id, partner, common, union).
-    Pairs are not compared whose sizes alone say that they are below the threshold.
+    compared: (document, lower-numbered document, values in common, values in either). edges: the less preferred
+    document first, with the rank and id of both: (rank, id, document, rank, id, partner, common, union).
+    A pair is not compared if the sizes of its sets alone show that it is below the threshold.
     """
     for folder in (job.compared, job.edges):
         for stale in folder.glob(f"{job.part.number:05d}-*.run"):
@@ -74,7 +74,7 @@ def compare(job: CompareJob) -> None:
 
 
 def _candidates(job: CompareJob) -> Iterator[np.ndarray]:
-    """Yield the distinct candidate pairs of the shard's documents, sorted, as many as fit."""
+    """Yield the distinct candidate pairs of the shard's documents, sorted, in arrays that fit in memory."""
     runs = Runs(job.pairs, 2)
     for low, high in runs.split(max(1, job.memory // PAIR_BYTES), job.part.first, job.part.first + job.part.count):
         pairs = runs.read(low, high)
@@ -84,7 +84,7 @@ def _candidates(job: CompareJob) -> Iterator[np.ndarray]:
 
 
 def _chunks(chosen: np.ndarray, weights: np.ndarray, limit: int) -> Iterator[np.ndarray]:
-    """Cut a list of pairs so that the sets of a piece weigh at most `limit` values, but for single pairs."""
+    """Cut a list of pairs into chunks of at most about `limit` set values; a single pair may have more."""
     if not len(chosen):
         return
     number = np.cumsum(weights[chosen]) // np.uint64(max(1, limit))
@@ -94,7 +94,7 @@ def _chunks(chosen: np.ndarray, weights: np.ndarray, limit: int) -> Iterator[np.
 def _edges(
     both: np.ndarray, facts: np.ndarray, a: np.ndarray, b: np.ndarray, shared: np.ndarray, union: np.ndarray
 ) -> np.ndarray:
-    """Return the pairs with the less preferred document first, and what decides between them: uint64[8, n]."""
+    """Return the pairs with the less preferred document first, and the values that decide: uint64[8, n]."""
     rank, identity = facts["rank"], facts["id"]
     same_rank, same_id = rank[a] == rank[b], identity[a] == identity[b]
     later = np.where(same_rank, np.where(same_id, both[a] > both[b], identity[a] > identity[b]), rank[a] > rank[b])

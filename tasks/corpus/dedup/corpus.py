@@ -1,7 +1,7 @@
-"""Every document by number: what decides between two of them, and where its shingles and its name are on disk.
+"""All documents by number: the facts that decide between two of them, and where their shingles and names are on disk.
 
-Documents are numbered through all shards, those of earlier artifacts (`against`) before those of this run. Nothing
-here is in memory but a line for each shard: facts, names and shingle sets are read for the documents asked for.
+Documents are numbered across all shards, those of earlier artifacts (`against`) before those of this run. Only one
+record per shard is in memory: facts, names and shingle sets are read for the documents that are asked for.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ UNDATED = int(np.iinfo(np.int64).min)
 """The `fetched` of a document that does not say when it was fetched."""
 FACTS = np.dtype(
     [
-        ("rank", "<u8"),  # the smaller is preferred
-        ("id", "<u8"),  # decides between equals
-        ("fetched", "<i8"),  # microseconds since 1970; the least number where it is not known
+        ("rank", "<u8"),  # the document with the smaller rank is preferred
+        ("id", "<u8"),  # decides between documents of equal rank
+        ("fetched", "<i8"),  # microseconds since 1970; UNDATED if it is not known
         ("begin", "<u8"),  # the first shingle in the shard's file ...
         ("size", "<u8"),  # ... and how many there are
         ("name", "<u8"),  # the first byte of the name in the shard's file ...
@@ -28,15 +28,15 @@ FACTS = np.dtype(
         ("refine", "u1", (16,)),  # low bytes of signature values, which split buckets that are too large
     ]
 )
-"""What is known of a document without its text."""
+"""What is known about a document without reading its text."""
 
-GAP = 1 << 12  # bytes between two wanted pieces that are cheaper to read than to skip
+GAP = 1 << 12  # bytes between two wanted pieces; up to this size, a gap is cheaper to read than to skip
 BLOCK = 1 << 23
 
 
 @dataclass(frozen=True)
 class Part:
-    """One shard: its number and its first document's, how many it has, and its files."""
+    """One shard: its number, the number of its first document, how many documents it has, and its files."""
 
     number: int
     first: int
@@ -75,7 +75,7 @@ class Corpus:
         return out
 
     def sets(self, numbers: np.ndarray, facts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the shingle sets of documents, one after another: uint32[…], and where each begins: int64[n + 1]."""
+        """Return the concatenated shingle sets of documents, uint32[…], and where each begins, int64[n + 1]."""
         data, begins = self._gather(numbers, "shingles", 4 * facts["begin"], 4 * facts["size"])
         return data.view(np.uint32), begins // 4
 
@@ -99,7 +99,7 @@ class Corpus:
     def _gather(
         self, numbers: np.ndarray, kind: str, begins: np.ndarray, sizes: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Read a piece of bytes for each document, near ones together."""
+        """Read a piece of bytes for each document; pieces close to each other are read together."""
         places = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         out = np.empty(places[-1], dtype=np.uint8)
         for part, first, last in self._by_part(numbers):
@@ -112,7 +112,7 @@ class Corpus:
 
 
 def _read_pieces(file, begins: np.ndarray, sizes: np.ndarray, out: np.ndarray, filled: int) -> None:  # type: ignore[no-untyped-def]
-    """Read pieces of a file, in order of place, one after another into `out` from `filled`."""
+    """Read pieces of a file, given in file order, one after another into `out` from `filled` on."""
     ends = begins + sizes
     apart = np.flatnonzero(begins[1:] - ends[:-1] > GAP) + 1
     for first, last in zip([0, *apart.tolist()], [*apart.tolist(), len(begins)], strict=True):
@@ -130,7 +130,7 @@ def _read_pieces(file, begins: np.ndarray, sizes: np.ndarray, out: np.ndarray, f
 
 
 class Removed:
-    """Which documents are removed: one bit each, the only thing whose size in memory grows with the corpus."""
+    """Which documents are removed, one bit each: the only thing whose size in memory grows with the corpus."""
 
     def __init__(self, count: int, path: Path | None = None) -> None:
         self.bits = np.zeros(-(-count // 8), dtype=np.uint8) if path is None else np.fromfile(path, dtype=np.uint8)
@@ -140,7 +140,7 @@ class Removed:
         return (self.bits[numbers >> np.uint64(3)] >> (numbers & np.uint64(7)).astype(np.uint8) & 1).astype(np.bool_)
 
     def add(self, numbers: np.ndarray) -> None:
-        """Note documents that are removed."""
+        """Mark documents as removed."""
         ones = np.uint8(1) << (numbers & np.uint64(7)).astype(np.uint8)
         np.bitwise_or.at(self.bits, (numbers >> np.uint64(3)).astype(np.int64), ones)
 
@@ -152,5 +152,5 @@ class Removed:
 
 
 def preferred_first(facts: np.ndarray, numbers: np.ndarray, groups: Sequence[np.ndarray] = ()) -> np.ndarray:
-    """Return the order of preference, within `groups` (arrays of labels, the last one counts most)."""
+    """Return the order of preference within `groups` (arrays of labels, of which the last is the primary key)."""
     return np.lexsort((numbers, facts["id"], facts["rank"], *groups))

@@ -1,8 +1,8 @@
 """Which near-duplicates are removed: in order of preference, each document that is similar to one that is kept.
 
-Nothing is removed because of something that is removed itself. Connected components would: a like b and b like c takes
-a and c for one, though they may share nothing; at the scale of the web that chains a template's pages into one cluster
-(marin #6851). Here a cluster is a document that is kept and those that are like it.
+No document is removed because of another one that is removed itself. Connected components would do that: if a is
+similar to b, and b to c, they join a and c, which may share nothing; at the scale of the web this chains all pages made
+from one template into one cluster (marin #6851). Here a cluster is a kept document and the documents similar to it.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _EDGE_COLUMNS = 8
 def near_duplicates(edges: Runs, removed: Removed, limit: int) -> Iterator[np.ndarray]:
     """Yield uint64[4, n] of (document removed, the one kept, values in common, values in either).
 
-    edges: pairs at the threshold as `comparison.compare` writes them, sorted by the rank of the less preferred one.
-    The documents are added to `removed`. Of several partners that are kept the most similar is named, of equals the
-    preferred one. At most about `limit` edges are in memory.
+    edges: pairs at or above the threshold as `comparison.compare` writes them, sorted by the rank of the less preferred
+    document. The documents are added to `removed`. Of several kept partners the most similar one is named; of equally
+    similar ones, the preferred one. At most about `limit` edges are in memory.
     """
     for low, high in edges.split(limit):
         rows = edges.read(low, high)
@@ -37,7 +37,7 @@ def near_duplicates(edges: Runs, removed: Removed, limit: int) -> Iterator[np.nd
 
 
 def _greedy(documents: list[int], others: list[int], scores: np.ndarray, is_removed: list[bool]) -> list[int]:
-    """Return the edge that decides for each document that is removed; `is_removed` is brought up to date."""
+    """Return the deciding edge of each document that is removed, and update `is_removed`."""
     chosen: list[int] = []
     values = scores.tolist()
     begin = 0

@@ -1,4 +1,4 @@
-"""The first two levels: documents with the same URL, and documents whose text is the same."""
+"""The first two levels of dedup: documents with the same URL, and documents with the same text."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from tasks.corpus.dedup.corpus import UNDATED, Corpus, Removed, preferred_first
 def exact_matches(corpus: Corpus, keys: Runs, removed: Removed, limit: int, *, newest: bool) -> Iterator[np.ndarray]:
     """Yield uint64[2, n] of (document removed, document kept instead), from rows of (128-bit key, document).
 
-    Documents in `removed` take no part, and those yielded are added to it. Of equal keys the preferred document is
-    kept; with `newest` the one fetched last, and where none says when, all are: rows of a file that have the URL of the
-    page they are from are no versions of it. At most about `limit` rows are in memory.
+    Documents in `removed` are ignored, and those yielded are added to it. Of documents with the same key, the preferred
+    one is kept, or with `newest` the one fetched last. With `newest`, all are kept if none has a date of fetching: rows
+    of a file that carry the URL of the page they come from are not versions of that page. At most about `limit` rows
+    are in memory.
     """
     for low, high in keys.split(limit):
         rows = keys.read(low, high)

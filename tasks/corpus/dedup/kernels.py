@@ -1,7 +1,7 @@
-"""The inner loops of dedup, compiled: sets of shingles, their smallest values, and what two sets have in common.
+"""The compiled inner loops of dedup: sets of shingles, their smallest values, and how many values two sets share.
 
-Each has its twin in numpy (`tasks.corpus.dedup.shingles`), which gives the same bits and is used where there is little
-to do. Importing this module imports numba.
+Each has a numpy counterpart (in `tasks.corpus.dedup.shingles` and `tasks.corpus.dedup.signatures`) that returns the
+same bits and is used if there is little to do. Importing this module imports numba.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _ALL = np.uint32(0xFFFFFFFF)
 
 @compiled
 def _sort(values, spare, counts, n):  # type: ignore[no-untyped-def]
-    """Sort values[:n]: by insertion where there are few, else by four passes over bytes (least significant first)."""
+    """Sort values[:n]: insertion sort for few values, else a radix sort over four bytes, least significant first."""
     if n < 48:
         for i in range(1, n):
             value, k = values[i], i - 1
@@ -48,7 +48,7 @@ def _sort(values, spare, counts, n):  # type: ignore[no-untyped-def]
 
 @compiled
 def sets(hashes, begins, out, sizes):  # type: ignore[no-untyped-def]
-    """Write each document's distinct 32-bit shingles, sorted, one document after another; return how many."""
+    """Write each document's distinct 32-bit shingles, sorted, one document after another; return their total number."""
     most = 1
     for i in range(len(sizes)):
         most = max(most, begins[i + 1] - begins[i])
@@ -76,7 +76,7 @@ def minwise(mixed, offsets, a, b):  # type: ignore[no-untyped-def]
         row = out[i]
         for j in range(offsets[i], offsets[i + 1]):
             h = mixed[j]
-            for k in range(len(a)):  # one vector instruction does 8 or 16 of these
+            for k in range(len(a)):  # one vector instruction handles 8 or 16 of these
                 value = np.uint32(h * a[k] + b[k])
                 row[k] = min(row[k], value)
     return out
@@ -89,7 +89,7 @@ def common(values, begins, first, second, out):  # type: ignore[no-untyped-def]
         a, a_end = begins[first[i]], begins[first[i] + 1]
         b, b_end = begins[second[i]], begins[second[i] + 1]
         count = 0
-        while a < a_end and b < b_end:  # no branch inside: the outcome of a comparison is a coin
+        while a < a_end and b < b_end:  # no branch inside: its outcome could not be predicted
             x, y = values[a], values[b]
             count += x == y
             a += x <= y

@@ -1,4 +1,4 @@
-"""The levels one after another, each in jobs as large as their memory allows."""
+"""The levels of dedup, run one after another, each in jobs as large as their memory allows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tasks.corpus.dedup.exact import exact_matches
 from tasks.corpus.dedup.repeats import CutJob, Kind, PiecesJob, decide_cuts, find_repeated, note_pieces
 from tasks.corpus.dedup.write import Decided
 
-# Bytes that a row of a run takes while it is read, sorted and grouped: measured 90 at most for rows of two numbers.
+# Bytes that one row of a run takes while it is read, sorted and grouped; at most 90 were measured for two numbers.
 ROW_BYTES = 128
 
 Each = Callable[[Any, Sequence[Any], str], list[Any]]
@@ -39,7 +39,7 @@ class Levels:
     corpus: Corpus
     work: Path
     removed: Removed
-    compiled: bool  # whether there is so much to do that compiled kernels pay
+    compiled: bool  # whether there is so much to do that compiled kernels pay off
 
     @property
     def limit(self) -> int:
@@ -48,7 +48,7 @@ class Levels:
 
     @property
     def folder(self) -> Path:
-        """Where results lie whose cut into jobs depends on the memory: another setting must not mix with them."""
+        """The folder of results that depend on how the memory setting cuts the work into jobs: one per setting."""
         return self.work / f"memory-{self.config.memory_megabytes}"
 
     def exact(self, kind: str, *, newest: bool = False) -> tuple[Path, ...]:
@@ -58,10 +58,10 @@ class Levels:
         return self._written(self.folder / f"{kind}-decided", found)
 
     def near(self, decided: Decided, each: Each, info: Callable[[str], None]) -> Decided:
-        """Nominate pairs, compare them, decide; return what was decided with the runs of this level."""
+        """Nominate pairs, compare them and decide; return `decided` with the runs of this level added."""
         bands, pairs = tuple(sorted((self.work / "bands").glob("*.run"))), self.folder / "pairs"
         removed = self.removed.save(self.folder / "removed-before-near.bits")
-        # the pairs of a bucket take more memory than the bucket
+        # half the limit: the pairs of a bucket take more memory than the bucket itself
         jobs = [
             NominateJob(
                 self.corpus, bands, removed, low, high, self.config.max_bucket, pairs / f"part-{number:05d}.run"
@@ -93,7 +93,7 @@ class Levels:
         return dataclasses.replace(decided, near=near, compared=compared)
 
     def repeated(self, decided: Decided, kind: Kind, documents: Sequence[Path], each: Each) -> Decided:
-        """Find pieces that stand in too many documents; return what was decided with the runs of this level."""
+        """Find pieces that occur in too many documents; return `decided` with the runs of this level added."""
         config = getattr(self.config, kind)
         folder = self.work / kind
         removed = self.removed.save(folder / "removed.bits")
@@ -145,7 +145,7 @@ def name_of(part: Part) -> str:
 
 
 def of_part(decided: Decided, part: Part) -> Decided:
-    """Return what was decided without the runs that are of other shards only."""
+    """Return `decided` without the runs that concern only other shards."""
     own = {
         kind: tuple(path for path in getattr(decided, kind) if path.name.startswith(f"{part.number:05d}-"))
         for kind in ("compared", "paragraphs", "lines")

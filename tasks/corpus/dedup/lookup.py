@@ -1,4 +1,4 @@
-"""Stored signatures in datasketch: find the documents of a corpus that are similar to a text, without deduplicating.
+"""Stored signatures in datasketch: find the documents of a corpus that are similar to a text, without a dedup run.
 
     from datasketch import MinHashLSH
     from tasks.corpus.dedup.lookup import minhash_of, minhashes
@@ -8,7 +8,7 @@
         index.insert(doc_id, minhash)
     index.query(minhash_of("a text", artifact))
 
-datasketch (2.0 or newer) is no dependency of textmill: install it to use this.
+datasketch (2.0 or newer) is not a dependency of textmill: install it to use this module.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 
 def minhashes(artifact: Path) -> Iterator[tuple[str, datasketch.MinHash]]:
-    """Yield (doc_id, MinHash) of every document that a dedup artifact kept, from its signatures alone.
+    """Yield (doc_id, MinHash) of every document that a dedup artifact kept; only its signatures are read.
 
-    artifact: the artifact's folder. Raises FileNotFoundError where it holds no signatures.
+    artifact: the artifact's folder. Raises FileNotFoundError if it holds no signatures.
     """
     import datasketch
     import pyarrow.parquet as pq
@@ -72,7 +72,7 @@ def minhash_of(text: str, artifact: Path) -> datasketch.MinHash:
 
 
 def _scheme(artifact: Path) -> tuple[int, int]:
-    """Return the seed of the permutations and the words of a shingle."""
+    """Return the seed of the permutations and the number of words per shingle."""
     import pyarrow.parquet as pq
 
     paths = shards(artifact / "signatures")

@@ -12,7 +12,7 @@ SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that on
 
 
 def check(config: DedupConfig, facts: Facts) -> Iterator[Fault]:
-    """Yield each earlier artifact that cannot be compared with."""
+    """Yield a fault for each earlier artifact that cannot be compared with."""
     from tasks.corpus.dedup.against import require_signed
 
     for role in inputs_of("against", facts.inputs):

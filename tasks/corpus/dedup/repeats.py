@@ -1,8 +1,9 @@
-"""Paragraphs and lines that occur in several documents: found across all shards, cut where there are too many.
+"""Paragraphs and lines that occur in several documents: found across all shards, and cut if there are too many copies.
 
-What is compared are the words, so case, spacing and punctuation do not tell two pieces apart, and a piece of Chinese or
-Thai is like any other. Published relatives: C4 removes what three sentences repeat (Raffel 2020, § 2.2), CCNet and
-dolma paragraphs seen before (Wenzek 2020; Soldaini 2024, § 3.1), there by Bloom filters, which cut some that were not.
+Only the words are compared, so case, spacing and punctuation make no difference, and pieces of Chinese or Thai are
+handled like any others. Published methods of this kind: C4 removes repeated spans of three sentences (Raffel 2020,
+§ 2.2); CCNet and dolma remove paragraphs seen before (Wenzek 2020; Soldaini 2024, § 3.1), dolma with Bloom filters,
+which also cut some paragraphs that were not seen before.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ from tasks.corpus.dedup.sign import batches
 
 Kind = Literal["paragraphs", "lines"]
 
-# A piece with what separates it from the next one, so that all pieces together are the text.
+# A piece includes the separator after it, so that all pieces joined give the text.
 _PIECES = {"paragraphs": re.compile(r".+?(?:\n[^\S\n]*\n\s*|\Z)", re.S), "lines": re.compile(r"[^\n]*\n|[^\n]+")}
 _BLANK_LINES = re.compile(r"\n[^\S\n]*\n(?:[^\S\n]*\n)+")
 
 
 @dataclass(frozen=True)
 class PiecesJob:
-    """Note the pieces of one shard's documents."""
+    """Record the pieces of one shard's documents."""
 
     corpus: Corpus
     part: Part
@@ -42,7 +43,7 @@ class PiecesJob:
     min_words: int
     compiled: bool
     every: Path  # run of (hash, document)
-    preferred: Path  # run of (hash, rank, id, document), of each hash as many as decide
+    preferred: Path  # run of (hash, rank, id, document): for each hash, only as many as affect the decision
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,12 @@ class CutJob:
 
 
 def pieces(text: str, kind: Kind) -> list[str]:
-    """Return the paragraphs or lines of a text, each with the separator behind it: `"".join` gives the text."""
+    """Return the paragraphs or lines of a text, each with the separator after it: `"".join` gives the text."""
     return _PIECES[kind].findall(text)
 
 
 def piece_hashes(found: Sequence[str], min_words: int, *, compiled: bool) -> np.ndarray:
-    """Return 64 bits of the words of each piece, uint64[n]; 0 for one of fewer than `min_words`."""
+    """Return a 64-bit hash of the words of each piece, uint64[n]; 0 for a piece of fewer than `min_words` words."""
     import xxhash
 
     if compiled:
@@ -82,7 +83,7 @@ def piece_hashes(found: Sequence[str], min_words: int, *, compiled: bool) -> np.
 
 
 def cut(text: str, repeated: dict[Kind, set[int]], min_words: dict[Kind, int]) -> str:
-    """Return a text without the pieces whose hashes are in `repeated`, and without gaps where they were."""
+    """Return a text without the pieces whose hashes are in `repeated`, and without the gaps that they would leave."""
     for kind in ("paragraphs", "lines"):
         if repeated.get(kind):
             found = pieces(text, kind)
@@ -94,7 +95,7 @@ def cut(text: str, repeated: dict[Kind, set[int]], min_words: dict[Kind, int]) -
 
 
 def note_pieces(job: PiecesJob) -> None:
-    """Write the runs of one shard: all its pieces, and of each piece the preferred documents that have it."""
+    """Write the runs of one shard: all its pieces, and for each piece the most preferred documents that have it."""
     removed, first = Removed(0, job.removed), job.part.first
     rows = [np.empty((2, 0), dtype=np.uint64)]
     for batch in batches(job.documents, ["text"]):
@@ -109,7 +110,7 @@ def note_pieces(job: PiecesJob) -> None:
         rows.append(np.unique(made, axis=1))
     every = np.concatenate(rows, axis=1)
     write_run(job.every, every)
-    # Of the pieces of this shard only the preferred documents can be among those that keep them.
+    # Only the most preferred documents of this shard that have a piece can be among those that keep it.
     numbers, place = np.unique(every[1], return_inverse=True)
     facts = job.corpus.facts(numbers)
     ranked = np.stack([every[0], facts["rank"][place], facts["id"][place], every[1]])
@@ -117,7 +118,7 @@ def note_pieces(job: PiecesJob) -> None:
 
 
 def find_repeated(preferred: Runs, copies: int, limit: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the hashes of pieces that stand in too many documents, and a key for each document that keeps one."""
+    """Yield the hashes of pieces that occur in too many documents, and the keys of the (piece, document) pairs kept."""
     for low, high in preferred.split(limit):
         rows = preferred.read(low, high)
         rows = rows[:, np.lexsort(rows[::-1])]
@@ -128,7 +129,7 @@ def find_repeated(preferred: Runs, copies: int, limit: int) -> Iterator[tuple[np
 
 
 def decide_cuts(job: CutJob) -> None:
-    """Write a run of (document, hash): the pieces of the shard that are cut."""
+    """Write the pieces of the shard that are cut as a run of (document, hash)."""
     every, repeated, keepers = Runs([job.every], 2), Runs(job.repeated, 1), Runs(job.keepers, 1)
     cuts = [np.empty((2, 0), dtype=np.uint64)]
     for low, high in every.split(job.limit):
@@ -143,7 +144,7 @@ def decide_cuts(job: CutJob) -> None:
 
 
 def _nth(rows: np.ndarray) -> np.ndarray:
-    """Return how many rows of the same first column are smaller: int64[n]."""
+    """Return for each row how many rows with the same first column sort before it: int64[n]."""
     order = np.lexsort(rows[::-1])
     first = np.concatenate([[True], rows[0][order][1:] != rows[0][order][:-1]])[: rows.shape[1]]
     begins = np.flatnonzero(first)
@@ -154,5 +155,5 @@ def _nth(rows: np.ndarray) -> np.ndarray:
 
 
 def _keys(hashes: np.ndarray, documents: np.ndarray) -> np.ndarray:
-    """Return 64 bits of (hash, document)."""
+    """Return a 64-bit hash of each (hash, document)."""
     return units.mix64(hashes ^ units.mix64(documents + np.uint64(1)))

@@ -1,7 +1,7 @@
-"""Signatures from an earlier artifact: in a corpus that changed, only new texts are cut into shingles.
+"""Signatures reused from an earlier artifact: in a corpus that changed, only new texts are cut into shingles.
 
-A text's digest, shingles and signature depend on the text and the config alone, and the earlier artifact has the same
-config. What is left to do for a text that it has is to read and to write.
+A text's digest, shingles and signature depend only on the text and the config, and the earlier artifact has the same
+config. So those of a text that it already has are only read and written again.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from data_lake.tables.arrow_columns import fixed_values
 from data_lake.tables.documents import shard_path
 from data_lake.tables.text_index import TextIndex
 
-OPEN = 4  # shards of the earlier artifact, some megabytes each
+OPEN = 4  # shards of the earlier artifact that are kept open, a few megabytes each
 
 
 @dataclass(frozen=True)
 class Signed:
-    """Signed texts: 128 bits of each one's normal form (uint64[n, 2]), signatures (uint32[n, permutations]), and the
-    shingle set of text i, which is `shingles[begins[i] : begins[i + 1]]`."""
+    """Signed texts: 128-bit digests of their normal forms (uint64[n, 2]), signatures (uint32[n, permutations]), and
+    shingle sets; the set of text i is `shingles[begins[i] : begins[i + 1]]`."""
 
     digests: np.ndarray
     signatures: np.ndarray
@@ -40,11 +40,11 @@ class Reusable:
         self._open: OrderedDict[int, Signed] = OrderedDict()
 
     def find(self, digests: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return shard and row of each text by its digest (uint64[n, 2]), int64[n] both; -1 where it must be signed."""
+        """Return shard and row of each text by its digest (uint64[n, 2]), int64[n] both; -1 if it must be signed."""
         return self._texts.find(digests)
 
     def merge(self, made: Signed, shard: np.ndarray, row: np.ndarray) -> Signed:
-        """Return all texts of a batch in order: those of `made` where shard is -1, else the earlier artifact's."""
+        """Return all texts of a batch in order: from `made` if their shard is -1, else from the earlier artifact."""
         if (shard < 0).all():
             return made
         row = row.copy()
@@ -55,7 +55,7 @@ class Reusable:
         for number, source in sources.items():
             here = np.flatnonzero(shard == number)
             digests[here], signatures[here] = source.digests[row[here]], source.signatures[row[here]]
-        # a shingle set follows its neighbour's in both places, until one of the two texts is a new one
+        # the shingle sets of consecutive rows of one source are adjacent there, so they are copied in one piece
         apart = np.flatnonzero((np.diff(shard) != 0) | (np.diff(row) != 1)) + 1
         sets, sizes = [], []
         for first, last in pairwise([0, *apart.tolist(), len(row)]):
@@ -66,7 +66,7 @@ class Reusable:
         return Signed(digests, signatures, np.concatenate(sets), np.cumsum(np.concatenate([[0], *sizes])))
 
     def _shard(self, number: int) -> Signed:
-        """Return what the artifact has of one shard; its shingle sets stay on disk."""
+        """Return the signed texts of one shard of the artifact; its shingle sets stay on disk."""
         import pyarrow.parquet as pq
 
         if number not in self._open:

@@ -1,7 +1,8 @@
 """A document as the set of its shingles: sorted distinct 32-bit hashes of every run of n words.
 
-32 bits are what signatures are made of, and half the disk of 64. Two sets of n shingles share n²/2^32 values by chance,
-so the Jaccard similarity of two documents of 500 words is off by 10^-7, of two of a hundred thousand by 10^-5.
+Signatures are made from 32-bit values, which also take half the disk space of 64-bit ones. Two sets of n shingles share
+n²/2^32 values by chance, so the Jaccard similarity of two documents of 500 words is off by 10^-7, and that of two
+documents of a hundred thousand words by 10^-5.
 """
 
 from __future__ import annotations
@@ -18,21 +19,21 @@ from data_lake.text.folding import fold
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# Bytes of text from which compiled kernels pay: numpy takes a second for as many, loading the kernels half of one (and
-# some seconds the first time on a machine).
+# Bytes of text from which compiled kernels pay off: numpy takes a second for this much, loading the kernels half a
+# second (and a few seconds the first time on a machine).
 COMPILE_FROM = 30_000_000
 
 
 def worth_compiling(documents: Sequence[Path]) -> bool:
-    """Return whether there is so much text in these Parquet files that compiled kernels pay."""
+    """Return whether these Parquet files hold so much text that compiled kernels pay off."""
     return 3 * sum(path.stat().st_size for path in documents) > COMPILE_FROM  # text takes a third of its size on disk
 
 
 def shingle_sets(texts: pa.Array, n: int, *, compiled: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return the shingle sets of a column of texts, one after another: uint32[…], and where each begins: int64[n + 1].
+    """Return the concatenated shingle sets of a column of texts, uint32[…], and where each begins, int64[n + 1].
 
-    A text of fewer than `n` words is one shingle of all it has; a text without words has none.
-    compiled: whether to use the kernels; the values are the same.
+    A text of fewer than `n` words has one shingle, of all its words; a text without words has none.
+    compiled: whether to use the compiled kernels; the values are the same.
     """
     if compiled:
         from data_lake.text.kernels import shingle_hashes_of, word_hashes_of
@@ -52,7 +53,7 @@ def shingle_sets(texts: pa.Array, n: int, *, compiled: bool) -> tuple[np.ndarray
 
 
 def digests(texts: pa.Array, *, compiled: bool) -> list[bytes]:
-    """Return 128 bits of each text's `normal_form`: equal for exact copies."""
+    """Return a 128-bit digest of each text's `normal_form`: equal for exact copies."""
     import xxhash
 
     if not compiled:
@@ -68,12 +69,12 @@ def digests(texts: pa.Array, *, compiled: bool) -> list[bytes]:
 
 
 def normal_form(text: str) -> bytes:
-    """Return what exact duplicates have in common: folded but for case, runs of white space as one space."""
+    """Return what exact duplicates have in common: the text folded except for case, white space as single spaces."""
     return " ".join(fold(text, case=False).split()).encode("utf-8", "surrogatepass")
 
 
 def strings(texts: pa.Array) -> list[str]:
-    """Return a column of text as strings; U+FFFD where a file that is not ours holds bytes that are no UTF-8."""
+    """Return a column of text as strings; bytes that are not UTF-8, in a file not made by textmill, become U+FFFD."""
     import pyarrow as pa
 
     try:
