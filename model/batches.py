@@ -17,9 +17,9 @@ from model.losses import IGNORE
 
 @dataclass(frozen=True)
 class Batch:
-    """Sequences of one step: `inputs` and `targets`, both int64 (B, T); a target IGNORE is no target.
+    """Sequences of one step: `inputs` and `targets`, both int64 (B, T); targets equal to IGNORE are not counted.
 
-    `lengths`, int64 (B), are the tokens of each row before its padding; None = no row is padded.
+    `lengths`, int64 (B), is the number of tokens in each row before its padding; None = no row is padded.
     """
 
     inputs: Tensor
@@ -33,7 +33,7 @@ class Batch:
 
     @property
     def n_tokens(self) -> int:
-        """Number of input tokens that are no padding."""
+        """Number of input tokens that are not padding."""
         return self.inputs.numel() if self.lengths is None else int(self.lengths.sum())
 
     def split(self, rows: int) -> Iterator[Batch]:
@@ -44,13 +44,13 @@ class Batch:
             yield Batch(self.inputs[part], self.targets[part], None if self.lengths is None else self.lengths[part])
 
     def to(self, device: torch.device) -> Batch:
-        """Return the batch on `device`; the lengths stay where they are."""
+        """Return the batch on `device`; the lengths are not moved."""
         inputs, targets = (tensor.to(device, non_blocking=True) for tensor in (self.inputs, self.targets))
         return Batch(inputs, targets, self.lengths)
 
     @classmethod
     def of_windows(cls, windows: np.ndarray) -> Batch:
-        """Make a batch of token windows (B, T + 1): every token predicts the next one."""
+        """Make a batch from token windows (B, T + 1): every token predicts the next one."""
         ids = torch.from_numpy(windows.astype(np.int64))
         return cls(ids[:, :-1].contiguous(), ids[:, 1:].contiguous())
 
@@ -58,8 +58,8 @@ class Batch:
 def answer_batch(examples: Sequence[Example], pad: int) -> Batch:
     """Put examples into one batch whose targets are the answers and their end tokens only.
 
-    Padding is masked by length, never by its id: where pad and end token are the same id, a mask by id would also take
-    away the end token, and the model would never learn to stop (huggingface/trl issue 1623).
+    Padding is masked by length, never by its id: if the pad and end tokens share an id, a mask by id would also remove
+    the end token, and the model would never learn to stop (huggingface/trl issue 1623).
     """
     lengths = torch.tensor([len(one.ids) - 1 for one in examples])
     inputs = torch.full((len(examples), int(lengths.max())), pad, dtype=torch.int64)
@@ -77,7 +77,7 @@ BatchOf = Callable[[int], Batch]
 
 
 class Prefetcher:
-    """Makes the next step's batch in a thread while this one trains, and knows how long the training waited for it."""
+    """Prepares the next batch in a thread during the current step, and measures how long training waited for it."""
 
     def __init__(self, batch_of: BatchOf, start: int, stop: int) -> None:
         self._batch_of, self._stop = batch_of, stop

@@ -2,8 +2,8 @@
 
     <|bos|> [<|system|> text] <|user|> instruction [blank line, input] <|assistant|> answer <|eos|> [<|user|> …]
 
-The roles are special tokens of their own and text is always encoded as ordinary letters, so no message can write a
-role. They are reserved when the tokenizer is trained; fine-tuning gives them their meaning.
+The roles are special tokens, and text is always encoded as ordinary tokens, so no message can forge a role. The role
+tokens are reserved when the tokenizer is trained; fine-tuning gives them their meaning.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from model.tokenizer import Tokenizer
 class Example:
     """A conversation as one sequence; `answers` are the spans [start, end) of `ids` that the model learns to write.
 
-    They are the assistant's turns, each with its <|eos|>, and without the role tokens before them.
+    The answers are the assistant's turns, each with its <|eos|> but without the role token before it.
     """
 
     ids: tuple[int, ...]
@@ -49,10 +49,10 @@ def example(
 
 
 def fitted(tokenizer: Tokenizer, prompt: Sequence[int], room: int) -> tuple[list[int], int]:
-    """Return a prompt of at most `room` tokens and how many tokens of its text had to be left out for that.
+    """Return the prompt shortened to at most `room` tokens, and how many tokens of its text were left out.
 
-    The oldest text goes first and what was said last stays. <|bos|>, the roles and the system's text are kept as long
-    as there is other text to leave out. Raises ValueError where the special tokens alone need more room.
+    The oldest text is left out first, so that the latest stays. <|bos|>, the roles and the system's text are kept as
+    long as there is other text to leave out. Raises ValueError if the special tokens alone need more room.
     """
     excess = len(prompt) - room
     if excess <= 0:
@@ -69,7 +69,7 @@ def fitted(tokenizer: Tokenizer, prompt: Sequence[int], room: int) -> tuple[list
 
 
 def _opening(tokenizer: Tokenizer, system: str, history: Exchanges) -> tuple[list[int], list[tuple[int, int]]]:
-    """Return the tokens before the last instruction, and where the answers among them stand."""
+    """Return the tokens before the last instruction, and the spans of the answers among them."""
     ids = [tokenizer.bos]
     if system:
         ids += [tokenizer.system, *tokenizer.encode(system)]

@@ -1,8 +1,9 @@
-"""Checkpoints: whole or absent, checked before use, the newest two kept.
+"""Checkpoints: complete or absent, checked before use, the newest two kept.
 
 Weights are safetensors (no code runs on loading), the optimizer's state is read with `weights_only=True`. A checkpoint
-is written beside its name, flushed to disk and renamed; its `checkpoint.json` holds each file's sha256. So one that was
-half-written when the process died has no name, and one that a disk damaged is recognised and the older one is used.
+is written under a temporary name, flushed to disk and renamed; its `checkpoint.json` holds each file's sha256. So a
+checkpoint half-written when the process died never gets its final name, and one damaged on disk is detected and the
+previous one is used.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ STATE, SEAL = "state.pt", "checkpoint.json"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A training state: weights, everything else in plain values and tensors, and the step to go on with."""
+    """A training state: the weights, everything else as plain values and tensors, and the step to continue with."""
 
     step: int
     weights: dict[str, torch.Tensor]
@@ -42,7 +43,7 @@ class Checkpoints:
         self.folder, self.keep = folder, keep
 
     def save(self, step: int, weights: Mapping[str, torch.Tensor], state: Mapping[str, Any]) -> Path:
-        """Write the state before step `step`; when this returns it is on disk, whole, under its name."""
+        """Write the state before step `step`; on return it is complete on disk under its final name."""
         self.folder.mkdir(parents=True, exist_ok=True)
         final = self.folder / f"step-{step:08d}"
         part = self.folder / f".part-{step:08d}"
@@ -61,12 +62,12 @@ class Checkpoints:
         return final
 
     def steps(self) -> list[int]:
-        """Steps of the checkpoints that have a name, newest first; whether they are whole is checked on loading."""
+        """Steps of the checkpoints with a final name, newest first; loading checks whether they are intact."""
         found = [path.name.removeprefix("step-") for path in self.folder.glob("step-*")]
         return sorted((int(number) for number in found if number.isdigit()), reverse=True)
 
     def load_newest(self, warn: Callable[[str], None] = lambda _: None) -> Checkpoint | None:
-        """The newest whole checkpoint, or None; `warn` hears a sentence about each damaged one passed over."""
+        """Return the newest intact checkpoint, or None; `warn` gets a sentence about each damaged one skipped."""
         for step in self.steps():
             path = self.folder / f"step-{step:08d}"
             try:

@@ -1,6 +1,6 @@
 """The settings of a model and of its training: pydantic models that name every number and its unit.
 
-They live apart from the code that uses them because a recipe is checked, and a plan printed, without importing torch.
+They are separate from the code that uses them so that checking a recipe or printing a plan does not import torch.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from model.settings import Settings
 class GPTShape(Settings):
     """The shape of a Llama (Touvron et al. 2023): pre-norm RMSNorm, SwiGLU, rotary positions, grouped queries.
 
-    Nothing beyond Llama is in it on purpose: such weights load in transformers, llama.cpp and vLLM as they are.
+    It deliberately adds nothing to Llama: the weights load in transformers, llama.cpp and vLLM unchanged.
     """
 
     n_layer: int = Field(4, ge=1, description="transformer blocks")
@@ -45,13 +45,13 @@ class GPTShape(Settings):
 
 
 class GPTConfig(GPTShape):
-    """A shape together with the vocabulary it is made for: all that is needed to build the network."""
+    """A shape together with its vocabulary size: all that is needed to build the network."""
 
     vocab_size: int = Field(ge=2, description="token ids are 0 … vocab_size - 1; special tokens included")
 
 
 class Training(Settings):
-    """What the optimizer does at each step. All of it is identity: it changes the weights."""
+    """What the optimizer does at each step. All of it is part of the model's identity: it changes the weights."""
 
     steps: int = Field(1000, ge=1, description="optimizer steps of the whole run")
     batch_size: int = Field(16, ge=1, description="sequences per optimizer step")
@@ -79,7 +79,7 @@ class Training(Settings):
 
 
 class Runtime(Settings):
-    """How the training runs: hardware, splits and intervals. None of it is identity."""
+    """How the training runs: hardware, splits and intervals. None of it is part of the model's identity."""
 
     device: str = Field("auto", description="auto = cuda if there is one, else cpu; or a torch device name")
     precision: Literal["auto", "float32", "bfloat16"] = Field(

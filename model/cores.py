@@ -1,4 +1,4 @@
-"""How many CPU cores this process may use: what its affinity and the CPU quota of its control groups leave it."""
+"""How many CPU cores this process may use, given its CPU affinity and the CPU quotas of its control groups."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ SHAPES_NO_RESULT = "counts cores"
 def usable_cores(root: Path = Path("/")) -> int:
     """Return how many cores this process may use, at least 1; a quota of 1.7 cores counts as 2.
 
-    A container with a quota sees all cores of its host: with a thread or a process for each of them it would be stopped
-    for most of every period. root: where proc and sys are.
+    A container with a quota sees all cores of its host: with one thread or process per core it would be throttled for
+    most of every period. root: the folder that contains proc and sys.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min([cores, *(max(1, round(quota)) for quota in _quotas(root))])
 
 
 def _quotas(root: Path) -> Iterator[float]:
-    """Yield the CPU quotas, in cores, of the process's control groups and of all groups that these are part of."""
+    """Yield the CPU quotas, in cores, of the process's control groups and of all their parent groups."""
     for folder in _groups(root):
         try:
-            if (folder / "cpu.max").exists():  # version 2: "max 100000", or microseconds of each period
+            if (folder / "cpu.max").exists():  # version 2: "max 100000", or microseconds per period
                 quota, period = (folder / "cpu.max").read_text().split()
             else:
                 quota = (folder / "cpu.cfs_quota_us").read_text()  # version 1: -1 = no quota
@@ -48,5 +48,5 @@ def _groups(root: Path) -> Iterator[Path]:
             continue
         mount = mounts / controllers  # version 2 names no controllers: its groups are in the mount itself
         inside = PurePosixPath(group.lstrip("/"))
-        # inside of a container the path may be the one on its host, which is not here: then its own folder is the mount
+        # inside a container the path may be the host's, which does not exist here: its own folder is then the mount
         yield from (mount / each for each in (inside, *inside.parents) if ".." not in each.parts)

@@ -1,4 +1,4 @@
-"""Files of a model that are whole or not there, also after a kill or a power cut."""
+"""Atomic file writes: a model's file is complete or absent, even after a kill or a power cut."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SHAPES_NO_RESULT = "lets files appear whole, whatever stands in them"
 
 @contextlib.contextmanager
 def whole_path(path: Path) -> Iterator[Path]:
-    """Give the name under which a file is to be written; it gets its own when all is written and on disk."""
+    """Yield a temporary path to write to; it is renamed to `path` once all of it is on disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     yield part
@@ -21,7 +21,7 @@ def whole_path(path: Path) -> Iterator[Path]:
 
 
 def flush(path: Path) -> None:
-    """Wait until the file or folder is on disk, so that a rename never outlives the content it names."""
+    """Wait until the file or folder is on disk, so that a rename never survives a crash that its content does not."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""The folder that a finished model is: its weights as safetensors (no code runs on loading) and `model.json`."""
+"""The folder of a finished model: its weights as safetensors (no code runs on loading) and `model.json`."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def save_model(model: GPT, folder: Path, **facts: Any) -> None:
 
 
 def load_model(folder: Path, device: str | torch.device = "cpu") -> tuple[GPT, dict[str, Any]]:
-    """Read what `save_model` wrote; returns the model in eval mode and all of `model.json`.
+    """Read what `save_model` wrote; return the model in eval mode and all of `model.json`.
 
-    Raises FileNotFoundError where it is missing and ValueError, naming the file, where it is damaged.
+    Raises FileNotFoundError if a file is missing and ValueError, naming the file, if it is damaged.
     """
     for name in (WEIGHTS, CONFIG):
         if not (folder / name).is_file():

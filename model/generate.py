@@ -1,4 +1,4 @@
-"""Generation: tokens one after another from a KV cache, sampled with a generator of their own."""
+"""Text generation: tokens one after another with a KV cache, sampled with a separate random generator."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Finish = Literal["stop", "length", "context"]
 
 @dataclass(frozen=True)
 class Generation:
-    """New token ids without the end token, and why there are no more."""
+    """New token ids without the end token, and why generation ended."""
 
     ids: list[int]
     finish: Finish
@@ -40,7 +40,7 @@ class Sampling:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        # Written so that nan, for which every comparison is false, is refused too.
+        # Written so that nan, for which every comparison is false, is rejected too.
         if not (0 <= self.temperature < math.inf and self.top_k >= 0 and 0 < self.top_p <= 1):
             raise ValueError(f"{self} needs a finite temperature ≥ 0, top_k ≥ 0 and 0 < top_p ≤ 1.")
         if not -(2**63) <= self.seed < 2**64:
@@ -52,8 +52,8 @@ def filtered(logits: Tensor, sampling: Sampling) -> Tensor:
 
     top_p keeps the smallest set of most likely tokens whose probability reaches it; one token at least.
     """
-    # The most likely token becomes 0 before the division, in float64: a temperature of 1e-40 makes the others -inf and
-    # it stays, where logits / temperature would be inf - inf = nan.
+    # The largest logit is shifted to 0 before the division, in float64: a temperature of 1e-40 then turns the others
+    # into -inf and leaves it at 0, whereas plain logits / temperature would give inf - inf = nan.
     logits = ((logits - logits.amax(dim=-1, keepdim=True)).double() / sampling.temperature).float()
     if 0 < sampling.top_k < logits.shape[-1]:
         floor = logits.topk(sampling.top_k, dim=-1).values[..., -1:]
@@ -71,10 +71,10 @@ def filtered(logits: Tensor, sampling: Sampling) -> Tensor:
 def stream(
     model: GPT, prompt: Sequence[int], max_new_tokens: int, sampling: Sampling | None = None, stop: Collection[int] = ()
 ) -> Generator[int, None, Finish]:
-    """Yield new token ids after `prompt`, up to and without the first in `stop`, `max_new_tokens` at most.
+    """Yield at most `max_new_tokens` new token ids after `prompt`, ending before the first id in `stop`.
 
-    Returns why it ended. Prompt and answer share the model's context of `max_seq_len` tokens: the prompt is always
-    read whole, and the answer ends where the context does. Raises ValueError where the prompt alone does not fit.
+    Returns why it ended. Prompt and answer share the model's context of `max_seq_len` tokens: the whole prompt is
+    always read, and the answer ends when the context is full. Raises ValueError if the prompt alone does not fit.
     """
     sampling = sampling or Sampling()
     context = model.config.max_seq_len
@@ -85,7 +85,7 @@ def stream(
     generator = torch.Generator(device=model.device).manual_seed(sampling.seed)
     cache = KVCache(model.config)
     chunk = torch.tensor([list(prompt)], device=model.device)
-    room = context - len(prompt) + 1  # the last token is read by nobody, so it needs no place in the context
+    room = context - len(prompt) + 1  # the last token is never fed to the model, so it needs no place in it
     for _ in range(min(max_new_tokens, room)):
         hidden = model.hidden(chunk, cache)[:, -1]
         logits = torch.nn.functional.linear(hidden, model.output_weight)[0]

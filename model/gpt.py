@@ -26,7 +26,7 @@ class GPT(nn.Module):
         self.register_buffer("rotary", rotary_table(config), persistent=False)
 
     def initialise(self, seed: int) -> GPT:
-        """Fill the weights from their own generator and return the model: the same seed gives the same weights.
+        """Fill the weights from a separate generator and return the model: the same seed gives the same weights.
 
         Normal with sd 0.02 (GPT-2); the two matrices that write into the residual stream get 0.02 / sqrt(2 n_layer),
         so that its variance does not grow with depth (Radford et al. 2019, § 2.3).
@@ -44,7 +44,7 @@ class GPT(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return self.embed_tokens.weight.device
 
     @property
@@ -53,7 +53,7 @@ class GPT(nn.Module):
         return self.embed_tokens.weight if self.lm_head is None else self.lm_head.weight
 
     def hidden(self, ids: Tensor, cache: KVCache | None = None) -> Tensor:
-        """Return the normalised states (B, T, C) of the token ids (B, T); a cache continues behind what it holds."""
+        """Return the normalised states (B, T, C) of the token ids (B, T), which follow the tokens in `cache`."""
         start = 0 if cache is None else cache.length
         end = start + ids.shape[1]
         if end > self.config.max_seq_len:
@@ -80,7 +80,7 @@ class GPT(nn.Module):
         """Floating-point operations of a training step per token: forward and backward, attention included.
 
         torchtitan's convention: 6 × weights that multiply (an untied input embedding does not) + 12 × layers × heads ×
-        head width × context; the causal half that is never computed counts, recomputation does not.
+        head width × context. The half that the causal mask skips is counted, recomputation is not.
         """
         weights = self.count_parameters() - (0 if self.lm_head is None else self.embed_tokens.weight.numel())
         attention = 12 * self.config.n_layer * self.config.n_head * self.config.head_dim * seq_len

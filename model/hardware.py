@@ -1,4 +1,4 @@
-"""The machine under a training: device, precision, threads, memory, and the peak speed where it is known."""
+"""The hardware of a training run: device, precision, threads, memory, and the peak speed if it is known."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PEAK_BFLOAT16 = {
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device of a setting: auto = CUDA where there is one, else the CPU."""
+    """Return the device for a setting: auto = CUDA if available, else the CPU."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -49,7 +49,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """Return the dtype of matrix products: bfloat16 where the hardware multiplies in it, float32 elsewhere.
+    """Return the dtype of matrix products: bfloat16 if the hardware multiplies in it, else float32.
 
     On CPUs that is AVX-512 BF16 or AMX: a 4.5 M model trains 2.0 × as fast with it on an AVX-512 BF16 core, and
     several times slower than float32 on a core that has to emulate it.
@@ -70,10 +70,10 @@ def _cpu_multiplies_bfloat16() -> bool:
 
 
 def keep_freed_memory() -> None:
-    """Tell glibc to keep big freed blocks instead of giving them back to the kernel.
+    """Tell glibc to keep large freed blocks instead of returning them to the kernel.
 
-    Activations of some MB are otherwise mapped and zeroed anew in every step: 20 % of a step's time on a small model
-    (5.6 k → 7.1 k tokens per CPU second). Other C libraries have no mallopt and are left alone.
+    Otherwise activations of a few MB are mapped and zeroed again in every step: 20 % of a step's time on a small model
+    (5.6 k → 7.1 k tokens per CPU second). Other C libraries have no mallopt and are left unchanged.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -85,17 +85,17 @@ def keep_freed_memory() -> None:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Return the most bytes in use so far: of the GPU's allocator, or of this process on a CPU."""
+    """Return the peak memory so far, in bytes: of the GPU's allocator, or of this process on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def peak_flops(device: torch.device, dtype: torch.dtype) -> float | None:
-    """Return the device's dense peak in FLOP/s, or None where it is unknown: a guess would make the MFU fiction.
+    """Return the device's dense peak in FLOP/s, or None if it is unknown: a guess would make the MFU meaningless.
 
-    The longest entry that the device's name begins with counts, as boards of one chip differ by a third; it has to end
-    where a word of the name ends, or an L40 would pass for an L4.
+    The longest entry that the device's name begins with is used, because boards with the same chip differ by a third.
+    The entry must end at the end of a word of the name, or an L40 would be taken for an L4.
     """
     if device.type != "cuda" or dtype != torch.bfloat16:
         return None

@@ -1,7 +1,7 @@
 """The layers of a Llama: RMSNorm, rotary positions, grouped-query attention with a cache, SwiGLU.
 
 Shapes: B batch, T positions of this call, S positions in all (cached + T), H query heads, K key/value heads, D head
-width, C = d_model. Parameter names are those of `transformers`' Llama, so exporting is renaming nothing.
+width, C = d_model. Parameter names are those of `transformers`' Llama, so an export renames nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class RMSNorm(nn.Module):
 
 
 class _RMSNorm(torch.autograd.Function):
-    """The same with its gradient written out: torch 2.13 has no fused one on CPUs (2.1 → 0.8 ms at 2,048 × 256)."""
+    """RMSNorm with an explicit gradient: torch 2.13 has no fused one on CPUs (2.1 → 0.8 ms at 2,048 × 256)."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -78,11 +78,11 @@ class KVCache:
         self._stored: dict[int, tuple[Tensor, Tensor]] = {}
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Store (B, K, T, D) behind what layer `layer` has and return all of it: (B, K, S, D) twice.
+        """Append keys and values (B, K, T, D) to those of layer `layer` and return all of them: (B, K, S, D) twice.
 
-        `length` moves on when the caller says so, after the last layer: all layers see the same offset.
+        The caller advances `length` after the last layer, so that all layers see the same offset.
         """
-        if layer not in self._stored:  # the first keys say which batch, device and dtype
+        if layer not in self._stored:  # the first keys determine batch size, device and dtype
             shape = (keys.shape[0], keys.shape[1], self.config.max_seq_len, keys.shape[3])
             self._stored[layer] = (keys.new_empty(shape), values.new_empty(shape))
         all_keys, all_values = self._stored[layer]
@@ -97,16 +97,16 @@ SHORT = 512
 
 
 def attend_short(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Return causal attention (B, H, T, D), all weights (B, H, T, T) held at once; what torch calls the math backend.
+    """Return causal attention (B, H, T, D) with all weights (B, H, T, T) in memory at once, as torch's math backend.
 
     On CPUs the flash kernel pays off for long sequences only: forward and backward of 8 × 4 heads of 256 positions take
-    25.6 ms with it and 9.0 ms so (torch 2.13, one core, bfloat16).
+    25.6 ms with it and 9.0 ms with this function (torch 2.13, one core, bfloat16).
     """
     group = queries.shape[1] // keys.shape[1]
     if group > 1:
         keys, values = keys.repeat_interleave(group, dim=1), values.repeat_interleave(group, dim=1)
     length = queries.shape[2]
-    with torch.autocast(queries.device.type, enabled=False):  # autocast would take the softmax to float32 and back
+    with torch.autocast(queries.device.type, enabled=False):  # autocast would run the softmax in float32
         future = torch.full((length, length), -torch.inf, dtype=queries.dtype, device=queries.device).triu_(1)
         scores = (queries * queries.shape[3] ** -0.5) @ keys.transpose(2, 3) + future
         return scores.softmax(dim=-1) @ values
@@ -135,7 +135,7 @@ class Attention(nn.Module):
         if cache is not None and cache.length:
             past = cache.length
             causal = False
-            if length > 1:  # a chunk behind a filled cache: position i sees all of the past and the chunk up to i
+            if length > 1:  # a chunk after a filled cache: position i sees all of the past and the chunk up to i
                 mask = torch.ones(length, past + length, dtype=torch.bool, device=x.device).tril(past)
         if cache is not None:
             keys, values = cache.append(self.layer, keys, values)
@@ -163,7 +163,7 @@ class SwiGLU(nn.Module):
 
 
 class Block(nn.Module):
-    """One transformer block: attention, then feed-forward, each normalised before and added after."""
+    """One transformer block: attention, then feed-forward, each with pre-normalisation and a residual connection."""
 
     def __init__(self, config: GPTConfig, layer: int) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""Losses: summed cross entropy over real tokens, and what it means in bits per byte.
+"""Losses: summed cross entropy over real tokens, and its conversion to bits per byte.
 
-Sums, not means: a training step divides once, by the valid tokens of the whole step, so that splitting a batch into
-micro-batches of unequal length cannot change the gradient (a mean of means would).
+Losses are sums, not means: a training step divides once, by the valid tokens of the whole step, so that splitting a
+batch into micro-batches of unequal length does not change the gradient (a mean of means would change it).
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ def cross_entropy_sum(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def linear_cross_entropy_sum(hidden: Tensor, weight: Tensor, targets: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return `cross_entropy_sum(hidden @ weight.T, targets)` without ever holding all logits.
+    """Return `cross_entropy_sum(hidden @ weight.T, targets)` without ever holding all logits in memory.
 
     hidden (…, C), weight (V, C), targets (…); products in `dtype`, softmax in float32. Positions with target IGNORE are
-    never projected. The gradients are made in the forward pass, chunk by chunk, with one exponential per logit, as in
-    Liger's fused linear cross entropy (Hsu et al. 2024).
+    never projected. The gradients are computed in the forward pass, chunk by chunk, with one exponential per logit, as
+    in Liger's fused linear cross entropy (Hsu et al. 2024).
     """
     return _LinearCrossEntropy.apply(hidden, weight, targets, dtype, torch.is_grad_enabled())
 
@@ -74,7 +74,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 
 def bits_per_byte(nats: float, n_bytes: int) -> float:
-    """Return a summed loss in bits per byte of text: comparable between tokenizers and with a compressor."""
+    """Convert a summed loss to bits per byte of text, which is comparable across tokenizers and with compressors."""
     if n_bytes <= 0:
         raise ValueError(f"Bits per byte of {n_bytes} bytes of text do not exist; the text is empty.")
     return nats / (math.log(2) * n_bytes)

@@ -12,8 +12,8 @@ def learning_rate(step: int, training: Training) -> float:
 
     The first step of a warm-up is above 0 and the first step after it is at the peak. wsd: holds the peak, then falls
     linearly (Hu et al. 2024, MiniCPM; linear to 0: Bergsma et al. 2025). cosine: half a cosine from the peak down.
-    Both reach `final_learning_rate` times the peak at the last step; where that is 0 they would reach it one step
-    later, so that no step is spent at rate 0.
+    Both reach `final_learning_rate` times the peak at the last step; if it is 0 they would reach it one step after the
+    last, so that no step is wasted at rate 0.
     """
     if not 0 <= step < training.steps:
         raise ValueError(f"Step {step} is outside the run of {training.steps} steps (0 … {training.steps - 1}).")

@@ -1,7 +1,8 @@
-"""Scoring: how likely a model finds a text, exactly as lm-evaluation-harness 0.4.13 asks it.
+"""Scoring: the log-likelihood a model assigns to a text, computed exactly as in lm-evaluation-harness 0.4.13.
 
-Pairs of context and continuation for multiple choice, whole texts for perplexity. Same encoding of pairs, same
-truncation from the left, same windows, float32 log-softmax; so the numbers may be compared with published ones.
+Pairs of context and continuation for multiple choice, whole texts for perplexity. Pairs are encoded, truncated from
+the left and split into windows in the same way, with a float32 log-softmax, so the numbers are comparable with
+published ones.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Ids = list[int]
 class Score:
     """Summed log-likelihood of a continuation in nats, and whether each of its tokens is the model's first choice.
 
-    `cut` tokens at the beginning of its context were left out, as the model's context has no room for them.
+    `cut` tokens at the beginning of its context were left out because they do not fit into the model's context.
     """
 
     log_likelihood: float
@@ -29,10 +30,10 @@ class Score:
 
 
 class Scorer:
-    """Scores texts with one model. `prefix` is the id that stands for an empty context: the <|bos|> of training.
+    """Scores texts with one model. `prefix` is the id used for an empty context: the <|bos|> of training.
 
-    `chat` makes a context into the tokens after which the assistant answers; with it, pairs are asked as lm-eval's
-    `--apply_chat_template` asks them: the continuation is the answer, without the space that joins it to plain text.
+    `chat` turns a context into the tokens after which the assistant answers. With it, pairs are scored as with
+    lm-eval's `--apply_chat_template`: the continuation is the answer, without the space that joins it to plain text.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Scorer:
     def log_likelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[Score]:
         """Return the score of each (context, continuation).
 
-        ValueError for a continuation without tokens of its own or longer than the context the model has.
+        Raises ValueError if a continuation adds no tokens or is longer than the model's context.
         """
         return self.score_ids([self.encode_pair(context, continuation) for context, continuation in pairs])
 
@@ -58,7 +59,7 @@ class Scorer:
         """Return (summed log-likelihood, tokens) of each whole text; texts are never joined.
 
         Every token is scored once, in windows of the model's context. `min_context` is lm-eval's `context_len`: 1 makes
-        windows that hardly overlap, as lm-eval's tasks do; more gives each token at least that much to go by.
+        windows that hardly overlap, as lm-eval's tasks do; more gives each token at least that many tokens of context.
         """
         windows, owner, sizes = [], [], []
         for number, text in enumerate(texts):
@@ -75,8 +76,8 @@ class Scorer:
     def encode_pair(self, context: str, continuation: str) -> tuple[Ids, Ids]:
         """Return the ids of both; whitespace at the end of the context moves to the continuation.
 
-        The continuation is what encoding the whole adds behind the context's own tokens: encoded alone it might be cut
-        differently where the two meet.
+        The continuation's ids are those that encoding both together adds after the context's ids: encoded alone, the
+        text might be split differently where the two meet.
         """
         if self.chat is not None:
             return self.chat(context), self.encode(continuation.removeprefix(" "))
@@ -94,7 +95,7 @@ class Scorer:
 
     @torch.inference_mode()
     def score_ids(self, pairs: Sequence[tuple[Ids, Ids]]) -> list[Score]:
-        """Return the score of each (context ids, continuation ids); too long a context is cut from the left."""
+        """Return the score of each (context ids, continuation ids); a context that is too long is cut from the left."""
         inputs = []
         for context, continuation in pairs:
             if not self.fits(continuation):
@@ -105,7 +106,7 @@ class Scorer:
             inputs.append(tuple((context + continuation)[-(self.max_length + 1) :][:-1]))
         scores: list[Score | None] = [None] * len(pairs)
         asking: dict[tuple[int, ...], list[int]] = {}
-        for number, row in enumerate(inputs):  # choices of one token share their whole input: one forward pass for all
+        for number, row in enumerate(inputs):  # one-token choices share their whole input: one forward pass for all
             asking.setdefault(row, []).append(number)
         for rows in self._batches(list(asking)):
             hidden = self.model.hidden(_padded(rows, self.model.device))
@@ -125,7 +126,7 @@ class Scorer:
         return Score(chosen.sum().item(), is_greedy, cut)
 
     def _batches(self, rows: list[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:
-        """Yield rows of similar length, longest first, as many as `batch_tokens` with padding allow."""
+        """Yield rows of similar length, longest first, as many as fit into `batch_tokens` with padding."""
         rows = sorted(rows, key=len, reverse=True)
         start = 0
         while start < len(rows):
@@ -137,7 +138,7 @@ class Scorer:
 def rolling_windows(ids: Ids, prefix: int, max_length: int, min_context: int = 1) -> Iterator[tuple[Ids, Ids]]:
     """Yield (context, continuation) windows in which every token of `ids` is predicted once.
 
-    The first predicts from the prefix token; later ones predict as many new tokens as fit behind `min_context` old
+    The first predicts from the prefix token; later ones predict as many new tokens as fit after `min_context` old
     ones, and the last, which has fewer new tokens, gets more old ones (lm-eval's get_rolling_token_windows).
     """
     if not 1 <= min_context <= max_length:
@@ -153,7 +154,7 @@ def rolling_windows(ids: Ids, prefix: int, max_length: int, min_context: int = 1
 
 
 def _padded(rows: Sequence[tuple[int, ...]], device: torch.device) -> torch.Tensor:
-    """Return rows as one tensor, padded on the right: nothing a causal model computes for a row sees behind its end."""
+    """Return rows as one tensor, padded on the right: in a causal model no token of a row sees the padding after it."""
     ids = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.int64)
     for target, row in zip(ids, rows, strict=True):
         target[: len(row)] = torch.tensor(row)

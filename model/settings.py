@@ -1,4 +1,4 @@
-"""The base of all settings: frozen, closed, and a partly given section keeps the rest of the default of its field."""
+"""The base of all settings: frozen, without extra fields; a partly given section keeps its field's other defaults."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ SHAPES_NO_RESULT = "makes configs, whose values are in the key"
 class Settings(BaseModel):
     """Base of every config in a recipe.
 
-    A field that holds `Training(steps=300, learning_rate=5e-4)` and is given as `{steps: 301}` keeps the 5e-4:
-    pydantic alone would build the section anew from what the class says, and turn it into 3e-3.
+    A field whose default is `Training(steps=300, learning_rate=5e-4)` and that is given as `{steps: 301}` keeps the
+    5e-4: pydantic alone would rebuild the section from the defaults of the class and set it to 3e-3.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     @classmethod
     def completed(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """Return what was given together with what follows from it; for settings that stand for several others."""
+        """Return the given values and those they imply; for settings that are a short form of several others."""
         return given
 
     @model_validator(mode="wrap")
@@ -42,7 +42,7 @@ class Settings(BaseModel):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Describe a section with the defaults that its field holds: the forms of Prefect's UI begin with them."""
+        """Describe a section with the defaults of its field: the forms in Prefect's UI start from them."""
         described = handler(schema)
         properties = handler.resolve_ref_schema(described).get("properties", {})
         for name, field in cls.model_fields.items():
@@ -56,8 +56,8 @@ _S = TypeVar("_S", bound=Settings)
 
 
 def with_defaults(model: type[BaseModel], given: Mapping[str, Any], held: BaseModel | None = None) -> dict[str, Any]:
-    """Return what was given of `model`, completed by what `held`, the default of its field, says; the same for all
-    sections in it, at every depth."""
+    """Return the given values of `model`, completed from `held`, the default of its field; nested sections are
+    completed in the same way, at every depth."""
     filled = {**(_carried(held) if held is not None else {}), **given}
     if issubclass(model, Settings):
         filled = model.completed(filled)
@@ -69,12 +69,12 @@ def with_defaults(model: type[BaseModel], given: Mapping[str, Any], held: BaseMo
 
 
 def changed_by(held: _S, given: _S) -> _S:
-    """Return `held` with what was given explicitly of another one in its place, at every depth."""
+    """Return `held` with the explicitly set values of `given` in place of its own, at every depth."""
     return type(held).model_validate(with_defaults(type(held), given.model_dump(mode="json", exclude_unset=True), held))
 
 
 def _forget_defaults(made: Settings, given: Mapping[str, Any]) -> None:
-    """Let the fields that count as set be those that were given, and not those that a default completed."""
+    """Mark only the given fields as set, not those that were completed from a default."""
     made.model_fields_set.intersection_update(given)
     for name in made.model_fields_set:
         value, own = getattr(made, name), given[name]
@@ -83,9 +83,10 @@ def _forget_defaults(made: Settings, given: Mapping[str, Any]) -> None:
 
 
 def _filled(annotation: Any, given: Any, held: Any) -> Any:
-    """Complete the sections in a value of a field, be it one, an optional one, or a sequence or mapping of them.
+    """Complete the sections in a field's value: a section, an optional one, or a sequence or mapping of sections.
 
-    A list for a tuple becomes one: what came as JSON is Python from here on, and strict validation takes no list then.
+    A list given for a tuple becomes a tuple: JSON input is treated as Python from here on, and strict validation would
+    reject the list.
     """
     if isinstance(given, Mapping):
         return _filled_mapping(annotation, given, held)
@@ -111,7 +112,7 @@ def _filled_mapping(annotation: Any, given: Mapping[str, Any], held: Any) -> dic
 
 
 def models_of(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Yield the models that a value of this type may be itself: not those of its items."""
+    """Yield the models that a value of this type may be an instance of, without those of its items."""
     for alternative in _alternatives(annotation):
         is_class = isinstance(alternative, type) and not isinstance(alternative, types.GenericAlias)
         if is_class and issubclass(alternative, BaseModel):
@@ -131,7 +132,7 @@ def _alternatives(annotation: Any) -> Iterator[Any]:
 
 
 def _member(candidates: list[type[BaseModel]], given: Mapping[str, Any], held: Any) -> type[BaseModel] | None:
-    """Return the model that is meant: the only one, else the held default's or the first that what was given fits."""
+    """Return the model that is meant: the only candidate, else that of the default or the first that `given` fits."""
     if len(candidates) < 2:
         return candidates[0] if candidates else None
     ordered = sorted(candidates, key=lambda model: type(held) is not model)
@@ -145,7 +146,7 @@ def _member(candidates: list[type[BaseModel]], given: Mapping[str, Any], held: A
 
 
 def _choices(model: type[BaseModel]) -> dict[str, tuple[Any, ...]]:
-    """Return the fields of a model that are one of some words, with these words."""
+    """Return the fields of a model that take one of several fixed words, with these words."""
     return {
         name: typing.get_args(field.annotation)
         for name, field in model.model_fields.items()
@@ -154,8 +155,8 @@ def _choices(model: type[BaseModel]) -> dict[str, tuple[Any, ...]]:
 
 
 def _carried(held: BaseModel) -> dict[str, Any]:
-    """Return as plain data what a default says: all of it, but of settings that stand for others what is not their
-    class's own, as they fill in only what is not said."""
+    """Return a default as plain data: all of it, except that settings which are a short form of others contribute only
+    what differs from the default of their class, because they fill in only what was not given."""
     plain = held.model_dump(mode="json")
     own, usual = (inspect.getattr_static(kind, "completed", None) for kind in (type(held), Settings))
     stands_for_others = own is not None and own is not usual
@@ -163,7 +164,7 @@ def _carried(held: BaseModel) -> dict[str, Any]:
 
 
 def _changed(held: BaseModel) -> list[str]:
-    """Return the fields of which a default says something else than its class does."""
+    """Return the fields whose value in a default differs from the default of its class."""
     return [
         name
         for name, field in type(held).model_fields.items()

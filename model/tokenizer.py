@@ -1,7 +1,7 @@
 """The tokenizer: byte-pair ranks, a split pattern and special tokens, used through tiktoken.
 
-A tokenizer is its ranks, its pattern and its specials, and nothing else; their sha256 is its identity, which every
-token file and every model carries, so that text tokenized one way can never meet a model trained another way.
+A tokenizer consists of its ranks, its pattern and its specials; their sha256 is its identity. Every token file and
+every model records it, so that text tokenized one way is never fed to a model trained with another tokenizer.
 
 On disk it is a folder that describes itself: `ranks.tiktoken` (tiktoken's own format, one `base64 rank` line per
 token) and `tokenizer.json` (pattern, specials, sizes and the identity, which loading verifies).
@@ -35,7 +35,7 @@ PATTERNS: dict[str, str] = {
         r"""'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+"""
         r"""|\s++$|\s*[\r\n]|\s+(?!\S)|\s"""
     ),
-    # Llama 3 (Meta's tokenizer.py): as GPT-4, but a run of blank lines stays together
+    # Llama 3 (Meta's tokenizer.py): like GPT-4, but a run of blank lines stays together
     "llama3": (
         r"""(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"""
         r"""|\s*[\r\n]+|\s+(?!\S)|\s+"""
@@ -46,7 +46,7 @@ BOS, EOS, PAD = "<|bos|>", "<|eos|>", "<|pad|>"
 SYSTEM, USER, ASSISTANT = "<|system|>", "<|user|>", "<|assistant|>"
 
 # Reserved from the start, so that later training stages never have to grow the vocabulary: `<|bos|>` opens every
-# document, `<|eos|>` ends an answer, the roles open a turn.
+# document, `<|eos|>` ends an answer, a role opens a turn.
 SPECIALS: tuple[str, ...] = (BOS, EOS, PAD, SYSTEM, USER, ASSISTANT)
 
 
@@ -54,7 +54,7 @@ def specials_after(n_ranks: int, multiple: int, names: Sequence[str] = SPECIALS)
     """Return special token ids that follow `n_ranks` ordinary ones and fill the vocabulary to a multiple.
 
     Matrix kernels are fastest when the vocabulary is a multiple of 64 (nanoGPT: about 25 % on a GPU from 50,257 to
-    50,304), and an id that exists should be a token that exists: the filling is named `<|reserved_0|>` and so on.
+    50,304). Every id should have a token, so the extra ones are named `<|reserved_0|>` and so on.
     """
     total = n_ranks + len(names)
     missing = -total % multiple
@@ -68,8 +68,8 @@ class Tokenizer:
     def __init__(self, ranks: Mapping[bytes, int], pattern: str, specials: Mapping[str, int]) -> None:
         """Build from mergeable ranks (token bytes → id), a split regex and special tokens (name → id).
 
-        Raises ValueError when the ids leave a gap or meet twice, when a single byte has no token, or when the
-        pattern does not compile.
+        Raises ValueError if the ids have a gap or a duplicate, if a single byte has no token, or if the pattern does
+        not compile.
         """
         ids = sorted([*ranks.values(), *specials.values()])
         if ids != list(range(len(ids))):
@@ -93,27 +93,27 @@ class Tokenizer:
     # ---- text and ids
 
     def encode(self, text: str) -> list[int]:
-        """Return the ids of `text`. Text is data: a special token's name inside it is encoded as ordinary letters."""
+        """Return the ids of `text`. Text is data: the name of a special token in it is encoded as ordinary tokens."""
         return self._encoding.encode_ordinary(text)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return the ids of each text: one plain loop, which measures faster per core than tiktoken's thread pool."""
+        """Return the ids of each text, in a plain loop: measured faster per core than tiktoken's thread pool."""
         encode = self._encoding.encode_ordinary
         return [encode(text) for text in texts]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Return the text of `ids`; bytes that are no UTF-8 (half a character) become U+FFFD, specials their names."""
+        """Return the text of `ids`; invalid UTF-8 (half a character) becomes U+FFFD, special tokens their names."""
         return self._encoding.decode(list(ids), errors="replace")
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
-        """Return the exact bytes of `ids`, for callers that put characters together across tokens."""
+        """Return the exact bytes of `ids`, for callers that assemble characters across tokens."""
         return self._encoding.decode_bytes(list(ids))
 
     def token_bytes(self) -> np.ndarray:
         """Return how many bytes of text each id stands for: int32[vocab_size], 0 for specials.
 
-        Bits per byte divides the summed loss by the sum of these over the targets, which makes models with different
-        vocabularies comparable.
+        Bits per byte is the summed loss divided by the sum of these over the targets, which makes models with
+        different vocabularies comparable.
         """
         table = np.zeros(self.vocab_size, dtype=np.int32)
         for token, rank in self.ranks.items():
@@ -142,7 +142,7 @@ class Tokenizer:
 
     @property
     def pad(self) -> int:
-        """Id that fills a batch; never a target."""
+        """Id used as padding in a batch; never a target."""
         return self.special(PAD)
 
     @property
@@ -163,7 +163,7 @@ class Tokenizer:
     # ---- folder
 
     def save(self, folder: Path | str) -> None:
-        """Write the two files that `load` reads; each appears whole or not at all."""
+        """Write the two files that `load` reads; each appears complete or not at all."""
         folder = Path(folder)
         description = {
             "format": "textmill tokenizer 1",
@@ -182,7 +182,7 @@ class Tokenizer:
     def load(cls, folder: Path | str) -> Tokenizer:
         """Read a folder that `save` wrote.
 
-        Raises FileNotFoundError when it is none, ValueError when a file is damaged or the two do not belong together.
+        Raises FileNotFoundError if it is not such a folder, ValueError if a file is damaged or the two do not match.
         """
         folder = Path(folder)
         for name in (RANKS_FILE, DESCRIPTION_FILE):
@@ -232,7 +232,7 @@ def _rank_lines(ranks: Mapping[bytes, int]) -> bytes:
 
 
 def _identity(ranks: Mapping[bytes, int], pattern: str, specials: Mapping[str, int]) -> str:
-    """Return sha256 over ranks, pattern and specials, each with its length so that no two splits of bytes agree."""
+    """Return the sha256 of ranks, pattern and specials, each with its length so that different inputs never agree."""
     digest = hashlib.sha256()
     ordered = sorted(specials.items(), key=lambda item: item[1])
     for part in (_rank_lines(ranks), pattern.encode(), json.dumps(ordered, ensure_ascii=True).encode()):

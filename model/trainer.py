@@ -1,6 +1,6 @@
-"""The trainer: one loop for every training stage, from any step to the last, bit-identical however often it is killed.
+"""The trainer: one loop for all training stages, from any step to the last, bit-identical however often it is killed.
 
-It knows models, batches and objectives, and nothing of who watches: progress goes out through callbacks.
+It knows models, batches and objectives but nothing about tracking: it reports progress through callbacks.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Validate = Callable[[GPT, int, bool], Mapping[str, float]]
 
 
 class TrainingDiverged(Exception):
-    """The loss or the gradient is not finite; going on would only write it into the weights."""
+    """The loss or the gradient is not finite; continuing would only write it into the weights."""
 
 
 def next_token_loss(model: GPT, batch: Batch, dtype: torch.dtype) -> Tensor:
@@ -45,10 +45,10 @@ def next_token_loss(model: GPT, batch: Batch, dtype: torch.dtype) -> Tensor:
 
 @dataclass(frozen=True)
 class StepReport:
-    """What the callback hears every `log_every` steps; loss, rates and shares are over those steps.
+    """What the callback gets every `log_every` steps; loss, rates and shares are over those steps.
 
-    The loss also counts those of them that a killed process did before its checkpoint; the speeds are of this process,
-    in input tokens that are no padding.
+    The loss includes any of these steps that a killed process did before its checkpoint; the speeds cover this process
+    only, in input tokens that are not padding.
     """
 
     step: int
@@ -62,13 +62,13 @@ class StepReport:
     mfu: float | None
 
     def metrics(self) -> dict[str, float | None]:
-        """All numbers but the step, by name."""
+        """All numbers except the step, by name."""
         return {name: value for name, value in vars(self).items() if name != "step"}
 
 
 @dataclass
 class History:
-    """The curve of a run so far. It travels in the checkpoints, so a resumed run still draws all of it."""
+    """The curve of a run so far. It is saved in the checkpoints, so a resumed run still draws all of it."""
 
     steps: list[dict[str, float]] = field(default_factory=list)
     validations: list[dict[str, float]] = field(default_factory=list)
@@ -203,7 +203,7 @@ class Trainer:
         self.checkpoints.save(done, self.model.state_dict(), state)
 
     def _resume(self) -> int:
-        """Restore the newest whole checkpoint and return the number of steps done."""
+        """Restore the newest intact checkpoint and return the number of steps done."""
         found = self.checkpoints.load_newest(self.log)
         if found is None:
             torch.manual_seed(self.training.seed)
@@ -218,7 +218,7 @@ class Trainer:
         self.tokens_seen = state["tokens_seen"]
         self.history = History(state["steps"], state["validations"])
         self.window = state["window"]
-        # sums of floats depend on how they are split among threads: what was left to choose stays as it was begun
+        # float sums depend on how they are split among threads: an automatic thread count stays as in the first run
         if self.runtime.threads == 0:
             self.threads = state["threads"]
         if self.runtime.precision == "auto" and self.device.type == "cpu":
@@ -240,7 +240,7 @@ class Trainer:
 
 
 class _Meter:
-    """Adds up what happened since the last report; time spent on validation and checkpoints is no training time."""
+    """Adds up what happened since the last report; validation and checkpoints do not count as training time."""
 
     def __init__(self, trainer: Trainer, start: int) -> None:
         self.trainer = trainer
@@ -289,14 +289,14 @@ class _Meter:
 
 @contextlib.contextmanager
 def _deterministic(threads: int) -> Iterator[None]:
-    """Fix the thread count and choose deterministic kernels for the time of a training."""
+    """Fix the thread count and choose deterministic kernels for the duration of a training run."""
     before = (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled())
     settings: Any = torch.utils.deterministic
     filling = settings.fill_uninitialized_memory
     keep_freed_memory()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    settings.fill_uninitialized_memory = False  # a pass over every new tensor is not free
+    settings.fill_uninitialized_memory = False  # filling would cost a pass over every new tensor
     try:
         yield
     finally:

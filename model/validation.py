@@ -20,8 +20,8 @@ def validation_loss(model: GPT, batches: Iterable[Batch], token_bytes: np.ndarra
     """Return loss (nats per token), perplexity and bits_per_byte of the batches' targets.
 
     `token_bytes` gives the bytes of text of each id (int[V], 0 for special tokens). Targets without text, which are the
-    special ones, count neither as tokens nor as nats: whether a model foresees where a document ends is no property of
-    the text, and a compressor does not tell it either (nanochat's convention).
+    special ones, count neither as tokens nor as nats: predicting where a document ends is not a property of the text,
+    and a compressor does not encode it either (nanochat's convention).
     """
     sizes = torch.from_numpy(np.ascontiguousarray(token_bytes)).to(model.device, torch.int64)
     nats, n_tokens, n_bytes = 0.0, 0, 0
@@ -31,7 +31,7 @@ def validation_loss(model: GPT, batches: Iterable[Batch], token_bytes: np.ndarra
             counts = (here.targets >= 0) & (sizes[here.targets.clamp_min(0)] > 0)
             targets = here.targets[counts]
             hidden = model.hidden(here.inputs)[counts]
-            for start in range(0, len(targets), 4096):  # logits of all positions at once would not fit a big vocabulary
+            for start in range(0, len(targets), 4096):  # the logits of all positions would not fit for a big vocabulary
                 part = slice(start, start + 4096)
                 logits = torch.nn.functional.linear(hidden[part], model.output_weight)
                 nats += cross_entropy_sum(logits, targets[part]).item()

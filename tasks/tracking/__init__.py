@@ -1,1 +1,1 @@
-"""Tracking: what a run reports goes to a journal on disk, from there to MLflow, and to the terminal."""
+"""Tracking: a run's reports go to a journal on disk and from there to MLflow, and also to the terminal."""

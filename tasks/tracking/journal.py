@@ -1,8 +1,8 @@
 """The tracking journal: what a run reports is written to disk at once and sent to MLflow from there.
 
-Training must not wait for a tracking server, must not die with it, and must lose nothing when it comes back. So a run
-appends lines to a file (microseconds), and one background thread sends them in batches. What a killed or offline
-process left behind is sent by the next one, and an unfinished run whose process is gone is ended as KILLED.
+Training must not wait for a tracking server, must survive its failure, and must lose no data when it comes back. So a
+run appends lines to a file (microseconds), and one background thread sends them in batches. Entries that a killed or
+offline process left behind are sent by the next one, and an unfinished run whose process is gone is ended as KILLED.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from data_lake.store.files import write_whole
 from data_lake.store.locks import try_lock
 from tasks.tracking.mlflow_client import Refused, Sender
 
-# Each flush is a transaction: at two per second they cost a training 1 to 2 % of its processor time.
+# Each flush is a transaction: two per second cost a training run 1 to 2 % of its processor time.
 FLUSH_SECONDS = 5.0
-WRITER = "writer"  # the file that a journal's process keeps locked as long as it runs
+WRITER = "writer"  # the file that a journal's process keeps locked while it runs
 RETRY_SECONDS = 2.0
 
 
@@ -53,7 +53,7 @@ class Journal:
             self._file.flush()
 
     def new_file(self, name: str) -> Path:
-        """A path under which to write a file that `write("file", ...)` then uploads."""
+        """Return a path for writing a file that `write("file", ...)` then uploads."""
         path = self.folder / "files" / f"{uuid.uuid4().hex[:8]}-{name}"
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
@@ -67,7 +67,7 @@ class Journal:
 
 
 class Drainer:
-    """Sends journals to MLflow in the background until `close`; an unreachable server is tried again and again."""
+    """Sends journals to MLflow in the background until `close`; retries while the server is unreachable."""
 
     def __init__(self, spool: Path, sender: Sender) -> None:
         self.spool = spool
@@ -79,7 +79,7 @@ class Drainer:
         self._thread.start()
 
     def close(self, timeout: float) -> bool:
-        """Spend at most `timeout` seconds on sending the rest; return whether all of it was sent."""
+        """Spend at most `timeout` seconds on sending the rest; return whether everything was sent."""
         self._closing = True
         self._wake.set()
         self._thread.join(timeout)
@@ -104,7 +104,7 @@ class Drainer:
 
 
 def unsent(spool: Path) -> list[Path]:
-    """Folders of journals with something left to send, which may be just the end of a dead process; oldest first."""
+    """Folders of journals with something left to send, even if only the end of a dead process's run; oldest first."""
     found = []
     for path in spool.glob("*/journal.jsonl"):
         with contextlib.suppress(OSError):
@@ -130,17 +130,17 @@ def drain(spool: Path, folder: Path, sender: Sender) -> None:
     try:
         lock = try_lock(folder / "lock")
     except FileNotFoundError:
-        return  # another process has sent all of it
+        return  # another process has sent everything
     if lock is None:
         return  # another process is sending this one
     try:
         if not (folder / "journal.jsonl").exists():
             return
         state = _state(folder)
-        abandoned = is_abandoned(folder)  # checked before the last entry is read: the process may end in between
+        abandoned = is_abandoned(folder)  # checked before reading the last entry: the process may end in between
         for entries, offset in _batches(folder / "journal.jsonl", state["offset"]):
             if not state["run_id"] and not _resolve(entries[0], state, spool):
-                return  # the run that it continues is not known yet; that journal goes first
+                return  # the run it continues is not known yet; that journal is sent first
             state["finished"] = _send(entries, state, folder, sender)
             state["offset"], state["time"] = offset, entries[-1]["t"]
             write_whole(folder / "state.json", json.dumps(state), durable=False, concurrent=True)
@@ -164,7 +164,7 @@ def _resolve(entry: Mapping[str, Any], state: dict[str, Any], spool: Path) -> bo
 
 
 def run_id_of(spool: Path, journal_id: str) -> str | None:
-    """The MLflow run that a journal was sent to, or None as long as nothing was sent."""
+    """The MLflow run that a journal was sent to, or None if nothing has been sent yet."""
     with contextlib.suppress(OSError):
         return _sent(spool, journal_id).read_text().strip() or None
     return None
@@ -206,7 +206,7 @@ def _batches(path: Path, offset: int) -> Iterator[tuple[list[dict[str, Any]], in
 
 
 def _send(entries: list[dict[str, Any]], state: dict[str, Any], folder: Path, sender: Sender) -> bool:
-    """Send one batch; return whether it ended the run. What the server refuses for good is noted and skipped."""
+    """Send one batch; return whether it ended the run. Entries the server rejects for good are noted and skipped."""
     first = entries[0]
     try:
         match first["op"]:

@@ -1,4 +1,4 @@
-"""The one place that talks to MLflow: turns journal entries into calls of its client."""
+"""The MLflow sender, which turns journal entries into calls of MLflow's client; nothing else sends to MLflow."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from data_lake.store.home import Home
 from tasks.tracking.mlflow_datasets import to_mlflow
 
 MAX_METRICS, MAX_PARAMS, MAX_TAGS, MAX_VALUE = 1000, 100, 100, 5000
-NOTE = "mlflow.note.content"  # what the pages show as the description of an experiment or a run
+NOTE = "mlflow.note.content"  # the tag that MLflow's UI shows as the description of an experiment or a run
 EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 
 
 class Refused(Exception):
-    """MLflow will never accept this entry (such as a parameter that changed its value); a retry cannot help."""
+    """MLflow will never accept this entry (for example a parameter whose value changed); a retry cannot help."""
 
 
 class Sender:
@@ -33,7 +33,7 @@ class Sender:
     @functools.cached_property
     def client(self) -> Any:
         """mlflow.MlflowClient, imported late: it takes more than a second."""
-        # MLflow's own retries hold a call for minutes when the server is away; the journal retries for us.
+        # MLflow's own retries block a call for minutes when the server is unreachable; the journal retries instead.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -45,7 +45,7 @@ class Sender:
         return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
     def start(self, entry: Mapping[str, Any], run_id: str | None) -> str:
-        """Create the run, or take up the one that this journal, or an earlier one for the same key, belongs to."""
+        """Create the run, or continue the one that this journal, or an earlier one for the same key, belongs to."""
         if run_id and self._call(self.client.update_run, run_id, status="RUNNING", missing_ok=True) is not _MISSING:
             return run_id
         experiment = self._experiment(entry["experiment"], entry.get("about"))
@@ -83,7 +83,7 @@ class Sender:
             self._call(self.client.log_batch, run_id, tags=rows[start : start + MAX_TAGS])
 
     def inputs(self, run_id: str, datasets: Sequence[Mapping[str, Any]]) -> None:
-        """Send what the run reads, as datasets; MLflow keeps each once for a run."""
+        """Send the run's inputs as datasets; MLflow keeps each once per run."""
         self._call(self.client.log_inputs, run_id, [to_mlflow(dataset) for dataset in datasets])
 
     def file(self, run_id: str, path: Path, to: str) -> None:
@@ -108,7 +108,7 @@ class Sender:
         # A pointer instead of a copy: an external model names a path, and MLflow need not hold the weights.
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
-        # Without an experiment it would go to the default one, with artifacts in the ./mlruns of whoever ran first.
+        # Without an experiment it would go to the default one, with artifacts in ./mlruns of the first run's folder.
         experiment = self._call(self.client.get_run, run_id).info.experiment_id
         model = self._call(
             mlflow.create_external_model,
@@ -132,9 +132,9 @@ class Sender:
         self._call(self.client.set_terminated, run_id, status, end_time)
 
     def artifact(self, run_id: str, path: str) -> bytes | None:
-        """Return the bytes of a run's artifact, None where it has none of this name.
+        """Return the bytes of a run's artifact, or None if it has none of this name.
 
-        The server is asked first, if there is one: where the file lies, it may be that only the server can read it.
+        If there is a server, it is asked first: only the server may be able to read the place where the file is stored.
         """
         client = self.client
         if self.uri.startswith(("http://", "https://")):
@@ -153,18 +153,18 @@ class Sender:
             return Path(client.download_artifacts(run_id, path, folder)).read_bytes()
 
     def _experiment(self, name: str, about: str | None) -> str:
-        """Return the experiment's id; it is made, and its tags are set, where they are not there yet."""
+        """Return the experiment's id; create it and set its tags if they do not exist yet."""
         tags = {**EXPERIMENT_TAGS, **({NOTE: about[:MAX_VALUE]} if about else {})}
         found = self._call(self.client.get_experiment_by_name, name)
         if found is None:
-            # Our own database is used with and without a server: one absolute path serves both.
+            # Our own database is used with and without a server: an absolute path works for both.
             place = (self.home.mlartifacts / name).as_uri() if self._ours() else None
             made = self._call(self.client.create_experiment, name, artifact_location=place, tags=tags, exists_ok=True)
             if made is not _MISSING:
                 return str(made)
             found = self._call(self.client.get_experiment_by_name, name)
         for tag, value in tags.items():
-            if not found.tags.get(tag):  # what somebody wrote there is theirs
+            if not found.tags.get(tag):  # keep what a user wrote there
                 self._call(self.client.set_experiment_tag, found.experiment_id, tag, value)
         return str(found.experiment_id)
 
@@ -179,7 +179,7 @@ class Sender:
     def _call(
         self, function: Any, *arguments: Any, missing_ok: bool = False, exists_ok: bool = False, **named: Any
     ) -> Any:
-        """Call MLflow; raises Refused for what it will never accept; any other error is worth a retry."""
+        """Call MLflow; raise Refused if it will never accept the call; any other error is worth a retry."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -202,7 +202,7 @@ def tracking_uri(home: Home) -> str:
 
 
 def quiet() -> None:
-    """Keep MLflow's tips and tracebacks out of the terminal: the journal tries again, and a run reports what is left.
+    """Keep MLflow's tips and tracebacks out of the terminal: the journal retries, and a run reports what is unsent.
 
     Call it after importing mlflow, which sets its log levels.
     """

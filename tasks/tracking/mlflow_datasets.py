@@ -1,4 +1,4 @@
-"""What a run read, as MLflow's datasets: an artifact's name, digest, place and counts, and what it was read as."""
+"""A run's inputs as MLflow datasets: an artifact's name, digest, location, counts, and the roles it was read in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from data_lake.store.lake import KEY_LENGTH, Artifact
 def datasets_of(inputs: Mapping[str, Artifact], home: Home) -> list[dict[str, str]]:
     """Return a dataset for each artifact of `inputs` (role -> artifact), as plain data for the journal.
 
-    MLflow keeps a dataset once for each run, so the roles of an artifact that is read in several stand together.
+    MLflow keeps a dataset once per run, so if an artifact is read in several roles, one dataset lists them all.
     """
     roles: dict[str, list[str]] = {}
     for role, artifact in inputs.items():
@@ -33,14 +33,14 @@ def _dataset(artifact: Artifact, home: Home) -> dict[str, str]:
 
 
 def _place(artifact: Artifact, home: Home) -> str:
-    """Where the artifact lies, without what differs from one machine to the next: a home is moved and copied."""
+    """Where the artifact is, without anything specific to one machine, because a home may be moved or copied."""
     if artifact.path.is_relative_to(home.root):
         return artifact.path.relative_to(home.root).as_posix()
     return f"textmill:{artifact.name}"
 
 
 def to_mlflow(dataset: Mapping[str, Any]) -> Any:
-    """Return what `datasets_of` made as MLflow's entity."""
+    """Convert a dataset made by `datasets_of` to MLflow's entity."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
     from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 

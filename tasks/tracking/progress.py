@@ -35,7 +35,7 @@ class StageProgress:
             self._show_prefect(100.0 * min(done / total, 1.0), f"{done:,.0f} of {total:,.0f} {unit} {note}".strip())
 
     def close(self, *, complete: bool) -> None:
-        """Remove the bar; a stage that ended well ends at 100 %."""
+        """Remove the bar; a stage that succeeded ends at 100 %."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None

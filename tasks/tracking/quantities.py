@@ -1,10 +1,10 @@
-"""Quantities as people read them: numbers of metrics, ages, durations and sizes."""
+"""Human-readable quantities: metric values, ages, durations and sizes."""
 
 from __future__ import annotations
 
 
 def metric_text(value: float | None) -> str:
-    """A metric for people; an unknown one is a dash, never a guess."""
+    """Return a metric in readable form; an unknown one is a dash, never a guess."""
     return "–" if value is None else f"{value:.4g}"
 
 

@@ -15,8 +15,8 @@ DEFAULT_INTERVAL_SECONDS = 2.0
 class SystemMetrics:
     """Samples CPU, memory, disk, network and, if there are any, GPUs, until `stop`.
 
-    MLflow's default interval of 10 s leaves short stages without a point, and its own sampling thread talks to the
-    server directly and dies with it. So its monitors are used, but not its thread.
+    MLflow's default interval of 10 s leaves short stages without a point, and its own sampling thread sends to the
+    server directly and dies when the server does. So its monitors are used, but not its thread.
     """
 
     def __init__(self, report: Callable[[dict[str, float], int], None]) -> None:
@@ -28,7 +28,7 @@ class SystemMetrics:
         self._thread.start()
 
     def stop(self) -> None:
-        """Take a last sample and end."""
+        """Take a last sample and stop."""
         self._stop.set()
         self._thread.join(5)
 
@@ -44,7 +44,7 @@ class SystemMetrics:
                     sample.update(monitor.aggregate_metrics())
                     monitor.clear_metrics()
             if sample:
-                # a full disk: the stage itself reports it; or a run that had ended before MLflow was imported
+                # a full disk, which the stage itself reports, or a run that ended before MLflow was imported
                 with contextlib.suppress(OSError, ValueError):
                     self._report({f"system/{name}": float(value) for name, value in sample.items()}, step)
                 step += 1
@@ -59,7 +59,7 @@ def _monitors() -> list[Any]:
     from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 
     monitors: list[Any] = [CPUMonitor(), DiskMonitor(), NetworkMonitor()]
-    logging.getLogger("mlflow.system_metrics").setLevel(logging.ERROR)  # that there is no GPU need not be said
+    logging.getLogger("mlflow.system_metrics").setLevel(logging.ERROR)  # hide the message that there is no GPU
     with contextlib.suppress(Exception):
         monitors.append(GPUMonitor())
     return monitors

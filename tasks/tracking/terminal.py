@@ -1,4 +1,4 @@
-"""The only way to the terminal: what users and web pages wrote is printed as text, never as markup or control codes."""
+"""Terminal output, all of it: text by users and web pages is printed as text, never as markup or control codes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-# Control characters except newline and tab, which move the cursor, change colours and titles, or make the terminal send
-# answers; and the marks that reverse the direction of text, so that a line reads as something else.
+# Control characters except newline and tab: they move the cursor, change colours and titles, or make the terminal send
+# responses. Also the marks that reverse the direction of text, which make a line read as something else.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 # Those of them that JSON does not escape.
 _IN_JSON = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def visible(text: str) -> str:
-    """Return a text with a dot for each character that would control the terminal."""
+    """Return a text with each character that would control the terminal replaced by a dot."""
     return _CONTROLS.sub("·", text.replace("\r\n", "\n"))
 
 
@@ -54,7 +54,7 @@ def _plain_console() -> type[Console]:
     from rich.text import Text
 
     class PlainConsole(Console):
-        """Never parses markup, whatever the caller of `render_str` asks for."""
+        """A console that never parses markup, whatever the caller of `render_str` asks for."""
 
         def render_str(self, text: str, **options: Any) -> Text:
             return super().render_str(visible(text), **{**options, "markup": False, "emoji": False})
@@ -63,7 +63,7 @@ def _plain_console() -> type[Console]:
 
 
 def progress_bar() -> Progress:
-    """Return a bar on stderr; its tasks have the fields amount and note."""
+    """Return a progress bar on stderr; its tasks have the fields `amount` and `note`."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     return Progress(

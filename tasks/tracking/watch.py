@@ -1,4 +1,4 @@
-"""Tracking: one MLflow run per built stage, one per pipeline, and the watch that a stage is built under."""
+"""MLflow runs of stages and pipelines: one per built stage, one per pipeline, and the watch on a stage's build."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ FLUSH_TIMEOUT_SECONDS = 20.0
 
 
 def experiment_of(stage_name: str) -> str:
-    """One experiment per stage, so that a chart compares runs of the same stage (with nested runs it would not)."""
+    """One experiment per stage, so that a chart compares runs of the same stage; nested runs would not allow that."""
     return f"{PIPELINE_EXPERIMENT}/{stage_name}"
 
 
 def about_stage(stage: Stage) -> str:
-    """The description of a stage's experiment: what its runs are, and what its function says of its metrics."""
+    """The description of a stage's experiment: what its runs are, and what its function says about its metrics."""
     said = inspect.getdoc(stage.function) or ""
     return f"One run for each artifact that the stage `{stage.name}` built.\n\n{said}".rstrip()
 
@@ -64,8 +64,8 @@ class Tracker:
         continues: str | None = None,
         about: str | None = None,
     ) -> TrackedRun:
-        """Start a run, or go on with the one that the journal `continues` belongs to; `about` describes the experiment
-        where nobody has."""
+        """Start a run, or continue the one that the journal `continues` belongs to; `about` describes the experiment
+        if it has no description yet."""
         journal = Journal(self.home.spool)
         journal.write("start", experiment=experiment, about=about, name=name, tags=dict(tags), continues=continues)
         if params:
@@ -73,7 +73,7 @@ class Tracker:
         return TrackedRun(journal)
 
     def close(self) -> str | None:
-        """Send what is left; return a sentence if some of it has to wait for the server."""
+        """Send what is left; return a sentence if some entries have to wait for the server."""
         if self._drainer.close(FLUSH_TIMEOUT_SECONDS):
             return None
         return (
@@ -137,8 +137,8 @@ class TrackedRun:
 class LoggedSteps:
     """The last step at which each metric was logged, kept next to the checkpoints of a stage that is being built.
 
-    A killed training resumes from its checkpoint and repeats the steps since then. They would appear in MLflow twice,
-    as it keeps every point that it gets.
+    A killed training run resumes from its checkpoint and repeats the steps since then. They would appear in MLflow
+    twice, because it keeps every point that it gets.
     """
 
     def __init__(self, path: Path) -> None:
@@ -152,7 +152,7 @@ class LoggedSteps:
         return {name: value for name, value in metrics.items() if step > self._last.get(name, -1)}
 
     def note(self, metrics: Mapping[str, float], step: int) -> None:
-        """Remember that they were logged; only afterwards, because a point is better logged twice than not at all."""
+        """Record that they were logged; call it after logging, because a point logged twice is better than none."""
         self._last |= {name: max(step, self._last.get(name, -1)) for name in metrics}
         write_whole(self._path, json.dumps(self._last), durable=False, concurrent=True)
 
@@ -215,7 +215,7 @@ class TrackingWatch(Watch):
         self._tracker = tracker
         self._logger = logger
         self._tags = dict(tags or {})
-        self._node = node  # what the run is called; the stage's name without it
+        self._node = node  # the name of the run; if empty, the stage's name is used
         self._variant = variant
         self._model_name = model_name
         self._terminal = terminal
@@ -262,7 +262,7 @@ class TrackingWatch(Watch):
             yield StageReporter(run, progress, self._logger, LoggedSteps(note.with_name("logged.json"))), runs
             status = "FINISHED"
         except BaseException as error:
-            # Ctrl-C, and what Prefect makes of a SIGTERM, are not errors of the stage.
+            # Ctrl-C, and the exception that Prefect raises on SIGTERM, are not errors of the stage.
             status = "FAILED" if isinstance(error, Exception) else "KILLED"
             raise
         finally:
@@ -288,9 +288,9 @@ def mlflow_run_id(home: Home, artifact: Artifact) -> str | None:
 
 
 def set_champion(home: Home, artifact: Artifact) -> str:
-    """Point the alias `champion` of the artifact's registered model at its version; returns `name version N`.
+    """Point the alias `champion` of the artifact's registered model at its version; return `name version N`.
 
-    Raises LookupError, a sentence, when the artifact has no registered model.
+    Raises LookupError with a sentence if the artifact has no registered model.
     """
     sender = Sender(home)
     for model in sender.client.search_registered_models():
@@ -305,7 +305,7 @@ def set_champion(home: Home, artifact: Artifact) -> str:
 
 
 def flush_spool(home: Home) -> str | None:
-    """Send what earlier processes could not send; return a sentence if that is still not possible."""
+    """Send what earlier processes could not send; return a sentence if it still cannot be sent."""
     return Tracker(home).close()
 
 
