@@ -9,7 +9,7 @@ import numpy as np
 
 from tasks.corpus.clean.html.outline import CODE, Outline
 
-HARD_BLANK = "\u00a0".encode()  # a blank that stands for an indent; the canonical source writes others as &nbsp;
+HARD_BLANK = "\u00a0".encode()  # marks a blank of an indent; other no-break spaces are &nbsp; in canonical source
 
 _BR, _PRE, _LI, _OL, _CODE, _TABLE, _TR = (CODE[name] for name in ("br", "pre", "li", "ol", "code", "table", "tr"))
 _CELLS = [CODE["td"], CODE["th"]]
@@ -17,7 +17,7 @@ _OF_LINES = [_PRE, _CODE]
 _CODE_TAGS = frozenset(CODE[name] for name in ("code", "tt", "kbd", "samp", "pre"))
 
 _NUMBERS = re.compile(rb"line[-_]?n|gutter|\bln\b|\blnum|blob-num|crayon-num|hljs-ln-n|diff-num|\bnums\b")
-_ANY_NUMBERS = re.compile(rb"gutter|\bln\b|\bnums\b")  # of these names, those that other things have too
+_ANY_NUMBERS = re.compile(rb"gutter|\bln\b|\bnums\b")  # those of these names that are also used for other things
 _LISTING = re.compile(rb"linenums|\bdp-|highlight|geshi|prettyprint|source-?code|hljs")
 _SOURCE = re.compile(
     rb"code|highlight|syntax|source|listing|snippet|program|prettyprint|hljs|terminal|console|geshi|verbatim|crayon|"
@@ -27,7 +27,7 @@ _SAYS = re.compile(rb' (?:class|id|role)="([^"]*)"')
 _FONT = re.compile(rb' (?:style|face)="([^"]*)"')
 ANY_TAG = re.compile(rb"<[^>]*>")
 _CODE_BEGINS = re.compile(rb"<(?:code|pre|tt|kbd|samp)[ >]")
-_NEARBY = 400  # bytes behind the numbers in which the code begins
+_NEARBY = 400  # bytes after the line numbers within which the code must begin
 _LINE_END = re.compile(rb"<br>|</(?:div|p|li|tr)>")
 _BLANKS = re.compile(rb"\s*(?=<)")
 
@@ -35,14 +35,14 @@ Edit = tuple[int, int, bytes]
 
 
 class Listings:
-    """The edits of a page's code: from, to, and what stands there instead. One inside another's range is none."""
+    """Edits of a page's code: begin, end and replacement. An edit inside the range of another one is ignored."""
 
     def __init__(self, source: bytes, found: Outline) -> None:
         self.source, self.found = source, found
-        self.begins = np.ascontiguousarray(found.spans[:, 0])  # a search in a column of spans would copy it each time
+        self.begins = np.ascontiguousarray(found.spans[:, 0])  # contiguous: searching a column would copy it each time
         self.edits: list[Edit] = []
-        self.unneeded, self.of_hidden = 0, 0  # edits that resiliparse makes by itself: always; for its main content
-        self.until: dict[int, int] = {}  # for a kind of element, where the last one ends that was looked at
+        self.unneeded, self.of_hidden = 0, 0  # edits that resiliparse makes itself: always; in main content
+        self.until: dict[int, int] = {}  # by kind of element: where the last one that was handled ends
         self.is_code: dict[int, bool] = {-1: False}
 
     def drop(self, begin: int, after: int, *, unneeded: bool = False) -> None:
@@ -51,23 +51,23 @@ class Listings:
         self.unneeded += unneeded
 
     def first_from(self, place: int) -> int:
-        """Return the first element that begins at a place, or behind it."""
+        """Return the first element that begins at or after a place."""
         return int(np.searchsorted(self.begins, place))
 
     def names(self, element: int) -> bytes:
-        """Return what an element's class, id and role say, in small letters."""
+        """Return an element's class, id and role in lower case."""
         begin, inner = self.found.spans[element, :2].tolist()
         return b"\0".join(_SAYS.findall(self.source, begin, inner)).lower()
 
     def is_new(self, kind: int, begin: int, after: int) -> bool:
-        """Whether an element lies in none of its kind that was looked at: so that no text is read twice."""
+        """Whether an element lies outside all elements of its kind handled so far, so that no text is read twice."""
         if begin < self.until.get(kind, 0):
             return False
         self.until[kind] = after
         return True
 
     def around(self, element: int, codes: list[int], most: int) -> int:
-        """Return the nearest such element around one, itself included, some levels up at most; -1 = none."""
+        """Return the nearest element with one of these codes, from this one up, within `most` levels; -1 = none."""
         for _ in range(most):
             if element < 0 or self.found.code[element] in codes:
                 return element
@@ -75,7 +75,7 @@ class Listings:
         return -1
 
     def line_end(self, element: int) -> None:
-        """Write <br> in code as the end of a line; <code> that has some is <pre>."""
+        """Write <br> in code as a line feed; <code> that contains <br> becomes <pre>."""
         begin, _, _, after = self.found.spans[element].tolist()
         block = self.around(element, _OF_LINES, 6)
         if block < 0:
@@ -87,7 +87,7 @@ class Listings:
             self.edits += ((first, second, b"<pre>"), (third, fourth, b"</pre>"))
 
     def numbers(self, element: int) -> None:
-        """Leave out the numbers of lines; a table that sets them beside code becomes the code."""
+        """Leave out line numbers; a table that shows them beside code is replaced by the code."""
         found, source = self.found, self.source
         begin, inner, end, after = found.spans[element].tolist()
         cell = self.around(element, _CELLS, 4)
@@ -108,7 +108,7 @@ class Listings:
                 self._table_of_code(table)
 
     def _is_by_code(self, element: int, cell: int) -> bool:
-        """Whether numbers are in code, or code follows them; or they are in a table that is one of code."""
+        """Whether line numbers are in code or in an element named as code, or are followed by code."""
         after = int(self.found.spans[element if cell < 0 else cell, 3])
         follows = self.source[after : after + _NEARBY]
         if _CODE_BEGINS.search(follows) or _SOURCE.search(b"\0".join(_SAYS.findall(follows)).lower()):
@@ -116,10 +116,10 @@ class Listings:
         return self._in_code(element)
 
     def _table_of_code(self, table: int) -> None:
-        """Write a table of lines and their numbers as <pre>."""
+        """Write a table of code lines and their numbers as <pre>."""
         found, source = self.found, self.source
         begin, _, _, after = found.spans[table].tolist()
-        if not self.is_new(_TABLE, begin, after):  # done at an earlier row
+        if not self.is_new(_TABLE, begin, after):  # already done for an earlier row
             return
         last = self.first_from(after)
         lines: list[bytes] = []
@@ -141,7 +141,7 @@ class Listings:
         self.edits.append((begin, after, b"<pre>" + b"\n".join(lines) + b"</pre>"))
 
     def list_of_lines(self, element: int) -> None:
-        """Write a numbered list whose items are lines of code without its numbers."""
+        """Write a numbered list whose items are lines of code as <pre>, without the numbers."""
         found, source = self.found, self.source
         begin, inner, end, after = found.spans[element].tolist()
         parent = int(found.parent[element])
@@ -163,7 +163,7 @@ class Listings:
                 self.edits += ((first, second, b""), (third, blanks.end() if blanks else fourth, b"\n"))
 
     def indents(self) -> None:
-        """Blanks that cannot break begin a line of code, or a line of a poem: they are an indent."""
+        """Keep no-break spaces at the beginning of a line of code or of a poem: they are its indent."""
         source = self.source
         for begin, end, element, broken in self.found.indents.tolist():
             if (
@@ -171,7 +171,7 @@ class Listings:
                 and not source.startswith(b"</code", end)
                 and source[end + 2 : end + 3] in b"pdlt"
             ):
-                continue  # an empty paragraph, for its height
+                continue  # an empty paragraph that only makes vertical space
             run = source[begin:end].replace(b"&nbsp;", b" ")
             run = b" " * len(run) if b"\n" not in run else b" ".join(run.split(b"\n"))
             if (broken and len(run) >= 2) or self._in_code(element):
@@ -179,7 +179,7 @@ class Listings:
                 self.unneeded += 1
 
     def _in_code(self, element: int) -> bool:
-        """Whether an element is, or lies in, one of code; each element is looked at once."""
+        """Whether an element is code or lies in code; each element is looked at only once."""
         found, source = self.found, self.source
         way = []
         while element not in self.is_code:
@@ -199,13 +199,13 @@ class Listings:
 
 
 def _count_up(source: bytes, inner: int, end: int) -> bool:
-    """Whether a part of the page is some numbers, each one more than the one before."""
+    """Whether a part of the page contains only numbers, each one greater by 1 than the one before."""
     numbers = [int(number) for number in ANY_TAG.sub(b"\n", source[inner:end]).split()[:100_000] if len(number) < 9]
     return len(numbers) > 1 and all(one + 1 == other for one, other in itertools.pairwise(numbers))
 
 
 def _is_beside(source: bytes, found: Outline, cell: int) -> bool:
-    """Whether a cell of digits holds numbers of lines: it or something in it says so, or it holds nothing else."""
+    """Whether a cell of digits holds line numbers: its markup says so, it is empty, or it is a <pre> that counts up."""
     begin, inner, end, _ = found.spans[cell].tolist()
     said = b"\0".join(_SAYS.findall(source, begin, end)).lower()
     return (

@@ -1,7 +1,8 @@
-"""What a page says about itself: title, language, author, date, licence and canonical URL.
+"""Read what a page says about itself: title, language, author, date, licence and canonical URL.
 
-Read from the parser's canonical source, where attributes are `name="value"` and `<` begins nothing but a tag, and from
-linked data (schema.org as JSON). What a page does not say is None; of its text only a date beside the heading counts.
+The sources are the parser's canonical source, where attributes are `name="value"` and `<` always begins a tag, and
+linked data (schema.org as JSON). What a page does not say is None. The page's text is used only for the date next to
+the heading and for elements marked as author or date.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tasks.corpus.clean.html.dates import iso_date
 
 _ATTRIBUTE = re.compile(r"([\w:.-]+)=\"([^\"]*)\"")
 _LANGUAGE = re.compile(rb"<html\b[^>]*?\s(?:xml:)?lang=\"([A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*)\"")
-_LARGEST_LINKED = 200_000  # characters; what is larger is a catalogue, no description of the page
+_LARGEST_LINKED = 200_000  # characters; larger data are a catalogue, not a description of the page
 
 # Names of meta tags, the best first: Open Graph, schema.org, Dublin Core, then what sites use.
 _DATE_NAMES = (
@@ -33,7 +34,7 @@ _DATES, _AUTHORS = _DATE_NAMES.split(), _AUTHOR_NAMES.split()
 _LICENCES = ("dcterms.license", "dc.rights.license", "license")
 _KINDS = ("og:type", "type")
 _TITLES = ("og:title", "og:site_name")
-# of the 30 meta tags of a page, what is asked for
+# the meta tags that are read, of about 30 on a page
 _NAMED = frozenset([*_DATES, *_AUTHORS, *_LICENCES, *_KINDS, *_TITLES])
 _RELATIONS = ("canonical", "license")
 _TAGS = {name: re.compile(f"<{name} ([^>]*)".encode()) for name in ("meta", "link", "a")}
@@ -42,20 +43,20 @@ _DATED_ADDRESS = re.compile(r"/((?:19|20)\d\d)[/-](\d\d)[/-](\d\d)(?![^/_-])")
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a page says about itself; None where it says nothing."""
+    """What a page says about itself; None for what it does not say."""
 
     language: str | None = None  # a BCP 47 tag as declared, such as "de" or "pt-BR"
     author: str | None = None  # names, separated by "; "
     date: str | None = None  # of publication: ISO 8601, as precise as the page says
     licence: str | None = None  # the URL that the page links as its licence
-    canonical_url: str | None = None  # the page's own word for its URL; only one of the same site is believed
+    canonical_url: str | None = None  # as the page declares it; accepted only on the same site
 
 
 @dataclass(frozen=True)
 class Declared:
     """The declarations of a page: meta tags by name, links by relation, and items of linked data.
 
-    Of names and relations only those are here that metadata and model ask for.
+    It contains only those names and relations that the metadata and the model need.
     """
 
     language: str | None
@@ -66,13 +67,13 @@ class Declared:
 
     @property
     def kinds(self) -> set[str]:
-        """What the page says that it is, in lower case: types of Open Graph and of schema.org."""
+        """The kinds of page that it declares to be, in lower case: types of Open Graph and of schema.org."""
         kinds = {kind.lower() for name in _KINDS for kind in self.named.get(name, ())}
         return kinds | {kind.lower() for item in self.linked for kind in _texts(item.get("@type"))}
 
 
 def declared(source: bytes, scripts: str) -> Declared:
-    """Read what a page declares from the parser's canonical source and from its scripts as they came."""
+    """Read what a page declares, from the parser's canonical source and from its unchanged scripts."""
     named: dict[str, list[str]] = {}
     head = source[: source.find(b"<body")]
     for tag in _tags(head, "meta"):
@@ -96,7 +97,7 @@ def declared(source: bytes, scripts: str) -> Declared:
 
 
 def metadata(page: Declared, url: str | None = None, heading: tuple[int, int] | None = None) -> Metadata:
-    """Return what a page that was fetched from `url`, and has its heading there in the source, says about itself."""
+    """Return the metadata of a page that was fetched from `url`; `heading` is where its heading is in the source."""
     return Metadata(
         language=page.language,
         author=_author(page.named, page.linked) or author_said(page.source),
@@ -125,7 +126,7 @@ def _author(named: dict[str, list[str]], linked: list[dict[str, Any]]) -> str | 
     said = [[name for item in linked for name in _names(item.get("author"))]]
     said += [named.get(name, []) for name in _AUTHORS]
     for names in said:
-        # addresses of profiles are no names
+        # the URL of a profile is not a name
         good = [" ".join(name.split()) for name in names if name and "://" not in name and len(name) <= 100]
         if good:
             return "; ".join(dict.fromkeys(good[:10]))
@@ -140,7 +141,7 @@ def _licence(page: Declared, url: str | None) -> str | None:
 
 
 def _canonical(text: str | None, url: str | None) -> str | None:
-    """Return the canonical URL if it is of the page's own site, so that no page can speak for another's."""
+    """Return the canonical URL if it is on the page's own site, so that a page cannot claim the URL of another site."""
     found = _absolute(text or "", url)
     if found is None or url is None:
         return found
@@ -150,11 +151,11 @@ def _canonical(text: str | None, url: str | None) -> str | None:
 
 
 def _absolute(text: str, url: str | None) -> str | None:
-    """Return a link as an http(s) URL, or None where it is no valid one."""
+    """Return a link as an absolute http(s) URL, or None if it is not valid."""
     try:
         found = urljoin(url or "", text) if text else ""
         parts = urlsplit(found)
-        _ = parts.port  # raises ValueError where it is no number
+        _ = parts.port  # raises ValueError if it is not a number
     except ValueError:
         return None
     if parts.scheme not in ("http", "https") or not parts.hostname or len(found) > 2000 or re.search(r"\s", found):
@@ -167,7 +168,7 @@ def _host(url: str) -> str:
 
 
 def _tags(source: bytes, name: str, *words: bytes) -> Iterator[str]:
-    """Yield the attributes of all tags of a name that have any, and one of the words if there are some."""
+    """Yield the attributes of each tag with this name; if words are given, only of tags that contain one of them."""
     for tag in _TAGS[name].findall(source):
         lower = tag.lower()
         if not words or any([word in lower for word in words]):  # noqa: C419  a generator takes twice the time
@@ -195,7 +196,7 @@ def _linked_data(raw: str) -> Iterator[dict[str, Any]]:
 
 
 def _names(value: Any) -> list[str]:
-    """Return the names of one or many authors, given as texts or as items with a name."""
+    """Return the names of one or more authors, given as texts or as items with a name."""
     values = value if isinstance(value, list) else [value]
     names = [entry.get("name") if isinstance(entry, dict) else entry for entry in values[:10]]
     return [html.unescape(_paired(name)).strip() for name in names if isinstance(name, str)]
@@ -207,5 +208,5 @@ def _texts(value: Any) -> list[str]:
 
 
 def _paired(text: str) -> str:
-    """Return a text of JSON, whose escapes may name half of a surrogate pair, as text that UTF-8 can hold."""
+    """Return a text from JSON, whose escapes may hold half a surrogate pair, as a text that UTF-8 can encode."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

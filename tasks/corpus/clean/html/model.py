@@ -1,9 +1,10 @@
-"""Which blocks of a page are its text: boosted trees judge each block, then the part of the page that fits them best.
+"""Choose the blocks that are a page's text: boosted trees score each block, then the best part of the page is chosen.
 
-Two pairs of models, one for articles and one for all pages; a third says how much a page looks like an article. Of each
-pair the first judges a block by itself, the second once more with what the first said about its neighbours. What is
-kept is decided for the page as a whole: inside one element blocks need little, outside of it they need much, and the
-element is the one for which the expected F1 is highest. That expectation also tells how sure the result is.
+There are two pairs of models, one for articles and one for all pages; another model says how likely a page is to be an
+article. In each pair the first model scores a block by itself, and the second scores it again with the first model's
+scores of its neighbours. What is kept is decided for the page as a whole: one element is chosen, blocks inside it need
+only a low score and blocks outside it a high one. The chosen element is the one with the highest expected F1, which is
+also the confidence of the result.
 
 The trees are trained by tasks/corpus/clean/html/train.py, which writes weights.py.
 """
@@ -22,13 +23,13 @@ from tasks.corpus.clean.html.features import NAMES, features, says
 from tasks.corpus.clean.html.metadata import Declared
 from tasks.corpus.clean.html.vocabulary import TAG
 
-# What a block needs inside of the chosen element, in articles and in other pages, and outside of it. Cross-validated on
-# mixed pages: .3 and .7 give an F1 of .954 on articles, .5 and .5 give .950. Of the others the model is less sure, and
-# the less is expected the less a block needs: .2 gives .004 more over all pages than .3, as does .15.
+# The score above which a block is kept: inside the chosen element of an article, inside that of another page, and
+# outside of it. Cross-validated on mixed pages: .3 and .7 give an F1 of .954 on articles, .5 and .5 give .950. On other
+# pages the model is less sure, so a lower limit is better: .2 gives .004 more than .3 over all pages, as does .15.
 INSIDE_ARTICLE, INSIDE_OTHER, OUTSIDE = np.float32(0.3), np.float32(0.2), np.float32(0.7)
-ARTICLE = 0.5  # a page is judged by the model of articles from this probability on
+ARTICLE = 0.5  # above this probability a page is judged by the models for articles
 
-# With fewer blocks there is nothing to tell apart: a page of five lines is kept as it is.
+# A page with fewer blocks has nothing to separate: a page of five lines is kept as it is.
 FEW_BLOCKS = 6
 
 _PAGE = (
@@ -43,15 +44,15 @@ _UNITS, _DENSITY, _HEADING, _GROUP_SHARE, _COMMENT = (
 
 @dataclass(frozen=True)
 class Trees:
-    """Complete binary trees of one depth: float64[trees, 2**depth - 1] and [trees, 2**depth]; a sum in log odds."""
+    """Complete binary trees of equal depth: arrays of [trees, 2**depth - 1] and [trees, 2**depth]; sum = log odds."""
 
-    feature: np.ndarray  # uint32: an index that may be negative takes twice the time
-    threshold: np.ndarray  # a value up to it goes left
+    feature: np.ndarray  # uint32, as an index that may be negative takes twice the time
+    threshold: np.ndarray  # a value <= threshold goes left
     leaf: np.ndarray
 
     @classmethod
     def read(cls, text: str) -> Trees:
-        """Read what `write` wrote: for each tree its splits `feature:threshold`, then its leaves, in thousandths."""
+        """Read the output of `write`: for each tree its splits `feature:threshold`, then its leaves in thousandths."""
         feature, threshold, leaf = [], [], []
         for line in text.split(";"):
             splits, leaves = (part.split() for part in line.split("|"))
@@ -75,7 +76,7 @@ class Trees:
 
 @dataclass(frozen=True)
 class Model:
-    """All trees: (first, second) for articles and for all pages, and those that tell articles."""
+    """All trees: (first, second) for articles and for all pages, and the trees that recognise articles."""
 
     article: tuple[Trees, Trees]
     any_page: tuple[Trees, Trees]
@@ -89,11 +90,11 @@ class Judgement:
     keep: np.ndarray  # bool[blocks]
     confidence: float
     article: bool
-    scores: np.ndarray  # float32[blocks]: the probability of each to be text
+    scores: np.ndarray  # float32[blocks]: the probability that each block is text
 
 
 def judge(blocks: Blocks, page: Declared, model: Model | None = None) -> Judgement:
-    """Judge the blocks of a page that declares itself so."""
+    """Judge the blocks of a page; `page` is what it declares about itself."""
     n = len(blocks)
     if n < FEW_BLOCKS or not blocks.counts[:, LINKS].any():  # a page without any link has no navigation to drop
         return Judgement(np.ones(n, dtype=bool), 1.0, False, np.ones(n, dtype=np.float32))
@@ -107,14 +108,14 @@ def judge(blocks: Blocks, page: Declared, model: Model | None = None) -> Judgeme
 
 
 def page_features(values: np.ndarray) -> np.ndarray:
-    """Return what tells articles, float32[1, len(PAGE_COLUMNS) + 4], from the features of a page's blocks."""
+    """Return the features that recognise articles, float32[1, len(PAGE_COLUMNS) + 4], from those of a page's blocks."""
     return _page_features(values, PAGE_COLUMNS)  # type: ignore[no-any-return]
 
 
 def choose(blocks: Blocks, scores: np.ndarray, need: np.float32) -> tuple[np.ndarray, float]:
-    """Return which blocks to keep, bool[blocks], and the F1 that is expected of that, from float32[blocks] scores.
+    """Return which blocks to keep, bool[blocks], and the expected F1, from the scores (float32[blocks]).
 
-    need: the score from which a block is kept inside of the chosen element.
+    need: the score above which a block inside the chosen element is kept.
     """
     return _choose(  # type: ignore[no-any-return]
         scores, need, blocks.counts[:, WORDS], blocks.element, blocks.tag, blocks.first, blocks.last
@@ -142,7 +143,7 @@ def _scores(values, feature, threshold, leaf):  # type: ignore[no-untyped-def]
         row, total = values[i], 0.0
         for tree in range(trees):
             splitting, limit, node = feature[tree], threshold[tree], np.uint32(0)
-            while node < inner:  # by arithmetic: which side a value is on is a coin to the processor
+            while node < inner:  # arithmetic, not a branch: the processor could not predict it
                 node = two * node + two - np.uint32(row[splitting[node]] <= limit[node])
             total += leaf[tree, node - inner]
         out[i] = 1 / (1 + np.exp(-total))
@@ -170,7 +171,7 @@ _TR, _TD, _TH = TAG["tr"], TAG["td"], TAG["th"]
 @compiled
 def _choose(scores, need, words, owner, tags, first, last):  # type: ignore[no-untyped-def]
     n = len(scores)
-    # running sums: of weights and of likely weights, over the blocks that pass inside and outside of an element
+    # running sums of weights and of weights times scores, over the blocks that pass the limit inside and outside
     size_in, likely_in = np.zeros(n + 1), np.zeros(n + 1)
     size_out, likely_out = np.zeros(n + 1), np.zeros(n + 1)
     everything = 0.0
@@ -194,7 +195,7 @@ def _choose(scores, need, words, owner, tags, first, last):  # type: ignore[no-u
     keep = np.empty(n, np.bool_)
     for i in range(n):
         keep[i] = scores[i] > (need if first[best] <= i < last[best] else OUTSIDE)
-    # a row of a table of data stays or goes as a whole
+    # a row of a data table is kept or dropped as a whole
     for element in range(len(tags)):
         a, b = first[element], last[element]
         if tags[element] != _TR or b - a < 2 or b - a > 50:

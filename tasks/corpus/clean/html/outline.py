@@ -1,6 +1,6 @@
-"""The outline of a parsed page: where its elements start and end in the canonical source, and which are hidden.
+"""The outline of a parsed page: where its elements begin and end in the canonical source, and which are hidden.
 
-One pass of compiled code over what the parser writes, as for `blocks`, but for what decides which text is seen at all.
+As in `blocks`, compiled code makes one pass over what the parser writes; here it finds what decides which text is seen.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _SCRIPT, _BR, _IMG, _PRE, _CODE, _PLAINTEXT, _DIALOG = (
 )
 _IS_RAW = np.zeros(_OTHER_BLOCK + 1, dtype=np.bool_)
 _IS_RAW[[CODE[name] for name in ("style", "xmp", "iframe", "noembed", "noframes")]] = True
-# Kinds that mean something by themselves.
+# Kinds of elements that are always in Outline.chosen.
 _ASKED_FOR = np.zeros(_OTHER_BLOCK + 1, dtype=np.bool_)
 _ASKED_FOR[COMMENT] = True
 _ASKED_BY_NAME = (
@@ -59,18 +59,18 @@ _UNTIL_FOUND, _TEX, _MATH = (np.frombuffer(word, dtype=np.uint8) for word in (b"
 
 @dataclass(frozen=True)
 class Outline:
-    """Elements in document order; those without an end tag only where they are asked for. All arrays: int32[elements].
+    """Elements in document order; void elements (without an end tag) only if needed. All arrays are int32[elements].
 
-    Columns of `spans`: where the start tag begins and ends, and where the end tag does.
+    Columns of `spans`: where the start tag begins and ends, and where the end tag begins and ends.
     """
 
     code: np.ndarray  # COMMENT, a value of CODE, or another number
     parent: np.ndarray  # -1 = none
     flags: np.ndarray
     spans: np.ndarray  # int32[elements, 4]
-    letters: np.ndarray  # in it, blanks apart: what only scripts and the like hold is not counted
+    letters: np.ndarray  # characters in it except blanks; those in scripts and the like are not counted
     digits: np.ndarray  # how many of them are digits
-    chosen: np.ndarray  # elements with a flag, of a kind that is asked for, or with nothing but digits in them
+    chosen: np.ndarray  # elements with a flag, of a kind in _ASKED_FOR, or with only digits in them
     indents: np.ndarray  # int32[indents, 4]: no-break spaces that begin a line: from, to, element, whether after a <br>
 
 
@@ -82,7 +82,7 @@ def outline(source: bytes) -> Outline:
 
 @compiled
 def _sight(html, i, stop):  # type: ignore[no-untyped-def]
-    """Return the flags that the declarations of a style attribute, html[i:stop], say; later ones win."""
+    """Return the flags for the declarations of a style attribute, html[i:stop]; later declarations win."""
     hidden, unseen, as_block = False, False, False
     while i < stop:
         while i < stop and (is_blank(html[i]) or html[i] == 59):
@@ -113,9 +113,9 @@ def _sight(html, i, stop):  # type: ignore[no-untyped-def]
 
 @compiled
 def _after_canonical_tag(html, i):  # type: ignore[no-untyped-def]
-    """Return where a start tag ends whose name ends at i, its flags, and whether it is open.
+    """For a start tag whose name ends at i, return where it ends, its flags, and whether it has `open`.
 
-    The parser writes attributes as ` name="value"`; only their values can hold anything.
+    The parser writes attributes as ` name="value"`; only the values can contain arbitrary characters.
     """
     n = len(html)
     flags, is_open = 0, False
@@ -153,14 +153,14 @@ def _scan(html, keys, values, void, is_raw, is_block, asked_for, room):  # type:
     stack, names = np.zeros(room, np.int32), np.zeros(room, np.uint32)
     depth, elements, runs = -1, 0, 0
     all_letters, all_digits, pre, lines = 0, 0, 0, 0
-    empty, broken = True, False  # whether the line is empty so far, and whether one <br> alone ended the last one
+    empty, broken = True, False  # is the line empty so far; did a <br> end a line with text before it
     i = 0
     while i < n:
         if html[i] != 60:
-            begin, spaces = i, 0  # a run of no-break spaces that begins the line
+            begin, spaces = i, 0  # a run of no-break spaces at the beginning of the line
             while i < n and html[i] != 60:
                 byte, letter_at = html[i], i
-                if byte > 62 and not empty:  # as most are: no digit, no blank, no entity, and the line has begun
+                if byte > 62 and not empty:  # most common: no digit, blank or entity, and the line has begun
                     all_letters += 1
                     i += 1
                     continue

@@ -1,4 +1,4 @@
-"""A parsed page: its title, what it declares, and the canonical source of its visible part."""
+"""Parse a page: its title, what it declares, and the canonical source of its visible part."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tasks.corpus.clean.html.metadata import Declared, declared
 from tasks.corpus.clean.html.source import Source, seen_of
 from tasks.corpus.clean.html.visible import Visible, visible
 
-_FRAMES = re.compile(rb"</head>\s*<frameset")  # it stands in place of the body
+_FRAMES = re.compile(rb"</head>\s*<frameset")  # a frameset replaces the body
 _NO_FRAMES = re.compile(rb"<noframes(?: [^<>]*)?>(.*?)</noframes>", re.S)
 
 
@@ -24,11 +24,11 @@ class Parsed:
     title: str
     declared: Declared
     seen: Visible
-    tree: HTMLTree  # the parser's, with what is not seen too
+    tree: HTMLTree  # the parser's tree, including what is not visible
 
 
 def parse(page: Source, skip_elements: Sequence[str] = ()) -> Parsed:
-    """Parse a page, without the elements that CSS selectors name."""
+    """Parse a page without the elements that match the CSS selectors in `skip_elements`."""
     tree = HTMLTree.parse(page.seen)
     for selector in skip_elements:
         for element in tree.document.query_selector_all(selector) if tree.document else ():
@@ -36,7 +36,7 @@ def parse(page: Source, skip_elements: Sequence[str] = ()) -> Parsed:
     whole = canonical(tree)
     title = " ".join((tree.title or "").split())
     said = declared(whole, page.linked)
-    if _FRAMES.search(whole):  # what it says to those who see no frames is all its text
+    if _FRAMES.search(whole):  # the content of <noframes> is all the text it has
         frames = b" ".join(_NO_FRAMES.findall(whole)).decode("utf-8", "replace")
         tree = HTMLTree.parse(seen_of(frames).seen)
         whole = canonical(tree)

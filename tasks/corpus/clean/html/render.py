@@ -1,4 +1,4 @@
-"""Blocks to lines of text: separate paragraphs and headings, items with dash or number, cells with tabs, code."""
+"""Write blocks as lines of text: paragraphs and headings apart, items with dash or number, cells with tabs, code."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ def _set_of(names: str) -> np.ndarray:
 
 
 _LISTS = _set_of("ol ul menu dir")
-# What stands apart from its neighbours by a blank line, unless both are parts of the same item or table.
+# Elements that blank lines separate from their neighbours, unless both are parts of the same list or table.
 _APART = _set_of("p h1 h2 h3 h4 h5 h6 pre blockquote figcaption")
 
-# What a line needs to know of the elements around it: columns of int32[elements, 10]; numbers are elements, 0 = none.
+# What a line needs to know about the elements around it: columns of int32[elements, 10]; elements by number, 0 = none.
 _ITEM, _DEPTH, _GROUP, _ROW, _CELL, _DEFINITIONS, _DESCRIBED, _CODE, _ALONE, _NUMBER = range(10)
-# item; depth of lists; outermost list or table, whose lines stand together; row; cell; whether in a definition list;
-# open descriptions (dd); whether in <pre>; whether it stands apart; the item's own number in an ordered list
+# list item; depth of lists; outermost list, whose lines have no blank lines between them; table row; cell; whether in a
+# definition list; open descriptions (dd); whether in <pre>; whether blank lines separate it; the item's number in an
+# ordered list (-1 in another list)
 
 _BETWEEN = ("", "\t", "\n", "\n\n")
 
 
 def render(blocks: Blocks, keep: np.ndarray, definition_indent: int) -> str:
-    """Return the text of the blocks that `keep` (bool[blocks]) names; descriptions (dd) are set in by some blanks."""
+    """Return the text of the blocks in `keep` (bool[blocks]); descriptions (dd) are indented by `definition_indent`."""
     text = blocks.text.tobytes()
     places = _places(blocks.tag, blocks.parent, _LISTS, _APART)
     kept = np.flatnonzero(keep)
@@ -62,7 +63,7 @@ def _set_in(piece: str, indent: int, mark: int) -> str:
 
 @compiled
 def _places(tags, parents, lists, apart):  # type: ignore[no-untyped-def]
-    """Return what lies around the blocks of each element."""
+    """Return for each element what a line in it needs to know: int32[elements, 10], see the columns above."""
     out = np.zeros((len(tags), 10), np.int32)
     items = np.zeros(len(tags), np.int32)
     for element in range(1, len(tags)):  # document order: the parent comes first
@@ -94,21 +95,21 @@ def _places(tags, parents, lists, apart):  # type: ignore[no-untyped-def]
 
 @compiled
 def _is_data(place, before, first, last):  # type: ignore[no-untyped-def]
-    """Whether two cells hold one piece of text each: a table of data, not one of layout."""
+    """Whether two cells hold one block each, as in a data table, not a table that is used for layout."""
     one, other = place[_CELL], before[_CELL]
     return (one == 0 or last[one] - first[one] == 1) and (other == 0 or last[other] - first[other] == 1)
 
 
 @compiled
 def _layout(elements, places, parents, first, last, definition_indent):  # type: ignore[no-untyped-def]
-    """Return what comes before each piece: index into _BETWEEN, blanks, number of the item (-1 = a dash, 0 = none)."""
+    """Return what comes before each piece: index in _BETWEEN, indent, number of the item (-1 = a dash, 0 = none)."""
     out = np.zeros((len(elements), 3), np.int32)
     for i in range(len(elements)):
         place, before = places[elements[i]], places[elements[max(0, i - 1)]]
         if i > 0:
             data = _is_data(place, before, first, last)
             if place[_ROW] and place[_ROW] == before[_ROW] and place[_CELL] != before[_CELL] and data:
-                out[i, 0] = 1  # a cell beside another: nothing is set in here
+                out[i, 0] = 1  # a cell beside another: no indent
                 continue
             if place[_ROW] and before[_ROW] and data:
                 out[i, 0] = 2
@@ -120,7 +121,7 @@ def _layout(elements, places, parents, first, last, definition_indent):  # type:
         indent = definition_indent * place[_DESCRIBED]
         item = place[_ITEM]
         if item:
-            inner = before[_ITEM]  # is the piece before of the same item, or of one in it?
+            inner = before[_ITEM]  # is the piece before in the same item, or in an item inside it?
             while inner > item:  # elements are numbered in document order
                 inner = parents[inner]
             if i == 0 or inner != item:

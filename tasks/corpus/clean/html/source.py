@@ -1,10 +1,10 @@
-"""The source of a page before it is parsed, without its scripts, styles, templates, drawings and comments.
+"""Cut scripts, styles, templates, drawings (SVG) and comments out of the source of a page before it is parsed.
 
-Half of a page of today is scripts, and what follows takes half the time without. They are cut out as the parser would
-see them: what looks like a tag in an attribute, a title or a text area is none, a comment may end where it begins.
-Where only the tree tells how the source goes on (an end tag in a drawing that nothing in it opened, a frameset, HTML
-inside a drawing), nothing more is cut, and the parser sees all the rest. Scripts that are linked data are kept apart;
-scripts that are formulas stay.
+Half of a modern page is scripts, and without them all later steps take half the time. They are cut out as the parser
+would see them: what looks like a tag in an attribute, a title or a text area is not a tag, and a comment may be closed
+by its own opening dashes (`<!-->`). If only the tree can tell how the source continues (an end tag in a drawing that
+closes nothing inside it, a frameset, HTML inside a drawing), nothing more is cut, and the parser gets all the rest.
+Scripts with linked data are kept separately; scripts with formulas stay in the source.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ _NAMES: dict[int, str] = {
     _SVG: "svg",
     _MATH: "math",
     _FRAMESET: "frameset",
-    # without an end tag, or whose end is implied by the next one: they do not nest
+    # elements that do not nest: without an end tag, or closed by the next start tag
     _FLAT: "area base br col embed hr img input link meta param source track wbr p li option script style",
-    # what ends drawings and formulas wherever it stands in them
+    # start tags that end a drawing or formula wherever they occur in it
     _BREAKS_OUT: "b big blockquote body br center code dd div dl dt em embed h1 h2 h3 h4 h5 h6 head hr i img li "
     "listing menu meta nobr ol p pre ruby s small span strong strike sub sup table tt u ul var",
-    _FONT: "font",  # it does, if it has certain attributes
-    # what stands in the body only: after it a drawing begins none
+    _FONT: "font",  # <font> does so only with certain attributes
+    # elements that occur only in the body: after one of them, a drawing does not open the body
     _BODY: "body div p h1 h2 h3 h4 ul ol table br img span a section article main header nav",
-    # what may hold HTML inside drawings and formulas
+    # elements of drawings and formulas that may contain HTML
     _MIXED: "foreignobject desc title mi mo mn ms mtext annotation-xml",
 }
 _SCRIPT_OR_STYLE = _SCRIPT | _STYLE
@@ -65,14 +65,14 @@ _DASHES, _CDATA, _JSON_LD, _FORMULA, _SHADOW = (
     for word in (b"--", b"[cdata[", b"application/ld+json", b"math/", b"shadowrootmode")
 )
 _P, _BR = (hash_table({name: 1}, 1)[0].max() for name in ("p", "br"))
-_DEEPEST_DRAWING = 64  # elements open within each other
+_DEEPEST_DRAWING = 64  # levels of nested elements
 
 
 @dataclass(frozen=True)
 class Source:
-    """What is seen of a page, as source, and the scripts that hold linked data, one after the other.
+    """The source of a page without the parts that are cut out, and its scripts with linked data, one after the other.
 
-    depth: of the deepest tag; attributes: of the tag that has most. Both are what parsers choke on, and rough.
+    depth: of the deepest tag; attributes: of the tag that has most. Both are estimates; large values overload parsers.
     """
 
     seen: str
@@ -82,7 +82,7 @@ class Source:
 
 
 def seen_of(html: str) -> Source:
-    """Return what is seen of a page."""
+    """Return the source of a page without the parts that are cut out."""
     source = html.encode("utf-8", "replace")
     seen, linked, depth, attributes = _cut(np.frombuffer(source, dtype=np.uint8), _KEYS, _VALUES)
     scripts = [source[begin:end].decode() for begin, end in linked.tolist()]
@@ -91,7 +91,7 @@ def seen_of(html: str) -> Source:
 
 @compiled
 def _could_join(out, o):  # type: ignore[no-untyped-def]
-    """Whether a text that ends so may become a tag or an entity with what follows."""
+    """Whether the end of out[:o] could form a tag or an entity together with the text that follows."""
     if o > 0 and out[o - 1] == 60:
         return True
     for k in range(o - 1, max(-1, o - 40), -1):
@@ -113,7 +113,7 @@ def _append(html, begin, end, out, o):  # type: ignore[no-untyped-def]
 
 @compiled
 def _apart(out, o):  # type: ignore[no-untyped-def]
-    """Put an empty comment to where something was cut out, if the texts around it could make something else."""
+    """Write an empty comment where something was cut out, if the joined text could form a tag or an entity."""
     if _could_join(out, o):
         out[o], out[o + 1], out[o + 2] = 60, 33, 62
         return o + 3
@@ -122,21 +122,21 @@ def _apart(out, o):  # type: ignore[no-untyped-def]
 
 @compiled
 def _cut(html, keys, values):  # type: ignore[no-untyped-def]
-    """Return what is left, the places of linked data, the depth of the deepest tag, and the most attributes of one."""
+    """Return what is left, the spans of linked data, the depth of the deepest tag, and the most attributes of a tag."""
     n = len(html)
     out = np.empty(n + 3, np.uint8)
-    o, copied = 0, 0  # html[:copied] is in out[:o], or cut
+    o, copied = 0, 0  # html[:copied] has been copied to out[:o] or cut out
     linked = np.empty((16, 2), np.int64)
     links = 0
     depth, deepest, most = 0, 0, 0
     certain = True  # whether the parser's state is known
-    endless = False  # whether a script has no end
-    drawing = np.empty(_DEEPEST_DRAWING, np.uint32)  # names of what is open in a drawing or a formula
+    endless = False  # whether a script has no end tag
+    drawing = np.empty(_DEEPEST_DRAWING, np.uint32)  # names of the open elements of a drawing or a formula
     mixed = np.empty(_DEEPEST_DRAWING, np.bool_)
-    inside = 0  # how many are
+    inside = 0  # how many are open
     in_body = False
-    templates, cut_template = 0, 0  # open templates, and which of them, counted from 1, is cut out
-    # what comes back when a drawing or a template is cut out: length of the output, depth, deepest, most
+    templates, cut_template = 0, 0  # number of open templates; which of them (from 1) is cut out
+    # restored when a drawing or a template is cut out: length of the output, depth, deepest, most
     before_drawing, before_template = np.zeros(4, np.int64), np.zeros(4, np.int64)
     is_drawing = False
     i = 0
@@ -190,7 +190,7 @@ def _cut(html, keys, values):  # type: ignore[no-untyped-def]
                 level = inside - 1
                 while level >= 0 and drawing[level] != name:
                     level -= 1
-                if level < 0:  # it may close what is around the drawing
+                if level < 0:  # it may close an element around the drawing
                     certain = False
                     continue
                 inside = level
