@@ -1,1 +1,1 @@
-"""What is made of the corpus: instructions to learn from, and questions to ask."""
+"""Data made from the corpus: instructions for training and questions for evaluation."""

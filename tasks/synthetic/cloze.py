@@ -1,4 +1,4 @@
-"""Lines of prose, cut between two words: evaluation asks those of held-out pages, fine-tuning teaches others."""
+"""Lines of prose, cut between two words: evaluation uses lines of held-out pages, fine-tuning lines of other pages."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import re
 from collections.abc import Iterator, Sequence
 
 BEFORE = 200
-"""At most so many characters before the cut, in whole lines: what a line is about, in 60 tokens of context."""
+"""Largest number of characters before the cut, in whole lines: about 60 tokens, enough to show the line's topic."""
 SHORTEST, LONGEST = 20, 60
-"""Characters of an ending: longer ones would measure how common a text is rather than whether it fits."""
+"""Limits of an ending in characters: longer endings would measure how common a text is rather than whether it fits."""
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*[,.;:!?]?")
 
 
 def cut_lines(text: str) -> Iterator[tuple[str, str]]:
-    """Yield (what comes before, how the line ends) for every line of prose of a text."""
+    """Yield (context, ending) for every line of prose of a text."""
     lines = [line.rstrip() for line in text.split("\n") if line.strip()]
     for number, line in enumerate(lines):
         cut = cut_line(line)
@@ -24,10 +24,10 @@ def cut_lines(text: str) -> Iterator[tuple[str, str]]:
 
 
 def cut_line(line: str) -> tuple[str, str] | None:
-    """Cut a line of prose near its middle: (beginning, ending); None for a line that is code, a table or too short.
+    """Cut a line of prose near its middle: (beginning, ending); None if the line is code, a table or too short.
 
-    If the rest of the line is longer than LONGEST, the ending is as many whole words as fit. A line is prose if three
-    words in four consist of letters.
+    If the rest of the line is longer than LONGEST, the ending is as many whole words as fit. A line is prose if at
+    least three in four of its words consist of letters.
     """
     words = line.split()
     if len(words) < 6 or 4 * sum(bool(_WORD.fullmatch(word)) for word in words) < 3 * len(words):

@@ -1,6 +1,6 @@
 """Instruction pairs in Alpaca's format, made from the corpus: what a documented name does, and how a line ends.
 
-Everything is drawn by hash of the entry's name, so a pair stays the same when pages come or go.
+Every choice is made by a hash of the entry or line, so a pair stays the same when other pages are added or removed.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ Pair = dict[str, str]
 
 
 def pairs_of(entries: Iterable[Entry], limit: int) -> Iterator[Pair]:
-    """Yield the pairs of a page's entries; answers have at most `limit` characters, and none is asked twice.
+    """Yield the pairs of a page's entries; answers have at most `limit` characters, and no question is repeated.
 
-    Special methods and private names are left out: they say the same on every page.
+    Special methods and private names are left out: their text is the same on every page.
     """
     asked: set[str] = set()
     for entry in entries:
@@ -43,9 +43,9 @@ def pairs_of(entries: Iterable[Entry], limit: int) -> Iterator[Pair]:
 
 
 def completions_of(text: str, count: int) -> Iterator[Pair]:
-    """Yield at most `count` pairs in which a cut line of a page is the question and its end the answer, by hash.
+    """Yield at most `count` pairs, chosen by hash: a page's cut line is the question, its ending the answer.
 
-    The plain forms are those in which benchmarks ask; they teach that an answer goes on where the question stopped.
+    The forms with only the text are those of the benchmarks; they teach that an answer continues where the text stops.
     """
     cuts = sorted(set(cut_lines(text)), key=lambda cut: hash_draw("cut", cut[0]))
     for context, ending in cuts[:count]:
@@ -55,13 +55,13 @@ def completions_of(text: str, count: int) -> Iterator[Pair]:
 
 
 def worth_asking(entry: Entry) -> bool:
-    """Whether an entry is a public name with a meaning of its own."""
+    """Return whether an entry is a public name, with no part that begins with an underscore."""
     return not any(part.startswith("_") for part in entry.name.split("."))
 
 
 def _once(asked: set[str], template: str, entry: Entry, given: str, answer: str) -> Iterator[Pair]:
     instruction = template.format(name=entry.qualified, module=entry.module, kind=entry.kind)
-    if instruction + given not in asked:  # properties and overloads repeat a name
+    if instruction + given not in asked:  # properties and overloads have the same name several times
         asked.add(instruction + given)
         yield {"instruction": instruction, "input": given, "output": answer}
 

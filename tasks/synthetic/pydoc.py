@@ -1,7 +1,8 @@
 """Entries of Python's documentation pages: each function, method and class with its signature and what it does.
 
-Reads the plain text that the clean stage made from pydoc's HTML. An entry is an unindented line `name(arguments)` with
-its docstring indented below; `class Name(bases)` opens a class, `Functions` closes it. Other text has no entries.
+The input is the plain text that the clean stage made from pydoc's HTML. An entry is an unindented line
+`name(arguments)` with its docstring indented below; `class Name(bases)` opens a class, `Functions` closes it. Text of
+other kinds has no entries.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Entry:
 
     @property
     def qualified(self) -> str:
-        """The name with its module, as it is written in a program: `textwrap.dedent`."""
+        """The name with its module, as in a program: `textwrap.dedent`."""
         return f"{self.module}.{self.name}"
 
     @property
@@ -49,7 +50,7 @@ class Entry:
 
 
 def module_of(url: str | None, title: str | None) -> str | None:
-    """Return the module of a page, by its title (`Python: module textwrap`) or address (`…/textwrap.html`)."""
+    """Return the module of a page, found by its title (`Python: module textwrap`) or address (`…/textwrap.html`)."""
     if title and (found := _MODULE_TITLE.search(title)):
         return None if found.group(1) == "None" else found.group(1)  # pydoc's title for a builtin's own page
     name = unquote(urlsplit(url or "").path).rsplit("/", 1)[-1]
@@ -69,7 +70,7 @@ def entries(text: str, module: str) -> Iterator[Entry]:
         elif opened := _CLASS.fullmatch(line):
             owner, skip = opened.group(1), False
         elif _SECTION.fullmatch(line):
-            skip = "inherited" in line or line == "Classes"  # the tree of classes has lines like `Name(base)`
+            skip = "inherited" in line or line == "Classes"  # the class tree has lines like `Name(base)`
         elif not skip and (found := _signature(line)):
             name, arguments = found
             repeated = number < len(lines) and (_signature(lines[number].strip()) or ("",))[0] == name

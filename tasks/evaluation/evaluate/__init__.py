@@ -1,4 +1,4 @@
-"""Evaluation: held-out text, multiple choice in two public formats, and a compressor to compare with."""
+"""The evaluate stage: held-out text, multiple choice in two public formats, and a compressor for comparison."""
 
 from tasks.evaluation.evaluate.config import EvaluateConfig
 from tasks.evaluation.evaluate.stage import evaluate

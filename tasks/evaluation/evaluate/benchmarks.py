@@ -1,4 +1,4 @@
-"""The benchmarks: how an item becomes requests, and requests' scores become accuracies, as lm-eval 0.4.13 does it."""
+"""The benchmarks: turns items into requests, and the requests' scores into accuracies, as lm-eval 0.4.13 does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Question:
-    """A context with continuations to choose from; `texts` are the choices as their lengths are counted."""
+    """A context with continuations to choose from; `texts` are the choices whose lengths normalise the scores."""
 
     context: str
     continuations: tuple[str, ...]
@@ -27,8 +27,9 @@ class Question:
 class Accuracy:
     """Results of one benchmark format: acc by summed log-likelihood, acc_norm by log-likelihood per character.
 
-    `n` items were asked, `n_truncated` of them with a prompt that lost its beginning, as the model's context has no
-    room for it. `n_too_long` more have a choice that is longer than the context alone; they are left out of `n`.
+    `n` items were asked, `n_truncated` of them with a prompt that was cut at the beginning to fit the model's context.
+    Another `n_too_long` items were not asked and are not part of `n`: one of their choices alone is longer than the
+    context.
     """
 
     n: int
@@ -42,7 +43,7 @@ class Accuracy:
     items: list[dict[str, Any]] = field(default_factory=list, repr=False)
 
     def summary(self) -> dict[str, Any]:
-        """All but the items."""
+        """Return all fields except the items."""
         return {name: value for name, value in vars(self).items() if name != "items"}
 
 
@@ -54,7 +55,7 @@ def hellaswag_question(item: HellaSwagItem) -> Question:
 
 
 def mmlu_letters(item: MmluItem, dev: Sequence[MmluItem] = ()) -> Question:
-    """Return the request of lm-eval's `mmlu_<subject>`: choices listed, answer by letter; `dev` are shots."""
+    """Return the request of lm-eval's `mmlu_<subject>`: choices listed, answer by letter; `dev` are the shots."""
     subject = item.subject.replace("_", " ")
     description = f"The following are multiple choice questions (with answers) about {subject}.\n\n"
     shots = "".join(f"{_listed(shot)} {LETTERS[shot.answer]}\n\n" for shot in dev)
@@ -63,7 +64,7 @@ def mmlu_letters(item: MmluItem, dev: Sequence[MmluItem] = ()) -> Question:
 
 
 def mmlu_cloze(item: MmluItem, dev: Sequence[MmluItem] = ()) -> Question:
-    """Return the request of lm-eval's `mmlu_<subject>_continuation`: the model has to say the answer itself."""
+    """Return the request of lm-eval's `mmlu_<subject>_continuation`: the text of the answer is scored."""
     subject = item.subject.replace("_", " ")
     description = f"The following are questions (with answers) about {subject}.\n\n"
     shots = "".join(f"{_asked(shot)} {shot.choices[shot.answer]}\n\n" for shot in dev)
@@ -82,7 +83,7 @@ def _asked(item: MmluItem) -> str:
 
 
 def answer(scorer: Scorer, questions: Sequence[Question]) -> Accuracy:
-    """Ask a model all questions. The likeliest continuation is its answer, the first one where several are."""
+    """Ask a model all questions. Its answer is the likeliest continuation, or the first of equally likely ones."""
     encoded = [[scorer.encode_pair(asked.context, text) for text in asked.continuations] for asked in questions]
     answerable = [all(scorer.fits(continuation) for _, continuation in pairs) for pairs in encoded]
     requests = [pair for pairs, can in zip(encoded, answerable, strict=True) if can for pair in pairs]
@@ -93,7 +94,7 @@ def answer(scorer: Scorer, questions: Sequence[Question]) -> Accuracy:
             continue
         found = [next(scores) for _ in asked.continuations]
         likelihoods = [score.log_likelihood for score in found]
-        # characters without the delimiting space: what lm-eval's acc_norm divides by, though its papers say bytes
+        # lm-eval's acc_norm divides by characters, without the delimiting space, although its papers say bytes
         normed = [value / max(1, len(text)) for value, text in zip(likelihoods, asked.texts, strict=True)]
         chosen, chosen_norm = likelihoods.index(max(likelihoods)), normed.index(max(normed))
         items.append(
@@ -130,8 +131,9 @@ def mean_and_stderr(values: Sequence[float]) -> tuple[float, float | None]:
 def better_format(results: Mapping[str, Accuracy]) -> tuple[str, float | None, float | None]:
     """Return name, accuracy and standard error of the format that suits the model better.
 
-    OLMES (Gu et al. 2024, § 3.3) reports the better of letters and cloze: small models cannot use letters yet, large
-    ones are underrated by cloze. Letters count by acc, which for single letters is acc_norm too; cloze by acc_norm.
+    OLMES (Gu et al. 2024, § 3.3) reports the better of letters and cloze: small models cannot use letters yet, and
+    cloze underrates large ones. Letters are compared by acc, which equals acc_norm for single letters; cloze by
+    acc_norm.
     """
     best = max(results, key=lambda name: -1.0 if (share := results[name].acc_norm) is None else share)
     return best, results[best].acc_norm, results[best].acc_norm_stderr

@@ -1,4 +1,4 @@
-"""The config of the evaluate stage: how a model is asked."""
+"""The config of the evaluate stage: how the questions are put to a model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tasks.stage import Execution, StageConfig
 
 
 class EvaluateConfig(StageConfig):
-    """How a model is asked. What it is asked is `questions`."""
+    """How the questions are put to a model. Which questions is decided by the `questions` stage."""
 
     mmlu_shots: int = Field(0, ge=0, le=5, description="dev items shown before each question (lm-eval's num_fewshot)")
     chat_template: bool = Field(

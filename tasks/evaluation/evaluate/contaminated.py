@@ -1,7 +1,7 @@
-"""Clean and contaminated: the accuracy on items that training documents do not have, and on those that they have.
+"""Accuracy on clean and on contaminated items: those not found in training documents, and those found there.
 
-GPT-3's authors report both (Brown et al. 2020, § 4), as a score on items that were read in training may be memory. No
-evaluation harness does it as it runs (lm-evaluation-harness #231 asks for it since 2021).
+GPT-3's authors report both (Brown et al. 2020, § 4), because a score on items that were read in training may reflect
+memory. No evaluation harness does so while it runs (lm-evaluation-harness #231 has asked for it since 2021).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tasks.synthetic.questions.files import Seen
 
 
 def with_parts(accuracy: Accuracy, seen: Seen) -> dict[str, Any]:
-    """Return the summary of a benchmark with those of its clean and its contaminated items below it."""
+    """Return the summary of a benchmark, with nested summaries of its clean and its contaminated items."""
     parts = {"clean": False, "contaminated": True}
     return {
         **accuracy.summary(),
@@ -26,7 +26,7 @@ def with_parts(accuracy: Accuracy, seen: Seen) -> dict[str, Any]:
 
 
 def _part(items: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the number of items, and accuracies with standard errors; null where there is none to measure."""
+    """Return the number of items, and accuracies with standard errors, which are None if there are no items."""
     found: dict[str, Any] = {"n": len(items)}
     for name, field in (("acc", "correct"), ("acc_norm", "correct_norm")):
         mean, stderr = mean_and_stderr([item[field] for item in items]) if items else (None, None)
@@ -35,7 +35,7 @@ def _part(items: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def parts_in_words(found: Mapping[str, Any]) -> str:
-    """Return the two parts of a benchmark as a person reads them; empty where every item is clean."""
+    """Return the two parts of a benchmark as text for a person; empty if every item is clean."""
     if not found["contaminated"]["n"]:
         return ""
     texts = []

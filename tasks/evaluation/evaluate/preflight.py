@@ -1,4 +1,4 @@
-"""What evaluate can check before it runs: that its device is there, and that windows and choices fit the context."""
+"""Checks of the evaluate stage before it runs: the device exists, and windows and choices fit the context."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def check(config: EvaluateConfig, facts: Facts) -> Iterator[Fault]:
         return
     for field, path, read in own_benchmarks(asked):
         items: list[Choices] = []
-        with contextlib.suppress(PermanentError, ValueError, OSError):  # questions says why it cannot be read
+        with contextlib.suppress(PermanentError, ValueError, OSError):  # the check of questions reports why
             items = [choices for choices in read() if has_texts(choices)]
         if items:
             fitting = [choices for choices in items if not any(_is_too_long(choice, facts) for choice in choices)]
@@ -41,8 +41,8 @@ def check(config: EvaluateConfig, facts: Facts) -> Iterator[Fault]:
 
 
 def _is_too_long(choice: str, facts: Facts) -> bool:
-    """Whether a choice alone is certainly longer than the context: each piece that text is split into before it is
-    encoded is a token at least. What is longer only as tokens is known when there is a tokenizer."""
+    """Return whether a choice alone is certainly longer than the context: each piece that the pattern splits text into
+    becomes at least one token. The exact number of tokens is not known before the tokenizer exists."""
     context, pattern = facts.value("pretrain.model.max_seq_len"), PATTERNS.get(facts.value("tokenizer.pattern") or "")
     if context is None or pattern is None or facts.value("tokenizer.keep") or len(choice) <= context:
         return False

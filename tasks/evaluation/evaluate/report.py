@@ -1,4 +1,4 @@
-"""What evaluations leave to read: one row per item, and the models of a run side by side as a text."""
+"""Reports of evaluations: one row per item, and a text that compares the models of a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.synthetic.questions.files import Seen
 
 
 def rows_of(benchmark: str, accuracy: Accuracy, seen: Seen) -> Iterator[dict[str, Any]]:
-    """Yield a row per item: what was asked, what each choice scored, whether it was right, what training has of it."""
+    """Yield a row per item: question, score of each choice, whether it was right, and what training has of it."""
     for item in accuracy.items:
         number = item["item"]
         found = {"contaminated": seen.contaminated[number], "found_in_training": seen.share[number]}
@@ -37,17 +37,17 @@ def write_items(path: Path, rows: Sequence[dict[str, Any]]) -> None:
             pa.field("correct", pa.bool_(), nullable=False),
             pa.field("correct_norm", pa.bool_(), nullable=False),
             pa.field("tokens_cut", pa.int32(), nullable=False),  # from the beginning of the prompt
-            pa.field("contaminated", pa.bool_(), nullable=False),  # training documents have n-grams of the item ...
-            pa.field("found_in_training", pa.float64(), nullable=False),  # ... this share of them
+            pa.field("contaminated", pa.bool_(), nullable=False),  # whether training has enough of its n-grams
+            pa.field("found_in_training", pa.float64(), nullable=False),  # the share of its n-grams found there
         ]
     )
     write_parquet(path, pa.Table.from_pylist(list(rows), schema=schema))
 
 
 def comparison(models: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the lines that a person reads: text against xz, items against chance, model by model.
+    """Return a comparison of the models as text for a person: bits per byte against xz, accuracy against chance.
 
-    models: name of a model -> its results, all of them on the same questions.
+    models: name of a model -> its results; all models were asked the same questions.
     """
     width = max(map(len, [*models, "xz -9e"]))
     xz = next(iter(models.values()))["compression"]
@@ -66,7 +66,7 @@ def comparison(models: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def comparisons(evaluations: Mapping[str, Artifact]) -> list[str]:
-    """Return a comparison for each set of questions that models of a run were asked, in the order of the models.
+    """Return one comparison for each set of questions that the run's models were asked, in the order of the models.
 
     evaluations: name of a model -> its evaluation. Models that were asked different questions are not compared.
     """
@@ -78,7 +78,7 @@ def comparisons(evaluations: Mapping[str, Artifact]) -> list[str]:
 
 
 def _mark(name: str, found: Mapping[str, Any]) -> str:
-    """Return one model's share with how far it is from chance, in standard errors."""
+    """Return one model's accuracy and its distance from chance in standard errors."""
     share, stderr, chance = found["acc_norm"], found["acc_norm_stderr"], found["chance"]
     how = f" [{found['format'].removeprefix('mmlu_')}]" if "format" in found else ""
     if share is None:
@@ -99,7 +99,7 @@ def _share(found: Mapping[str, Any]) -> str:
 
 
 def _caveats(found: Mapping[str, Any]) -> str:
-    """Return in how far the items were not asked as they are; empty where they were."""
+    """Return how many items were cut or left out; empty if all were asked in full."""
     said = []
     if found["n_truncated"]:
         said.append(f"{found['n_truncated']:,} of {found['n']:,} prompts cut to the context")

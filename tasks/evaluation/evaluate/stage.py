@@ -1,4 +1,4 @@
-"""The evaluate stage: one model measured on held-out text and multiple choice, beside what a compressor needs."""
+"""The evaluate stage: measures one model on held-out text and multiple choice, and compares it with a compressor."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FORMATS = ("hellaswag", "mmlu_letters", "mmlu_cloze")
 
 
 def contract(artifact: Artifact) -> Iterator[str]:
-    """Every headline number is there and finite, accuracies are accuracies, and the items behind them are counted."""
+    """Check that bits per byte are finite and positive, accuracies lie in [0, 1], and the counts match the items."""
     import pyarrow.parquet as pq
 
     results = json.loads((artifact.path / "results.json").read_text())
@@ -64,12 +64,12 @@ def contract(artifact: Artifact) -> Iterator[str]:
     gpu=True,
 )
 def evaluate(config: EvaluateConfig, out: Output, model: kinds.Model, questions: kinds.Questions) -> None:
-    """Measure a model on the held-out text and the items that questions chose; write each number and item's scores.
+    """Measure a model on the held-out text and items that `questions` chose; write all numbers and each item's scores.
 
-    `bits_per_byte` is what the model needs for each byte of held-out text, less is better; `xz_bits_per_byte` is what
-    the compressor xz needs for it, `xz_primed_bits_per_byte` after it has read the training text. `perplexity` is per
-    token. `hellaswag_acc_norm` and `mmlu_acc` are shares of right answers with their standard errors (`…_stderr`), also
-    on the items that training documents do not have (`…_clean`) and on those that they have (`…_contaminated`).
+    `bits_per_byte` is how many bits the model needs per byte of held-out text (lower is better). `xz_bits_per_byte` is
+    what the compressor xz needs, `xz_primed_bits_per_byte` what it needs after reading the training text. `perplexity`
+    is per token. `hellaswag_acc_norm` and `mmlu_acc` are shares of right answers with standard errors (`…_stderr`),
+    also separately for items not found in training documents (`…_clean`) and items found there (`…_contaminated`).
     """
     asked = read_questions(questions.path)
     texts = [document.text for document in asked.texts]
@@ -116,7 +116,7 @@ def _seen(asked: Asked, name: str) -> Seen:
 
 @contextlib.contextmanager
 def _scorer(config: EvaluateConfig, artifact: Artifact) -> Iterator[Scorer]:
-    """Give a scorer for an artifact's model, with the configured threads for as long as it is used."""
+    """Provide a scorer for an artifact's model; meanwhile torch uses the configured number of threads."""
     import torch
 
     from model.chat import prompt_ids
@@ -137,7 +137,7 @@ def _scorer(config: EvaluateConfig, artifact: Artifact) -> Iterator[Scorer]:
 
 
 def _text(scorer: Scorer, texts: Sequence[str], min_context: int) -> dict[str, float]:
-    """Return perplexities and bits per byte of whole documents (lm-eval's wikitext metrics, and per token)."""
+    """Return perplexities and bits per byte of whole documents (lm-eval's wikitext metrics and token perplexity)."""
     found = scorer.rolling(texts, min_context)
     nats, n_tokens = -sum(value for value, _ in found), sum(tokens for _, tokens in found)
     n_bytes = sum(len(text.encode()) for text in texts)
@@ -164,7 +164,7 @@ def _benchmarks(scorer: Scorer, asked: Asked, shots: int) -> dict[str, Accuracy]
 
 
 def _tell_about_shots(out: Output, asked: Asked, shots: int) -> None:
-    """Count and say which questions were asked with fewer shots than the recipe wants, as dev/ has no more."""
+    """Count and report the questions that had fewer shots than the recipe asks for, because dev/ has too few."""
     short = [item for item in asked.mmlu if len(asked.dev.get(item.subject, [])) < shots]
     if short:
         out.count(mmlu_without_shots=len(short))
@@ -177,7 +177,7 @@ def _tell_about_shots(out: Output, asked: Asked, shots: int) -> None:
 
 
 def _tell_about_prompts(out: Output, benchmarks: dict[str, dict[str, Any]], mmlu_shots: int) -> None:
-    """Count and say where the model was not asked an item as it is."""
+    """Count and report the items whose prompt was cut or that were left out."""
     for name in FORMATS:
         found = benchmarks[name]
         out.count(**{f"{name}_truncated": found["n_truncated"], f"{name}_too_long": found["n_too_long"]})
@@ -196,7 +196,7 @@ def _tell_about_prompts(out: Output, benchmarks: dict[str, dict[str, Any]], mmlu
 
 
 def _headline(out: Output, text: dict[str, float], benchmarks: dict[str, dict[str, Any]]) -> None:
-    """Write down the numbers that models and runs are compared by."""
+    """Record the metrics by which models and runs are compared."""
     numbers = {"bits_per_byte": text["bits_per_byte"], "perplexity": text["token_perplexity"]}
     for title, found in (("hellaswag_acc_norm", benchmarks["hellaswag"]), ("mmlu_acc", benchmarks["mmlu"])):
         for part, numbers_of in (("", found), ("_clean", found["clean"]), ("_contaminated", found["contaminated"])):

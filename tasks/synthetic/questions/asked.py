@@ -1,4 +1,4 @@
-"""The items that are asked: of the user's own benchmark files, or made from held-out pages."""
+"""The items that are asked: from the user's own benchmark files, or made from held-out pages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tasks.synthetic.questions.shares import evenly
 
 @dataclass(frozen=True)
 class Items:
-    """The items of both benchmarks, the shots by subject, and of how many items of each benchmark they were chosen."""
+    """The items of both benchmarks, the shots by subject, and how many items each benchmark had to choose from."""
 
     hellaswag: list[HellaSwagItem]
     mmlu: list[MmluItem]
@@ -32,7 +32,7 @@ class Items:
 
 
 def items_of(config: QuestionsConfig, out: Output, test: Sequence[SplitDocument], corpus: Path) -> Items:
-    """Return the items to ask, and write those made here in the benchmarks' own formats too."""
+    """Return the items to ask; items made here are also written to files in the benchmarks' own formats."""
     sentences: list[HellaSwagItem] = []
     questions: list[MmluItem] = []
     dev: dict[str, list[MmluItem]] = {}
@@ -51,7 +51,7 @@ def items_of(config: QuestionsConfig, out: Output, test: Sequence[SplitDocument]
         if not config.hellaswag:
             sentences = hellaswag_items(pool[0::2], config.max_items)
             write_hellaswag(out.dir / "items" / "hellaswag_val.jsonl", sentences)
-        if not config.mmlu:  # made of other passages, so that the two benchmarks are two
+        if not config.mmlu:  # from other passages, so the benchmarks differ
             made = mmlu_items(pool[1::2], config.max_items + 5)
             dev, questions = {SUBJECT: made[:5]}, made[5:]
             for split, part in (("dev", dev[SUBJECT]), ("test", questions)):
@@ -71,7 +71,7 @@ def items_of(config: QuestionsConfig, out: Output, test: Sequence[SplitDocument]
 def _with_choices(
     config: QuestionsConfig, out: Output, sentences: Sequence[HellaSwagItem], questions: Sequence[MmluItem]
 ) -> tuple[list[HellaSwagItem], list[MmluItem]]:
-    """Return the items of the user's files without those that have an empty choice, which no model can say."""
+    """Return the items of the user's files without those that have an empty choice, which cannot be scored."""
     asked = [item for item in sentences if all(map(str.strip, item.endings))]
     answerable = [item for item in questions if all(map(str.strip, item.choices))]
     for name, path, given, left in (

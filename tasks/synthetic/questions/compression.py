@@ -1,4 +1,4 @@
-"""What a compressor needs for the same text: xz at its best, alone and after having seen the training text."""
+"""How many bits xz at its strongest setting needs for the same text, alone and after the training text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import lzma
 from collections.abc import Iterable
 
 PRESET = 9 | lzma.PRESET_EXTREME
-"""The `xz -9e` of the command line: 64 MiB window."""
+"""Same as `xz -9e` on the command line: a window of 64 MiB."""
 
 
 def xz_bits_per_byte(texts: Iterable[str]) -> float:
@@ -18,7 +18,7 @@ def xz_bits_per_byte(texts: Iterable[str]) -> float:
 def primed_xz_bits_per_byte(texts: Iterable[str], training: Iterable[str]) -> float:
     """Return the bits per byte that the texts add to the training texts in one `xz -9e` stream.
 
-    It may copy from all that is within its window of 64 MiB, as the model may remember its training.
+    xz can copy from any text in its window of 64 MiB, just as the model can remember its training text.
     """
     data, before = _joined(texts), _joined(training)
     alone = len(lzma.compress(before, preset=PRESET))

@@ -9,7 +9,7 @@ from tasks.stage.config import StageConfig
 
 
 class QuestionsConfig(StageConfig):
-    """Which benchmarks, and how much of them."""
+    """Which benchmarks are used, and how much of them."""
 
     hellaswag: str = Field("", description="your own HellaSwag jsonl file; empty = items made from held-out pages")
     mmlu: str = Field(

@@ -1,4 +1,4 @@
-"""The files of a questions artifact, written and read: held-out texts, items with what training has of them, and xz."""
+"""Writes and reads the files of a questions artifact: held-out texts, items with their contamination, xz results."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Seen:
-    """What training documents have of each item of a benchmark: whether it is contaminated, and which share of it."""
+    """For each item of a benchmark: whether it is contaminated, and the share of it found in training documents."""
 
     contaminated: list[bool]
     share: list[float]
@@ -43,8 +43,8 @@ class Seen:
 class Asked:
     """What the models are asked.
 
-    dev: the shots by subject. seen, available: by benchmark; of how many items those that are asked were chosen.
-    compression: bits per byte of xz on the texts, alone (`xz`) and primed with training text (`xz_primed`, None where
+    dev: the shots by subject. seen, available: by benchmark; `available` is how many items there were to choose from.
+    compression: bits per byte of xz on the texts, alone (`xz`) and primed with training text (`xz_primed`, None if
     that was not measured).
     """
 
@@ -86,8 +86,8 @@ def read_questions(folder: Path) -> Asked:
 
 
 def problems(artifact: Artifact) -> Iterator[str]:
-    """Yield a sentence for each rule that the files break: their columns, their rows as counted, answers among choices,
-    and a number for what xz needs."""
+    """Yield a sentence for each rule that the files break: columns as in the schema, as many rows as counted, answers
+    among the choices, and positive, finite bits per byte of xz."""
     import pyarrow.parquet as pq
 
     counted = {TEXTS: "text_documents", HELLASWAG: "hellaswag_items", MMLU: "mmlu_items"}
@@ -118,7 +118,7 @@ def problems(artifact: Artifact) -> Iterator[str]:
 
 
 def _schemas() -> dict[str, pa.Schema]:
-    """The schema of each Parquet file."""
+    """Return the schema of each Parquet file."""
     import pyarrow as pa
 
     def fields(**kinds: pa.DataType) -> list[pa.Field]:
@@ -153,7 +153,7 @@ def _with_seen(items: Sequence[HellaSwagItem | MmluItem], seen: Seen) -> list[di
     found = zip(seen.contaminated, seen.share, strict=True)
     rows = [{**asdict(item), **dict(zip(_SEEN, row, strict=True))} for item, row in zip(items, found, strict=True)]
     for row in rows:
-        row.pop("ind", None)  # the number of a line of the user's file says nothing about a part of it
+        row.pop("ind", None)  # a line number of the user's file has no meaning in a selection of its items
     return rows
 
 

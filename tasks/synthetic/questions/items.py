@@ -1,8 +1,8 @@
 """Multiple-choice items made from held-out pages: a line cut in two, its true ending, and wrong ones.
 
-All choices come from test pages and stand in no training document, so having seen them cannot help. The wrong ones are
-as long as the right one. All draws are by hash of the passage, so an item stays when pages come or go around it. Any
-corpus will do.
+All choices come from test pages and occur in no training document, so memory of the training text cannot help. The
+wrong ones are about as long as the right one. Every choice is made by a hash of the passage, so that an item
+usually stays the same when other pages are added or removed. Any corpus can be used.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from tasks.synthetic.cloze import cut_lines
 
 SUBJECT = "held_out_pages"
 PER_PAGE = 24
-"""Lines of one page at most, so that a long page does not decide the result."""
+"""Largest number of lines per page, so that a long page does not dominate the result."""
 
 
 @dataclass(frozen=True)
 class Passage:
-    """Some lines of a page, the last one cut between two words, and how that one goes on."""
+    """Some lines of a page, the last one cut between two words, and the ending of that line."""
 
     page: str
     label: str
@@ -32,14 +32,14 @@ class Passage:
 
 
 def passages(document: SplitDocument) -> list[Passage]:
-    """Return at most PER_PAGE cut lines of prose of a page, drawn by hash."""
+    """Return at most PER_PAGE cut lines of prose of a page, chosen by hash."""
     label = (document.title or document.url or "a page").strip()
     found = [Passage(document.doc_id, label, context, ending) for context, ending in cut_lines(document.text)]
     return sorted(found, key=lambda passage: draw(passage, "order"))[:PER_PAGE]
 
 
 def without_seen(found: Iterable[Passage], documents: Iterable[str]) -> tuple[list[Passage], int]:
-    """Return the passages whose ending stands in no document, and how many did; case and spacing do not count."""
+    """Return the passages whose ending is in no document, and the number of the others; ignores case and spacing."""
     left = {plain(passage.ending): passage for passage in found}
     total = len(left)
     for text in documents:
@@ -50,7 +50,7 @@ def without_seen(found: Iterable[Passage], documents: Iterable[str]) -> tuple[li
 
 
 def hellaswag_items(pool: Sequence[Passage], count: int) -> list[HellaSwagItem]:
-    """Make at most `count` items of HellaSwag: passages to go on with."""
+    """Make at most `count` items in HellaSwag's format: passages to continue."""
     items: list[HellaSwagItem] = []
     for passage, wrong in _with_wrong_endings(pool, count):
         place = draw(passage, "place") % 4
@@ -59,7 +59,7 @@ def hellaswag_items(pool: Sequence[Passage], count: int) -> list[HellaSwagItem]:
                 ind=len(items),
                 activity_label=passage.label,
                 ctx_a=passage.context,
-                ctx_b="",  # lm-eval would write what stands here in small letters
+                ctx_b="",  # lm-eval would change this text to lower case
                 ctx=passage.context,
                 endings=choices_in_order(passage.ending, wrong, place),
                 label=place,
@@ -70,11 +70,11 @@ def hellaswag_items(pool: Sequence[Passage], count: int) -> list[HellaSwagItem]:
 
 
 def mmlu_items(pool: Sequence[Passage], count: int) -> list[MmluItem]:
-    """Make at most `count` items of MMLU: unfinished statements, as many of MMLU's own are.
+    """Make at most `count` items in MMLU's format: unfinished statements, like many of MMLU's own.
 
-    The wrong choices are the right one's words in other orders, the last word in its place. All four have the same
-    words and length, so only knowing how the language is put together helps: what a small model can know of a text it
-    has not seen.
+    The wrong choices are the words of the right one in other orders, with the last word kept in place. All four have
+    the same words and length, so only knowledge of word order helps, which even a small model can have about a text
+    that it has not seen.
     """
     items: list[MmluItem] = []
     for passage in pool:
@@ -86,7 +86,7 @@ def mmlu_items(pool: Sequence[Passage], count: int) -> list[MmluItem]:
 
 
 def _other_orders(passage: Passage) -> list[str]:
-    """Return three other orders of the ending's words, by hash; fewer where it has too few words to make them."""
+    """Return three other orders of the ending's words, by hash; fewer if it has too few words for three."""
     *words, last = passage.ending.split()
     orders: list[str] = []
     for number in range(12):
@@ -98,19 +98,19 @@ def _other_orders(passage: Passage) -> list[str]:
 
 
 def draw(passage: Passage, salt: str) -> int:
-    """Return a number that depends on the passage and the salt alone."""
+    """Return a number that depends only on the passage and the salt."""
     return hash_draw(salt, passage.page, passage.context)
 
 
 def plain(text: str) -> str:
-    """Return the text in one case with single spaces, to compare."""
+    """Return the text case-folded and with single spaces, for comparison."""
     return re.sub(r"\s+", " ", text).casefold().strip()
 
 
 def _with_wrong_endings(pool: Sequence[Passage], count: int) -> Iterator[tuple[Passage, list[str]]]:
-    """Yield at most `count` passages, each with three endings of other pages, the closest in length of twelve drawn.
+    """Yield at most `count` passages, each with three wrong endings: of twelve from other pages, the closest in length.
 
-    Of similar length, because otherwise the length alone would tell the right one.
+    Their lengths are similar because otherwise the length alone could reveal the right one.
     """
     made = 0
     for passage in pool:

@@ -1,4 +1,4 @@
-"""What questions can check before it runs: that there is held-out text, and that the user's benchmarks can be asked."""
+"""Checks of the questions stage before it runs: there is held-out text, and the user's benchmarks are usable."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Choices = tuple[str, ...]
 
 
 def check(config: QuestionsConfig, facts: Facts) -> Iterator[Fault]:
-    """Yield why there is nothing to ask, or how many items of a benchmark will not be."""
+    """Yield why there is nothing to ask, or how many items of a benchmark will be left out."""
     if facts.value("decontaminate.split.test") == 0:
         yield Fault(
             "decontaminate.split.test",
@@ -30,7 +30,7 @@ def check(config: QuestionsConfig, facts: Facts) -> Iterator[Fault]:
 
 
 def own_benchmarks(config: QuestionsConfig) -> list[tuple[str, str, Callable[[], list[Choices]]]]:
-    """Return the field, the path, and what reads the choices of all items, of each benchmark that is the user's own."""
+    """Return (field, path, function that reads the choices of all items) for each of the user's own benchmarks."""
     hellaswag, mmlu = Path(config.hellaswag), Path(config.mmlu)
     found: list[tuple[str, str, Callable[[], list[Choices]]]] = [
         ("questions.hellaswag", config.hellaswag, lambda: [item.endings for item in read_hellaswag(hellaswag)]),
@@ -40,9 +40,9 @@ def own_benchmarks(config: QuestionsConfig) -> list[tuple[str, str, Callable[[],
 
 
 def left_out(field: str, path: str, items: Sequence[Choices], left: Sequence[Choices], why: str) -> Iterator[Fault]:
-    """Yield that items of a benchmark will not be asked, as one of their choices is `why`; it stops where none is left.
+    """Yield how many items are left out because a choice is `why`; the fault stops the run if no item remains.
 
-    left: those of the items that can be asked.
+    left: the items that can be asked.
     """
     if not left:
         reason = f"{path} has no item that can be asked: none of its {len(items):,} has choices that can be scored."
@@ -53,7 +53,7 @@ def left_out(field: str, path: str, items: Sequence[Choices], left: Sequence[Cho
 
 
 def has_texts(choices: Choices) -> bool:
-    """Whether each choice has something to say."""
+    """Return whether no choice is blank."""
     return all(map(str.strip, choices))
 
 

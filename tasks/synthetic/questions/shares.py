@@ -10,9 +10,10 @@ T = TypeVar("T")
 
 
 def evenly(items: Sequence[T], count: int, group: Callable[[T], str]) -> list[T]:
-    """Return at most `count` items in their order: of each group the first ones, and of no group more than one more.
+    """Return at most `count` items in their order: the first ones of each group, as evenly as possible.
 
-    A group that has fewer gives what it has. The first 200 of MMLU's 14,042 questions would be two of 57 subjects.
+    Group sizes differ by at most one, except that a group with fewer items gives all it has. The first 200 of MMLU's
+    14,042 questions would cover only two of its 57 subjects.
     """
     seen: Counter[str] = Counter()
     rounds = []

@@ -1,4 +1,4 @@
-"""The questions stage: what every model of a corpus is asked, made once for all of them."""
+"""The questions stage: chooses once what all models of a corpus are asked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tasks.synthetic.questions.preflight import check
 
 
 def sources(config: QuestionsConfig) -> str | None:
-    """Fingerprint of the user's own benchmark files."""
+    """Return a fingerprint of the user's own benchmark files."""
     paths = [Path(config.hellaswag)] if config.hellaswag else []
     if config.mmlu:
         paths += sorted(Path(config.mmlu).glob("*/*.csv"))
@@ -42,10 +42,10 @@ def sources(config: QuestionsConfig) -> str | None:
     check=check,
 )
 def questions(config: QuestionsConfig, out: Output, corpus: kinds.Corpus) -> None:
-    """Choose held-out text and multiple-choice items, and measure what needs no model: contamination, and xz.
+    """Choose held-out text and multiple-choice items, and measure what needs no model: contamination and xz.
 
-    `xz_bits_per_byte` is what the compressor xz needs for each byte of the held-out text, `xz_primed_bits_per_byte`
-    what it needs after it has read the training text.
+    `xz_bits_per_byte` is how many bits the compressor xz needs per byte of held-out text, `xz_primed_bits_per_byte` how
+    many it needs after reading the training text.
     """
     test = list(documents_of(corpus.path, {"test"}))
     texts = limited([document.text for document in test], config.text_bytes)
@@ -71,11 +71,11 @@ def questions(config: QuestionsConfig, out: Output, corpus: kinds.Corpus) -> Non
 
 
 def _seen(config: QuestionsConfig, items: Items, corpus: Path) -> dict[str, Seen]:
-    """Return what the training documents have of the items of each benchmark.
+    """Return how much of each benchmark item occurs in the training documents.
 
-    They are searched here, and the findings of decontaminate are not taken over: those are of the files that were named
-    when it ran, before anything was cut, and do not know the items that are made here. So a benchmark that is named
-    later needs no new model, and the flags are always of the text that a model of this corpus has learned.
+    The documents are searched again here. The findings of decontaminate cannot be used: they are about the benchmark
+    files named when it ran and the text before anything was cut, and they do not cover the items made here. With a new
+    search, adding a benchmark later needs no new model, and the flags always describe the text that models learned.
     """
     training = (document.text for document in documents_of(corpus, {"train"}))
     texts = {"hellaswag": hellaswag_texts(items.hellaswag), "mmlu": mmlu_texts(items.mmlu)}
@@ -93,7 +93,7 @@ def _compression(config: QuestionsConfig, texts: Sequence[str], corpus: Path) ->
 
 
 def limited(texts: Iterable[str], n_bytes: int) -> list[str]:
-    """Return the first texts that together have at most `n_bytes`; the first one in any case."""
+    """Return the first texts that together have at most `n_bytes`; always at least the first text."""
     chosen: list[str] = []
     for text in texts:
         n_bytes -= len(text.encode())
