@@ -129,7 +129,7 @@ def _report(out: Output, corpus: Artifact, index: pa.Table, seconds: float | Non
             out.warning(f"Split {split} has {data.n_tokens} tokens, too few for one window of {data.seq_len} + 1.")
     out.count(documents=index.num_rows, tokens=tokens, bytes=n_bytes, longest_document=max(lengths, default=0))
     came = Amount(**corpus.manifest.ledger["kept"]) if corpus.manifest.ledger else Amount(index.num_rows, n_bytes)
-    # this stage makes the tokens; those after the last whole window of a split are never used for training
+    # this stage makes the tokens; those after the last whole window of a split are in no window
     out.ledger(
         Ledger(
             incoming=Amount(came.documents, came.bytes, tokens),

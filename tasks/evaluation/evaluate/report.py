@@ -37,7 +37,7 @@ def write_items(path: Path, rows: Sequence[dict[str, Any]]) -> None:
             pa.field("correct", pa.bool_(), nullable=False),
             pa.field("correct_norm", pa.bool_(), nullable=False),
             pa.field("tokens_cut", pa.int32(), nullable=False),  # from the beginning of the prompt
-            pa.field("contaminated", pa.bool_(), nullable=False),  # whether training has enough of its n-grams
+            pa.field("contaminated", pa.bool_(), nullable=False),  # enough of its n-grams are in training text
             pa.field("found_in_training", pa.float64(), nullable=False),  # the share of its n-grams found there
         ]
     )
