@@ -1,4 +1,4 @@
-"""Content-Encoding decoded with a limit: a compression bomb is stopped when it exceeds the size of a page."""
+"""Content-Encoding decoder with a size limit: a compression bomb is stopped when it exceeds the limit of a page."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 ACCEPTED = "gzip, deflate, br, zstd"
-MAX_ENCODINGS = 3  # of one body, one around the other
-_WINDOW = 8 << 20  # bytes; RFC 9659 § 3: what a zstd decoder on the web must, and ours will at most, hold
-_SLACK = 65_536  # bytes by which a packed body may be larger than what is in it
-_HEAD = 512  # bytes of a body that tell text from what is packed
-_SURE = 32  # bytes from which that is beyond doubt
-_STEP = 1024  # bytes of a member to begin with: what it leaves of them is copied
+MAX_ENCODINGS = 3  # nested encodings of one body
+_WINDOW = 8 << 20  # bytes; RFC 9659 § 3: the window that a zstd decoder on the web must support; ours supports no more
+_SLACK = 65_536  # bytes by which a compressed body may be larger than its content
+_HEAD = 512  # bytes of a body that are checked to tell text from compressed data
+_SURE = 32  # with this many bytes, the check is reliable
+_STEP = 1024  # bytes of a member to decode first; those left over at its end are copied
 _CONTROLS = bytes({*range(0x20)} - {*b"\t\n\f\r\x1b"})
 _MARKUP = re.compile(rb"\s*<[!?a-z]", re.I)
-# names that servers send though nothing is packed: of transfers, of charsets, of no encoding at all
+# names that servers send although nothing is compressed: transfer encodings, charsets, words for no encoding
 _NONE = frozenset({"none", "null", "plain", "text", "raw", "7bit", "8bit", "binary", "utf8", "unicode"})
 
 
 class TooLarge(Exception):
-    """A body outgrew its limit."""
+    """A body exceeded its limit."""
 
 
 class BrokenEncoding(Exception):
-    """A body is not what its Content-Encoding says, or breaks off."""
+    """A body is not encoded as its Content-Encoding says, or is cut off."""
 
 
 class Decoder:
-    """Takes a body in as it comes and gives back what it stands for, at most `limit` bytes of it.
+    """Takes in a body piece by piece and returns its decoded content, at most `limit` bytes.
 
-    `truncate` returns the first `limit` bytes of a longer body instead of raising TooLarge (robots.txt: RFC 9309
-    § 2.5 wants the beginning to be obeyed). `larger` is asked once, with the beginning of a body that outgrows its
-    limit, for another one, at which it is cut off. `strict`: an encoding has to be one that was asked for, and the
-    body has to be in it; else a name that means nothing is passed over, text is taken for text whatever it is said to
-    be packed with, and `oddities` says so.
+    `truncate`: return the first `limit` bytes of a longer body instead of raising TooLarge (for robots.txt: RFC 9309
+    § 2.5 wants the beginning to be obeyed). `larger` is called once, with the beginning of a body that exceeds its
+    limit; it returns another limit, at which the body is cut off. `strict`: the encoding must be one that was requested
+    and the body must really be encoded with it. If not strict, names that mean no compression are ignored, text is
+    taken as it is even if it is said to be compressed, and `oddities` says so.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Decoder:
         self._limit, self._truncate, self._larger = limit, truncate, larger
         self._parts: list[bytes] = []
         self.size = self._fed = 0
-        self.full = False  # truncated: what follows need not be read
+        self.full = False  # truncated: the rest need not be read
         names = [name.strip().lower() for name in encoding.split(",") if name.strip().lower() not in ("", "identity")]
         if strict and (len(names) > 1 or (names and names[0] not in _CODECS)):
             raise BrokenEncoding(f"Content-Encoding {encoding!r} was not asked for")
@@ -65,18 +65,18 @@ class Decoder:
 
     @property
     def packed(self) -> bool:
-        """Whether the body was packed, so that `finish` would have known if its end had not come."""
+        """Whether the body was compressed, so that `finish` would have noticed a missing end."""
         return any(stage.packed for stage in self._stages)
 
     def feed(self, chunk: bytes) -> None:
-        """Take in bytes as they came; raises TooLarge and BrokenEncoding."""
+        """Take in received bytes; raises TooLarge and BrokenEncoding."""
         self._fed += len(chunk)
         if self._stages and self._fed > self._limit + _SLACK and not self._grown():
-            raise TooLarge  # of empty members, say, without end
+            raise TooLarge  # such as an endless series of empty members
         self._run(chunk, 0)
 
     def finish(self) -> bytes:
-        """Return the whole body; raises BrokenEncoding where it broke off."""
+        """Return the whole body; raises BrokenEncoding if it was cut off."""
         for number, stage in enumerate(self._stages):
             if self.full:
                 break
@@ -85,7 +85,7 @@ class Decoder:
         return b"".join(self._parts)
 
     def _run(self, data: bytes, number: int) -> None:
-        """Send bytes through the stages from `number` on."""
+        """Pass bytes through the stages from `number` on."""
         if number == len(self._stages):
             self._add(data)
             return
@@ -108,7 +108,7 @@ class Decoder:
         self.size, self.full = self._limit, True
 
     def _grown(self) -> bool:
-        """Ask once whether this body may be larger than others."""
+        """Ask once whether this body may be larger; return whether it is within the limit that now applies."""
         if self._larger is not None:
             granted, self._larger = self._larger(b"".join(self._parts)[:_SLACK]), None
             if granted > self._limit:
@@ -119,7 +119,7 @@ class Decoder:
 
 
 class _Stage:
-    """One encoding of a body, or none where the body turns out to be text as it is."""
+    """One encoding of a body; it passes the body through unchanged if that turns out to be plain text."""
 
     def __init__(self, name: str, strict: bool, oddities: list[str], limit: Callable[[], int]) -> None:
         self._name, self._oddities, self._limit = name, oddities, limit
@@ -143,9 +143,9 @@ class _Stage:
         yield from self._decode(data, limit)
 
     def finish(self, limit: int) -> Iterator[bytes]:
-        """Yield what is left; raises BrokenEncoding where the body broke off."""
+        """Yield the remaining content; raises BrokenEncoding if the body was cut off."""
         head, self._head = self._head, None
-        if head:  # too short to be sure before it has been tried
+        if head:  # too short for a reliable check, so decoding is tried first
             try:
                 if self._codec is None:
                     raise BrokenEncoding
@@ -174,12 +174,12 @@ class _Stage:
         try:
             for part in self._codec.decode(data, limit):
                 self._made += len(part)
-                if self._made > self._limit() + _SLACK:  # of a layer in between; the last is counted as it is kept
+                if self._made > self._limit() + _SLACK:  # for inner stages; the last one's output is counted in `_add`
                     raise TooLarge
                 yield part
         except (TooLarge, BrokenEncoding):
             raise
-        except Exception as error:  # each codec has an exception of its own
+        except Exception as error:  # each codec raises its own exception type
             raise BrokenEncoding(str(error) or type(error).__name__) from error
 
     def _end(self) -> None:
@@ -188,7 +188,7 @@ class _Stage:
 
 
 def unpacked(body: bytes, limit: int) -> bytes:
-    """Return at most `limit` bytes of a gzip file's content, all its members, as far as it is whole; else the body."""
+    """Return up to `limit` bytes of the intact content of a gzip file, of all members; any other body as it is."""
     if body[:2] != b"\x1f\x8b":
         return body[:limit]
     parts, size = [], 0
@@ -204,7 +204,7 @@ def unpacked(body: bytes, limit: int) -> bytes:
 
 
 def is_text(head: bytes) -> bool:
-    """Return whether a body begins as text does and nothing that is packed: markup, or UTF-8, without controls."""
+    """Return whether a body begins like text and not like compressed data: markup or UTF-8, no control characters."""
     head = head[:_HEAD]
     if has_controls(head):
         return False
@@ -216,12 +216,12 @@ def is_text(head: bytes) -> bool:
 
 
 def has_controls(data: bytes) -> bool:
-    """Return whether there are bytes that no text in an encoding of the web has (WHATWG MIME Sniffing § 3)."""
+    """Return whether there are bytes that do not occur in text in any web encoding (WHATWG MIME Sniffing § 3)."""
     return data.translate(None, _CONTROLS) != data
 
 
 def _is_none(name: str) -> bool:
-    """Return whether a name in Content-Encoding means that nothing is packed."""
+    """Return whether a name in Content-Encoding means that nothing is compressed."""
     if name in _NONE:
         return True
     try:
@@ -231,15 +231,15 @@ def _is_none(name: str) -> bool:
 
 
 class _Zlib:
-    """gzip and deflate; also "deflate" without the zlib header that RFC 9110 asks for, as some servers send it.
+    """gzip and deflate; also "deflate" without the zlib header that RFC 9110 requires, as some servers send it.
 
-    The members of a gzip file are one body (RFC 1952 § 2.2); what follows the last is padding, and dropped.
+    All members of a gzip file together are one body (RFC 1952 § 2.2); anything after the last is padding and dropped.
     """
 
     def __init__(self) -> None:
         self._inflater = zlib.decompressobj()
-        self._head = b""  # the first byte of a member: it takes two to tell what it is
-        self._members = self._made = 0  # members begun; bytes that this one made
+        self._head = b""  # the first byte of a member: two bytes are needed to recognise it
+        self._members = self._made = 0  # members started; bytes decoded from the current one
         self._gzip = self._over = False
 
     @property
@@ -267,7 +267,7 @@ class _Zlib:
                 except zlib.error:
                     if self._members == 1 or self._made:
                         raise
-                    self._over = True  # it only began as a member does
+                    self._over = True  # it only looked like the start of a member
                     return
                 self._made += len(part)
                 piece = self._inflater.unconsumed_tail
@@ -307,9 +307,9 @@ class _Brotli:
 
 
 class _Zstd:
-    """zstd (RFC 8878), with the window that RFC 9659 allows on the web, so a frame cannot ask for gigabytes.
+    """zstd (RFC 8878), limited to the window that RFC 9659 allows on the web, so a frame cannot demand gigabytes.
 
-    Its frames are one body (RFC 8878 § 3); what follows the last is dropped.
+    All frames together are one body (RFC 8878 § 3); anything after the last is dropped.
     """
 
     def __init__(self) -> None:
@@ -320,7 +320,7 @@ class _Zstd:
         options = {int(zstd.DecompressionParameter.window_log_max): _WINDOW.bit_length() - 1}
         self._new: Callable[[], Any] = lambda: zstd.ZstdDecompressor(options=options)
         self._decompressor = self._new()
-        self._head = b""  # of a frame: it takes four bytes to tell what it is
+        self._head = b""  # first bytes of a frame: four are needed to recognise it
         self._begun = self._over = False
 
     @property

@@ -1,4 +1,4 @@
-"""RSS, Atom and JSON feeds, however broken: the pages that their items link to, and when those were changed."""
+"""RSS, Atom and JSON feeds, even broken ones: the pages that their items link to, and when those last changed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tasks.corpus.crawl.sitemaps import Entry
 from tasks.corpus.crawl.urls import canonical
 from tasks.corpus.crawl.xml import LIMITS, as_utf8, local_name, parsable
 
-MAX_ENTRIES = 10_000  # of one feed; those met in the wild have 10 to some hundred
+MAX_ENTRIES = 10_000  # of one feed; real feeds have between 10 and a few hundred
 _ROOT = rb"<(?:[\w.-]{1,20}:)?(rss|feed|RDF)[\s>]"
 _FEED = re.compile(XML_PROLOG + _ROOT)
 _BEGINS = re.compile(rb"<\?xml\s|" + _ROOT)
 _JSON_FEED = re.compile(rb'\s*\{[^{}]{0,2000}"https?:\\?/\\?/jsonfeed\.org\\?/version\\?/')
-# `&` that begins no reference of XML: of HTML, or none at all; and what is no markup inside
+# `&` that does not begin an XML reference: it begins an HTML one or none; and CDATA sections, which are skipped
 _STRAY = re.compile(
     rb"<!\[CDATA\[(?:[^\]]++|\](?!\]>))*+(?:\]\]>|\Z)"
     rb"|&(?!(?:amp|lt|gt|quot|apos|#\d{1,8}|#x[0-9a-fA-F]{1,6});)(?:([A-Za-z][A-Za-z0-9]{1,40};))?"
@@ -31,9 +31,9 @@ _XML_BASE = "{http://www.w3.org/XML/1998/namespace}base"
 
 
 def is_feed(body: bytes, *, page: bool = True) -> bool:
-    """Return whether a body begins as a feed does, whatever MIME type it was sent with.
+    """Return whether a body begins like a feed, whatever MIME type it was sent with.
 
-    `page`: it may be a web page, so nothing may stand before the feed, such as the warning of a script.
+    `page`: it may be a web page, so nothing may precede the feed; else other text may, such as a script's warning.
     """
     head = _as_ascii(body[:70_000])
     if not page and (start := _BEGINS.search(head, 0, 4096)) is not None:
@@ -42,11 +42,11 @@ def is_feed(body: bytes, *, page: bool = True) -> bool:
 
 
 def parse_feed(body: bytes, url: str) -> tuple[Entry, ...]:
-    """Return the items of a feed as canonical URLs with the dates they give, in its order, each once; never raises.
+    """Return the items of a feed as canonical URLs with their dates, in the feed's order, each once; never raises.
 
-    RSS 0.9x and 2.0, RSS 1.0 (RDF), Atom (RFC 4287), JSON Feed, and the next page of a paged feed (RFC 5005). Links are
-    taken relative to `xml:base` or `url`. What XML allows and a feed has no need of is not done: entities are
-    not expanded, nothing is loaded, nesting ends at 256 levels, the parser goes on behind errors.
+    Reads RSS 0.9x and 2.0, RSS 1.0 (RDF), Atom (RFC 4287), JSON Feed, and the link to the next page of a paged feed
+    (RFC 5005). Links are resolved against `xml:base` or `url`. XML features that feeds do not need are disabled:
+    entities are not expanded, nothing is loaded, nesting ends at 256 levels. The parser continues after errors.
     """
     from lxml import etree
 
@@ -80,15 +80,15 @@ def parse_feed(body: bytes, url: str) -> tuple[Entry, ...]:
                     break
             elif inside == 0 and (more := _next_page(element, base)) is not None:
                 entries.setdefault(more, None)
-            if inside == 0:  # what has been read is let go; an item is needed whole
+            if inside == 0:  # free what has been read; an item must be kept until its end
                 element.clear()
-    except (etree.XMLSyntaxError, ValueError):  # a document that even recovery gives up on
+    except (etree.XMLSyntaxError, ValueError):  # a document too broken even for the recovering parser
         pass
     return tuple(Entry(link, when) for link, when in entries.items())
 
 
 def _well_formed(body: bytes) -> bytes:
-    """Return a feed from its beginning on, each `&` in it a reference that XML knows."""
+    """Return the document from the start of the feed on, with each `&` turned into a reference that XML knows."""
     if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
         body = as_utf8(body)
     if _FEED.match(_as_ascii(body[:70_000])) is None and (start := _BEGINS.search(body, 0, 4096)) is not None:
@@ -107,7 +107,7 @@ def _reference(stray: re.Match[bytes]) -> bytes:
 
 
 def _json_items(body: bytes, url: str) -> tuple[Entry, ...]:
-    """The items of a JSON Feed (jsonfeed.org/version/1.1), and its next page."""
+    """Return the items of a JSON Feed (jsonfeed.org/version/1.1), and its next page."""
     try:
         feed = json.loads(body)
         items = feed.get("items")
@@ -125,12 +125,12 @@ def _json_items(body: bytes, url: str) -> tuple[Entry, ...]:
 
 
 def item_link(item: Any, base: str) -> str | None:
-    """Return the canonical URL of the page that an item of a feed is about."""
+    """Return the canonical URL of the page that a feed item links to."""
     return _item(item, base)[0]
 
 
 def _item(item: Any, base: str) -> tuple[str | None, float | None]:
-    """The link of an item and its date: the page's own place before that of an intermediary."""
+    """Return the link of an item and its date; the page's own URL is preferred to that of an intermediary."""
     base = canonical(item.get(_XML_BASE) or "", base) or base
     links: dict[int, str] = {}
     when: float | None = None
@@ -157,7 +157,7 @@ def _item(item: Any, base: str) -> tuple[str | None, float | None]:
 
 
 def _next_page(element: Any, base: str) -> str | None:
-    """The URL of the next page of a feed, where the element is a link to it."""
+    """Return the URL of the next page of a feed if the element is a link to it, else None."""
     if local_name(element) != "link" or element.get("rel") != "next":
         return None
     return canonical(element.get("href") or "", base)
@@ -168,7 +168,7 @@ def _children(item: Any) -> Iterator[Any]:
 
 
 def _date(text: str) -> float | None:
-    """Seconds of the epoch of an RFC 822 date (RSS) or an ISO 8601 one (Atom, Dublin Core)."""
+    """Return an RFC 822 date (RSS) or an ISO 8601 date (Atom, Dublin Core) in seconds since the epoch."""
     try:
         when = datetime.datetime.fromisoformat(text)
     except ValueError:
@@ -183,7 +183,7 @@ def _date(text: str) -> float | None:
 
 
 def _as_ascii(head: bytes) -> bytes:
-    """The beginning of a document with its mark taken off, and of UTF-16 every byte that is no zero."""
+    """Return the beginning of a document without its byte order mark and, in UTF-16, without zero bytes."""
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return head[2:].replace(b"\0", b"")
     return head.removeprefix(b"\xef\xbb\xbf")

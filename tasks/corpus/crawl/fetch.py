@@ -1,4 +1,4 @@
-"""One HTTP GET with limits on time, size and decompressed size; its outcome is data, never an exception."""
+"""HTTP GET with limits on time, size and decompressed size; failures are returned as data, never raised."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from tasks.corpus.crawl.proxies import Proxies
 from tasks.corpus.crawl.sitemaps import MAX_BYTES, is_sitemap
 from tasks.corpus.crawl.urls import canonical, host_of, origin_of
 
-TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})  # may pass when tried again (RFC 9110 § 15)
+TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})  # may succeed when retried (RFC 9110 § 15)
 REDIRECT_STATUS = frozenset({301, 302, 303, 307, 308})
-MAX_HEADER = 16_384  # bytes of one header line, 128 lines at most; servers themselves send 8 KiB by default
-_LARGE_AT_ONCE = 2  # lists larger than a page may be, each up to 50 MiB
+MAX_HEADER = 16_384  # bytes of one header line, at most 128 lines; servers by default send at most 8 KiB
+_LARGE_AT_ONCE = 2  # simultaneous lists that exceed the page limit, each up to 50 MiB
 _RANGE = re.compile(r"bytes 0-(\d{1,15})/(\d{1,15})\s*\Z", re.I)
 _HTML_END = re.compile(rb"</html\s*>\s*\Z", re.I)
-_MAX_ODD = 100_000  # origins that are remembered for it
-_DRAINED = 65_536  # bytes of a body that nobody wants, read so that the connection can be used again
+_MAX_ODD = 100_000  # how many origins with odd responses are remembered
+_DRAINED = 65_536  # bytes of an unwanted body that are read so that the connection can be reused
 
 
 @dataclass(frozen=True)
 class Response:
-    """What a request came to. `problem` is a reason such as "timeout", with a sentence in `detail`; else None.
+    """The outcome of a request. `problem` is a reason such as "timeout", explained in `detail`, or None.
 
-    Without a problem `detail` says what was odd about the answer, if anything was.
+    Without a problem, `detail` says what was odd about the response, if anything was.
     """
 
     url: str
@@ -53,31 +53,31 @@ class Response:
     started_at: datetime.datetime = field(default_factory=lambda: datetime.datetime.now(datetime.UTC))
     reason: str = ""  # the phrase after the status
     strict: bool = False  # as crawl.strict_http
-    requests: int = 1  # that it took
+    requests: int = 1  # how many requests it took
 
     def header(self, name: str) -> str | None:
-        """Return the first header of this name, lower or upper case."""
+        """Return the first header of this name (given in lower case), whatever the header's own case."""
         return next((value for key, value in self.headers if key.lower() == name), None)
 
     def header_values(self, name: str) -> list[str]:
-        """Return all headers of this name, lower or upper case."""
+        """Return all headers of this name (given in lower case), whatever the headers' own case."""
         return [value for key, value in self.headers if key.lower() == name]
 
     @functools.cached_property
     def mime(self) -> str:
-        """MIME type without parameters, lower case; what the body looks like where the server names none."""
+        """MIME type without parameters, in lower case; guessed from the body if the server names none."""
         if self.strict:
             return (self.header("content-type") or "text/html").partition(";")[0].strip().lower()
         return mime_of(self.header_values("content-type"), self.body)
 
     @property
     def content_type(self) -> str:
-        """MIME type and charset, of however many headers."""
+        """MIME type and charset, from any number of Content-Type headers."""
         return content_type_of(self.header_values("content-type"), self.mime)
 
     @property
     def ok(self) -> bool:
-        """Whether the body is the page that was asked for."""
+        """Whether the body is the page that was requested."""
         return _is_page(self.status, self.headers, self.strict)
 
     @property
@@ -87,18 +87,18 @@ class Response:
 
     @property
     def redirect(self) -> str | None:
-        """Canonical target of a redirect, or None; "" where the target is no URL of ours."""
+        """Canonical target of a redirect, None if it is not a redirect; "" if the target is not a URL we can visit."""
         if self.status not in REDIRECT_STATUS:
             return None
         location = self.header("location")
         if location is None:
             return ""
-        with contextlib.suppress(UnicodeError):  # browsers take it for UTF-8; RFC 9110 § 10.2.2 knows only ASCII
+        with contextlib.suppress(UnicodeError):  # browsers read it as UTF-8; RFC 9110 § 10.2.2 allows only ASCII
             location = location.encode("latin-1").decode("utf-8")
         return canonical(location, self.url) or ""
 
     def retry_after(self) -> float | None:
-        """Return the seconds that the server asks us to wait (RFC 9110 § 10.2.3: seconds or a date), if it does."""
+        """Return the seconds that the server asks us to wait (RFC 9110 § 10.2.3: seconds or a date), else None."""
         value = (self.header("retry-after") or "").strip()
         if value.isascii() and value.isdigit():
             return float(value[:9])
@@ -113,8 +113,8 @@ class _Request:
     url: str
     headers: tuple[tuple[str, str], ...]
     limit: int
-    decoder: Callable[[str], Decoder]  # of a Content-Encoding
-    pause: float  # seconds before it is sent once more
+    decoder: Callable[[str], Decoder]  # makes the decoder for a Content-Encoding
+    pause: float  # seconds before it is sent again
     strict: bool
     is_list: bool = False
     proxy: str | None = None
@@ -132,10 +132,10 @@ class _Request:
 class Fetcher:
     """Sends GET requests; use as an async context manager.
 
-    Cookies are neither kept nor sent, no credentials are (~/.netrc is not read), and redirects are not followed: their
-    targets go through scope, robots.txt and the address check like any link. Proxies are those that the environment
-    names; an odd answer that comes through one is not asked for once more. aiohttp, because its parser is compiled:
-    with h11, of httpcore, one core did 1,050 requests of 26 kB per second, with aiohttp 10,200.
+    Cookies are neither kept nor sent, credentials are not sent (~/.netrc is not read), and redirects are not followed:
+    their targets go through scope, robots.txt and the address check like any link. Proxies are taken from the
+    environment; an odd response that comes through one is not requested again. aiohttp is used because its parser is
+    compiled: one core handles 10,200 requests of 26 kB per second with it, but 1,050 with h11, the parser of httpcore.
     """
 
     def __init__(self, config: CrawlConfig, resolve: Mapping[str, tuple[str, ...]]) -> None:
@@ -146,7 +146,7 @@ class Fetcher:
         self._interval = 1 / config.rate if config.rate else 0.0
         self._next_start = 0.0
         self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
-        self._odd: set[str] = set()  # origins whose answers have to be read leniently
+        self._odd: set[str] = set()  # origins whose responses must be read leniently
         self._tls: ssl.SSLContext | None = None
         self._headers = (
             ("User-Agent", config.agent),
@@ -157,7 +157,7 @@ class Fetcher:
 
     async def __aenter__(self) -> Fetcher:
         connector = aiohttp.TCPConnector(
-            limit=0,  # the crawler counts what is under way
+            limit=0,  # the crawler itself limits simultaneous requests
             resolver=self._resolver,
             ttl_dns_cache=300,
             keepalive_timeout=15,
@@ -187,11 +187,12 @@ class Fetcher:
         is_list: bool = False,
         pause: float | None = None,
     ) -> Response:
-        """GET a canonical URL; the body may have `limit` bytes (default: `max_page_megabytes`), or is cut off there.
+        """GET a canonical URL; its body may have `limit` bytes (default: `max_page_megabytes`).
 
-        A list (a URL that `is_list`, or a body that begins as a sitemap does) may have as many as the protocol of
-        sitemaps allows. What aiohttp refuses is asked for once more after `pause` seconds (default: `delay`) and read
-        as browsers do, unless `strict_http` is set; so is all that follows from an origin where that helped.
+        A longer body is a problem, or is cut off if `truncate` is set. A list (`is_list`, or a body that begins like a
+        sitemap) may be as long as the sitemap protocol allows. Unless `strict_http` is set, a response that aiohttp
+        refuses is requested again after `pause` seconds (default: `delay`) and read as browsers do. If that helped, all
+        later responses from the same origin are read that way too.
         """
         larger = _room_for_lists if limit is None and not is_list else None
         limit = limit or self._max_body
@@ -223,14 +224,14 @@ class Fetcher:
         return dataclasses.replace(again, requests=again.requests + 1)
 
     async def _guarded(self, request: _Request, read: Callable[[_Request], Awaitable[Response]]) -> Response:
-        """Return an answer, or what came instead of it."""
+        """Return the response, or a failed one that says what happened instead."""
         await self._pace()
         request.started = datetime.datetime.now(datetime.UTC)
         try:
             self._resolver.check_literal(host_of(request.url))
             if request.proxy is not None:
                 await self._resolver.check_name(host_of(request.url))
-            async with asyncio.timeout(self._config.page_seconds):  # a server may send one byte per second for ever
+            async with asyncio.timeout(self._config.page_seconds):  # a server may send one byte per second forever
                 return await read(request)
         except TooLarge:
             return request.failed("too_large", f"the body is larger than {request.limit:,} bytes", 200)
@@ -251,7 +252,7 @@ class Fetcher:
             return request.failed("incomplete", _brief(error))
         except NoHttp as error:
             return request.failed("bad_http", str(error))
-        except aiohttp.ClientResponseError as error:  # no HTTP, or headers without end; a drawing of it follows
+        except aiohttp.ClientResponseError as error:  # not HTTP, or endless headers; its message ends in a drawing
             return request.failed(
                 "bad_http", f"no valid HTTP: {error.message.partition(chr(10))[0].rstrip(': ')[:300]}"
             )
@@ -261,13 +262,13 @@ class Fetcher:
             return request.failed("connection", _brief(error))
 
     async def _strictly(self, request: _Request) -> Response:
-        """GET by aiohttp."""
+        """GET with aiohttp."""
         async with self._session.get(
             URL(request.url, encoded=True), headers=dict(request.headers), allow_redirects=False, proxy=request.proxy
         ) as answer:
             received = tuple((key.decode("latin-1"), value.decode("latin-1")) for key, value in answer.raw_headers)
             response = request.answered(answer.status, received, answer.reason or "")
-            if not response.ok:  # the body of anything else is not kept
+            if not response.ok:  # only a page's body is kept
                 if (answer.content_length or 0) <= _DRAINED and answer.content_length is not None:
                     await answer.read()
                 return response
@@ -285,7 +286,7 @@ class Fetcher:
             return dataclasses.replace(response, body=body, detail=_said(decoder.oddities))
 
     async def _until_sure(self, request: _Request) -> Response:
-        """GET as browsers do; what breaks off is taken where it breaks off at the same byte a second time."""
+        """GET as browsers do; an incomplete body is accepted if it ends at the same byte a second time."""
         first = await self._guarded(request, self._leniently)
         if first.problem != "incomplete":
             return first
@@ -298,7 +299,7 @@ class Fetcher:
         return dataclasses.replace(second, body=b"")
 
     async def _leniently(self, request: _Request) -> Response:
-        """GET by `lenient`; a body that breaks off is "incomplete", with what came of it."""
+        """GET with `lenient`; a body that is cut off is "incomplete" and returned as far as it came."""
         scheme, host = request.url.partition("://")[0], host_of(request.url)
         netloc, _, target = request.url.partition("://")[2].partition("/")
         port = netloc.rpartition(":")[2] if ":" in netloc.rpartition("]")[2] else ""
@@ -323,7 +324,7 @@ class Fetcher:
                 if answer.missing is None:
                     raise
                 return request.failed("incomplete", answer.missing)
-        if answer.missing is not None and not (decoders[0].packed or _HTML_END.search(body[-64:])):  # an end of its own
+        if answer.missing is not None and not (decoders[0].packed or _HTML_END.search(body[-64:])):  # the end is known
             return dataclasses.replace(response, body=body, problem="incomplete", detail=answer.missing)
         missing = [answer.missing] if answer.missing else []
         return dataclasses.replace(
@@ -347,7 +348,7 @@ class Fetcher:
 
 
 def _is_page(status: int | None, headers: tuple[tuple[str, str], ...], strict: bool) -> bool:
-    """Return whether an answer holds the page: 200; to browsers 203, and a part that is all of it, too."""
+    """Return whether a response contains the page: 200; unless strict, also 203, or a 206 with the whole page."""
     if status == 200 or strict or status not in (203, 206):
         return status == 200
     if status == 203:

@@ -1,4 +1,4 @@
-"""What kind of source a file is, by its suffix or else by its first bytes."""
+"""Detection of the kind of a source file, by its suffix or else by its first bytes."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _HTML_START = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]{0,200}>\s*)?<(?:
 
 
 def kind_of_name(name: str) -> str:
-    """Return the suffix that says how to read a file of this name, lower case, without .gz and the like."""
+    """Return the suffix that says how to read a file of this name, in lower case; .gz and the like are skipped."""
     stem, suffix = os.path.splitext(name)
     suffix = suffix.lower()
     return os.path.splitext(stem)[1].lower() if suffix in PACKED else suffix
 
 
 def kind_of(path: str | Path) -> str | None:
-    """Return the kind of a file (one of KINDS) by its name or else by its first bytes; None where neither tells."""
+    """Return the kind of a file (one of KINDS) by its name or else by its first bytes; None if neither tells."""
     named = kind_of_name(str(path))
     if named in KINDS:
         return named

@@ -16,9 +16,10 @@ from tasks.corpus.crawl.streams import UnpackedFile, open_unpacked
 
 
 def read_file(path: Path, name: str, config: CrawlConfig) -> Iterator[Record]:
-    """Yield the records of a file. What cannot be read is a record with a problem; the rest of the file goes on.
+    """Yield the records of a file. An unreadable part becomes a record with a problem; reading continues after it.
 
-    Every file yields at least one record: one with nothing in it says so. `name` is the file's name in documents.
+    Every file yields at least one record: for a file without content, a record that says so. `name` is the file's name
+    in documents.
     """
     nothing = True
     try:
@@ -67,7 +68,7 @@ def _read(path: Path, name: str, config: CrawlConfig) -> Iterator[Record]:
 
 
 def _single(stream: UnpackedFile, mime: str, path: Path, name: str, record_limit: int) -> Iterator[Record]:
-    """A file that is one document. One that breaks off is none: half a page would pass for a whole one."""
+    """Yield a file as one document, unless it is cut off: half a page would look like a whole one."""
     content = stream.read(record_limit + 1)
     if len(content) > record_limit:
         yield Record(problem="too_large", detail=f"more than {record_limit:,} bytes (crawl.max_page_megabytes)")

@@ -1,4 +1,4 @@
-"""One hash for the content of source files: it ignores their dates, and reads each version once."""
+"""One hash over the content of source files; it ignores their dates and reads each file version only once."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from data_lake.store.home import Home
 from model.cores import usable_cores
 from tasks.corpus.crawl.source_files import SourceFile, find_local
 
-_SETTLED = 2.0  # seconds; a file changed more recently may change again within the same tick of its clock
+_SETTLED = 2.0  # seconds; a file changed more recently may change again within the same timestamp tick
 _PIECE = 1 << 20
 _GROUP_BYTES, _GROUP_FILES = 8 << 20, 256  # what one thread hashes at a time
 _SCHEMA = "CREATE TABLE IF NOT EXISTS digests (place TEXT PRIMARY KEY, version TEXT, digest TEXT) WITHOUT ROWID"
 
 
 def fingerprint_files(paths: Sequence[str], home: Home | None = None) -> str:
-    """Return sha256 (hex) over name, size and content of all local files that crawl.paths names.
+    """Return the SHA-256 (hex) over the names, sizes and contents of all local files that crawl.paths names.
 
-    A plan asks for this each time, so the hash of a file is remembered in the home and computed again only when the
-    file's version differs: inode, size, dates, of which nobody can set back the time of change. Remote files are not
-    looked at: their URLs are in the recipe, and crawl.max_age says when they are fetched again. Raises OSError where a
-    file cannot be read.
+    Each plan asks for this, so a file's hash is cached in the home and computed again only if the file's version
+    differs. The version consists of inode, size and dates; one of these, the change time, cannot be set back. Remote
+    files are not considered: their URLs are in the recipe, and crawl.max_age says when they are fetched again. Raises
+    OSError if a file cannot be read.
     """
     whole = hashlib.sha256()
     files = [file for file in find_local(paths) if file.problem is None]
@@ -37,10 +37,10 @@ def fingerprint_files(paths: Sequence[str], home: Home | None = None) -> str:
 
 
 def _digests(files: list[SourceFile], home: Home) -> list[str]:
-    """The content hashes of the files, known ones from the home's cache."""
+    """Return the content hashes of the files; known ones come from the home's cache."""
     now = time.time()
     places = [os.path.abspath(file.place) for file in files]
-    # SQLite takes no half surrogates, as which Python holds bytes of names that are no UTF-8
+    # Python represents bytes of file names that are not UTF-8 as lone surrogates, which SQLite does not accept
     names = [place if place.isascii() else place.encode("utf-8", "backslashreplace").decode() for place in places]
     versions = [repr(file.version) for file in files]
     with _cache(home) as cache, ThreadPoolExecutor(min(8, usable_cores())) as pool:
@@ -58,7 +58,7 @@ def _digests(files: list[SourceFile], home: Home) -> list[str]:
 
 
 def _known(cache: sqlite3.Connection | None) -> dict[str, tuple[str, str]]:
-    """{place: (version, digest)}; empty where the cache cannot be read."""
+    """Return {place: (version, digest)}; empty if the cache cannot be read."""
     try:
         rows = cache.execute("SELECT place, version, digest FROM digests") if cache is not None else ()
         return {place: (version, digest) for place, version, digest in rows}
@@ -68,11 +68,11 @@ def _known(cache: sqlite3.Connection | None) -> dict[str, tuple[str, str]]:
 
 @contextlib.contextmanager
 def _cache(home: Home) -> Iterator[sqlite3.Connection | None]:
-    """The cache; None where the home cannot be written to, which costs time and nothing else."""
+    """Open the cache; None if the home cannot be written to, which only costs time."""
     try:
         home.run.mkdir(parents=True, exist_ok=True)
         cache = sqlite3.connect(home.run / "source-versions.sqlite", timeout=5)
-        cache.execute("PRAGMA synchronous = OFF")  # a lost cache costs a second reading
+        cache.execute("PRAGMA synchronous = OFF")  # if the cache is lost, files are only read again
         cache.execute(_SCHEMA)
     except (OSError, sqlite3.Error):
         yield None
@@ -84,7 +84,7 @@ def _cache(home: Home) -> Iterator[sqlite3.Connection | None]:
 
 
 def _groups(places: list[str], sizes: list[int]) -> Iterator[list[tuple[str, int]]]:
-    """The files and their sizes, some at a time: to ask a thread for a small file takes five times as long as to hash
+    """Yield the files and their sizes in groups: handing a small file to a thread takes five times as long as hashing
     it (100,000 files of 2 kB: 4.9 s of processor time one by one, 0.9 s in groups)."""
     group: list[tuple[str, int]] = []
     size = 0
@@ -99,8 +99,8 @@ def _groups(places: list[str], sizes: list[int]) -> Iterator[list[tuple[str, int
 
 
 def _hashes(files: list[tuple[str, int]]) -> list[str]:
-    """XXH3 with 128 bits of each file: 14 times as fast as sha256 here, and nobody gains from forging their own
-    sources. The size only says how much to ask for at once; a file that has grown is read to its end."""
+    """Return the 128-bit XXH3 hash of each file: 14 times as fast as sha256 here, and nobody gains from forging their
+    own sources. The size only determines how much to read at once; a file that has grown is read to its end."""
     import xxhash
 
     digests = []
