@@ -1,4 +1,4 @@
-"""The title of a page: its heading if <title> contains it, else <title> without the name of the site."""
+"""Find the title of a page: its heading if that is like <title>, else <title> without the name of the site."""
 
 from __future__ import annotations
 
@@ -10,29 +10,30 @@ from urllib.parse import urlsplit
 
 from tasks.corpus.clean.html.metadata import Declared
 
-MOST_HEADINGS, LONGEST = 20, 300  # headings looked at, and characters of one that may be a title
+MOST_HEADINGS, LONGEST = 20, 300  # headings that are looked at; characters of the longest heading that may be a title
 
-# How much of the words of a heading and of the page's own titles are the same (F1) for the heading to be the title. On
-# every other page of the mixed ones .3 gives as many exact titles as .2 and .4, and so it is on the rest of them.
+# A heading is the title only if its words agree with one of the page's declared titles at least this much (F1). On one
+# half of the mixed pages (every other page) .3 gives as many exact titles as .2 and .4; the other half gives the same
+# result.
 ALIKE = 0.3
 
 _INLINE = re.compile(rb"</?(?:a|abbr|b|bdi|code|em|font|i|mark|q|s|small|span|strong|u|wbr)(?:\s[^>]*)?>")
 _TAG = re.compile(rb"<[^>]*>")
 _ANCHORS = " ¶#§\u200b"
-_SEPARATOR = re.compile(r"( [|•·»«:–—‒~/\\-]+ | ?[|»«] ?|: )")  # in a text with single blanks
+_SEPARATOR = re.compile(r"( [|•·»«:–—‒~/\\-]+ | ?[|»«] ?|: )")  # for a text in which all blanks are single
 _WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
 class Title:
-    """The title of a page, and where the heading that it is begins and ends in the source of Declared."""
+    """The title of a page and, if it is a heading, where that heading begins and ends in Declared.source."""
 
     text: str
     heading: tuple[int, int] | None = None
 
 
 def title_of(said: str, page: Declared, url: str | None) -> Title:
-    """Return the title of a page; `said` is its <title>."""
+    """Return the title of a page; `said` is the text of its <title>."""
     graph = page.named.get("og:title", [""])[0]
     texts = [" ".join(html.unescape(text).split()) for text in (said, graph)]
     titles = list(dict.fromkeys(texts))
@@ -40,7 +41,7 @@ def title_of(said: str, page: Declared, url: str | None) -> Title:
     sites = _site_names(page, url)
     front = not url or urlsplit(url).path in ("", "/")
     plain = [_without_site(pieces, sites, front=front) for pieces in parts]
-    # a heading that is the last of several parts of <title> is the name of the site or of the book
+    # a heading that is equal to the last of several parts of <title> is the name of the site or of a book
     sites |= {_squeezed(pieces[-1]) for pieces in parts if len(pieces) > 2 and pieces[-1]}
     headings = _headings(page.source)
     wanted = [_words(text) for text in {*titles, *plain} if text]
@@ -54,7 +55,7 @@ def title_of(said: str, page: Declared, url: str | None) -> Title:
             best, most = heading, alike
     if most >= ALIKE:
         return best
-    # of two spellings of one title the shorter has no name of the site; of two titles <title> is the page's own
+    # if one title is the beginning of the other, the shorter is without the site's name; if they differ, take <title>
     if plain[0] and plain[-1] and plain[0].startswith(plain[-1]):
         return Title(plain[-1])
     others = (Title(text) for text in titles)
@@ -62,7 +63,7 @@ def title_of(said: str, page: Declared, url: str | None) -> Title:
 
 
 def _without_site(parts: list[str], sites: set[str], *, front: bool) -> str:
-    """Return a title without the parts at its ends that name the site; that of its front page may begin with it."""
+    """Return a title without the parts at its ends that name the site; on the front page a first such part stays."""
     parts = list(parts)
     while len(parts) > 2 and _names_site(parts[-1], sites):
         del parts[-2:]
@@ -77,7 +78,7 @@ def _names_site(part: str, sites: set[str]) -> bool:
 
 
 def _site_names(page: Declared, url: str | None) -> set[str]:
-    """Return the names of a page's site, squeezed: what it says itself, and its host without the last label."""
+    """Return the squeezed names of a page's site: its declared name, and those from the labels of its host."""
     names = {_squeezed(html.unescape(name)) for name in page.named.get("og:site_name", ())}
     labels = (urlsplit(url).hostname or "").removeprefix("www.").split(".") if url else []
     names |= {_squeezed(label) for label in labels[:-1]} | {_squeezed("".join(labels[:-1])), _squeezed("".join(labels))}

@@ -1,7 +1,8 @@
-"""The tokens of HTML in bytes, as the standard's tokenizer sees them: where tags, comments and raw texts end.
+"""Find where tags, comments and raw texts end in HTML as bytes, as the tokenizer of the HTML standard does.
 
-All functions are compiled and return the position after what they look for, or the length of the source where it never
-ends: a parser takes all the rest for it. Positions are taken as given, whatever stands there.
+All functions except tags_in are compiled. A function that looks for an end returns the length of the source if there is
+none, as a parser then takes all the rest as part of the token. An `after_*` function returns the position after what it
+looks for. No function checks that a token of its kind really begins at the given position.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from data_lake.text.compiled import compiled
 
 
 def tags_in(html: np.ndarray) -> int:
-    """Return how many `<` there are in uint8[n]: at a quarter of the time of bytes.count."""
+    """Return the number of `<` in uint8[n], in a quarter of the time that bytes.count takes."""
     return int(np.count_nonzero(html == 60))
 
 
@@ -28,7 +29,7 @@ def is_letter(byte):  # type: ignore[no-untyped-def]
 
 @compiled
 def name_at(html, i):  # type: ignore[no-untyped-def]
-    """Return the hash (vocabulary.hash_table) of a tag's name in lower case, and where it ends."""
+    """Return the hash (vocabulary.hash_table) of the lower-case name of a tag, and where the name ends."""
     value = np.uint32(2166136261)
     while i < len(html):
         byte = html[i]
@@ -43,7 +44,7 @@ def name_at(html, i):  # type: ignore[no-untyped-def]
 
 @compiled
 def after_tag(html, i):  # type: ignore[no-untyped-def]
-    """Return where a tag ends whose name ends at i, whether it closes itself, and how many attributes it has."""
+    """For a tag whose name ends at i, return where it ends, whether it closes itself, and its number of attributes."""
     n = len(html)
     attributes = 0
     while True:
@@ -83,7 +84,7 @@ def after_tag(html, i):  # type: ignore[no-untyped-def]
 
 @compiled
 def after_comment(html, i):  # type: ignore[no-untyped-def]
-    """Return where a comment ends whose `<!--` ends at i."""
+    """Return where a comment ends, if its `<!--` ends at i."""
     n = len(html)
     if i < n and html[i] == 62:  # <!-->
         return i + 1
@@ -101,7 +102,7 @@ def after_comment(html, i):  # type: ignore[no-untyped-def]
 
 @compiled
 def after_byte(html, i, byte):  # type: ignore[no-untyped-def]
-    """Return the position after the next such byte."""
+    """Return the position after the next byte of this value."""
     while i < len(html):
         if html[i] == byte:
             return i + 1
@@ -111,7 +112,7 @@ def after_byte(html, i, byte):  # type: ignore[no-untyped-def]
 
 @compiled
 def after_cdata(html, i):  # type: ignore[no-untyped-def]
-    """Return where a CDATA section ends whose `<![CDATA[` ends at i."""
+    """Return where a CDATA section ends, if its `<![CDATA[` ends at i."""
     n = len(html)
     while i + 2 < n:
         if html[i] == 93 and html[i + 1] == 93 and html[i + 2] == 62:
@@ -122,7 +123,7 @@ def after_cdata(html, i):  # type: ignore[no-untyped-def]
 
 @compiled
 def starts_with(html, i, word):  # type: ignore[no-untyped-def]
-    """Whether a word of small letters, uint8[], stands at i in any case."""
+    """Whether a lower-case word, uint8[], is at i, in upper or lower case."""
     if i + len(word) > len(html):
         return False
     for k in range(len(word)):
@@ -136,7 +137,7 @@ def starts_with(html, i, word):  # type: ignore[no-untyped-def]
 
 @compiled
 def holds(html, i, stop, word):  # type: ignore[no-untyped-def]
-    """Whether a word of small letters, uint8[], stands in html[i:stop] in any case."""
+    """Whether a lower-case word, uint8[], is in html[i:stop], in upper or lower case."""
     while i + len(word) <= stop:
         if starts_with(html, i, word):
             return True
@@ -146,7 +147,7 @@ def holds(html, i, stop, word):  # type: ignore[no-untyped-def]
 
 @compiled
 def _names(html, i, begin, length):  # type: ignore[no-untyped-def]
-    """Whether the name html[begin : begin + length] stands at i in any case, and ends there."""
+    """Whether the tag name html[begin : begin + length] is also at i, as a whole name, in upper or lower case."""
     stop = i + length
     if stop >= len(html):
         return False
@@ -158,7 +159,7 @@ def _names(html, i, begin, length):  # type: ignore[no-untyped-def]
 
 @compiled
 def end_of_raw(html, i, begin, length):  # type: ignore[no-untyped-def]
-    """Return where the end tag begins of a raw text that begins at i; its start tag's name stands at `begin`."""
+    """Return where the end tag of the raw text at i begins; the name in its start tag is at `begin`."""
     n = len(html)
     while i < n:
         if html[i] == 60 and i + 1 < n and html[i + 1] == 47 and _names(html, i + 2, begin, length):
@@ -169,12 +170,12 @@ def end_of_raw(html, i, begin, length):  # type: ignore[no-untyped-def]
 
 @compiled
 def end_of_script(html, i, begin):  # type: ignore[no-untyped-def]
-    """Return where a script's end tag begins; in `<!-- <script>` the first end tag ends the inner one."""
+    """Return where a script's end tag begins; after `<!-- <script>` the first end tag only ends the inner script."""
     n = len(html)
     escaped = 0  # 1 = in what looks like a comment, 2 = in a script inside it
     while i < n:
         byte = html[i]
-        if escaped == 0 and byte != 60:  # most of all bytes are these
+        if escaped == 0 and byte != 60:  # the most common case
             i += 1
             continue
         if byte == 60:

@@ -1,8 +1,9 @@
 """Train the block model: `python -m tasks.corpus.clean.html.train FOLDER` writes weights.py and prints the scores.
 
-FOLDER is the web content extraction benchmark WCXB (CC BY 4.0; 373 pages of it are what textmill's weights come from):
-`html/*.html.gz` and `ground-truth/*.json` with each page's main content and type. A block is text of the page if its
-4-grams of words are in the main content. Needs lightgbm (the extra `bench`); equal pages give equal weights.
+FOLDER has the web content extraction benchmark WCXB (CC BY 4.0; textmill's weights come from 373 of its pages):
+`html/*.html.gz`, and `ground-truth/*.json` with each page's main content and type. A block belongs to the text of the
+page if its 4-grams of words are in the main content. Training needs lightgbm (the extra `bench`). The same pages always
+give the same weights.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ _WORD = re.compile(r"\w+")
 DEPTH = 4
 FIRST_TREES, SECOND_TREES, GATE_TREES, GATE_DEPTH = 30, 20, 25, 3
 
-# What may only speak for a block, and what only against it: without these bounds 373 pages teach accidents.
+# Features that may only raise a block's score, and those that may only lower it: without these constraints the trees
+# learn accidental patterns from 373 pages.
 _MORE = "units commas ends last_is_end in_top in_top_parent in_core is_p in_article in_main in_named in_best_article"
 _LESS = "link_density links in_nav in_footer in_aside in_form in_label in_button in_figure group_links repeated"
 _SIGNS = dict.fromkeys(_MORE.split(), 1) | dict.fromkeys(_LESS.split(), -1)
@@ -49,7 +51,7 @@ _SIGNS |= dict.fromkeys(set(SECOND) - _FREE, 1)
 
 @dataclass(frozen=True)
 class Page:
-    """A page of the benchmark, its blocks' features, and which share of each block is main content."""
+    """A page of the benchmark, the features of its blocks, and the share of each block that is main content."""
 
     name: str
     declared: Declared
@@ -63,12 +65,12 @@ class Page:
 
     @property
     def teaches(self) -> bool:
-        """Whether the main content is in the page's source at all, and not loaded by a script."""
+        """Whether the page can be used for training: its main content is in its source, not loaded by a script."""
         return len(self.blocks) > 0 and float(self.share @ self.words) >= 0.3 * len(_WORD.findall(self.truth)) > 0
 
 
 def read_pages(folder: Path) -> list[Page]:
-    """Read the benchmark's pages, in the order of their numbers."""
+    """Read the pages of the benchmark, sorted by file name."""
     pages = []
     for path in sorted((folder / "ground-truth").glob("*.json")):
         about = json.loads(path.read_text("utf-8"))
@@ -93,7 +95,7 @@ def block_texts(blocks: Blocks) -> list[str]:
 
 
 def label(texts: Sequence[str], truth: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return how much of each text is in the main content, 0 to 1, and its words: two float64[texts]."""
+    """Return the share of each text that is in the main content, 0 to 1, and its word count: two float64[texts]."""
     lines = {" ".join(_WORD.findall(line.lower())) for line in truth.split("\n")}
     wanted = _WORD.findall(truth.lower())
     grams = {n: {tuple(wanted[i : i + n]) for i in range(len(wanted) - n + 1)} for n in (2, 3, 4)}
@@ -106,7 +108,7 @@ def label(texts: Sequence[str], truth: str) -> tuple[np.ndarray, np.ndarray]:
             share[i] = 1
         elif len(found) >= 2 and tuple(found) in grams[len(found)]:
             share[i] = 0.6
-    # of a text that stands on the page more often than in the content, the copies far from other content are others
+    # if a text is on the page more often than in the content, the copies farthest from other content are not content
     places: dict[str, list[int]] = {}
     for i, found in enumerate(words):
         if share[i] > 0.5:
@@ -137,7 +139,7 @@ def train(pages: Sequence[Page]) -> Model:
 
 
 def folds(pages: Iterable[Page], count: int, seed: int) -> np.ndarray:
-    """Return a fold for each page, int64[pages]: pages of one domain are in one fold."""
+    """Return the fold of each page, int64[pages]: pages of the same domain are in the same fold."""
     domains = [page.domain for page in pages]
     distinct = sorted(set(domains))
     shuffled = np.random.RandomState(seed).permutation(len(distinct))
@@ -146,10 +148,10 @@ def folds(pages: Iterable[Page], count: int, seed: int) -> np.ndarray:
 
 
 def _pair(pages: Sequence[Page]) -> tuple[Trees, Trees]:
-    """Train the first and the second judge; the second learns from what a first that has not seen the page says."""
+    """Train the first and the second model; the second learns from scores of models that have not seen the page."""
     values = np.concatenate([page.values for page in pages])
     wanted = np.concatenate([page.share > 0.5 for page in pages])
-    # a page counts as one page, however long; a block by its words
+    # pages have similar weights, however long they are; blocks within a page are weighted by their words
     weights = np.concatenate(
         [
             (page.words + 2) / np.sqrt((len(_WORD.findall(page.truth)) + 100) * (page.words.sum() + 100))
@@ -193,7 +195,7 @@ def _boost(
         min_child_samples=leaf,
         reg_lambda=5,
         max_bin=63,
-        colsample_bytree=0.3 if blocks else 1.0,  # no single feature decides everywhere
+        colsample_bytree=0.3 if blocks else 1.0,  # so that no single feature dominates
         monotone_constraints=[_SIGNS.get(name, 0) for name in names[: values.shape[1]]] if blocks else None,
         random_state=0,
         n_jobs=1,
@@ -203,11 +205,11 @@ def _boost(
     ).fit(values, wanted, sample_weight=weights)
     found = [_complete(tree["tree_structure"], depth) for tree in trained.booster_.dump_model()["tree_info"]]
     feature, threshold, leaves = (np.array(part) for part in zip(*found, strict=True))
-    return Trees.read(Trees(feature, threshold, leaves).write())  # as weights.py will round them
+    return Trees.read(Trees(feature, threshold, leaves).write())  # rounded, as in weights.py
 
 
 def _complete(tree: dict[str, Any], depth: int) -> tuple[list[int], list[float], list[float]]:
-    """Return a tree as a complete one: where a branch ends early, both sides of further splits are the same."""
+    """Return a tree as a complete tree: if a branch ends early, both sides of the added splits have the same value."""
     feature, threshold = [0] * (2**depth - 1), [0.0] * (2**depth - 1)
     leaf = [0.0] * 2**depth
 
@@ -225,7 +227,7 @@ def _complete(tree: dict[str, Any], depth: int) -> tuple[list[int], list[float],
 
 
 def _source(model: Model) -> str:
-    """Return weights.py."""
+    """Return the source of weights.py."""
     lines = [
         '"""The numbers of the block model, written by tasks/corpus/clean/html/train.py from 373 pages of WCXB; see '
         'there."""'

@@ -1,10 +1,10 @@
-"""The visible text of a parsed page, each text once: its canonical source without hidden parts, in plain elements.
+"""Reduce the canonical source of a parsed page to its visible text, in plain elements and without repetitions.
 
-Left out are scripts, drawings, what is hidden, numbers of lines beside code, and a formula's second writing. A hidden
-element stays where a reader can open it (tabs, answers), and where it holds more text than all that is seen: a script
-shows it then. <noscript> is seen where there is next to nothing around it, as forums put all their posts there;
-elsewhere it holds pictures that are loaded later, counters, and the advice to allow scripts. Sub- and superscripts,
-formulas, readings (ruby) and indents of no-break spaces become text, so that all extractors say the same.
+Scripts, drawings, hidden elements, line numbers beside code, and the second version of a formula are left out. A hidden
+element is kept if a reader can open it (tabs, answers), or if it holds more text than everything visible, as a script
+then shows it. <noscript> is kept if there is almost nothing around it, as some forums put all their posts there; on
+other pages it holds pictures that are loaded later, counters, and the advice to allow scripts. Subscripts and
+superscripts, formulas, readings (ruby) and indents of no-break spaces become text, so that all extractors agree.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from tasks.corpus.clean.html.formulas import LONGEST, formula, raised, tex
 from tasks.corpus.clean.html.listings import ANY_TAG, Edit, Listings
 from tasks.corpus.clean.html.outline import CODE, COMMENT, HIDDEN, SHOWN_AS_BLOCK, Outline, outline
 
-# Letters from which on a hidden element may be the page's text, shown by a script: a cookie notice has less.
+# A hidden element with at least this many letters may be the page's text, shown by a script; a cookie notice has fewer.
 _MUCH = 1_000
-# A page that shows more letters than this is whole; the text for browsers without scripts is taken from so many on, and
-# if it is several times what is seen. All five such pages of the mixed ones (of 373) are the same forum software: they
-# show up to 70 letters, and hold 2,500 and more. The longest advice to allow scripts has 200.
+# <noscript> is kept if the page shows at most _MOST_SEEN letters, and <noscript> holds at least _LEAST_HELD letters and
+# _TIMES as many as the page shows. Of the 373 mixed pages this applies to five, all of the same forum software: they
+# show up to 70 letters, and hold 2,500 or more in <noscript>. The longest advice to allow scripts has 200.
 _MOST_SEEN, _LEAST_HELD, _TIMES = 1_000, 500, 3
 
 _NEVER_SEEN = [CODE[name] for name in ("style", "iframe", "noembed", "noframes", "datalist")] + [COMMENT]
 _SCRIPT, _SVG, _TEMPLATE, _NOSCRIPT, _TITLE, _HEAD, _FOREIGN = (
     CODE[name] for name in ("script", "svg", "template", "noscript", "title", "head", "foreignobject")
 )
-_WHOLE = [CODE[name] for name in ("html", "head", "body", "main")]  # hidden until a script has run
+_WHOLE = [CODE[name] for name in ("html", "head", "body", "main")]  # these are only hidden until a script has run
 _MATH, _IMG, _SUP, _SUB, _RUBY, _BR, _OL, _RT, _RP = (
     CODE[name] for name in ("math", "img", "sup", "sub", "ruby", "br", "ol", "rt", "rp")
 )
 _READING = [CODE[name] for name in ("rb", "rtc", "rt", "rp")]
 _AS_WRITTEN = [CODE[name] for name in ("xmp", "listing", "plaintext")]
 
-# A hidden element that a reader can open, or that a script of React's server puts to its place.
+# Names of a hidden element that a reader can open, or that React's server rendering moves to its place by a script.
 _OPENED = re.compile(
     rb"accord|collaps|\btab|-tab|_tab|tabs?\b|panel|faq|answer|toggle|expand|spoiler|disclos|more\b|less\b|less-|more-|"
     rb"\As:\d|\0s:\d"
@@ -59,7 +59,7 @@ _TYPESET = re.compile(rb'<(?:span|div|nobr) [^>]*class="(?:MathJax(?:_\w+)?|MJXc
 
 
 class Visible(NamedTuple):
-    """What is seen of a page, as canonical source, and whether resiliparse sees the same in the source as it was."""
+    """The visible part of a page as canonical source, and whether resiliparse gets the same from the whole source."""
 
     source: bytes
     same_text: bool
@@ -67,7 +67,7 @@ class Visible(NamedTuple):
 
 
 def visible(source: bytes) -> Visible:
-    """Return what is seen of a page from its canonical source."""
+    """Return the visible part of a page from its canonical source."""
     page = _Edits(source, outline(source))
     edits = page.all()
     if not edits:
@@ -77,7 +77,7 @@ def visible(source: bytes) -> Visible:
     pieces: list[bytes] = []
     place = 0
     for begin, end, new in edits:
-        if begin >= place:  # else it lies in what is replaced
+        if begin >= place:  # else the edit lies in a part that is already replaced
             pieces += (source[place:begin], new)
             place = end
     seen = b"".join([*pieces, source[place:]])
@@ -85,7 +85,7 @@ def visible(source: bytes) -> Visible:
 
 
 class _Edits(Listings):
-    """The edits of a page: from, to, and what stands there instead. One inside another's range is none."""
+    """The edits of a page: begin, end and replacement. An edit inside the range of another one is ignored."""
 
     def __init__(self, source: bytes, found: Outline) -> None:
         super().__init__(source, found)
@@ -139,7 +139,7 @@ class _Edits(Listings):
         return self.edits
 
     def _hidden(self) -> set[int]:
-        """Return the elements that nobody sees because they are hidden, the outermost ones."""
+        """Return the outermost elements that are hidden and to be dropped; make the other hidden ones visible."""
         found, source = self.found, self.source
         candidates = [
             element
@@ -175,7 +175,7 @@ class _Edits(Listings):
         return dropped
 
     def _show(self, element: int) -> None:
-        """Take from a hidden element what hides it: other extractors look at it too."""
+        """Remove the attributes that hide an element, as other extractors respect them too."""
         begin, inner, end, after = self.found.spans[element].tolist()
         if self.found.code[element] == _NOSCRIPT:
             self.edits += ((begin, inner, b"<div>"), (end, after, b"</div>"))
@@ -202,7 +202,7 @@ class _Edits(Listings):
         self._formula(begin, after, text, display=b'display="block"' in self.source[begin:inner])
 
     def _picture(self, begin: int, after: int) -> None:
-        """Write the text of a formula's picture, unless the formula stands before it."""
+        """Replace the picture of a formula by its text, unless the formula itself comes right before it."""
         said = _ALT.search(self.source, begin, after)
         if said is None or not _OF_FORMULA.search(self.source, begin, after):
             return
@@ -211,7 +211,7 @@ class _Edits(Listings):
         self._formula(begin, after, tex(html.unescape(said[1].decode("utf-8", "replace"))), display=False)
 
     def _typeset_twice(self) -> None:
-        """Leave out what scripts made of a formula whose source stands beside it."""
+        """Leave out what scripts made from a formula, if the source of the formula is next to it."""
         if not (self.scripts or self.math):
             return
         places = []
@@ -227,7 +227,7 @@ class _Edits(Listings):
                 self.drop(place, int(self.found.spans[element, 3]))
 
     def _mathjax_3(self) -> None:
-        """Leave of a formula that MathJax 3 set the MathML, as a part of the line: its own elements would be blocks."""
+        """Keep only the MathML of a MathJax 3 formula, as part of its line: MathJax's own elements would be blocks."""
         if not self.math:
             return
         until = 0
@@ -248,7 +248,7 @@ class _Edits(Listings):
                     self.edits += ((first, second, b""), (third, fourth, b""))
 
     def _drawing(self, element: int) -> None:
-        """Of a drawing only the HTML in it is text."""
+        """Keep only the HTML inside a drawing (SVG)."""
         found = self.found
         begin, _, _, after = found.spans[element].tolist()
         if not self.is_new(_SVG, begin, after):
@@ -288,18 +288,18 @@ class _Edits(Listings):
                 self.edits += ((inner, inner, b"_(" if low else b"^("), (end, end, b")"))
             return
         new = raised(text, before, low=low)
-        if new != text:  # without the tags: resiliparse drops an element that holds one sign only
+        if new != text:  # without the tags, as resiliparse drops an element with only one character
             self.edits.append((begin, after, html.escape(new, quote=False).encode()))
 
     def _text_before(self, place: int) -> str:
-        """Return the end of the text that stands before a place in the same line."""
+        """Return the end of the text before a place, in the same line."""
         text = self.source[max(0, place - 300) : place]
         while text.endswith(b">") and (found := _INLINE_TAG.search(text)):
             text = text[: found.start()]
         return html.unescape(text[-40:].decode("utf-8", "replace"))
 
     def _ruby(self, element: int) -> None:
-        """Write readings in parentheses, where the page has none itself."""
+        """Write readings (ruby) in parentheses, unless the page has its own parentheses."""
         found = self.found
         begin, inner, end, after = found.spans[element].tolist()
         if not self.is_new(_RUBY, begin, after):

@@ -1,11 +1,11 @@
-"""The tags and the words in markup that the scanner knows, as numbers, bits and hash tables for compiled code."""
+"""Tags and markup words that the scanner knows, as numbers, bits and hash tables for compiled code."""
 
 from __future__ import annotations
 
 import numpy as np
 
-# What an element does to text: nothing (inline), begins a line (block), or has no text of its own (unseen). A custom
-# element (with a hyphen) counts as a block.
+# The effect of an element on text: none (inline), a new line (block), or its text is not shown (unseen). A custom
+# element (with a hyphen in its name) counts as a block.
 INLINE, BLOCK, UNSEEN = range(3)
 
 _BLOCKS = (
@@ -24,9 +24,9 @@ KIND = np.array([INLINE] + [BLOCK] * len(_BLOCKS.split()) + [UNSEEN] * len(_UNSE
 KIND = np.concatenate([KIND, np.full(len(_INLINES.split()), INLINE, dtype=np.uint8), np.array([BLOCK], dtype=np.uint8)])
 CUSTOM = len(TAGS)  # a custom element
 
-# Words in `class`, `id`, `role` and `itemprop` that say what an element is for, as their authors name them; each is
-# looked for at the beginning of a word ("comment" is in "comment-list", "commentList" and "comments"). Readability,
-# boilerpipe and trafilatura have such lists too.
+# Words in `class`, `id`, `role` and `itemprop` that say what an element is for. Each is looked for at the beginning of
+# a word in the markup ("comment" is found in "comment-list", "commentList" and "comments"). Readability, boilerpipe and
+# trafilatura have such lists too.
 HINTS: tuple[tuple[str, str], ...] = (
     ("content", "content body main text prose markdown rich rte wysiwyg copy bodytext maincontent articlebody"),
     ("content", "entrycontent postcontent articlecontent articletext storybody posttext postbody"),
@@ -47,7 +47,8 @@ HINTS: tuple[tuple[str, str], ...] = (
     ("list", "list grid card item items tile results row feed archive collection"),
     ("hidden", "hidden hide sr visually invisible screen noprint print collapsed"),
 )
-# An element that one and the same name calls both ("article-body", "post-content", "storyText") holds the text.
+# An element with one name that has both an "article" and a "content" word ("article-body", "post-content", "storyText")
+# holds the text; it gets this hint.
 BODY = "body"
 HINT_NAMES = (*dict.fromkeys(name for name, _ in HINTS), BODY)
 HIDDEN = np.uint32(1 << HINT_NAMES.index("hidden"))
@@ -85,7 +86,7 @@ def _hint_values() -> dict[str, int]:
 
 
 TAG_KEYS, TAG_VALUES = hash_table(TAG, 9)
-# with what words begin with, whose value is 0: a word in the markup is read only as far as it may still become a hint
+# includes all beginnings of words, with value 0: a markup word is read only as far as it can still become a hint
 _HINTS = _hint_values()
 HINT_KEYS, HINT_VALUES = hash_table({word[:n]: 0 for word in _HINTS for n in range(1, len(word))} | _HINTS, 11)
 

@@ -1,9 +1,9 @@
-"""XHTML as HTML: written so that an HTML parser reads what an XML parser would.
+"""Rewrite XHTML as HTML, so that an HTML parser reads the same as an XML parser would.
 
-In XML `<script src="x.js"/>` is closed, CDATA is text, an instruction ends at `?>`, and a document type may have
-declarations inside. What is no XML, as half of what calls itself so, is read as HTML. A page counts as XHTML by its
-media type or by its XML declaration: with that but as text/html a browser reads it as HTML, and shows nothing of a page
-whose author closed a script in this way.
+In XML `<script src="x.js"/>` is a closed element, CDATA is text, an instruction ends at `?>`, and a document type may
+contain declarations. Source that is not well-formed, like half of all pages that claim to be XHTML, is read as HTML. A
+page counts as XHTML by its media type or by its XML declaration. Browsers read a page with an XML declaration as HTML
+if it is sent as text/html, and show nothing of it if its author closed a script in this way.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def is_declared(page: str) -> bool:
 
 
 def as_html(page: str) -> str:
-    """Return a page of XHTML as HTML."""
+    """Return an XHTML page as HTML."""
     source = page.encode("utf-8", "replace")
     found = _PREFIX.search(source, 0, 10_000)
     prefix = np.frombuffer(found[1].lower() + b":" if found else b"", dtype=np.uint8)
@@ -55,7 +55,7 @@ def _append(html, begin, end, out, o):  # type: ignore[no-untyped-def]
 
 @compiled
 def _after(html, i, one, other):  # type: ignore[no-untyped-def]
-    """Return the position after the next two such bytes in a row, or the length."""
+    """Return the position after the next `one` directly followed by `other`, or the length if there is none."""
     while i + 1 < len(html):
         if html[i] == one and html[i + 1] == other:
             return i + 2
@@ -92,7 +92,7 @@ def _after_doctype(html, i):  # type: ignore[no-untyped-def]
 
 @compiled
 def _end_of_raw(html, i, begin, length):  # type: ignore[no-untyped-def]
-    """Return where the end tag of a script or style begins, and whether what looks like one stands before it."""
+    """Return where the end tag of a script or style begins, and whether CDATA before it contains a similar tag."""
     n = len(html)
     until, hidden = 0, False  # end of the CDATA section
     endless = False
@@ -117,7 +117,7 @@ def _as_html(html, prefix, void, raw):  # type: ignore[no-untyped-def]
     n = len(html)
     out = np.empty(n + n // 2 + 64, np.uint8)
     o, copied, i = 0, 0, 0
-    typed, endless = False, False  # whether the document type was read; whether an instruction has no end
+    typed, endless = False, False  # has the document type been read; does an instruction have no end
     while i < n:
         if html[i] != 60:
             i += 1
@@ -136,7 +136,7 @@ def _as_html(html, prefix, void, raw):  # type: ignore[no-untyped-def]
                 i = after_byte(html, i + 2, 62) if endless else end
                 copied = i
             elif starts_with(html, i + 2, _DASHES):
-                i = _after(html, i + 4, 45, 45)  # two dashes cannot stand inside
+                i = _after(html, i + 4, 45, 45)  # a comment cannot contain two dashes in a row
                 while i < n and html[i] != 62:
                     i = i + 1 if html[i] == 45 else _after(html, i, 45, 45)
                 i = min(n, i + 1)
@@ -202,7 +202,7 @@ def _as_html(html, prefix, void, raw):  # type: ignore[no-untyped-def]
         if closing or closes_itself or find(raw, raw, name, np.uint32(0)) == 0:
             continue
         end, hidden = _end_of_raw(html, i, begin, stop - begin)
-        if hidden:  # for an HTML parser it would end there
+        if hidden:  # an HTML parser would end the element at that tag
             copied = end
         i = end
     out = _room(out, o, n - copied)
