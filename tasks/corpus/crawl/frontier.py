@@ -1,7 +1,7 @@
-"""The frontier: known URLs, which are done and with what outcome, in SQLite, so that a kill loses nothing.
+"""The frontier: all known URLs and the outcomes of finished ones, in SQLite, so that a killed crawl loses nothing.
 
-A page and the links it brought are one transaction, together with the length of the WARC file that holds it. On
-opening, a WARC file longer than its committed length is cut back: a record counts only once its page is committed.
+A page, its new links and the length of the WARC file that holds it are committed in one transaction. On opening, a
+WARC file longer than its committed length is truncated: a record counts only once its page is committed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from data_lake.tables.draws import hash_draw
 from tasks.corpus.crawl.queues import Queues
 from tasks.corpus.crawl.refused import Refused
 
-ROBOTS_SECONDS = 86_400  # RFC 9309 § 2.4: a robots.txt is good for a day
+ROBOTS_SECONDS = 86_400  # RFC 9309 § 2.4: a robots.txt may be cached for a day
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
@@ -45,12 +45,12 @@ CREATE TABLE IF NOT EXISTS previous (url TEXT PRIMARY KEY, page TEXT NOT NULL) W
 
 @dataclass(frozen=True)
 class Link:
-    """A URL to visit: `depth` links from a seed, reached over `hops` redirects in a row.
+    """A URL to visit: `depth` links from a seed, reached through `hops` consecutive redirects.
 
-    `kind` is "page", or "list" for a sitemap, whose entries are wanted and not its text; `lastmod` is when a sitemap
-    says that the page changed last (seconds of the epoch). `rank` orders the URLs of one depth; None: by chance, but
-    always the same. So a crawl that is cut off by max_pages sees a sample of a site and not the letter A, and the same
-    sample the next time.
+    `kind` is "page", or "list" for a sitemap, of which only the entries are wanted, not the text. `lastmod` is when the
+    page last changed according to a sitemap (seconds since the epoch). `rank` orders the URLs of one depth; None: an
+    order that is random but always the same. So a crawl that max_pages cuts off gets a random sample of a site, not
+    just the pages under A, and gets the same sample the next time.
     """
 
     url: str
@@ -64,22 +64,22 @@ class Link:
 
 @dataclass(frozen=True)
 class Task(Link):
-    """A URL taken from the queue, tried `tries` times before."""
+    """A URL taken from the queue, with `tries` earlier attempts."""
 
     tries: int = 0
 
 
 class Frontier:
-    """The crawl's state on disk; not for use by two processes at once (the lake's lock on the key sees to that).
+    """The crawl's state on disk; not for use by two processes at once (the lake's lock on the key prevents that).
 
-    With `breadth_first`, a depth begins when the one above it is done, on all hosts. So depths, and which pages are
-    the first n, do not depend on which answer came first.
+    With `breadth_first`, a depth starts only when the one above it is done on all hosts. So neither the depths nor the
+    choice of the first n pages depends on the order of the responses.
     """
 
     def __init__(self, path: Path, warc_folder: Path, *, breadth_first: bool = True) -> None:
         self._warc_folder = warc_folder
         self._db = sqlite3.connect(path, isolation_level=None, cached_statements=256)
-        # WAL + NORMAL: a killed process loses nothing; a power cut may lose the last commits, never tear one
+        # WAL + NORMAL: a killed process loses nothing; a power cut may lose the last commits but never splits one
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.execute("PRAGMA cache_size = -65536")  # 64 MB
@@ -97,7 +97,7 @@ class Frontier:
 
     @property
     def started(self) -> float:
-        """When this crawl was started (seconds of the epoch), over all its resumptions."""
+        """When this crawl was first started (seconds since the epoch); a resumption does not change it."""
         return float(self.fact("started") or 0)
 
     def lists(self, host: str) -> int:
@@ -117,7 +117,7 @@ class Frontier:
         self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
     def robots(self, origin: str) -> tuple[int, bytes, bytes] | None:
-        """Return status and text of an origin's robots.txt, and its tdmrep.json, as fetched in the last 24 hours."""
+        """Return status and text of an origin's robots.txt, and its tdmrep.json, if fetched in the last 24 hours."""
         query = "SELECT status, body, tdmrep, fetched FROM robots WHERE origin = ?"
         row = self._db.execute(query, (origin,)).fetchone()
         if row is None or time.time() - row[3] >= ROBOTS_SECONDS:
@@ -126,7 +126,7 @@ class Frontier:
         return row[:3]
 
     def remembers(self, origin: str) -> bool:
-        """Whether `robots` has been asked for this origin and its answer still holds."""
+        """Whether this process has already looked up or set this origin's robots.txt, and it is still fresh."""
         return time.time() - self._fresh_robots.get(origin, 0.0) < ROBOTS_SECONDS
 
     def set_robots(self, origin: str, status: int, body: bytes, tdmrep: bytes = b"") -> None:
@@ -136,7 +136,7 @@ class Frontier:
         self._db.execute("INSERT OR REPLACE INTO robots VALUES (?, ?, ?, ?, ?)", (origin, status, body, tdmrep, now))
 
     def licence(self, url: str) -> tuple[str | None, bytes] | None:
-        """Return why a licence could not be had, or its text, as fetched in the last 24 hours."""
+        """Return why a licence could not be fetched, and its text, if requested in the last 24 hours."""
         row = self._db.execute("SELECT problem, body, fetched FROM licences WHERE url = ?", (url,)).fetchone()
         return None if row is None or time.time() - row[2] >= ROBOTS_SECONDS else (row[0], row[1])
 
@@ -145,37 +145,37 @@ class Frontier:
         self._db.execute("INSERT OR REPLACE INTO licences VALUES (?, ?, ?, ?)", (url, problem, body, time.time()))
 
     def licences(self) -> int:
-        """Return how many licences have been asked for."""
+        """Return how many licences have been requested."""
         return int(self._db.execute("SELECT count(*) FROM licences").fetchone()[0])
 
     def statements(self, url: str) -> list[dict[str, Any]]:
-        """Return what lists (feeds) have said of a page's rights."""
+        """Return what lists (feeds) have said about a page's rights."""
         query = "SELECT statement FROM statements WHERE url = ? ORDER BY statement"
         return [json.loads(statement) for (statement,) in self._db.execute(query, (url,))]
 
     def add_statements(self, said: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-        """Remember what a list says of pages' rights."""
+        """Remember what a list says about the rights of pages."""
         rows = ((url, _to_json(statement)) for url, statement in said)
         self._db.executemany("INSERT OR IGNORE INTO statements VALUES (?, ?)", rows)
 
     def page(self, url: str) -> dict[str, Any] | None:
-        """Return what a URL came to, if it is done."""
+        """Return the outcome of a URL, if it is done."""
         row = self._db.execute("SELECT page FROM urls WHERE url = ? AND done = 1", (url,)).fetchone()
         return None if row is None else _from_json(row[0])
 
     def set_page(self, url: str, page: Mapping[str, Any]) -> None:
-        """Change what a URL that is done came to."""
+        """Change the outcome of a URL that is done."""
         self._db.execute("UPDATE urls SET page = ? WHERE url = ? AND done = 1", (_to_json(page), url))
 
     def pattern(self, pattern: str) -> dict[str, Any] | None:
-        """Return what is known of a pattern's pages."""
+        """Return what is known about the pages of a pattern."""
         row = self._db.execute("SELECT state FROM patterns WHERE pattern = ?", (pattern,)).fetchone()
         return None if row is None else json.loads(row[0])
 
     # -- the crawl that this one refreshes -----------------------------------------------------------------------------
 
     def set_previous(self, name: str, pages: Iterable[tuple[str, dict[str, Any]]]) -> None:
-        """Take in the pages of an earlier crawl, so that memory need not hold them; once for each `name`."""
+        """Store the pages of an earlier crawl, so that they need not be kept in memory; once for each `name`."""
         if self.fact("previous") == name:
             return
         self._db.execute("BEGIN IMMEDIATE")
@@ -185,18 +185,18 @@ class Frontier:
         self._db.execute("COMMIT")
 
     def previous(self, url: str) -> dict[str, Any] | None:
-        """Return the row that the earlier crawl has for a URL, if it holds a page."""
+        """Return the row of the earlier crawl for a URL, if it has a page."""
         row = self._db.execute("SELECT page FROM previous WHERE url = ?", (url,)).fetchone()
         return None if row is None else _from_json(row[0])
 
     # -- the queue ---------------------------------------------------------------------------------------------------
 
     def knows(self, url: str, depth: int) -> bool:
-        """Whether a URL is surely known, at this depth or a smaller one, and need not be added; False says nothing."""
+        """Whether a URL is surely known at this depth or less and need not be added; False does not mean it is new."""
         return self._queues.knows(url, depth)
 
     def add(self, links: Iterable[Link]) -> list[Link]:
-        """Queue the links whose URL is new; return those. A known URL that is still queued gets the smaller depth."""
+        """Queue the links with new URLs and return them. A known URL that is still queued gets the smaller depth."""
         new = []
         for link in links:
             rank = link.rank if link.rank is not None else _rank(link.url)
@@ -223,21 +223,21 @@ class Frontier:
 
     @property
     def floor(self) -> int | None:
-        """The smallest depth that is not done, over all hosts; None where all is."""
+        """The smallest depth, over all hosts, that is not done; None if all are."""
         return self._queues.floor
 
     def limit(self, room: int) -> None:
-        """Let no more than `room` URLs of the floor be taken: the first by rank over all hosts."""
+        """Allow at most `room` URLs of the floor depth to be taken: the first by rank over all hosts."""
         self._queues.limit(room)
 
     def extend(self) -> str | None:
-        """A URL within the limit came to no page: let the next one be taken; return its host, if there is one."""
+        """Allow one more URL, because one within the limit gave no page; return the host of the new one, if any."""
         return self._queues.extend()
 
     def take(self, host: str, now: float) -> tuple[Task | None, float | None]:
-        """Take the host's next URL, or say when (seconds of the epoch) there may be one.
+        """Take the host's next URL, or say when (seconds since the epoch) there may be one.
 
-        (None, None): nothing until a request under way ends, a link is added or the limit is extended.
+        (None, None): nothing until a running request ends, a link is added or the limit is extended.
         """
         url, later = self._queues.pop(host, now)
         if url is None:
@@ -248,7 +248,7 @@ class Frontier:
         return Task(*row), None
 
     def postpone(self, task: Task, not_before: float, *, count: bool = True) -> None:
-        """Put a URL back, to be tried again from `not_before` (seconds of the epoch) on; `count`: as a try."""
+        """Put a URL back, to be retried no earlier than `not_before` (epoch seconds); `count`: count it as a try."""
         self._db.execute(
             "UPDATE urls SET tries = tries + ?, not_before = ? WHERE url = ?", (int(count), not_before, task.url)
         )
@@ -262,7 +262,7 @@ class Frontier:
         warc: tuple[str, int] | None = None,
         pattern: tuple[str, dict[str, Any]] | None = None,
     ) -> list[Link]:
-        """Commit what a URL came to, the links it brought, and the length of the WARC file: all or nothing."""
+        """Commit the outcome of a URL, its new links and the length of the WARC file in one transaction."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
             self._db.execute("UPDATE urls SET done = 1, page = ? WHERE url = ?", (_to_json(page), task.url))
@@ -280,7 +280,7 @@ class Frontier:
         return new
 
     def skip_queued(self, reason: str) -> None:
-        """End all URLs that are still queued with one reason: a limit was reached. No queue is asked afterwards."""
+        """Mark all queued URLs as done with one reason: a limit was reached. The queues are not used afterwards."""
         self._db.execute(
             "UPDATE urls SET done = 1, page = json_object('reason', ?, 'depth', depth, 'n_bytes', 0) WHERE done = 0",
             (reason,),
@@ -297,12 +297,12 @@ class Frontier:
         ).fetchone()
 
     def pages(self) -> Iterator[dict[str, Any]]:
-        """Yield what each URL came to, by URL."""
+        """Yield the outcome of each URL, in the order of the URLs."""
         for url, host, page in self._db.execute("SELECT url, host, page FROM urls WHERE done = 1 ORDER BY url"):
             yield {"url": url, "source": host, **_from_json(page)}
 
     def _cut_back(self) -> None:
-        """Make the WARC files what the database says they are; queue pages again whose bytes are gone."""
+        """Cut the WARC files back to the lengths in the database; queue pages again if their bytes are lost."""
         lengths = dict(self._db.execute("SELECT name, length FROM files").fetchall())
         for path in self._warc_folder.glob("*.warc.gz"):
             if path.name not in lengths:
@@ -312,7 +312,7 @@ class Frontier:
         for name, length in lengths.items():
             path = self._warc_folder / name
             size = path.stat().st_size if path.exists() else 0
-            if size < length:  # only after a power cut or by somebody's hand
+            if size < length:  # only after a power cut or a manual change
                 whole = 0
                 for url, end in self._db.execute(
                     "SELECT url, json_extract(page, '$.offset') + json_extract(page, '$.length') FROM urls "
@@ -329,7 +329,7 @@ class Frontier:
 
 
 def _rank(url: str) -> int:
-    return hash_draw(url) >> 8  # SQLite's integers have a sign
+    return hash_draw(url) >> 8  # SQLite's integers are signed
 
 
 def _to_json(page: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""HTTP responses in archives: read as browsers would, even if the body no longer matches the header."""
+"""Parser of HTTP responses in archives: reads as browsers do, even if the body no longer matches the header."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from tasks.corpus.crawl.streams import packing
 
 MAX_HEADER = 65_536  # bytes
 RIGHTS_HEADERS = frozenset({"x-robots-tag", "tdm-reservation", "content-signal", "content-usage"})  # about training
-WHOLE = (200, 203)  # status of an answer that is the page: OK, or OK from a transforming proxy
+WHOLE = (200, 203)  # status of a response that is the page: OK, or OK from a transforming proxy
 _STATUS = re.compile(rb"\s{0,64}HTTP(?:/\d{1,2}(?:\.\d{1,2})?)?[ \t]+(\d{3})(?!\d)[^\n]*(?:\n|\Z)", re.I)
 _BLANK = re.compile(rb"\n\r?\n")
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _CHUNK = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\n]{0,4096})?\r?\n")
-_GZIP = re.compile(rb"\x1f\x8b\x08(?:\x00.{6}|\x08.{6}[^\0]*\0)", re.S)  # RFC 1952, perhaps with a file's name
+_GZIP = re.compile(rb"\x1f\x8b\x08(?:\x00.{6}|\x08.{6}[^\0]*\0)", re.S)  # RFC 1952, optionally with a file name
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]{2,40})", re.I)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Status, headers by their names in small letters, and where in the block the body begins."""
+    """Status, headers by their lower-case names, and where in the block the body begins."""
 
     status: int
     headers: Mapping[str, str]
     begin: int
-    rights_headers: tuple[tuple[str, str], ...] = ()  # those of RIGHTS_HEADERS, each time that one stands there
+    rights_headers: tuple[tuple[str, str], ...] = ()  # every occurrence of those in RIGHTS_HEADERS
 
     @property
     def mime(self) -> str:
-        """The MIME type; an answer without one is taken for HTML."""
+        """The MIME type; a response without one is assumed to be HTML."""
         return mime_of(self.headers.get("content-type"))
 
     @property
@@ -43,28 +43,28 @@ class Answer:
 
     @property
     def length(self) -> int | None:
-        """The length that the header gives its body."""
+        """The body length that the header declares."""
         value = self.headers.get("content-length", "")
         return int(value) if value.isascii() and value.isdigit() and len(value) < 16 else None
 
 
 def mime_of(content_type: str | None) -> str:
-    """The MIME type in a Content-Type, of several the last; without one it is taken for HTML."""
+    """Return the MIME type in a Content-Type, the last if there are several; without one, HTML is assumed."""
     if named := named_in([content_type or ""]):
         return named[-1]
     return (content_type or "text/html").partition(";")[0].strip().lower()
 
 
 def charset_in(content_type: str | None) -> str | None:
-    """The charset that a Content-Type names."""
+    """Return the charset that a Content-Type names."""
     found = _CHARSET.search(content_type or "")
     return found[1] if found else None
 
 
 def parse_answer(block: bytes) -> Answer | None:
-    """Return the final answer in a block, behind those that only say "go on" (1xx); None where it holds none.
+    """Return the final response in a block, after any interim ones (1xx); None if there is none.
 
-    Lines end in \\r\\n or \\n, may be folded, and a header without an end goes to the end of the block.
+    Lines end in \\r\\n or \\n and may be folded; a header without an end extends to the end of the block.
     """
     at = 0
     for _ in range(16):
@@ -89,10 +89,10 @@ def parse_answer(block: bytes) -> Answer | None:
 
 
 def body_of(block: bytes, answer: Answer, limit: int) -> bytes:
-    """Return the body with its chunks and its compression undone, where they are what the header says.
+    """Return the body with chunking and compression undone, if the body really has what the header says.
 
-    Archives hold bodies already unpacked under the old header. Raises TooLarge, and BrokenEncoding for what is packed
-    and cannot be unpacked.
+    Archives often contain bodies that are already decompressed but still have the old header. Raises TooLarge, and
+    BrokenEncoding for a compressed body that cannot be decompressed.
     """
     body = block[answer.begin :]
     transfer = [name.strip().lower() for name in answer.headers.get("transfer-encoding", "").split(",")]
@@ -114,7 +114,7 @@ def body_of(block: bytes, answer: Answer, limit: int) -> bytes:
 
 
 def _without_trailer(body: bytes, limit: int) -> bytes | None:
-    """What is in a gzip body that is whole but for the checksum behind it; None for any other."""
+    """Return the content of a gzip body that is complete except for the trailing checksum; None for any other."""
     head = _GZIP.match(body)
     if head is None:
         return None
@@ -140,7 +140,7 @@ def _headers(lines: bytes) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]
 
 
 def _unchunked(body: bytes) -> bytes:
-    """The body without its chunks' sizes. One that has none is left as it is; so is what follows a wrong one."""
+    """Return the body without chunk sizes. A body without them is unchanged, as is everything after an invalid one."""
     parts: list[bytes] = []
     at = 0
     while (size := _CHUNK.match(body, at)) is not None:

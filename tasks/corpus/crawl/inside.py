@@ -1,4 +1,4 @@
-"""Which of a page's links and a host's sitemap entries are in scope; for the others, the frontier keeps the reason."""
+"""Selects the links of a page and the sitemaps of a host that are in scope; notes why the others are not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tasks.corpus.crawl.urls import canonical, host_of
 
 
 def links_inside(task: Task, outcome: Outcome, frontier: Frontier, scope: Scope) -> list[Link]:
-    """Return what a page links to, as far as it is inside the scope; note what is not, and why."""
+    """Return the links of a page that are in scope; note the others in the frontier, with the reason."""
     depth, inside, refused = task.depth + 1, [], frontier.refused
     for entry in outcome.links:
         if frontier.knows(entry.url, depth) or refused.knows(entry.url, depth):
@@ -27,7 +27,7 @@ def links_inside(task: Task, outcome: Outcome, frontier: Frontier, scope: Scope)
 
 
 def sitemaps_inside(names: Iterable[str], room: int, frontier: Frontier, scope: Scope, host: str) -> Iterator[Link]:
-    """Yield the sitemaps of a host that are to be read: on hosts that may be visited, and no more than `room`."""
+    """Yield the sitemaps of a host that are to be read: at most `room`, and only on hosts that may be visited."""
     for url in dict.fromkeys(url for name in names if (url := canonical(name)) is not None):
         if scope.has_host(host_of(url)) and room > 0:
             room -= 1

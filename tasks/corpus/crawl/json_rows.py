@@ -1,4 +1,4 @@
-"""Rows of JSON: one per line, several on one line, spread over many lines, or the elements of an array."""
+"""Rows in JSON files: one per line, several on one line, spread over many lines, or the elements of an array."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import IO, Any
 from tasks.corpus.crawl.recoded import as_utf8
 from tasks.corpus.crawl.source_record import Record, why
 
-GIVE_UP = 100_000  # broken lines in a row, after which a file is no JSON lines at all
-_BETWEEN = re.compile("[ \t\r\n,\x1e\ufeff]*")  # two rows: RFC 7464 has a separator; files that were joined, a mark
+GIVE_UP = 100_000  # consecutive broken lines after which the rest of a file is not read
+_BETWEEN = re.compile("[ \t\r\n,\x1e\ufeff]*")  # rows; \x1e is RFC 7464's separator, \ufeff comes from joined files
 _MARGIN_TRIES = 16
-_DECODER = json.JSONDecoder(strict=False)  # a tab or a line end in a text is no JSON, but says what it is
+_DECODER = json.JSONDecoder(strict=False)  # raw tabs and line ends in strings are not JSON, but unambiguous
 
 
 class JsonRows:
-    """Reads rows and makes a record of each. `limit`: bytes of one row.
+    """Reads rows and makes a record of each. `limit`: maximum bytes of one row.
 
-    make: called with a row and whether its texts hold bytes that were no UTF-8 (as half surrogates).
-    expand: gives the rows that stand in one, for what is no row to a line.
+    make: called with a row and whether its strings contain bytes that are not UTF-8 (as lone surrogates).
+    expand: returns the rows contained in a JSON value, for files in which one value may hold several rows.
     """
 
     def __init__(
@@ -31,11 +31,11 @@ class JsonRows:
         self._make, self._limit, self._expand = make, limit, expand
 
     def lines(self, stream: IO[bytes]) -> Iterator[Record]:
-        """Yield a record for each row of JSON lines; a broken one costs itself only."""
+        """Yield a record for each row of JSON lines; a broken row does not affect the others."""
         import orjson
 
         stream, broken, make, expand, limit = as_utf8(stream), 0, self._make, self._expand, self._limit
-        if _first_byte(stream) == b"[":  # a whole array, whatever its name says
+        if _first_byte(stream) == b"[":  # a whole array, whatever the file's name says
             yield from self._array(stream)
             return
         ahead: deque[bytes] = deque()
@@ -64,7 +64,7 @@ class JsonRows:
                 return
 
     def values(self, stream: IO[bytes]) -> Iterator[Record]:
-        """Yield the records of a .json file: an array of rows, a single row, or rows one after the other."""
+        """Yield the records of a .json file: an array of rows, a single row, or several rows in succession."""
         stream = as_utf8(stream)
         if _first_byte(stream) == b"[":
             yield from self._array(stream)
@@ -72,7 +72,7 @@ class JsonRows:
             yield from self.lines(io.BufferedReader(_Stripped(stream), 1 << 20))
 
     def _odd_line(self, line: bytes, ahead: deque[bytes], stream: IO[bytes]) -> Iterator[Record]:
-        """The rows of a line that is not one of orjson's: half surrogates, NaN, several rows, a part of a row."""
+        """Yield the rows of a line that orjson refuses: lone surrogates, NaN, several rows, or part of a row."""
         text, odd = _decoded(line)
         at = 0
         while (at := _BETWEEN.match(text, at).end()) < len(text):  # type: ignore[union-attr]
@@ -95,10 +95,10 @@ class JsonRows:
             yield self._make(each, odd)
 
     def _gathered(self, text: str, ahead: deque[bytes], stream: IO[bytes]) -> str | None:
-        """Return the text with as many of the next lines as make its first row whole; None where none do.
+        """Return the text plus as many next lines as complete its first row; None if no number of lines does.
 
-        It ends before the next line that begins a row, so that a line which was cut costs no other one; and no line
-        is gathered twice. A row of many lines is tried as often as its size doubles.
+        Stops before the next line that begins a row, so that a truncated line does not cost another one; no line is
+        gathered twice. A row of many lines is parsed again only each time its size has doubled.
         """
         lines: list[bytes] = []
         parts, size, next_try, tries = [text], len(text), 0, 0
@@ -126,7 +126,7 @@ class JsonRows:
         return None
 
     def _array(self, stream: IO[bytes]) -> Iterator[Record]:
-        """Yield the elements of an array, or of several, one at a time; behind a broken one nothing can be trusted."""
+        """Yield the elements of one or more arrays, one at a time; stop at a broken one: the rest cannot be trusted."""
         text = io.TextIOWrapper(stream, "utf-8-sig", errors="surrogateescape")
         window, size, inside, last = "", 1 << 20, False, False
         try:
@@ -145,7 +145,7 @@ class JsonRows:
                 try:
                     row, end = _DECODER.raw_decode(window)
                     if end == len(window) and not last and not isinstance(row, dict):
-                        raise ValueError("it ends in the middle")  # a number may go on
+                        raise ValueError("it ends in the middle")  # a number may continue
                 except ValueError as error:
                     more = text.read(max(size, len(window)))  # doubling: an element is parsed log(length) times
                     last = not more
@@ -164,7 +164,7 @@ class JsonRows:
 
 
 class _Stripped(io.RawIOBase):
-    """A stream without the blanks that it begins with: what stands at the margin begins a row."""
+    """A stream without its leading whitespace, so that its first row starts at the beginning of a line."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream, self._begun = stream, False
@@ -183,13 +183,13 @@ class _Stripped(io.RawIOBase):
 
 
 def _first_byte(stream: IO[bytes]) -> bytes:
-    """The first byte that is no blank, as far as can be seen without reading on."""
+    """Return the first byte that is not whitespace, as far as it can be seen without reading on."""
     start: bytes = stream.peek(4096)[:4096]  # type: ignore[attr-defined]
     return start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
 
 
 def _decoded(line: bytes) -> tuple[str, bool]:
-    """The text of a line, and whether it has bytes that are no UTF-8 and stay what they are (as half surrogates)."""
+    """Return the text of a line and whether it has bytes that are not UTF-8, which are kept as lone surrogates."""
     try:
         return line.decode("utf-8-sig"), False
     except UnicodeDecodeError:

@@ -1,8 +1,8 @@
-"""One HTTP response read as browsers read it: responses that the parser of `fetch` refuses without need.
+"""Lenient HTTP client: reads responses as browsers do that the parser of `fetch` refuses unnecessarily.
 
-Two equal lengths, a blank before a colon, a length beside chunks, chunks with bare line feeds, more or less than was
-announced. Nothing is guessed about where the next answer begins, which is what strictness protects from: the
-connection is used once. Limits are those of the other parser.
+Such responses have two equal lengths, a space before a colon, a length together with chunks, chunks with bare line
+feeds, or a longer or shorter body than announced. A connection is used only once, so the start of the next response is
+never guessed, which is the danger that strict parsers prevent. The limits are the same as those of `fetch`.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from aiohttp.abc import ResolveResult
 from tasks.corpus.crawl.decode import Decoder
 
 MAX_LINE = 16_384  # bytes of one line
-_MAX_LINES, _MAX_INTERIM = 128, 16  # lines of a head; answers 1xx before the one that counts
+_MAX_LINES, _MAX_INTERIM = 128, 16  # lines of a head; interim responses (1xx) before the final one
 _PIECE = 65_536
-_SURPLUS_SECONDS = 0.2  # how long to look whether more comes than was announced
+_SURPLUS_SECONDS = 0.2  # how long to check whether more comes than was announced
 _STATUS = re.compile(rb"\s{0,4}HTTP(?:/\d{1,2}(?:\.\d)?)?[ \t]+(\d{3})(?!\d)[ \t]*(.*)\Z", re.I | re.S)
 _CHUNK = re.compile(rb"[ \t]*([0-9a-f]{1,15})[ \t]*(?:;.*)?\Z", re.I | re.S)
 
 
 class NoHttp(Exception):
-    """What came is no answer, even to a browser."""
+    """The received data is not an HTTP response, even to a browser."""
 
 
 @dataclass
 class Answer:
-    """The head of an answer, and what was odd about it; `missing` says what did not come of its body."""
+    """The head of a response, and what was odd about it; `missing` says which part of the body did not arrive."""
 
     status: int
     reason: str
     headers: tuple[tuple[str, str], ...]
     oddities: list[str] = field(default_factory=list)
     missing: str | None = None
-    came: int = 0  # bytes of the body
+    came: int = 0  # bytes of the body received
 
     def values(self, name: str) -> list[str]:
-        """Return the values of a header, lower case, with lists taken apart."""
+        """Return the values of a header in lower case, with comma-separated lists split."""
         found = (value for key, value in self.headers if key.lower() == name)
         return [part.strip().lower() for value in found for part in value.split(",") if part.strip()]
 
@@ -53,9 +53,9 @@ async def ask(
     tls: tuple[ssl.SSLContext, str] | None,
     decoder: Callable[[Answer], Decoder | None],
 ) -> Answer:
-    """GET a target at the first address that can be reached; `decoder` gives what takes the body, None for none.
+    """GET a target from the first reachable address; `decoder` returns what decodes the body, None to skip the body.
 
-    Raises NoHttp, OSError, and what the decoder raises. `tls`: how to encrypt, and whose certificate to expect.
+    Raises NoHttp, OSError, and whatever the decoder raises. `tls`: how to encrypt, and whose certificate to expect.
     """
     reader, writer = await _connect(addresses, tls)
     try:
@@ -89,7 +89,7 @@ async def _connect(
 
 
 async def _line(reader: asyncio.StreamReader) -> tuple[bytes, bool]:
-    """Return a line without its end, and whether that was a bare line feed; EOFError where nothing more comes."""
+    """Return a line without its end, and whether that was a bare line feed; EOFError if the data ends first."""
     try:
         line = await reader.readuntil(b"\n")
     except asyncio.LimitOverrunError as error:
@@ -100,7 +100,7 @@ async def _line(reader: asyncio.StreamReader) -> tuple[bytes, bool]:
 
 
 async def _head(reader: asyncio.StreamReader) -> Answer:
-    """Return the head of the answer that counts, after those that only say to wait."""
+    """Return the head of the final response, after any interim (1xx) ones."""
     try:
         for _ in range(_MAX_INTERIM):
             answer = await _one_head(reader)
@@ -113,7 +113,7 @@ async def _head(reader: asyncio.StreamReader) -> Answer:
 
 async def _one_head(reader: asyncio.StreamReader) -> Answer:
     line = b""
-    for _ in range(4):  # blank lines before an answer (RFC 9112 § 2.2 says so of requests)
+    for _ in range(4):  # skips blank lines (RFC 9112 § 2.2 allows them before requests)
         line, _bare = await _line(reader)
         if line.strip():
             break
@@ -143,13 +143,13 @@ async def _one_head(reader: asyncio.StreamReader) -> Answer:
 
 
 class _Body:
-    """Reads a body to where its head says that it ends, and notes where that is not so."""
+    """Reads a body up to the end that its head declares, and notes any deviation from that."""
 
     def __init__(self, reader: asyncio.StreamReader, answer: Answer, sink: Decoder) -> None:
         self._reader, self._answer, self._sink = reader, answer, sink
 
     async def read(self) -> None:
-        """Read it; `missing` of the answer says what did not come."""
+        """Read the body; `missing` of the answer says which part did not arrive."""
         lengths = self._answer.values("content-length")
         chunked = "chunked" in self._answer.values("transfer-encoding")
         if lengths and chunked:
@@ -198,7 +198,7 @@ class _Body:
 
     async def _chunk_size(self) -> int:
         line = b""
-        for _ in range(2 if self._answer.came else 1):  # the end of the chunk before; some leave it out
+        for _ in range(2 if self._answer.came else 1):  # the line end after the previous chunk, which some servers omit
             line, bare = await _line(self._reader)
             if bare:
                 self._odd("a chunk's line ends in a bare line feed")

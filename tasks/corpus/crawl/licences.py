@@ -1,4 +1,4 @@
-"""RSL licences by URL: requested once in 24 hours, with limits, and remembered in the frontier."""
+"""RSL licences by URL: requested at most once in 24 hours, with limits, and remembered in the frontier."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from tasks.corpus.crawl.robots import Robots
 from tasks.corpus.crawl.rsl import MAX_BYTES, Terms, denies_everything, parse_rsl, said_of
 from tasks.corpus.crawl.urls import canonical, origin_of
 
-MAX_LICENCES = 2000  # of one crawl; a site that names another one on each page would double its requests
+MAX_LICENCES = 2000  # of one crawl; a site that names a different one on each page would double the requests to it
 MAX_REDIRECTS = 5
 _KEPT_PARSED = 256
 
 
 class Licences:
-    """The terms that licences hold. One that cannot be had says nothing: that is noted, and `rsl-unknown` decides."""
+    """The terms in licences. An unavailable one counts as unknown: that is noted, and `rsl-unknown` decides."""
 
     def __init__(self, config: CrawlConfig, fetcher: Fetcher, frontier: Frontier, robots: Robots) -> None:
         self._config, self._fetcher, self._frontier, self._robots = config, fetcher, frontier, robots
         self._parsed: dict[str, list[Terms]] = {}
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._last: dict[str, float] = {}  # origin → when a licence of it was asked for last (monotonic clock)
+        self._last: dict[str, float] = {}  # origin → when a licence was last requested there (monotonic clock)
 
     async def said(self, licences: Iterable[str], page: str, where: str) -> list[Statement]:
-        """Return what licences that are named at a place say of a page."""
+        """Return what the licences named in one place (`where`) say about a page."""
         return [await self._said(url, page, where) for url in licences]
 
     async def deny_everything(self, licences: Iterable[str]) -> bool:
-        """Whether one of these is a *no* for each page of an origin."""
+        """Whether one of these licences refuses training on every page of an origin."""
         return any([denies_everything((await self._terms(url))[1]) for url in licences])
 
     async def _said(self, url: str, page: str, where: str) -> Statement:
@@ -63,7 +63,7 @@ class Licences:
             return (None, terms) if terms else ("no RSL terms in it", [])
 
     async def _fetch(self, url: str) -> tuple[str | None, bytes]:
-        """Return a problem or the text; each request goes through scheme, robots.txt and the check of addresses."""
+        """Return a problem or the text; scheme, robots.txt and address are checked for each request."""
         target: str | None = canonical(url)
         for _ in range(MAX_REDIRECTS + 1):
             if not target:

@@ -1,4 +1,4 @@
-"""The links of a page, and what its meta tags ask of crawlers."""
+"""Extraction of the links of an HTML page, and of what its meta tags ask of crawlers."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tasks.corpus.crawl.markup import Tag, tags, unescape_attribute
 from tasks.corpus.crawl.urls import MAX_URL_LENGTH, canonical, resolved
 
 MAX_LINKS = 20_000  # of one page
-_MAX_VALUE = 4 * MAX_URL_LENGTH  # bytes; what is longer is no link, whatever its references and escapes come to
+_MAX_VALUE = 4 * MAX_URL_LENGTH  # bytes; a longer value is not a link, however much shorter it is when unescaped
 _REFRESH = re.compile(  # HTML § 4.2.5.3
     r"""\s*+(?:\d|(?=\.))[\d.]*+(?:\s*+[;,]|\s)\s*+(?:url\s*+=\s*+)?+(?:"([^"]*+)|'([^']*+)|([^"'].*+))""", re.I | re.S
 )
 _ONLY_LINK = re.compile(rb'\s+href\s*=\s*"([^"]{0,%d}+)"\s*' % _MAX_VALUE, re.I)
-_NEEDS_PAGE = ("", "?", " ", "\t", "\n", "\r")  # how a link begins that is relative to the page and not to its folder
+_NEEDS_PAGE = ("", "?", " ", "\t", "\n", "\r")  # beginnings of links relative to the page, not its folder
 _FOLLOWED = frozenset({"next", "prev", "alternate"})  # relations of <link> that lead to pages
 _XML = frozenset({"application/xhtml+xml", "application/xml", "text/xml"})
 _OTHER_ASCII = re.compile(rb"charset\s*=\s*[\"']?\s*(iso-2022-jp|hz-gb-2312)", re.I)
@@ -27,14 +27,14 @@ _OTHER_ASCII = re.compile(rb"charset\s*=\s*[\"']?\s*(iso-2022-jp|hz-gb-2312)", r
 
 @dataclass
 class PageLinks:
-    """Canonical URLs that a page links to, in its order, each once; and what its meta tags say to robots."""
+    """Canonical URLs that a page links to, in page order, each once; and what its meta tags say to robots."""
 
     urls: list[str] = field(default_factory=list)
     robots: dict[str, list[str]] = field(default_factory=dict)  # name of the meta tag (robots, a crawler's) → contents
     tdm_reservation: str | None = None
     nofollow: list[str] = field(default_factory=list)  # canonical URLs of links that ask not to be followed
     respelled: dict[str, str] = field(default_factory=dict)  # URL with session or tracking parameters → without
-    refresh: str | None = None  # that one of `urls` to which a browser goes on by itself
+    refresh: str | None = None  # the one of `urls` to which a browser is redirected by itself
 
 
 def links_of(
@@ -46,11 +46,11 @@ def links_of(
     agent: str = "",
     refresh: str | None = None,
 ) -> PageLinks:
-    """Return the links of an HTML page that are not rel=nofollow, and its directives to robots.
+    """Return the links of an HTML page, those with rel=nofollow separately, and its directives to robots.
 
-    The tags are found in the bytes and not in a parsed tree: 0.15 ms for a page of 26 kB, where lexbor's tree takes
-    0.10 ms to build and 5.6 ms to ask, and hangs on 100,000 nested links. Links that scripts would make are not seen.
-    `drop`: as in `canonical`; `agent`: our name, which a meta tag may address; `refresh`: the header of that name.
+    Tags are found in the bytes and not in a parsed tree: that takes 0.15 ms for a page of 26 kB, while lexbor's tree
+    takes 0.10 ms to build and 5.6 ms to query, and hangs on 100,000 nested links. Links created by scripts are not
+    found. `drop`: as in `canonical`; `agent`: our name, which a meta tag may address; `refresh`: the Refresh header.
     """
     page = PageLinks()
     declared, xml = _said_by(content_type or "")
@@ -61,7 +61,7 @@ def links_of(
     base: bytes | None = None
     refreshes = [refresh.encode("latin-1", "replace")] if refresh else []
     for tag in tags(body, xml=xml):
-        if tag.name == b"a" and (only := _ONLY_LINK.fullmatch(tag.inside)) is not None:  # as most are
+        if tag.name == b"a" and (only := _ONLY_LINK.fullmatch(tag.inside)) is not None:  # as most links are
             links[only[1]] = None
             if len(links) >= MAX_LINKS:
                 break
@@ -103,13 +103,13 @@ def links_of(
 
 
 def refresh_target(value: str) -> str | None:
-    """Return where a Refresh header or meta tag leads (`0; url=/docs/`), None where it only loads the page again."""
+    """Return where a Refresh header or meta tag leads (`0; url=/docs/`), None if it only reloads the page."""
     match = _REFRESH.match(value)
     return None if match is None else next((text for text in match.groups() if text and text.strip()), None)
 
 
 def _link(tag: Tag, attributes: dict[bytes, bytes]) -> bytes | None:
-    """Return the reference that a tag bears, unless it asks not to be followed or leads to no page."""
+    """Return the URL reference in a tag, unless it asks not to be followed or does not lead to a page."""
     if tag.name in (b"iframe", b"frame"):
         return attributes.get(b"src")
     link = attributes.get(b"href")
@@ -131,16 +131,16 @@ def _is_nofollow(tag: Tag, attributes: dict[bytes, bytes]) -> bool:
 def _resolved(
     texts: Iterable[str], base: str, drop: re.Pattern[str] | None, respelled: dict[str, str] | None = None
 ) -> dict[str, None]:
-    """Return the canonical URLs that references of a page stand for, in their order, each once.
+    """Return the canonical URLs of a page's references, in their order, each once.
 
-    respelled: takes those that had other parameters or a session in their path.
+    respelled: receives the URLs as written from which parameters or a session in the path were dropped.
     """
     start = base.index("/", 8) + 1
     root, folder = base[:start], base[: base.partition("?")[0].rindex("/") + 1]
     found: dict[str, None] = {}
     for text in texts:
         text = text.partition("#")[0]
-        # the nearest place that the link is relative to, so that the cache of `canonical` knows it from other pages
+        # the shortest base that gives the same URL, so that other pages with this link hit the cache of `canonical`
         near = root if text[:1] == "/" else base if text[:1] in _NEEDS_PAGE else folder
         target, written = resolved(text, near, drop)
         if target is not None:
@@ -152,12 +152,12 @@ def _resolved(
 
 @functools.lru_cache(maxsize=256)
 def _said_by(content_type: str) -> tuple[Sequence[str], bool]:
-    """Return the encodings that a content type names, and whether what it names is XML."""
+    """Return the encodings that a content type names, and whether its MIME type is XML."""
     return tuple(names_in(charset_of(content_type))), content_type.partition(";")[0].strip().lower() in _XML
 
 
 def _as_ascii(body: bytes, declared: Sequence[str]) -> tuple[bytes, str | None]:
-    """Return a body in which ASCII stands for itself, and its encoding: UTF-16 and ISO-2022-JP become UTF-8."""
+    """Return the body in an encoding that extends ASCII, and that encoding: UTF-16 and ISO-2022-JP become UTF-8."""
     if body[:3] == b"\xef\xbb\xbf":
         return body[3:], "utf-8"
     head = body[:256]
@@ -175,12 +175,12 @@ def _as_ascii(body: bytes, declared: Sequence[str]) -> tuple[bytes, str | None]:
 
 
 def _extends_ascii(names: Sequence[str]) -> str | None:
-    """Return the first encoding in which ASCII stands for itself; a tag that was found in bytes is in no other."""
+    """Return the first encoding that extends ASCII; a tag that was found in the bytes cannot be in any other."""
     return next((name for name in names if name == "utf-8" or decode(b"<a>/", name) == "<a>/"), None)
 
 
 def _text(raw: bytes, charset: str | None) -> str:
-    """Return an attribute's value as the URL that a browser makes of it: a query is in the page's own encoding."""
+    """Return an attribute's value as a browser reads it as a URL: with the query in the page's own encoding."""
     if raw.isascii():
         text = raw.decode("ascii")
         if "&" not in text:
@@ -208,7 +208,7 @@ def _encoded(query: str, charset: str) -> bytes:
     for character in query:
         try:
             parts.append(character.encode(codec))
-        except UnicodeEncodeError:  # as in forms: a reference, itself encoded
+        except UnicodeEncodeError:  # as in forms: a percent-encoded character reference
             parts.append(f"%26%23{ord(character)}%3B".encode())
         except LookupError:
             parts.append(character.encode("utf-8", "replace"))

@@ -1,4 +1,4 @@
-"""What is said about training outside the page itself: by its site, licences, feeds and an earlier crawl."""
+"""Statements about training on a page that come from its site, licences, feeds or an earlier crawl."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tasks.corpus.crawl.urls import canonical, origin_of
 
 
 class Listener:
-    """Asks everybody who may have said something."""
+    """Collects statements about training from all sources that may have made one."""
 
     def __init__(self, config: CrawlConfig, frontier: Frontier, licences: Licences) -> None:
         self._honour, self._frontier, self._licences = config.honour, frontier, licences
         self._reads_licences = not {RSL, RSL_UNKNOWN}.isdisjoint(config.honour)
 
     async def site(self, url: str, rules: Rules) -> list[Statement]:
-        """Return what the robots.txt of a page's site says, and the licences that it names."""
+        """Return what the robots.txt of a page's site, and the licences that it names, say about the page."""
         if not (rules.signals.rules or rules.signals.licences):
             return []
         where = f"{origin_of(url)}/robots.txt"
@@ -34,14 +34,14 @@ class Listener:
         return said
 
     async def denies_everything(self, url: str, rules: Rules) -> bool:
-        """Whether a page's site lets nobody train on any of its pages, so that none of them need be asked for."""
+        """Whether a page's site forbids training on all of its pages, so that none of them need be requested."""
         signals = rules.signals
         if any(name in self._honour and signals.everywhere(name) for name in (CONTENT_SIGNAL, CONTENT_USAGE)):
             return True
         return RSL in self._honour and await self._licences.deny_everything(self._licences_of(url, rules))
 
     async def licences(self, answer: Response, body: bytes, mime: str) -> list[Statement]:
-        """Return what RSL licences say that an answer's headers and its page name, or that the page holds."""
+        """Return what the RSL licences say that a response's headers or its page name, or that the page contains."""
         if not self._reads_licences:
             return []
         said = []
@@ -54,11 +54,11 @@ class Listener:
         return said
 
     def feeds(self, url: str) -> list[Statement]:
-        """Return what feeds have said of a page so far."""
+        """Return what feeds have said about a page so far."""
         return [Statement.from_dict(statement) for statement in self._frontier.statements(url)]
 
     def heed(self, said_of: list[tuple[str, Statement]]) -> list[int]:
-        """Remember what a feed says of pages; return the sizes of those that were stored and go, for it is a *no*."""
+        """Remember what a feed says about pages; remove stored pages that it refuses, and return their sizes."""
         self._frontier.add_statements((url, statement.to_dict()) for url, statement in said_of)
         sizes = []
         for url in dict.fromkeys(url for url, _ in said_of):
@@ -80,5 +80,5 @@ class Listener:
 
 
 def said_before(page: Mapping[str, Any]) -> list[Statement]:
-    """Return what a crawl heard of training with a page by its row; nothing where it did not listen yet."""
+    """Return the statements in a page's row from a crawl; none if that crawl did not collect them yet."""
     return [Statement.from_dict(one) for one in (page.get("rights") or {}).get("said", ())]
