@@ -12,14 +12,15 @@ import numpy as np
 from tasks.corpus.clean.html.blocks import Blocks
 from tasks.corpus.clean.html.vocabulary import INLINE, KIND, TAG
 
-# A block with a lower score is left out. On the articles of the mixed pages (four foldings by domain) the F1 of words
-# is .9461 if trafilatura gets all blocks, .9469 with a limit of .05, .9472 with .1, .9460 with .15 and .943 with .2.
+# A block with a lower score is left out. On the articles of the mixed pages (four cross-validations by domain) the F1
+# of words is .9461 if trafilatura gets all blocks, .9469 with a limit of .05, .9472 with .1, .9460 with .15 and .943
+# with .2.
 UNLIKELY = 0.1
 
 # trafilatura's text is only a fraction if it is shorter than FRACTION of the text in blocks that score above SURE. On
-# the mixed pages, with trafilatura asked about all of them (two foldings by domain), the model's text is then better,
-# by .5 F1 a page. On the articles that trafilatura is asked about, .3 to .8 give the same result; the lowest value is
-# used, as some articles are followed by comments that look like text.
+# the mixed pages, with trafilatura asked about all of them (two cross-validations by domain), the model's text is then
+# better, by .5 F1 a page. On the articles that trafilatura is asked about, .3 to .8 give the same result; the lowest
+# value is used, as some articles are followed by comments that look like text.
 SURE, FRACTION = 0.8, 0.3
 
 _CELLS = np.array([TAG["td"], TAG["th"]])  # kept if empty: else later cells would move to other columns
