@@ -22,13 +22,13 @@ FILTERS = (
     "fineweb",
     "classifier",
 )
-"""The names of all filters, in the order in which they are asked; each is a class in tasks.corpus.clean.filters."""
+"""The names of all filters, in the order in which they are applied; each is a class in tasks.corpus.clean.filters."""
 
 Fraction = tuple[int, float]
 
 
 class LengthConfig(StageConfig):
-    """Documents without text, and documents no training run wants whole."""
+    """Documents without text, and documents that are too long for training."""
 
     min_characters: int = Field(1, ge=0, description="texts with fewer characters are removed")
     max_characters: int = Field(10_000_000, ge=1, description="texts with more characters are removed")
@@ -48,7 +48,7 @@ class ErrorPageConfig(StageConfig):
 
 
 class NotTextConfig(StageConfig):
-    """Bytes that were decoded but are no text."""
+    """Bytes that were decoded but are not text."""
 
     max_unprintable: float = Field(
         0.01, ge=0, le=1, description="share of characters that are not text: control, unassigned, U+FFFD"
@@ -56,7 +56,7 @@ class NotTextConfig(StageConfig):
 
 
 class LanguageConfig(StageConfig):
-    """Languages that are wanted. FineWeb (arXiv:2406.17557 § 3.3) keeps English from a score of 0.65."""
+    """Languages to keep. FineWeb (arXiv:2406.17557 § 3.3) keeps English from a score of 0.65."""
 
     allowed: tuple[str, ...] = Field((), description="language codes to keep (ISO 639: en, zh, …); empty = all")
     min_score: float = Field(
@@ -199,7 +199,7 @@ class ClassifierConfig(StageConfig):
 
 
 class FilterConfig(StageConfig):
-    """Which filters are asked, and their limits."""
+    """Which filters are applied, and their limits."""
 
     use: tuple[str, ...] = Field(
         tuple(name for name in FILTERS if name != "c4"),

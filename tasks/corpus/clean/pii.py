@@ -1,9 +1,9 @@
 """Personal data: found by form and check digits, replaced by typed placeholders, counted by type.
 
-What is a candidate is decided by regular expressions whose repetitions are bounded or possessive, so the time is linear
-in the text whatever it holds; what is personal data is decided by the check of its kind: Luhn's digit of cards, ISO
-7064 mod 97 of IBANs and the check digits of national ids (python-stdnum), Google's metadata of numbering plans
-(phonenumbers), the address registries (ipaddress). FineWeb redacts e-mail and public IP addresses alone.
+Candidates are found by regular expressions whose repetitions are bounded or possessive, so the time is linear in the
+length of any text. Each kind then has its own check: Luhn's check digit for cards, ISO 7064 mod 97 for IBANs and the
+check digits of national ids (python-stdnum), Google's metadata of numbering plans for phones (phonenumbers), the
+address registries for IP addresses (ipaddress). FineWeb redacts only e-mail and public IP addresses.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,8}[^\W\d_]{2,24}(?![
 _PICTURE = re.compile(r"\.(?:png|jpe?g|gif|svg|webp|avif|ico)\Z", re.I)  # logo@2x.png
 _IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\w|-(?!\d{1,3}\.\d)|\.\d)")
 _IPV6 = re.compile(r"(?<![\w:.])(?=[0-9A-Fa-f]{1,4}:)[0-9A-Fa-f:]{4,39}(?![\w:])")
-_DIGITS = re.compile(r"\d[^\n]{0,3}\d[^\n]{0,3}\d|::")  # whether there can be anything but e-mail at all
+_DIGITS = re.compile(r"\d[^\n]{0,3}\d[^\n]{0,3}\d|::")  # no match: nothing but e-mail can be there
 _MAYBE_IPV4 = re.compile(r"\.\d{1,3}\.\d")  # cheap to search for, and part of every address
 _MAYBE_IPV6 = re.compile(r":[0-9A-Fa-f]{0,4}:")
 _MAYBE_CARD = re.compile(r"\d{4}[ .\u2010-\u2013-]?\d{4}")
@@ -34,7 +34,7 @@ _CARD = re.compile(
 )
 # Issuers' prefixes (ISO/IEC 7812): Visa, Mastercard, American Express, Discover, Diners, JCB, UnionPay
 _ISSUER = re.compile(r"4|5[1-5]|2[2-7]|3[47]|6011|6[245]|3[0689]|35")
-# Of other issuers and lengths (Maestro has 12 digits, some JCB cards 15) only where a word says that it is a card's.
+# Numbers of other issuers and lengths (Maestro has 12 digits, some JCB cards 15) need a word such as "card".
 _ANY_CARD = re.compile(r"(?<![\w.])(?<!\d[ -])\d(?:[ .\u2010-\u2013-]?\d){11,18}(?!\w)(?![ .\u2010-\u2013-]\d)")
 _CARD_WORDS = re.compile(
     r"\b(?:credit|debit|visa|master\s?card|maestro|amex|american express|diners|discover|jcb|union\s?pay|"
@@ -43,9 +43,9 @@ _CARD_WORDS = re.compile(
     re.I,
 )
 _NO_CARD = re.compile(r"\b(?:order|invoice|tracking|serial|phone|tel|isbn|ean|account|iban)\b[^\d\n]{0,15}\Z", re.I)
-_BEFORE = 50  # characters before a number in which a word says what it is
+_BEFORE = 50  # characters before a number that are searched for a word that says what it is
 _IBAN = re.compile(r"(?<![^\W_])[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}", re.I)
-# Before dotted numbers that are none of the network: 4.1.2.4 of a book, 120.0.6099.109 of a browser.
+# Precedes dotted numbers that are not IP addresses: section 4.1.2.4 of a book, version 120.0.6099.109 of a browser.
 _VERSION = re.compile(
     r"(?:\b(?:v|ver|versions?|version[es]?n?|release[sd]?|build|firmware|driver|update[sd]?|upgrade[sd]?|kernel|patch|"
     r"oid|ec|"
@@ -57,11 +57,11 @@ _VERSION = re.compile(
     re.I,
 )
 _SAME_AS_BEFORE = re.compile(r"[ ,;]{0,2}(?:to|and|or|through|und|oder|bis|et|ou|à|y|o|a|e|–|-|&|/)?[ ]?")
-_HEADING = re.compile(r"[.:)]?[ \t]+[^\W\d_]")  # behind the number of a heading
+_HEADING = re.compile(r"[.:)]?[ \t]+[^\W\d_]")  # after the number of a heading
 
 
 class Redactor:
-    """Replaces personal data of the kinds that a config names."""
+    """Replaces personal data of the kinds that the config names."""
 
     def __init__(self, config: PiiConfig) -> None:
         finders: dict[PiiType, Callable[[str], Iterator[Span]]] = {
@@ -75,7 +75,7 @@ class Redactor:
         self._finders = {kind: find for kind, find in finders.items() if kind in config.types}
 
     def find(self, text: str) -> list[tuple[int, int, PiiType]]:
-        """Return (begin, end, kind) of what is found, in order; where kinds overlap the surer one stays."""
+        """Return (begin, end, kind) for each find, in order; if finds overlap, the more reliable kind wins."""
         if "@" not in text and not _DIGITS.search(text):
             return []
         found: list[tuple[int, int, PiiType]] = []
@@ -90,7 +90,7 @@ class Redactor:
         return sorted(found)
 
     def redact(self, text: str) -> tuple[str, Counter[str]]:
-        """Return the text with placeholders, and how many of each kind were put in."""
+        """Return the text with placeholders, and how many of each kind were inserted."""
         found = self.find(text)
         if not found:
             return text, Counter()
@@ -103,7 +103,7 @@ class Redactor:
 
 
 def _emails(text: str) -> Iterator[Span]:
-    """Addresses as people write them (RFC 5321's limits of length; no quoted local parts, no bare host names)."""
+    """Yield e-mail addresses as usually written (RFC 5321's length limits, no quoted local parts or bare hosts)."""
     at = text.find("@")
     last = 0
     while at >= 0:
@@ -119,7 +119,7 @@ def _emails(text: str) -> Iterator[Span]:
 
 
 def _addresses(text: str, public_only: bool) -> Iterator[Span]:
-    """IPv4 and IPv6 addresses; the public ones are those that the registries give out (ipaddress.is_global)."""
+    """Yield IPv4 and IPv6 addresses; public ones are those that the registries assign (ipaddress.is_global)."""
     spans: list[Span] = []
     numbered = -1  # where the last version or section number ended
     for match in _IPV4.finditer(text) if _MAYBE_IPV4.search(text) else ():
@@ -138,7 +138,7 @@ def _addresses(text: str, public_only: bool) -> Iterator[Span]:
             address6 = ipaddress.IPv6Address(match[0])
         except ValueError:
             continue
-        # a::b is also a slice or a C++ name: an address that is given out begins with 2 or 3 and has some parts
+        # a::b may also be a slice or a C++ name: an assigned address begins with 2 or 3 and has several parts
         if match[0].count(":") >= 3 and (not public_only or (address6 in _UNICAST and address6.is_global)):
             spans.append(match.span())
     yield from sorted(spans)
@@ -150,14 +150,14 @@ def _is_version(text: str, match: re.Match[str], numbered: int) -> bool:
     if _VERSION.search(text, max(0, begin - _BEFORE), begin):
         return True
     if numbered >= 0 and begin - numbered < 12 and _SAME_AS_BEFORE.fullmatch(text, numbered, begin):
-        return True  # one more of them
+        return True  # the next number in a list of versions or sections
     small = all(0 < int(part) < 40 for part in match[0].split("."))
     starts = re.fullmatch(r"(?:.*\n)?[ \t#*]*", text[max(0, begin - 10) : begin], re.S) is not None
     return small and starts and _HEADING.match(text, match.end()) is not None
 
 
 def _cards(text: str) -> Iterator[Span]:
-    """Credit card numbers: an issuer's prefix or a word before it, 12 to 19 digits, Luhn's check digit."""
+    """Yield credit card numbers: an issuer's prefix or a word before it, 12 to 19 digits, Luhn's check digit."""
     from stdnum import luhn
 
     if not _MAYBE_CARD.search(text):
@@ -181,11 +181,11 @@ def _is_called_card(text: str, match: re.Match[str]) -> bool:
 
 
 def _ibans(text: str) -> Iterator[Span]:
-    """International bank account numbers: a country's length and ISO 7064 mod 97 (ISO 13616), in any letter case."""
+    """Yield IBANs: the length of the country's numbers and ISO 7064 mod 97 (ISO 13616), in any letter case."""
     from stdnum import iban
 
     for match in _IBAN.finditer(text):
-        # capitals may follow the number: it is the longest beginning that checks and ends where a group does
+        # capitals may follow the IBAN, so it is the longest valid prefix that ends where a group ends
         for end in range(match.end(), match.start() + 14, -1):
             after = text[end : end + 1]
             if not after.isalnum() and text[end - 1] not in " -" and iban.is_valid(text[match.start() : end]):
@@ -200,7 +200,7 @@ def _national_ids(text: str, names: tuple[str, ...]) -> Iterator[Span]:
         spans += [match.span() for match in pattern.finditer(text) if is_valid(match[0])]
     end = 0
     for span in sorted(spans):
-        if span[0] >= end:  # two countries may write theirs alike
+        if span[0] >= end:  # the formats of two countries may match the same number
             yield span
             end = span[1]
 

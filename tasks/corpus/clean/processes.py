@@ -1,6 +1,6 @@
 """The processes that clean shards: started, given one shard after another, and replaced if a page ended one.
 
-To start one takes 1.4 s, as long as cleaning 270 pages; a shard has some hundreds or thousands of them.
+Starting one takes 1.4 s, as long as cleaning 270 pages; a shard has hundreds or thousands of pages.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Worker:
-    """A process that cleans the shards it is given, and the file with what it says."""
+    """A process that cleans the shards it is given, and its log file."""
 
     def __init__(self, log: Path) -> None:
         root = str(Path(__file__).resolve().parents[3])
@@ -35,24 +35,24 @@ class Worker:
         with open(log, "wb") as file:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tasks.corpus.clean.worker"],
-                stdin=subprocess.PIPE,  # a line for each job; its end tells the process that we are gone
+                stdin=subprocess.PIPE,  # one line per job; end of file tells the process that we have exited
                 stdout=file,
                 stderr=file,
                 env=environment,
             )
 
     def give(self, job: Job) -> None:
-        """Have a job done. Whether it was shows in its files."""
+        """Give the process a job; the job's files show whether it has been done."""
         job.at.unlink(missing_ok=True)
         path = job.done.with_suffix(".job")
         path.write_text(json.dumps(asdict(job)))
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it has just ended, which the next look at it shows
+        with contextlib.suppress(BrokenPipeError):  # it has just ended, which the next call of `ended` shows
             self._process.stdin.write(f"{path}\n".encode())
             self._process.stdin.flush()
 
     def ended(self) -> int | None:
-        """Return its exit code, negative where a signal ended it; None while it lives."""
+        """Return its exit code, negative if a signal ended it; None while it is running."""
         return self._process.poll()
 
     def kill(self) -> None:
@@ -65,7 +65,7 @@ class Worker:
 
 
 def run_all(jobs: Sequence[Job], workers: int, out: Output) -> None:
-    """Run the jobs that are not done; one whose process is ended by a page is run again without that page."""
+    """Run the jobs that are not done; a job whose process was ended by a page is repeated as `after_end` says."""
     todo = [job for job in jobs if not job.done.exists()]
     busy: dict[Worker, Job] = {}
     idle: list[Worker] = []
@@ -83,7 +83,7 @@ def run_all(jobs: Sequence[Job], workers: int, out: Output) -> None:
                 busy[worker] = job
             time.sleep(0.02)
             for worker, job in list(busy.items()):
-                code = worker.ended()  # asked first: what is not done when it has ended never will be
+                code = worker.ended()  # read before `done`: a job not done after this end never will be
                 if job.done.exists():
                     idle.append(worker)
                 elif code is not None:
@@ -98,13 +98,13 @@ def run_all(jobs: Sequence[Job], workers: int, out: Output) -> None:
 
 
 def after_end(job: Job, code: int, log: Path, out: Output) -> Job:
-    """Return the job that a process left undone: without the page that ended it, or with trafilatura kept from it.
+    """Return the job that a process left unfinished, without the page that ended it or without trafilatura there.
 
-    code: as `Worker.ended` gives it. Raises OSError where no page is to blame.
+    code: as `Worker.ended` returns it. Raises OSError if no page is to blame.
     """
-    if code == 0:  # it had grown too large, and ended before it took the job
+    if code == 0:  # it had grown too large and ended before it took the job
         return job
-    if code > 0:  # it ended by itself: an exception, told in its log (a full disk, an artifact that is damaged)
+    if code > 0:  # an exception ended it, which is in its log (a full disk, a damaged artifact)
         said = log.read_text("utf-8", "replace").strip().rpartition("\n")[2]
         raise OSError(f"Cleaning shard {job.number} failed: {said or f'exit code {code}'}")
     page = job.at.read_bytes().decode().strip() if job.at.exists() else ""

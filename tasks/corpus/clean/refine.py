@@ -25,7 +25,7 @@ _FIRST = (
 
 @dataclass(frozen=True)
 class Refined:
-    """A document, or a sample of a page's text with why it is removed. `counts` is what was changed."""
+    """A document, or a sample of a removed page's text with its removal. `counts` says what was changed."""
 
     title: str
     text: str
@@ -36,10 +36,10 @@ class Refined:
 
 
 class Refiner:
-    """All that happens to a text after its extraction, made ready once for a shard.
+    """Everything that happens to a text after its extraction, prepared once per shard.
 
-    folder: the artifact that is being built, where trained classifiers and repeated lines lie. Raises PermanentError
-    where a file of the user's is missing.
+    folder: the artifact that is being built, which holds trained classifiers and repeated lines. Raises PermanentError
+    if one of the user's files is missing.
     """
 
     def __init__(self, config: CleanConfig, folder: Path) -> None:
@@ -49,13 +49,13 @@ class Refiner:
         self._speller = Speller(config.normalize.spelling) if config.normalize.spelling else None
         self._chain = Chain(config.filters, folder)
         self._redactor = Redactor(config.pii)
-        # libraries load and compiled code is made ready at their first use, which shall not count as the first page's
-        # time: half a second, and many on a busy machine
+        # libraries are loaded and code is compiled at first use, which must not count as the first page's time: half a
+        # second, and many seconds on a busy machine
         self.refine(Cleaned("", _FIRST), None)
         self._redactor.redact(_FIRST)
 
     def refine(self, cleaned: Cleaned, url: str | None) -> Refined:
-        """Return the document or its removal. Never raises for what a text holds."""
+        """Return the document or its removal. Never raises because of a text's content."""
         if cleaned.removal is not None:
             return self._removed(cleaned.title, cleaned.text, cleaned.removal)
         try:
@@ -86,15 +86,15 @@ class Refiner:
         return Refined(title, text, None, judged.page.language, judged.quality, counts)
 
     def _removed(self, title: str, text: str, removal: Removal) -> Refined:
-        """A removal with a sample of the text, which is redacted as well."""
+        """Return a removal with a sample of the text, which is redacted as well."""
         sample = text[: self._config.sample_characters]
         try:
             sample, _ = self._redactor.redact(sample)
-        except Exception:  # what brought the redaction down is not shown
+        except Exception:  # if redaction fails, no sample is shown
             sample = ""
         return Refined(title, sample, removal)
 
 
 def _lost(before: str, after: str) -> int:
-    """Bytes of UTF-8 that a text lost."""
+    """Return by how many bytes of UTF-8 a text became shorter."""
     return len(before.encode("utf-8", "surrogatepass")) - len(after.encode("utf-8", "surrogatepass"))

@@ -1,7 +1,7 @@
-"""What an earlier clean made of the same pages, looked up page by page, so that a new crawl costs only what changed.
+"""Outcomes of an earlier clean, looked up page by page, so that a new crawl costs only what changed.
 
-What becomes of a page depends on the page, the config and the code alone, unless lines that its site repeats are taken
-off. So an artifact with the same config and code is asked first: its index says for each page where its row lies.
+The outcome of a page depends only on the page, the config and the code, unless lines that its site repeats are removed.
+So outcomes are first looked up in an artifact with the same config and code: its index says where each page's row is.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any
 from data_lake.tables.documents import shard_path, shards, write_parquet
 
 INDEX = "index"
-_ENDED = ("too_slow", "crash", "unreadable_record")  # reasons of the machine or the moment, which may pass
+_ENDED = ("too_slow", "crash", "unreadable_record")  # reasons that may not recur: the machine or the moment
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one page: its row in documents/ or in removed/, and how often what was changed in it."""
+    """What became of one page: its row in documents/ or in removed/, and counts of what was changed in it."""
 
     kept: bool
     row: dict[str, Any]
@@ -29,8 +29,8 @@ class Outcome:
 
 
 def page_key(page: Mapping[str, Any]) -> bytes | None:
-    """Return what names a page and all it says, by its row of pages.parquet with its `repeats` (which are in its
-    document's id); None where its digest is not known."""
+    """Return a key of a page's identity and content, from its row of pages.parquet with its `repeats` (which are part
+    of its document's id); None if its digest is not known."""
     import xxhash
 
     if page["payload_digest"] is None:
@@ -40,14 +40,14 @@ def page_key(page: Mapping[str, Any]) -> bytes | None:
 
 
 class IndexWriter:
-    """Collects where the rows of a shard's pages lie, and writes index/part-<number>.parquet."""
+    """Collects the positions of the rows of a shard's pages, and writes index/part-<number>.parquet."""
 
     def __init__(self) -> None:
         self._rows: list[dict[str, Any]] = []
         self._next = {True: 0, False: 0}
 
     def add(self, key: bytes | None, outcome: Outcome) -> None:
-        """Count one row, in the order in which rows are written."""
+        """Record one row; must be called in the order in which rows are written."""
         place = self._next[outcome.kept]
         self._next[outcome.kept] = place + 1
         if key is not None and (outcome.kept or outcome.row["reason"] not in _ENDED):
@@ -63,7 +63,7 @@ class IndexWriter:
 
 
 class Reusable:
-    """The outcomes of the pages with these keys in an earlier artifact; none where there is no artifact."""
+    """The outcomes of the pages with these keys in an earlier artifact; empty if there is no artifact."""
 
     def __init__(self, artifact: Path | None, keys: Iterable[bytes | None]) -> None:
         self._outcomes: dict[bytes, Outcome] = {}
@@ -73,7 +73,7 @@ class Reusable:
                 self._read(artifact, path, wanted)
 
     def get(self, key: bytes | None) -> Outcome | None:
-        """Return what became of a page, or None where it is new."""
+        """Return what became of a page, or None if it is new."""
         return None if key is None else self._outcomes.get(key)
 
     def _read(self, artifact: Path, index: Path, wanted: set[bytes]) -> None:

@@ -1,8 +1,8 @@
 """Facts about scripts and languages: the table of where word-based rules apply, and what a script reveals.
 
-The published thresholds of Gopher, C4 and FineWeb were found on English text. Where a rule rests on something that a
-script does not have (blanks between words, marks at the end of sentences), it is not asked of text in that script. That
-is decided here and nowhere else.
+The published thresholds of Gopher, C4 and FineWeb were found on English text. If a rule relies on something that a
+script does not have (spaces between words, marks at the end of sentences), it is not applied to text in that script.
+This module alone decides that.
 """
 
 from __future__ import annotations
@@ -11,32 +11,34 @@ import functools
 
 import numpy as np
 
-# Rules by what they rest on. "spaces": a text of a script with blanks between words; where half of the words or more
-# are single characters (data_lake.text.units), the rule is not asked.
+# Rules that rely on spaces between words. They are not applied to a text in which half of the words or more are single
+# characters (data_lake.text.units).
 NEEDS_SPACES = frozenset(
     [
         "gopher_quality.word_length",  # a word is one character there
-        "c4.min_words_per_line",  # counted by blanks in C4's code
+        "c4.min_words_per_line",  # C4's code splits words at spaces
         "c4.max_word_length",
         "fineweb.short_lines",  # 30 Chinese characters are some 15 words; FineWeb 2 switches the rule off as well
         "fineweb.newlines_per_word",
     ]
 )
 
-# Languages whose words are longer or shorter than Gopher's 3 to 10 characters, which are those of English: means of the
-# translations of the Universal Declaration are 2.9 for Korean, 1.8 for Vai, 11.8 for Malayalam, 14.6 for Greenlandic.
+# Languages whose words are longer or shorter than Gopher's 3 to 10 characters, which fit English. The mean lengths in
+# the translations of the Universal Declaration are 2.9 for Korean, 1.8 for Vai, 11.8 for Malayalam, 14.6 for
+# Greenlandic.
 WORD_LENGTH_DIFFERS = frozenset(["ko", "vai", "bo", "dz", "ml", "ta", "te", "kn", "kl", "iu"])
 
-# Rules on the marks at the end of sentences are not asked of these: Thai and Lao end a sentence with a blank, Tibetan
-# and Dzongkha set a shad after clauses, headings and list items alike.
+# Languages to which rules on sentence-ending marks are not applied: Thai and Lao end a sentence with a space, Tibetan
+# and Dzongkha write a shad after clauses, headings and list items alike.
 NO_SENTENCE_MARKS = frozenset(["th", "lo", "bo", "dz"])
 
-# Gopher's stop-word rule, by language. The paper has it for English alone (§ A.1.1).
+# Stop words of Gopher's rule, by language. The paper has them for English only (§ A.1.1).
 STOP_WORDS = {"en": ("the", "be", "to", "of", "and", "that", "have", "with")}
 
-# Characters to a word, where each character counts as a word: an n-gram of Gopher's repetition table is n words, so it
-# is n times as many characters there. Means of segmented text: Chinese 1.6 to 1.8, Japanese 2, Thai and Lao 4, Khmer
-# and Burmese 4 to 5, Tibetan 4 to 5; rounded up, as a longer n-gram removes less.
+# Characters per word in scripts where each character counts as a word. An n-gram of Gopher's repetition table is n
+# words, so in these scripts it is n times this many characters. Means of segmented text: Chinese 1.6 to 1.8,
+# Japanese 2, Thai and Lao 4, Khmer and Burmese 4 to 5, Tibetan 4 to 5; rounded up,
+# because a longer n-gram removes less.
 _WORD_CHARACTERS = (
     (0x0E00, 0x0E7F, 4),  # Thai
     (0x0E80, 0x0EFF, 4),  # Lao
@@ -46,7 +48,7 @@ _WORD_CHARACTERS = (
 )
 _WORD_CHARACTERS_ELSEWHERE = 2  # Han, Kana, Yi
 
-# Scripts that one living language is written in, or one by far: block of code points, language (ISO 639).
+# Scripts used by only one living language, or mostly by one: block of code points, language (ISO 639).
 _ONE_LANGUAGE = (
     (0x0370, 0x03FF, "el"),
     (0x0530, 0x058F, "hy"),
@@ -80,7 +82,7 @@ _ONE_LANGUAGE = (
 def words_per_ngram(points: np.ndarray) -> int:
     """Return how many single-character words make up one word, in a text of a script without spaces.
 
-    points: uint32[n], one code point of each word. The script of most of them decides.
+    points: uint32[n], one code point per word. The script of the majority decides.
     """
     counts: dict[int, int] = {}
     for first, last, size in _WORD_CHARACTERS:
@@ -90,9 +92,9 @@ def words_per_ngram(points: np.ndarray) -> int:
 
 
 def language_of_script(text: str) -> tuple[str, float] | None:
-    """Return (language, share of the letters) where the text's script has one language only; None elsewhere.
+    """Return (language, share of the letters) if the text's script is used by one language only, else None.
 
-    Japanese is told by its kana: a text with a tenth of them is Japanese, Chinese characters included.
+    Japanese is recognised by its kana: if they are a tenth of the letters, Chinese characters count as Japanese too.
     """
     points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
     from data_lake.text.units import LETTER, SINGLE, character_classes

@@ -1,7 +1,8 @@
 """Spelling correction of documents in one language, with pyspellchecker's word frequencies; off by default.
 
-Only words of small letters that the dictionary does not know are touched, and only where a known word is one edit away
-(Norvig 2007, "How to write a spelling corrector"): capitals are names, and what has digits or underscores is code.
+Only lower-case words that the dictionary does not contain are corrected, and only if a known word is one edit away
+(Norvig 2007, "How to write a spelling corrector"): words with capitals may be names, and words with digits or
+underscores may be code.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def _corrections(language: str) -> Any:
     def correct(word: str) -> str:
         if word in checker:
             return word
-        # of equally frequent words the first in the alphabet: the library's own choice depends on the order of a set
+        # among equally frequent words the first in the alphabet; the library's own choice depends on set order
         candidates = sorted(checker.candidates(word) or {word})
         return max(candidates, key=lambda candidate: checker.word_usage_frequency(candidate))
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def not_used(config: CleanConfig) -> set[str]:
-    """The libraries that a config does not use."""
+    """Return the libraries that a config does not use."""
     used = {
         "emoji": config.normalize.emoji != "keep",
         "ftfy": config.normalize.repair,
@@ -35,7 +35,7 @@ def not_used(config: CleanConfig) -> set[str]:
 
 
 def check(artifact: Artifact) -> Iterator[str]:
-    """The output contract: every page is a document or a removal, and there are documents."""
+    """Yield violations of the output contract: every page is a document or a removal, and there are documents."""
     import pyarrow.parquet as pq
 
     from data_lake.tables.documents import count_rows, shards
@@ -68,9 +68,9 @@ def check(artifact: Artifact) -> Iterator[str]:
 def clean(config: CleanConfig, out: Output, pages: kinds.Pages) -> None:
     """Clean all pages of the crawl.
 
-    `documents` is how many pages became documents, `megabytes` the size of their texts; the figure and the
-    artifact's ledger say for which reasons the others were removed. `pages_reused` is how many were taken over from the
-    build before.
+    `documents` is the number of pages that became documents, `megabytes` the size of their texts; the figure and the
+    artifact's ledger show the reasons for which the others were removed. `pages_reused` is the number of pages whose
+    outcome was taken from the previous build.
     """
     from data_lake.reading.ledger import Amount, Ledger, Tally
     from data_lake.tables.documents import count_rows
@@ -115,7 +115,7 @@ def clean(config: CleanConfig, out: Output, pages: kinds.Pages) -> None:
 
 
 def large_removals(ledger: Ledger) -> Iterator[str]:
-    """Yield a sentence for each reason that took more than a third of the pages or of their bytes."""
+    """Yield a sentence for each reason that removed more than a third of the pages or of their bytes."""
     from tasks.corpus.clean.filter_config import FILTERS
 
     whole = ledger.incoming
@@ -132,7 +132,7 @@ def large_removals(ledger: Ledger) -> Iterator[str]:
 
 
 def _train(config: CleanConfig, out: Output) -> None:
-    """Train the classifiers that an earlier attempt has not trained; say how good they are on held-out examples."""
+    """Train the classifiers that an earlier attempt did not train; report their quality on held-out examples."""
     from tasks.corpus.clean.classifier import train
     from tasks.corpus.clean.filters.classified import FOLDER
 
@@ -143,13 +143,13 @@ def _train(config: CleanConfig, out: Output) -> None:
             classifier, found = train(settings)
             report.parent.mkdir(parents=True, exist_ok=True)
             report.write_text(json.dumps(found, indent=1, sort_keys=True))
-            classifier.save(path)  # last: with the weights there, the report is there too
+            classifier.save(path)  # last: if the weights exist, so does the report
         measured = json.loads(report.read_text())
         out.metric(**{f"{settings.name}_{name}": measured[name] for name in ("precision", "recall", "auc")})
 
 
 def _find_repeated(config: CleanConfig, out: Output) -> None:
-    """Make the table of lines that sites repeat, unless an earlier attempt made it."""
+    """Write the table of lines that sites repeat, unless an earlier attempt has written it."""
     from tasks.corpus.clean import boilerplate
 
     if not (out.dir / boilerplate.TABLE).exists():
@@ -165,7 +165,7 @@ def _plan(config: CleanConfig, out: Output, crawl: Artifact, sizes: list[int], p
 
     jobs: list[Job] = []
     values = config.model_dump(mode="json")
-    # lines that a site repeats depend on all of its pages, so a page's outcome does not hold for another crawl
+    # which lines a site repeats depends on all of its pages, so a page's outcome is not valid for another crawl
     reuse_from = str(out.reuse_from.path) if out.reuse_from is not None and phase == "all" else ""
     first, size = 0, 0
     for number, n_bytes in enumerate(sizes, start=1):
@@ -180,13 +180,13 @@ def _plan(config: CleanConfig, out: Output, crawl: Artifact, sizes: list[int], p
 
 
 def _without_trafilatura(out: Output) -> int:
-    """Return how many pages have a text only because trafilatura was kept from them."""
+    """Return how many pages have a text only because they were extracted without trafilatura."""
     bad = [json.loads(path.read_text()) for path in sorted(out.work.glob("*.bad.json"))]
     return sum(len(set(pages["plain"]) - set(pages["skip"])) for pages in bad)
 
 
 def _show(out: Output, ledger: Any) -> None:
-    """Draw the funnel and what the corpus is like; show some of what was removed."""
+    """Draw the funnel and the corpus figures; show a sample of the removed pages."""
     import pyarrow.parquet as pq
 
     from data_lake.tables.documents import shards

@@ -1,4 +1,4 @@
-"""The config of what clean does to a text: a switch for each normalisation, and which personal data is redacted."""
+"""The config of text processing in clean: a switch for each normalisation, and which personal data is redacted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PiiType = Literal["email", "phone", "ip", "credit_card", "iban", "national_id"]
 
 
 class NormalizeConfig(StageConfig):
-    """Text repair and normalisation; each is a switch of its own."""
+    """Text repair and normalisation; each step has a separate switch."""
 
     repair: bool = Field(True, description="undo mojibake with ftfy (Speer 2019)")
     compose: bool = Field(True, description="compose characters (Unicode NFC)")

@@ -1,4 +1,4 @@
-"""Files of the user that the config of clean names: found by globs, read as lists, and part of the stage's identity."""
+"""The user's files that the config of clean names: found by globs, read as lists, and part of the stage's identity."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tasks.stage.file_patterns import matching
 
 
 def files(patterns: Iterable[str], field: str) -> list[Path]:
-    """Return the files that globs match, in order; raises PermanentError where one of them matches none."""
+    """Return the files that globs match, in order; raises PermanentError if a glob matches no file."""
     found: dict[Path, None] = {}
     for pattern in patterns:
         matches = [Path(path) for path in matching(pattern)]
@@ -23,19 +23,19 @@ def files(patterns: Iterable[str], field: str) -> list[Path]:
 
 
 def lines(patterns: Iterable[str], field: str) -> Iterator[str]:
-    """Yield the lines of list files: one entry to a line, blank lines and those that begin with # left out."""
+    """Yield the entries of list files: one per line, without blank lines and lines that begin with #."""
     for path in files(patterns, field):
         try:
             text = path.read_text("utf-8-sig")
         except UnicodeDecodeError as error:
             raise PermanentError(f"{path}, which {field} names, is not UTF-8: {error}.") from error
-        for line in text.split("\n"):  # read_text made one of \r\n and \r
+        for line in text.split("\n"):  # read_text has turned \r\n and \r into \n
             if (entry := line.strip()) and not entry.startswith("#"):
                 yield entry
 
 
 def source_fingerprint(config: CleanConfig) -> str | None:
-    """Return sha256 (hex) over the bytes of all files that the config names, so that an edited list is a new run."""
+    """Return the sha256 (hex) of all files that the config names, so that editing a list causes a new run."""
     filters = config.filters
     named: list[tuple[str, tuple[str, ...]]] = [
         ("clean.normalize.sensitive_files", config.normalize.sensitive_files),

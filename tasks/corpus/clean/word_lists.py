@@ -1,4 +1,4 @@
-"""Lists of words from a user: found as whole words, in any script and case, and replaced where asked."""
+"""A user's lists of words: found as whole words, in any script and case, and replaced on request."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from data_lake.text.units import shingle_hashes, word_hashes, word_spans
 class WordList:
     """Words and phrases to look for.
 
-    A phrase is a run of words (data_lake.text.units), whatever stands between them; so an entry in a script without
-    spaces is a run of characters, and `ass` is not found in `class`. Finding costs one pass over the text for each
-    length of phrase, however many entries there are.
+    A phrase is a sequence of words (data_lake.text.units), whatever separates them; so an entry in a script without
+    spaces is a sequence of characters, and `ass` is not found in `class`. A search takes one pass over the text for
+    each length of phrase, however many entries there are.
     """
 
     def __init__(self, entries: Iterable[str]) -> None:
@@ -30,7 +30,7 @@ class WordList:
         return bool(self._entries)
 
     def find(self, text: str) -> tuple[int, str]:
-        """Return how often entries occur in the text, and the first entry that does ("" where none)."""
+        """Return how often entries occur in the text, and the entry that occurs first ("" if none does)."""
         if not self._entries:
             return 0, ""
         hashes, offsets = word_hashes([fold(text)])
@@ -42,7 +42,7 @@ class WordList:
         return count, name
 
     def replace(self, text: str, replacement: str) -> tuple[str, int]:
-        """Return the text with each occurrence replaced, and how many were; of overlapping ones the first, longest."""
+        """Return the text with occurrences replaced, and their number; if some overlap, the first, longest counts."""
         if not self.find(text)[0]:
             return text, 0
         folded = fold_with_places(text)
@@ -63,7 +63,7 @@ class WordList:
         return "".join([*out, text[position:]]), number
 
     def _runs(self, hashes: np.ndarray, offsets: np.ndarray) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-        """Return, for each length of phrase, the places where a phrase begins, and the hashes of all runs."""
+        """Return, for each phrase length, where phrases begin, and the hashes of all word sequences of that length."""
         found = {}
         for n, wanted in self._hashes.items():
             runs = shingle_hashes(hashes, offsets, n)[0] if len(hashes) >= n else np.empty(0, np.uint64)

@@ -13,7 +13,7 @@ from tasks.corpus.clean.analysis import Analysis
 class Removal:
     """Why a document is removed: the filter's name, what it measured, and the limit that was crossed.
 
-    `detail` names the rule of the filter, and what it met.
+    `detail` names the filter's rule, and what it found.
     """
 
     reason: str
@@ -23,7 +23,7 @@ class Removal:
 
 
 class Filter:
-    """A filter; `name` is its key in recipes and the reason of what it removes, `config` its own section."""
+    """A filter; `name` is its key in recipes and the reason in its removals, `config` its section of the config."""
 
     name: ClassVar[str]
 
@@ -31,19 +31,19 @@ class Filter:
         self.config = config
 
     def apply(self, page: Analysis) -> Removal | str | None:
-        """Return None where the page passes, its text where lines of it were taken off, a Removal where it fails."""
+        """Return None if the page passes, the new text if lines were removed, or a Removal if the page fails."""
         return next(self.violations(page), None)
 
     def violations(self, page: Analysis) -> Iterator[Removal]:
-        """Yield each rule that the page breaks, in the order of the rules."""
+        """Yield a removal for each rule that the page breaks, in the order of the rules."""
         yield from ()
 
     def above(self, rule: str, value: float, limit: float) -> Iterator[Removal]:
-        """A removal where the value is above the limit."""
+        """Yield a removal if the value is above the limit."""
         if value > limit:
             yield Removal(self.name, float(value), float(limit), rule)
 
     def below(self, rule: str, value: float, limit: float) -> Iterator[Removal]:
-        """A removal where the value is below the limit."""
+        """Yield a removal if the value is below the limit."""
         if value < limit:
             yield Removal(self.name, float(value), float(limit), rule)

@@ -25,10 +25,10 @@ _ASCII_END = re.compile(r"[.!?]+[\"')]*(?=\s|$)")
 
 
 class C4(Filter):
-    """The rules of C4: Raffel et al. 2020, arXiv:1910.10683, § 2.2; order and word lists are its published code's.
+    """The rules of C4: Raffel et al. 2020, arXiv:1910.10683, § 2.2; order and word lists follow its published code.
 
-    Sentences are counted by the marks that end them, in any script, where the code has NLTK's English splitter. The
-    list of bad words is the filter `bad_words`.
+    Sentences are counted by the marks that end them, in any script; C4's code uses NLTK's English splitter. C4's list
+    of bad words is a separate filter here, `bad_words`.
     """
 
     name: ClassVar[str] = "c4"
@@ -65,8 +65,8 @@ class C4(Filter):
                 return Removal(self.name, float(line.count("{")), 0.0, "curly_bracket")
             if config.policy_lines and any(phrase in lower for phrase in _POLICY):
                 continue
-            if marked and sentences < config.min_sentences:  # how many more there are decides nothing
-                # a line without a mark at its end is a sentence as well
+            if marked and sentences < config.min_sentences:  # further sentences do not change the result
+                # text after the last mark, up to the end of the line, is a sentence as well
                 pattern = _ASCII_END if line.isascii() else _sentence_end()
                 sentences += len(pattern.findall(line)) + (line[-1:] not in ends)
             kept.append(line)
@@ -78,7 +78,7 @@ class C4(Filter):
 
 @functools.cache
 def _sentence_end() -> re.Pattern[str]:
-    """One or more marks, closing quotes, and a blank or the end; full-width marks need no blank behind them."""
+    """Return the pattern of marks, closing quotes, and whitespace or the end; full-width marks need no whitespace."""
     marks = re.escape("".join(sorted(sentence_ends())))
     wide = re.escape("".join(sorted(mark for mark in sentence_ends() if ord(mark) > 0x2FFF)))
     quotes = re.escape(_QUOTES)

@@ -31,14 +31,14 @@ CLASSES: dict[str, type[Filter]] = {
         Classified,
     )
 }
-"""Every filter by its name, in the order in which they are asked: cheap ones first."""
+"""Every filter by its name, in the order in which they are applied: cheap ones first."""
 
 assert tuple(CLASSES) == FILTERS
 
 
 @dataclass(frozen=True)
 class Judged:
-    """The text after the filters that take lines off, and why the page is removed, if it is."""
+    """The text after the filters that remove lines, and the removal if the page is removed."""
 
     page: Analysis
     removal: Removal | None
@@ -60,7 +60,7 @@ class Chain:
                 self._filters.append(filter_class(getattr(config, name)))
 
     def judge(self, page: Analysis) -> Judged:
-        """Ask each filter until one removes the page."""
+        """Apply each filter until one removes the page."""
         quality: float | None = None
         for each in self._filters:
             said = each.apply(page)

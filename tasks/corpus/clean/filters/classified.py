@@ -1,4 +1,4 @@
-"""The filter by classifiers that the pipeline trained from the user's examples: toxicity, bias, quality."""
+"""The filter that uses classifiers trained from the user's examples: toxicity, bias, quality."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from tasks.corpus.clean.filter_config import ClassifierConfig
 from tasks.corpus.clean.filters.base import Filter, Removal
 
 FOLDER = "classifiers"
-"""Where in the artifact the trained classifiers lie, as <name>.safetensors."""
+"""The folder of the artifact that holds the trained classifiers, as <name>.safetensors."""
 
 
 class Classified(Filter):
     """Linear classifiers on hashed n-grams (tasks.corpus.clean.classifier), as in DCLM (Li et al. 2024,
     arXiv:2406.11794).
 
-    The reason of a removal is the classifier's own name. The probability that one named `quality` gives is kept in
-    `quality`, for the column of that name.
+    The reason for a removal is the classifier's own name. The probability from a classifier named `quality` is kept in
+    the attribute `quality`, for the column of that name.
     """
 
     name: ClassVar[str] = "classifier"
@@ -31,7 +31,7 @@ class Classified(Filter):
         self.quality: float | None = None
 
     def apply(self, page: Analysis) -> Removal | str | None:
-        """Ask each classifier in turn."""
+        """Apply each classifier in turn."""
         self.quality = None
         for config, model in self._models:
             probability = model.probability(page.text)

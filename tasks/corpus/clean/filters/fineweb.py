@@ -19,7 +19,7 @@ class FineWeb(Filter):
     config: FineWebConfig
 
     def violations(self, page: Analysis) -> Iterator[Removal]:
-        """Shares of lines by their end and length, of repeated characters, and line breaks per word."""
+        """Check shares of lines by their end and length, of repeated characters, and line breaks per word."""
         config, lines = self.config, page.lines
         if not lines:
             return
@@ -34,6 +34,6 @@ class FineWeb(Filter):
         characters = len(page.text) - page.text.count("\n")
         yield from self.above("max_repeated_characters", again / characters, config.max_repeated_characters)
         if page.asks("fineweb.newlines_per_word") and (count := len(page.words.starts)):
-            # FineWeb's texts have one break between paragraphs where ours have a blank line, so lines are counted
+            # FineWeb's texts separate paragraphs by one line break, ours by a blank line, so lines are counted
             breaks = (len(lines) - 1) / count
             yield from self.above("max_newlines_per_word", breaks, config.max_newlines_per_word)

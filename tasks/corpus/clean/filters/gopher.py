@@ -1,7 +1,7 @@
 """Gopher's filters: the quality rules of § A.1.1 and the limits on repetition of table A1 (arXiv:2112.11446).
 
-The values are those of datatrove's implementation on the same words; a parity test holds them to it. The words are
-textmill's (data_lake.text.units), which count no punctuation.
+The values equal those of datatrove's implementation on the same words; a parity test checks this. The words are
+textmill's (data_lake.text.units), which do not include punctuation.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class GopherQuality(Filter):
     config: GopherQualityConfig
 
     def violations(self, page: Analysis) -> Iterator[Removal]:
-        """Number and length of words, symbols, bullets, ellipses, words with a letter, stop words."""
+        """Check number and length of words, symbols, bullets, ellipses, words with a letter, stop words."""
         config, words = self.config, page.words
         count = len(words.starts)
         yield from self.below("min_words", count, config.min_words)
@@ -62,7 +62,7 @@ class GopherRepetition(Filter):
     config: GopherRepetitionConfig
 
     def violations(self, page: Analysis) -> Iterator[Removal]:
-        """Lines, paragraphs and n-grams that come again, as shares of their number and of all characters."""
+        """Check repeated lines, paragraphs and n-grams, as shares of their number and of all characters."""
         config, text = self.config, page.text
         if not text:
             return
@@ -79,7 +79,7 @@ class GopherRepetition(Filter):
         if not len(words.starts) or not (config.top_ngrams or config.repeated_ngrams):
             return
         units, blanks = 1, 1
-        if not page.spaced:  # an n-gram is n words also where a word is some characters
+        if not page.spaced:  # an n-gram is n real words, each of which is several single-character words here
             firsts = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")[words.starts]
             units, blanks = words_per_ngram(firsts), 0
         kernel, lengths = _kernel(), page.word_lengths
@@ -113,11 +113,11 @@ def _stop_word_hashes() -> dict[str, np.ndarray]:
 
 @functools.cache
 def _kernel() -> Callable[..., Any]:
-    """Return the compiled function (hashes, lengths, n, blanks, top) -> characters that n-grams take.
+    """Return the compiled function (hashes, lengths, n, blanks, top) -> number of characters covered by n-grams.
 
-    top: those of the n-gram that comes most often (of several, the one that comes first), `blanks` between its words
-    counted in. Else: those of all n-grams that came before; behind one of them the count goes on after its end, so
-    nothing counts twice.
+    If top: by the most frequent n-gram (of equally frequent ones, the first), counting `blanks` spaces between its
+    words. Otherwise: by all n-grams that occurred before; after such an n-gram, counting resumes at its end, so that no
+    character counts twice.
     """
     from data_lake.text.compiled import compiled
 

@@ -1,4 +1,4 @@
-"""Filters by lists of the user: bad words in the text, unwanted hosts and URLs."""
+"""Filters that use the user's lists: bad words in the text, unwanted hosts and URLs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tasks.corpus.clean.word_lists import WordList
 
 
 class BadWords(Filter):
-    """Documents with words of the user's lists, as C4 does with one list (Raffel et al. 2020, § 2.2).
+    """Removes documents with words of the user's lists, as C4 does with one list (Raffel et al. 2020, § 2.2).
 
-    Whole words in any script (data_lake.text.units). textmill ships no list: such lists also remove texts by and about
-    minorities (Dodge et al. 2021, arXiv:2104.08758), so which one is right is the user's decision.
+    Words match as whole words in any script (data_lake.text.units). textmill includes no list: such lists also remove
+    texts by and about minorities (Dodge et al. 2021, arXiv:2104.08758), so the user decides which one is right.
     """
 
     name: ClassVar[str] = "bad_words"
@@ -29,7 +29,7 @@ class BadWords(Filter):
         self._list = WordList([*config.words, *lines(config.files, "clean.filters.bad_words.files")])
 
     def violations(self, page: Analysis) -> Iterator[Removal]:
-        """How often words of the list occur."""
+        """Check how often words of the list occur."""
         if self._list:
             count, entry = self._list.find(page.text)
             if count >= self.config.min_count:
@@ -39,7 +39,7 @@ class BadWords(Filter):
 class UrlList(Filter):
     """Unwanted hosts and URLs, as RefinedWeb (Penedo et al. 2023, arXiv:2306.01116, § G.1) does with UT1's lists.
 
-    The lists of UT1 (`domains`, `urls`) can be named as they are.
+    UT1's list files (`domains`, `urls`) can be used unchanged.
     """
 
     name: ClassVar[str] = "url_list"
@@ -58,7 +58,7 @@ class UrlList(Filter):
         self._patterns = [re.compile(pattern) for pattern in config.patterns]
 
     def violations(self, page: Analysis) -> Iterator[Removal]:
-        """The URL against hosts, URLs above it, and patterns."""
+        """Check the URL against hosts, listed URLs that contain it, and patterns."""
         if not page.url:
             return
         host, path = _split(page.url)
@@ -77,7 +77,7 @@ class UrlList(Filter):
 
 
 def _split(url: str) -> tuple[str, str]:
-    """Return (host without www., path without slashes around it); two empty strings for what is no URL."""
+    """Return (host without www., path without leading and trailing slashes); two empty strings if it is not a URL."""
     try:
         parts = urlsplit(url)
         host = (parts.hostname or "").rstrip(".")
