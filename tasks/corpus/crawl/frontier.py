@@ -136,7 +136,7 @@ class Frontier:
         self._db.execute("INSERT OR REPLACE INTO robots VALUES (?, ?, ?, ?, ?)", (origin, status, body, tdmrep, now))
 
     def licence(self, url: str) -> tuple[str | None, bytes] | None:
-        """Return why a licence could not be fetched, and its text, if requested in the last 24 hours."""
+        """Return (problem or None, text) of a licence, if it was requested in the last 24 hours."""
         row = self._db.execute("SELECT problem, body, fetched FROM licences WHERE url = ?", (url,)).fetchone()
         return None if row is None or time.time() - row[2] >= ROBOTS_SECONDS else (row[0], row[1])
 

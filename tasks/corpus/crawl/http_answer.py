@@ -89,7 +89,7 @@ def parse_answer(block: bytes) -> Answer | None:
 
 
 def body_of(block: bytes, answer: Answer, limit: int) -> bytes:
-    """Return the body with chunking and compression undone, if the body really has what the header says.
+    """Return the body with chunking and compression undone, if the body really has what the header declares.
 
     Archives often contain bodies that are already decompressed but still have the old header. Raises TooLarge, and
     BrokenEncoding for a compressed body that cannot be decompressed.

@@ -1,4 +1,4 @@
-"""Lenient HTTP client: reads responses as browsers do that the parser of `fetch` refuses unnecessarily.
+"""Lenient HTTP client: reads, as browsers do, responses that the parser of `fetch` needlessly refuses.
 
 Such responses have two equal lengths, a space before a colon, a length together with chunks, chunks with bare line
 feeds, or a longer or shorter body than announced. A connection is used only once, so the start of the next response is

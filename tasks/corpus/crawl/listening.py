@@ -58,7 +58,7 @@ class Listener:
         return [Statement.from_dict(statement) for statement in self._frontier.statements(url)]
 
     def heed(self, said_of: list[tuple[str, Statement]]) -> list[int]:
-        """Remember what a feed says about pages; remove stored pages that it refuses, and return their sizes."""
+        """Remember what a feed says about pages; drop stored ones that are now refused, and return their sizes."""
         self._frontier.add_statements((url, statement.to_dict()) for url, statement in said_of)
         sizes = []
         for url in dict.fromkeys(url for url, _ in said_of):
