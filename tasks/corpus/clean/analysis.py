@@ -27,7 +27,7 @@ class Analysis:
 
     @cached_property
     def words(self) -> WordTable:
-        """The words of data_lake.text.units: where each begins and ends, its hash, whether it has a letter."""
+        """The words of data_lake.text.units: the begin, end and hash of each, and whether it has a letter."""
         from data_lake.text.units import word_table
 
         return word_table(self.text)

@@ -25,7 +25,7 @@ _LEADING_MARKS = re.compile(f"[{_MARKS[0]}-{_MARKS[-1]} ]*")
 _DEFINITION_TAG = re.compile(r"<(/?)(d[ltd])( [^<>]*)?>")
 _EMPTY_CELL = re.compile(r"<t([dh])(?: [^<>]*)?>(?:\s|&nbsp;|</?span(?: [^<>]*)?>|<br>)*+</t\1>")
 # `auto` asks trafilatura about pages that are not articles if the model expects an F1 below this. On mixed pages (two
-# cross-validation splits by domain) this value gains .006 of F1, .55 gains .007, .6 gains .004, and from .65 on the
+# cross-validations by domain) this value gains .006 of F1, .55 gains .007, .6 gains .004, and from .65 on the
 # model's own text is better.
 ASK_OTHERS_BELOW = 0.5
 MOST_ATTRIBUTES = 5_000  # per tag: resiliparse compares each with all others, and takes 27 s for 100,000

@@ -44,7 +44,7 @@ UNKNOWN = Identified(None, 0.0)
 
 
 def identify(text: str) -> Identified:
-    """Return the languages of a text. Codes are ISO 639-1 where there is one, else 639-3."""
+    """Return the languages of a text. Codes are ISO 639-1 if the language has one, else ISO 639-3."""
     import pycld2
 
     sample = _evenly(text)

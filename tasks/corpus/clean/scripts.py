@@ -1,4 +1,4 @@
-"""Facts about scripts and languages: the table of where word-based rules apply, and what a script reveals.
+"""Facts about scripts and languages: where word-based rules apply, and which language a script reveals.
 
 The published thresholds of Gopher, C4 and FineWeb were found on English text. If a rule relies on something that a
 script does not have (spaces between words, marks at the end of sentences), it is not applied to text in that script.
@@ -37,8 +37,8 @@ STOP_WORDS = {"en": ("the", "be", "to", "of", "and", "that", "have", "with")}
 
 # Characters per word in scripts where each character counts as a word. An n-gram of Gopher's repetition table is n
 # words, so in these scripts it is n times this many characters. Means of segmented text: Chinese 1.6 to 1.8,
-# Japanese 2, Thai and Lao 4, Khmer and Burmese 4 to 5, Tibetan 4 to 5; rounded up,
-# because a longer n-gram removes less.
+# Japanese 2, Thai and Lao 4, Khmer and Burmese 4 to 5, Tibetan 4 to 5; rounded up, because a longer n-gram removes
+# less.
 _WORD_CHARACTERS = (
     (0x0E00, 0x0E7F, 4),  # Thai
     (0x0E80, 0x0EFF, 4),  # Lao
