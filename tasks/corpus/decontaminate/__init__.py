@@ -1,4 +1,4 @@
-"""decontaminate: which benchmark items occur in the corpus, and which held-out documents occur in training."""
+"""decontaminate: finds benchmark items in the corpus, and held-out documents whose text occurs in training."""
 
 from tasks.corpus.decontaminate.config import DecontaminateConfig
 from tasks.corpus.decontaminate.stage import decontaminate

@@ -20,10 +20,10 @@ class CutConfig(StageConfig):
 
 
 class OverlapConfig(StageConfig):
-    """Held-out documents whose text stands in training documents too."""
+    """What is done about held-out documents whose text also occurs in training documents."""
 
-    # It is the held-out document that is removed: what stands in training measures memory and not what was learned, and
-    # taking it away costs some evaluation text, where cutting training documents would cost the model.
+    # The held-out document is removed: text that is in training measures memorization and not generalization. Removing
+    # it costs only some evaluation text, while cutting training documents would cost the model training text.
     action: Literal["drop_held_out", "report"] = Field(
         "drop_held_out",
         description="What happens to a held-out document that overlaps with training: drop_held_out = it is removed, "
@@ -43,7 +43,7 @@ class OverlapConfig(StageConfig):
 
 
 class DecontaminateConfig(StageConfig):
-    """What must not be learned, and what is done where it was found."""
+    """What must not be learned, and what is done if it is found."""
 
     hellaswag: str | None = Field(None, description="HellaSwag jsonl file to look for; null = the one of `questions`")
     mmlu: str | None = Field(None, description="MMLU folder (test/ csv) to look for; null = the one of `questions`")
@@ -53,7 +53,7 @@ class DecontaminateConfig(StageConfig):
         "choices and answer, MMLU's csv without column names, txt with one item per line; plain or compressed (gz, "
         "zst, bz2, xz)",
     )
-    # A benchmark of which nothing was found changes no document and rebuilds no model, so it costs nothing to name one.
+    # Naming a benchmark that is not found costs nothing: no document changes and no model is rebuilt.
     action: Literal["cut", "drop", "report"] = Field(
         "cut",
         description="What happens to a training document with contaminated n-grams: cut = the passage is cut out; "

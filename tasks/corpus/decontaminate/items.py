@@ -1,4 +1,4 @@
-"""All benchmark items that the config names: HellaSwag's and MMLU's own files, and any other."""
+"""All benchmark items that the config names: from HellaSwag's and MMLU's own files, and from any other files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.stage import PermanentError
 
 
 def benchmark_files(config: DecontaminateConfig) -> list[Path]:
-    """Return every file that the config names, sorted within each pattern; PermanentError where one names none."""
+    """Return every file that the config names, sorted within each pattern; PermanentError if one names none."""
     found: list[Path] = []
     if config.hellaswag:
         found.append(Path(config.hellaswag))
@@ -29,7 +29,7 @@ def benchmark_files(config: DecontaminateConfig) -> list[Path]:
 
 
 def read_items(config: DecontaminateConfig) -> list[Item]:
-    """Return all items of all benchmarks; PermanentError names the file and row of one that cannot be read."""
+    """Return all items of all benchmarks; PermanentError names the file and row of an item that cannot be read."""
     benchmark_files(config)
     items: list[Item] = []
     if config.hellaswag:
@@ -40,13 +40,13 @@ def read_items(config: DecontaminateConfig) -> list[Item]:
     read: set[tuple[int, int]] = set()
     for path in (path for entry in config.benchmarks for path in find_files(entry)):
         stat = os.stat(path)
-        if (stat.st_dev, stat.st_ino) in read:  # two entries name it
+        if (stat.st_dev, stat.st_ino) in read:  # two entries name the same file
             continue
         read.add((stat.st_dev, stat.st_ino))
         stem = Path(path.name)
         while stem.suffix.lower() in PACKED:
             stem = Path(stem.stem)
-        # two files of one name (test.jsonl of two benchmarks) are told apart by their folders
+        # files with the same name (test.jsonl of two benchmarks) are distinguished by their folders
         name = stem.stem if stem.stem not in named else path.as_posix()
         named.add(name)
         items += read_benchmark(path, name)

@@ -13,7 +13,7 @@ from data_lake.tables.documents import shards
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The n-grams of held-out documents: shard, row and number of the n-gram for each, int64; how many there are."""
+    """The n-grams of held-out documents: shard, row and n-gram number of each, int64; and how many distinct ones."""
 
     shard: np.ndarray
     row: np.ndarray
@@ -22,12 +22,12 @@ class HeldOut:
 
 
 def gather(parts: Path, ngrams_file: Path, max_ngrams: int) -> HeldOut:
-    """Merge the shards' n-grams (parts/) into one file, the sorted distinct ones that training texts are scanned for.
+    """Merge the shards' n-grams (parts/) into one file of sorted distinct ones, which training texts are scanned for.
 
-    Of more than `max_ngrams` those up to a limit stay, which is halved whenever there are too many: hashes are evenly
-    spread, so that is a fair sample of each document's n-grams, and the same for any number of shards. With 10^9 words
-    in training and 10^7 held out, two different n-grams of one hash meet in one corpus of 2,000; no share changes by
-    it, so words are not compared here.
+    If there are more than `max_ngrams`, only hashes up to a limit are kept, and the limit is halved as long as there
+    are too many. Hashes are evenly spread, so this is a fair sample of each document's n-grams, and the same for any
+    number of shards. With 10^9 words in training and 10^7 held out, two different n-grams with the same hash meet in
+    one corpus in 2,000; that changes no share noticeably, so the words themselves are not compared here.
     """
     import pyarrow.parquet as pq
 
@@ -53,9 +53,9 @@ def gather(parts: Path, ngrams_file: Path, max_ngrams: int) -> HeldOut:
 
 
 def shares(folder: Path, held_out: HeldOut) -> dict[tuple[int, int], float]:
-    """Return (shard, row) of each held-out document that has an n-gram -> share of them that training texts have.
+    """Return a dict: (shard, row) of each held-out document with n-grams -> share of them that training texts have.
 
-    folder: which n-grams the training texts of each shard have.
+    folder: the files that say which n-grams the training texts of each shard have.
     """
     import pyarrow.parquet as pq
 

@@ -1,4 +1,4 @@
-"""Passages: adjacent n-grams joined, and cut out of a text with their surroundings, as GPT-3's authors did."""
+"""Passages: adjacent n-grams are joined and cut out of a text with their surroundings, as GPT-3's authors did."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tasks.corpus.decontaminate.config import CutConfig
 
 JOIN = "\n\n"
-"""Between the pieces of a text that was cut: where a paragraph ends, nobody expects the next one to go on."""
+"""The separator between the pieces of a cut text: a paragraph break, after which no continuation is expected."""
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,13 @@ class Passage:
 
 
 def passages(ngrams: Iterable[tuple[int, int, int, int]]) -> list[Passage]:
-    """Return the longest passages that n-grams of one item make in one document.
+    """Return the longest passages that the n-grams of one item form in one document.
 
-    ngrams: (number of the first word, number of words, first character, end) each, sorted. Those that share a word or
-    lie side by side are one passage.
+    ngrams: (number of the first word, number of words, first character, end) of each, sorted. N-grams that overlap or
+    are adjacent form one passage.
     """
     found: list[Passage] = []
-    stop = -1  # the word behind the last passage
+    stop = -1  # the number of the word after the last passage
     first = 0
     for place, length, start, end in ngrams:
         if found and place <= stop:
@@ -40,8 +40,8 @@ def passages(ngrams: Iterable[tuple[int, int, int, int]]) -> list[Passage]:
 
 
 def cut(text: str, spans: Sequence[tuple[int, int]], config: CutConfig) -> list[str] | None:
-    """Return the pieces of a text without the spans and `window` characters on either side of each, short pieces left
-    out; None where the cuts leave more than `max_pieces`.
+    """Return what is left of a text without the spans and `window` characters on either side of each. Short pieces are
+    left out. The result is None if the cuts leave more than `max_pieces` pieces.
 
     Brown et al. 2020, appendix C: "we removed the gram and a 200-character window around it, splitting the original
     document into pieces. Pieces less than 200 characters long were discarded. Documents which were split into more than

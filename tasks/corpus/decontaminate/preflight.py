@@ -12,7 +12,7 @@ SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that on
 
 
 def check(config: DecontaminateConfig, facts: Facts) -> Iterator[Fault]:
-    """Yield each benchmark that cannot be read."""
+    """Yield a fault for each benchmark that cannot be read."""
     none = {"hellaswag": "", "mmlu": "", "benchmarks": ()}
     for name in ("hellaswag", "mmlu"):
         if path := getattr(config, name):

@@ -1,4 +1,4 @@
-"""The reports of decontamination: items with their flags, a line per benchmark, the overlap, and the ledger."""
+"""The reports of decontamination: contaminated items, a summary per benchmark, the overlap, and the ledger."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def write(
     contamination: Contamination,
     shares: Shares,
 ) -> None:
-    """Write contamination.parquet, items.parquet, overlap.parquet and benchmarks.json; count and account for all."""
+    """Write contamination.parquet, items.parquet, overlap.parquet and benchmarks.json, the counts and the ledger."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -94,7 +94,7 @@ def write(
 
 
 def _items(index: NgramIndex, contamination: Contamination) -> pa.Table:
-    """Return one row per item: what of it is in training documents, and whether that makes it contaminated."""
+    """Return one row per item: how much of it is in training documents, and whether that makes it contaminated."""
     import pyarrow as pa
 
     return pa.table(
@@ -111,7 +111,7 @@ def _items(index: NgramIndex, contamination: Contamination) -> pa.Table:
 
 
 def _overlap(config: DecontaminateConfig, texts: Path, dedup: Artifact, shares: Shares) -> pa.Table:
-    """Return one row per held-out document; its share is null where it has fewer words than an n-gram."""
+    """Return one row per held-out document; its share is null if it has fewer words than an n-gram."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -138,13 +138,13 @@ def _overlap(config: DecontaminateConfig, texts: Path, dedup: Artifact, shares: 
 
 
 def _benchmarks(index: NgramIndex, contamination: Contamination, found: pa.Table) -> list[dict[str, Any]]:
-    """Return one line per benchmark: items, how many are contaminated, n-grams, and documents that have them."""
+    """Return one record per benchmark: items, how many are contaminated, n-grams, and documents that contain them."""
     import pyarrow.compute as pc
 
     lines = []
     for name in dict.fromkeys(item.benchmark for item in index.items):
         here = [number for number, item in enumerate(index.items) if item.benchmark == name]
-        entries = slice(int(index.first[here[0]]), int(index.first[here[-1] + 1]))  # a benchmark's items are in a row
+        entries = slice(int(index.first[here[0]]), int(index.first[here[-1] + 1]))  # a benchmark's items are contiguous
         documents = found.filter(pc.equal(found["benchmark"], name))["doc_id"]
         lines.append(
             {
@@ -170,7 +170,7 @@ def _sentence(line: Mapping[str, Any]) -> str:
 
 
 def _account(dedup: Artifact, out: Output) -> Tally:
-    """Count what was kept, cut and removed, from what was really written, shard by shard."""
+    """Count what was kept, cut and removed, shard by shard, from the files that were written."""
     tally = Tally()
     for source in shards(dedup.path / "documents"):
         written = dict(_columns(out.dir / "documents" / source.name, "doc_id", "n_bytes"))

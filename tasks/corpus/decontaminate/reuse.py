@@ -1,7 +1,7 @@
-"""What an earlier artifact found in the same texts: each is searched only for what was not looked for then.
+"""What an earlier artifact found in the same texts: they are searched only for what was not looked for then.
 
-Of a text that is here again all benchmark items are known, as the earlier artifact looked for the same ones. Of the
-held-out n-grams those are known that were held out then too; documents that changed bring a few others.
+The earlier artifact looked for the same benchmark items, so all hits in an unchanged text are known. For the held-out
+n-grams, the result is known for those that were held out then too; changed documents add a few new ones.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from data_lake.tables.text_index import TextIndex
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SCAN = "scan"  # the folder of an artifact with what was found: texts/, hits/, seen/ ...
-HELD_OUT = "held_out.npy"  # ... and the held-out n-grams that training texts were asked for, sorted
+SCAN = "scan"  # the folder of an artifact that holds what was found: texts/, hits/, seen/ ...
+HELD_OUT = "held_out.npy"  # ... and the sorted held-out n-grams that training texts were searched for
 HITS = ("row", "entry", "place", "length", "start", "end")
 
 
 class Reusable:
-    """What an earlier artifact found, or none."""
+    """What an earlier artifact found; nothing if there is no artifact."""
 
     def __init__(self, artifact: Path | None, text_index: Path | None) -> None:
         """text_index: the index of the artifact's texts, as `write_text_index` made it."""
@@ -32,9 +32,9 @@ class Reusable:
         self._texts = TextIndex(text_index)
 
     def find(self, digests: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return shard and row of each text in the artifact, int64[n] both; -1 where it must be scanned.
+        """Return each text's shard and row in the artifact, int64[n] both; -1 if it must be scanned.
 
-        digests: uint64[n, 2]. train: bool[n]; only training texts were asked for held-out n-grams.
+        digests: uint64[n, 2]. train: bool[n]; only training texts were searched for held-out n-grams.
         """
         shard, row = self._texts.find(digests)
         for number in np.unique(shard[shard >= 0]).tolist():
@@ -46,16 +46,16 @@ class Reusable:
         return shard, row
 
     def hits(self, shard: np.ndarray, row: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the benchmark n-grams in the texts at these places; `row` of the result counts the given places."""
+        """Return the benchmark n-grams in the texts at these places; `row` of the result indexes the places."""
         return self._rows("hits", HITS, shard, row)
 
     def seen(self, shard: np.ndarray, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the held-out n-grams in the training texts at these places: the place's number, and the n-gram."""
+        """Return the held-out n-grams in the training texts at these places: the index of the place, and the n-gram."""
         found = self._rows("seen", ("row", "ngram"), shard, row)
         return found["row"], self.held_out()[found["ngram"]]
 
     def held_out(self) -> np.ndarray:
-        """Return the n-grams that the training texts of the artifact were asked for, sorted."""
+        """Return the sorted held-out n-grams that the training texts of the artifact were searched for."""
         return np.empty(0, np.uint64) if self._scan is None else np.load(self._scan / HELD_OUT, mmap_mode="r")
 
     def _rows(self, kind: str, names: tuple[str, ...], shard: np.ndarray, row: np.ndarray) -> dict[str, np.ndarray]:
@@ -86,14 +86,14 @@ def read_splits(path: Path) -> pa.Array:
 
 
 def are_training(path: Path) -> np.ndarray:
-    """Return which texts of a shard are learned from, bool[n], from its file of scan/texts."""
+    """Return which texts of a shard are training texts, bool[n], from its file of scan/texts."""
     import pyarrow.compute as pc
 
     return pc.equal(read_splits(path), "train").to_numpy(zero_copy_only=False)
 
 
 def write_since(artifact: Path, held_out: Path, since: Path) -> None:
-    """Write those of the held-out n-grams that the artifact's texts were not asked for."""
+    """Write the held-out n-grams that the artifact's texts were not searched for."""
     before, now = np.load(artifact / SCAN / HELD_OUT), np.load(held_out)
     with whole_file(since) as file:
         np.save(file, np.setdiff1d(now, before, assume_unique=True))

@@ -25,10 +25,10 @@ ROW_GROUP_BYTES = 16 << 20
 
 @dataclass(frozen=True)
 class Evidence:
-    """Hits in the documents of a shard that count, sorted by row, item and place; and the items that they are of.
+    """The hits that count in the documents of a shard, sorted by row, item and place; and the items they belong to.
 
-    weight: of how many of its item's n-grams each is. names: number of an item -> (benchmark, name, number of its
-    n-grams), for those that occur here.
+    weight: how many of its item's n-grams each hit stands for. names: number of an item -> (benchmark, name, number of
+    its n-grams), for the items that occur here.
     """
 
     row: np.ndarray
@@ -70,7 +70,7 @@ class Found:
 
 
 def rewrite_shard(job: RewriteJob) -> None:
-    """Write documents/, removed/ and the shard's piece of contamination.parquet; the last one says that it is done."""
+    """Write documents/, removed/ and the shard's part of contamination.parquet, which is last and marks it as done."""
     import pyarrow as pa
 
     from data_lake.tables.schemas import CONTAMINATION, CORPUS, REMOVED
@@ -84,7 +84,7 @@ def rewrite_shard(job: RewriteJob) -> None:
 
 
 def _kept(job: RewriteJob, removed: list[dict[str, Any]], rows: list[dict[str, Any]]) -> Iterator[pa.Table]:
-    """Yield the documents that stay, with their splits; add the others to `removed`, and what was found to `rows`."""
+    """Yield the kept documents with their splits; add the others to `removed`, and what was found to `rows`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -99,7 +99,7 @@ def _kept(job: RewriteJob, removed: list[dict[str, Any]], rows: list[dict[str, A
             given = pa.Table.from_batches([batch]).select(DOCUMENTS.names)
             table = given.append_column(CORPUS.field("split"), splits.slice(first, batch.num_rows))
             low, high = np.searchsorted(touched, [first, first + batch.num_rows])
-            if low < high:  # else its rows need not become objects of Python
+            if low < high:  # otherwise its rows need not become Python objects
                 left = []
                 for row, document in enumerate(table.to_pylist(), first):
                     removal = _decide(job, document, found.get(row, []), job.overlapping.get(row), rows)
@@ -119,9 +119,9 @@ def _decide(
     overlap: float | None,
     rows: list[dict[str, Any]],
 ) -> dict[str, Any] | None:
-    """Cut the document's text in place where that is asked; return its row of `removed` if it has to go.
+    """Cut the document's text in place if the config asks for it; return its row of `removed` if it is removed.
 
-    Adds what was found to `rows`. Documents that are held out stay as they are: nothing is learned from them.
+    Adds what was found to `rows`. Held-out documents are not cut, because nothing is learned from them.
     """
     config, text, split = job.config, document["text"], document["split"]
     action, reason = "reported", None
@@ -169,7 +169,7 @@ def _decide(
 
 
 def _by_document(evidence: Evidence) -> dict[int, list[Found]]:
-    """Return row -> what it shares with each item."""
+    """Return a dict: row of a document -> what it shares with each item."""
     found: defaultdict[int, list[Found]] = defaultdict(list)
     changes = np.flatnonzero((np.diff(evidence.row) != 0) | (np.diff(evidence.item) != 0)) + 1
     bounds = [0, *changes.tolist(), len(evidence.row)] if len(evidence.row) else []

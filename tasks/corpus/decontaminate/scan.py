@@ -1,4 +1,4 @@
-"""Scan one shard: where benchmark n-grams occur in it, and which held-out n-grams its training texts have."""
+"""Scanning one shard: where benchmark n-grams occur in it, and which held-out n-grams its training texts have."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BATCH_ROWS = 256
 
 @dataclass(frozen=True)
 class ScanJob:
-    """A shard of documents, what to look for in it, where the results go, and who may have some of them."""
+    """A shard of documents, what to look for in it, where the results go, and which earlier results to reuse."""
 
     documents: Path
     number: int
@@ -33,9 +33,9 @@ class ScanJob:
     scan: Path
     detection: DetectionConfig
     split: SplitConfig
-    reuse_from: Path | None = None  # an artifact of the same config and benchmarks ...
+    reuse_from: Path | None = None  # an artifact with the same config and benchmarks ...
     text_index: Path | None = None  # ... the index of its texts ...
-    since: Path | None = None  # ... and the n-grams that are held out since, which these were not asked for
+    since: Path | None = None  # ... and the n-grams held out since then, which its texts were not searched for
 
     @property
     def items(self) -> Path:
@@ -44,13 +44,13 @@ class ScanJob:
 
     @property
     def reused(self) -> Path:
-        """The file that says how many documents were known from the earlier artifact."""
+        """The file with the number of documents that the earlier artifact had already scanned."""
         return self.work / "reused" / f"part-{self.number:05d}"
 
 
 @functools.lru_cache(maxsize=1)
 def load_index(items: Path, words: int, shortest: int) -> NgramIndex:
-    """Return the index of the items in a file, once in each process."""
+    """Return the index of the items in a file; built once per process."""
     return NgramIndex(
         [Item(**{**item, "choices": tuple(item["choices"])}) for item in json.loads(items.read_text())], words, shortest
     )
@@ -62,15 +62,15 @@ def _table(path: Path) -> HashTable:
 
 
 def write_items(path: Path, items: list[Item]) -> None:
-    """Write items where the workers find them."""
+    """Write items to a file for the workers."""
     write_whole(path, json.dumps([vars(item) for item in items]))
 
 
 def read_shard(job: ScanJob) -> None:
-    """Write scan/texts/part-<number>.parquet, each text's digest and its document's split, and
-    work/held_out/part-<number>.parquet: each n-gram of each document that is held out, once.
+    """Write scan/texts/part-<number>.parquet, with the digest of each text and the split of its document, and
+    work/held_out/part-<number>.parquet, with each n-gram of each held-out document once.
 
-    Nothing decides the split of a document a second time.
+    The split of a document is decided only here; later steps read it from scan/texts.
     """
     import pyarrow as pa
 
@@ -96,11 +96,11 @@ def read_shard(job: ScanJob) -> None:
 
 
 def scan_shard(job: ScanJob) -> None:
-    """Write scan/{seen,hits}/part-<number>.parquet; where the last of them lies, the shard is done.
+    """Write scan/{seen,hits}/part-<number>.parquet; once the second one exists, the shard is done.
 
-    hits: places of benchmark n-grams, of documents of any split. seen: row of a training document and number of a
-    held-out n-gram that it has. A text that an earlier artifact has is only asked for the n-grams that are held out
-    since.
+    hits: places of benchmark n-grams in documents of any split. seen: row of a training document and number of a
+    held-out n-gram that it contains. A text that an earlier artifact has is searched only for the n-grams that are held
+    out since then.
     """
     import pyarrow as pa
 
@@ -133,7 +133,7 @@ def scan_shard(job: ScanJob) -> None:
 
 
 def read_texts(scan: Path, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the digests of a shard's texts, uint64[n, 2], and which of them are learned from, bool[n]."""
+    """Return the digests of a shard's texts, uint64[n, 2], and which of them are training texts, bool[n]."""
     import pyarrow.parquet as pq
 
     path = shard_path(scan / "texts", number)
@@ -142,14 +142,14 @@ def read_texts(scan: Path, number: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _seen(given: Words, rows: np.ndarray, words: int, wanted: HashTable) -> tuple[np.ndarray, np.ndarray]:
-    """Return the wanted n-grams in texts: the row of the text and the n-gram."""
+    """Return the wanted n-grams that occur in texts: the row of the text, and the n-gram."""
     hashes, owner = given.runs(words)
     places, number = wanted.find(hashes)
     return rows[owner[places]], wanted.keys[number]
 
 
 def _write_seen(job: ScanJob, held_out: HashTable, train: np.ndarray, row: np.ndarray, ngram: np.ndarray) -> None:
-    """Write which training documents have which of the n-grams that are held out now, each once."""
+    """Write which training documents have which of the currently held-out n-grams, each pair once."""
     import pyarrow as pa
 
     places, number = held_out.find(ngram)
@@ -162,7 +162,7 @@ def _write_seen(job: ScanJob, held_out: HashTable, train: np.ndarray, row: np.nd
 
 
 def _batches(job: ScanJob, columns: list[str]) -> Iterator[tuple[int, Any]]:
-    """Yield (number of the first row, batch) of the shard."""
+    """Yield (number of the first row, batch) for each batch of the shard."""
     import pyarrow.parquet as pq
 
     first = 0

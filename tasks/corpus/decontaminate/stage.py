@@ -1,4 +1,4 @@
-"""The decontaminate stage: benchmark items in training documents, and training text in held-out ones."""
+"""The decontaminate stage: finds benchmark items in training documents, and training text in held-out ones."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def sources(config: DecontaminateConfig) -> str | None:
-    """Fingerprint of the benchmark files; None where nothing is looked for."""
+    """Fingerprint of the benchmark files; None if no benchmark is looked for."""
     paths = benchmark_files(config)
     if not paths:
         return None
@@ -40,9 +40,9 @@ def sources(config: DecontaminateConfig) -> str | None:
 
 
 def content(artifact: Path) -> str:
-    """Fingerprint of what the stages after this one read: the documents, and which of them are held out.
+    """Fingerprint of what the following stages read: the documents, and which of them are held out.
 
-    What was found is not in it: a benchmark that is only reported, or of which nothing was found, rebuilds no model.
+    It leaves out what was found: a benchmark that is only reported, or is not found at all, rebuilds no model.
     """
     return documents_fingerprint(artifact, also=["split"])
 
@@ -75,11 +75,11 @@ def contract(artifact: Artifact) -> Iterator[str]:
     reuses=True,
 )
 def decontaminate(config: DecontaminateConfig, out: Output, documents: kinds.Documents) -> None:
-    """Find benchmark items in the documents and cut them out of training; decide what is held out, and what of it is
-    in training too.
+    """Find benchmark items in the documents and cut them out of training; decide which documents are held out, and
+    measure how much of them is in training too.
 
-    `contaminated_fraction` is the share of the benchmark items that training documents had, `held_out_overlap` the mean
-    share of a held-out document's n-grams that training documents have too. Less is better.
+    `contaminated_fraction` is the share of the benchmark items that training documents contained; `held_out_overlap` is
+    the mean share of a held-out document's n-grams that training documents have too. Lower is better.
     """
     items = read_items(config)
     write_items(out.work / "items.json", items)
@@ -138,7 +138,7 @@ def _each(
     results: Path,
     documents: Path,
 ) -> None:
-    """Do the shards whose result is not there yet."""
+    """Process the shards whose result does not exist yet."""
     left = [job for job in jobs if not shard_path(results, job.number).exists()]
     done = len(jobs) - len(left)
     for _ in map_shards(function, left, workers=workers_for(shards(documents), config.workers)):
@@ -160,7 +160,7 @@ def _read_hits(folder: Path) -> dict[str, np.ndarray]:
 
 
 def _evidence(index: NgramIndex, contamination: Contamination, hits: dict[str, np.ndarray]) -> Evidence:
-    """Return the hits of one shard that count: of contaminated items, without common phrases."""
+    """Return the hits of one shard that count: those of contaminated items that are not common phrases."""
     item = index.item[hits["entry"]]
     counts = contamination.contaminated[item] & ~contamination.ignored[hits["entry"]]
     columns = {name: column[counts] for name, column in {**hits, "item": item}.items()}

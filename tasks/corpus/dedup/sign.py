@@ -1,7 +1,7 @@
-"""One pass over the text: each document's digest, set of shingles and signature; decisions then need no text.
+"""One pass over the text: each document's digest, shingle set and signature, so that decisions need no text later.
 
-`sign_shard` writes what later runs may compare with (signatures/part-*.parquet and shingles/part-*.u32, part of the
-artifact); `index_shard` turns a signed shard, of this run or of an earlier artifact, into sorted runs for the levels.
+`sign_shard` writes the files that later runs may compare with: signatures/part-*.parquet and shingles/part-*.u32 of the
+artifact. `index_shard` turns a signed shard, of this run or of an earlier artifact, into sorted runs for the levels.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from tasks.corpus.dedup.shingles import digests, shingle_sets
 if TYPE_CHECKING:
     import pyarrow as pa
 
-BATCH_ROWS = 1024  # documents at a time: some 3 MB of text, which stay in a core's cache
-REFINE = 16  # signature values whose low byte splits large buckets
+BATCH_ROWS = 1024  # documents at a time: about 3 MB of text, which fit in a core's cache
+REFINE = 16  # number of signature values whose low bytes split large buckets
 
 
 @dataclass(frozen=True)
 class SignJob:
-    """Sign one shard of documents: which files, and with which shingles and permutations."""
+    """Sign one shard of documents: its files, and the shingles and permutations to use."""
 
     documents: Path
     signatures: Path
@@ -41,14 +41,14 @@ class SignJob:
     permutations: int
     seed: int
     compiled: bool
-    reused: Path  # how many of its texts had been signed before, in digits
-    reuse_from: Path | None = None  # an artifact of the same config, whose texts need not be signed again ...
+    reused: Path  # file with the decimal number of its texts that had been signed before
+    reuse_from: Path | None = None  # an artifact with the same config, whose texts need not be signed again ...
     text_index: Path | None = None  # ... and their index
 
 
 @dataclass(frozen=True)
 class IndexJob:
-    """Index one signed shard: where it is, its first document's number, where the runs go, and what decides."""
+    """Index one signed shard: its files, its first document's number, where the runs go, and what `keep` prefers."""
 
     signed: Path
     shingles: Path | None
@@ -58,12 +58,12 @@ class IndexJob:
     bands: int
     rows: int
     keep: str
-    removed: Path | None  # of an earlier artifact: which of its documents it removed; None for a shard of this run
-    offset: int = 0  # the shard's first document in `removed`
+    removed: Path | None  # which documents the shard's earlier artifact removed; None for a shard of this run
+    offset: int = 0  # index of the shard's first document in `removed`
 
     @property
     def part(self) -> Part:
-        """The shard as the corpus knows it."""
+        """The shard as a part of the corpus."""
         count = signed_rows(self.signed)
         names = self.work / "names" / f"part-{self.number:05d}.bin"
         return Part(
@@ -71,18 +71,18 @@ class IndexJob:
         )
 
     def run(self, kind: str) -> Path:
-        """The shard's run of a kind."""
+        """The shard's run of one kind: bands, exact or urls."""
         return self.work / kind / f"part-{self.number:05d}.run"
 
 
 def scheme(shingle_words: int, permutations: int, seed: int) -> dict[str, str]:
-    """Return what two signatures must have in common to be compared; it stands in the metadata of the files."""
+    """Return the settings that two signatures must share to be comparable; they are stored in the files' metadata."""
     return {
         "scheme": "affine32",
         "seed": str(seed),
         "permutations": str(permutations),
         "shingle_words": str(shingle_words),
-        "folding": "nfkc_casefold, typography",  # data_lake.text.folding; what another folding signed has other words
+        "folding": "nfkc_casefold, typography",  # data_lake.text.folding; with another folding the words differ
     }
 
 
@@ -90,8 +90,8 @@ def sign_shard(job: SignJob) -> None:
     """Write the digests and signatures of a shard, and its shingle sets beside them.
 
     Texts that an earlier artifact has are not signed again. The signature column holds the little-endian uint32 values
-    that datasketch calls `hashvalues`. The sets lie one after another in a file of little-endian uint32, sorted and
-    distinct, `n_shingles` for each document.
+    that datasketch calls `hashvalues`. The sets are stored one after another in a file of little-endian uint32, each
+    sorted and distinct, with `n_shingles` values per document.
     """
     import pyarrow as pa
 
@@ -187,9 +187,9 @@ def index_shard(job: IndexJob) -> None:
     for kind, made in keys.items():
         columns = 2 if kind == "bands" else 3
         write_run(job.run(kind), np.concatenate([np.empty((columns, 0), np.uint64), *made], axis=1))
-    with whole_file(part.facts) as out:  # last: it says that the shard is indexed
+    with whole_file(part.facts) as out:  # written last: its existence says that the shard is indexed
         np.save(out, np.concatenate(facts))
-    pa.default_memory_pool().release_unused()  # it keeps 150 MB for a next shard, which what follows could use
+    pa.default_memory_pool().release_unused()  # the pool keeps 150 MB for the next shard, which later steps could use
 
 
 def first_of(job: IndexJob) -> int:
@@ -213,15 +213,15 @@ def signed_rows(path: Path) -> int:
 
 
 def band_runs(work: Path, kind: str) -> list[Path]:
-    """Return the runs of a kind that `index_shard` wrote."""
+    """Return the runs of one kind that `index_shard` wrote."""
     return sorted((work / kind).glob("part-*.run"))
 
 
 def _ranks(batch: pa.RecordBatch, ids: np.ndarray, keep: str | None) -> np.ndarray:
-    """Return each document's rank: 28 bits of what `keep` asks, 28 bits of its length, and 8 of its id.
+    """Return each document's rank: 28 bits for what `keep` asks for, 28 bits of its length, and 8 of its id.
 
-    The smaller is preferred. Documents of earlier artifacts (keep None) come before all others. The bits of the id only
-    spread equal lengths, so that no range of ranks is too large for memory.
+    The smaller rank is preferred. Documents of earlier artifacts (keep is None) come before all others. The bits of
+    the id only spread documents of equal length, so that no range of ranks is too large for memory.
     """
     top = (1 << 28) - 1
     n = batch.num_rows
@@ -243,7 +243,7 @@ def _ranks(batch: pa.RecordBatch, ids: np.ndarray, keep: str | None) -> np.ndarr
 
 
 def _ids(doc_ids: pa.Array) -> np.ndarray:
-    """Return doc_ids as numbers in the same order: textmill's are 16 hex digits; of others the hash decides."""
+    """Return doc_ids as numbers: textmill's 16 hex digits keep their order; any other id is hashed."""
     import xxhash
 
     data, begins = text_bytes(doc_ids)
@@ -265,7 +265,7 @@ _HEX[list(b"0123456789abcdef")] = np.arange(16)
 def _url_keys(urls: pa.Array, numbers: np.ndarray) -> np.ndarray:
     """Return (128 bits of the canonical URL, document) for those that have one: uint64[3, n].
 
-    The page's own word for its canonical URL is not asked: many a site declares its front page on every page.
+    The canonical URL that a page declares is not used: many sites declare their front page on every page.
     """
     import xxhash
 
@@ -284,7 +284,7 @@ def _url_keys(urls: pa.Array, numbers: np.ndarray) -> np.ndarray:
 
 
 def are_canonical(urls: pa.Array) -> np.ndarray:
-    """Return which URLs have nothing in them that `canonical` would change, which takes 25 times as long: bool[n]."""
+    """Return which URLs `canonical` would certainly not change; it takes 25 times as long as this test: bool[n]."""
     import pyarrow.compute as pc
 
     name = "[A-Za-z0-9_~-][A-Za-z0-9._~-]*"

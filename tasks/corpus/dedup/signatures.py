@@ -1,12 +1,12 @@
-"""MinHash signatures: for each document the smallest value of its shingles under each of some random permutations.
+"""MinHash signatures: each document's smallest shingle value under each of several random permutations.
 
-Two documents' signatures agree in a fraction of places that estimates the Jaccard similarity of their shingle sets
-(Broder 1997). The permutations are datasketch 2's scheme `affine32`, bit for bit: Murmur3's finaliser once, then
-`a*h + b` modulo 2^32 with odd `a`, from numpy's RandomState(seed); so these signatures load into its `MinHashLSH`
+The fraction of positions in which two signatures agree estimates the Jaccard similarity of the shingle sets (Broder
+1997). The permutations are those of datasketch 2's scheme `affine32`, bit for bit: Murmur3's finaliser once, then
+`a*h + b` modulo 2^32 with odd `a`, from numpy's RandomState(seed). So these signatures load into its `MinHashLSH`
 (`tasks.corpus.dedup.lookup`).
 
-There are two ways to the same bits: numpy (25 k documents a second) and a kernel compiled by numba (200 k), which costs
-a third of a second to load and one more to compile on its first use on a machine.
+Two implementations give the same bits: numpy (25 k documents a second) and a kernel compiled by numba (200 k), which
+takes a third of a second to load and one more second to compile on its first use on a machine.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ EMPTY = np.uint32(0xFFFFFFFF)
 
 def permutations(count: int, seed: int) -> np.ndarray:
     """Return the parameters of `count` permutations, uint32[2, count]: datasketch's for the same seed."""
-    generator = np.random.RandomState(seed)  # its stream is frozen (NEP 19), and it is what datasketch uses
+    generator = np.random.RandomState(seed)  # its stream is frozen (NEP 19), and datasketch uses it too
     odd = generator.randint(0, 1 << 31, count, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
     return np.array([odd, generator.randint(0, 1 << 32, count, dtype=np.uint32)])
 
@@ -55,7 +55,7 @@ def signatures(shingles: np.ndarray, offsets: np.ndarray, params: np.ndarray, *,
 
 
 def band_keys(signatures: np.ndarray, bands: int, rows: int) -> np.ndarray:
-    """Return one 64-bit key per document and band, uint64[bands, n_documents]: equal where `rows` values agree."""
+    """Return a 64-bit key per band and document, uint64[bands, n_documents]: equal if all `rows` values agree."""
     keys = np.empty((bands, len(signatures)), dtype=np.uint64)
     columns = np.ascontiguousarray(signatures[:, : bands * rows].T).astype(np.uint64)
     with np.errstate(over="ignore"):

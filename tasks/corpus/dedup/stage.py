@@ -1,4 +1,4 @@
-"""The dedup stage: same URL, same text, near-duplicates, repeated pieces; each decision with its partner and score."""
+"""The dedup stage: removes documents of the same URL or text and near-duplicates, and cuts repeated pieces."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ REASONS = {
 
 
 def contract(artifact: Artifact) -> Iterator[str]:
-    """Rows agree with the counts: nothing lost between documents, removed and the decisions."""
+    """The rows of documents/, removed/ and the decisions agree with the counts: no document is lost."""
     import pyarrow.parquet as pq
 
     counts = artifact.counts
@@ -63,10 +63,10 @@ def contract(artifact: Artifact) -> Iterator[str]:
 def dedup(
     config: DedupConfig, out: Output, documents: kinds.Documents, against: Sequence[kinds.Documents] = ()
 ) -> None:
-    """Of each group of duplicates keep the preferred document, cut what documents repeat, write down every decision.
+    """Keep the preferred document of each group of duplicates, cut repeated pieces, and record every decision.
 
-    `duplicate_fraction` is the share of all documents that were removed as duplicates, exact ones and near ones;
-    `documents_reused` is how many signatures were taken from the build before.
+    `duplicate_fraction` is the share of all documents that were removed, as duplicates or because too little text was
+    left; `documents_reused` is the number of documents whose signatures were taken from the previous build.
     """
     from tasks.corpus.dedup.against import require_signed
 
@@ -81,9 +81,9 @@ def dedup(
 def decide(
     config: DedupConfig, out: Output, documents: Sequence[Path], earlier: Sequence[Artifact] = ()
 ) -> tuple[Corpus, Decided]:
-    """Return all documents by number, and what each level decided on them; only the last one reads text a second time.
+    """Return all documents by number, and what each level decided; only the last level reads the text again.
 
-    documents: the shards, each once. earlier: artifacts of this stage whose documents go before.
+    documents: the shards, each once. earlier: artifacts of this stage whose documents are preferred to all of these.
     """
     from tasks.corpus.dedup.corpus import Removed
     from tasks.corpus.dedup.levels import Levels
@@ -106,7 +106,7 @@ def decide(
 
 
 def _sign(config: DedupConfig, out: Output, documents: Sequence[Path], earlier: Sequence[Artifact]) -> Corpus:
-    """Sign and index every shard that an earlier attempt has not, and return the corpus."""
+    """Sign and index every shard that an earlier attempt did not finish, and return the corpus."""
     from data_lake.tables.text_index import write_text_index
     from tasks.corpus.dedup.against import signed_shards
     from tasks.corpus.dedup.corpus import Corpus
@@ -156,7 +156,7 @@ def _sign(config: DedupConfig, out: Output, documents: Sequence[Path], earlier: 
 def _runner(
     config: DedupConfig, out: Output, documents: Sequence[Path]
 ) -> Callable[[Any, Sequence[Any], str], list[Any]]:
-    """Return a function that runs jobs in the workers, tells how far they are, and returns their results in order."""
+    """Return a function that runs jobs in the workers, reports progress, and returns the results in order."""
     workers = workers_for(documents, config.workers)
 
     def each(function: Callable[[Any], Any], jobs: Sequence[Any], what: str) -> list[Any]:
@@ -172,7 +172,7 @@ def _runner(
 def _write(
     config: DedupConfig, out: Output, documents: Sequence[Path], corpus: Corpus, decided: Decided
 ) -> list[dict[str, Any]]:
-    """Write all shards that an earlier attempt has not, and what concerns all of them; return each one's figures."""
+    """Write every shard that an earlier attempt did not, and the files for all shards; return each shard's figures."""
     import numpy as np
 
     from tasks.corpus.dedup.against import REMOVED_BITS
@@ -246,7 +246,7 @@ def _report(out: Output, clean: Artifact, summaries: Sequence[dict[str, Any]]) -
 
 
 def _show_pairs(out: Output, most: int = 1_000_000) -> None:
-    """Draw the similarities of compared pairs, and show the least similar ones of those removed."""
+    """Draw a histogram of the compared pairs' similarities, and show the least similar removed pairs."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -260,7 +260,7 @@ def _show_pairs(out: Output, most: int = 1_000_000) -> None:
             table = table.filter(pc.equal(table["method"], "minhash"))
             found.append(table)
             rows += len(table)
-            if rows > most:  # a picture needs no more
+            if rows > most:  # enough for a figure
                 break
     table = pa.concat_tables(found) if found else None
     if table is None or not len(table):
@@ -283,6 +283,6 @@ def _show_pairs(out: Output, most: int = 1_000_000) -> None:
 
 
 def _kept_by(clean: Artifact) -> Amount | None:
-    """Return what the stage before says it kept, so that a document lost on the way shows in the ledger."""
+    """Return what the previous stage says it kept, so that a document lost in between shows in the ledger."""
     ledger = clean.manifest.ledger
     return Amount(**ledger["kept"]) if ledger else None

@@ -1,4 +1,4 @@
-"""The results of the decisions, one shard at a time: documents kept, documents removed, and every pair compared."""
+"""Writing the results one shard at a time: the documents kept, the documents removed, and every pair compared."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ ROW_GROUP_BYTES = 16 << 20
 
 @dataclass(frozen=True)
 class Decided:
-    """The runs in which the levels wrote what they decided, each sorted by document."""
+    """The runs that hold the decisions of the levels, each sorted by document."""
 
     urls: tuple[Path, ...] = ()  # (document, the one kept for it)
     exact: tuple[Path, ...] = ()  # (document, the one kept for it)
     near: tuple[Path, ...] = ()  # (document, the one kept for it, values in common, values in either)
-    compared: tuple[Path, ...] = ()  # (document, document before it in number, values in common, values in either)
+    compared: tuple[Path, ...] = ()  # (document, lower-numbered document, values in common, values in either)
     paragraphs: tuple[Path, ...] = ()  # (document, hash)
     lines: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
 class WriteJob:
-    """Write one shard."""
+    """Write the results of one shard: its documents, the decisions on them, and where the files go."""
 
     corpus: Corpus
     part: Part
@@ -57,24 +57,24 @@ class WriteJob:
 
     @property
     def done(self) -> Path:
-        """The file that holds the shard's ledger and counts once the shard is whole."""
+        """The file that holds the shard's ledger and counts once the shard is complete."""
         return self.work / f"part-{self.number:05d}.json"
 
     @property
     def removed(self) -> Path:
-        """The numbers of the documents that were removed, counted from the shard's first."""
+        """The file with the numbers of the removed documents, counted from the shard's first document."""
         return self.work / f"part-{self.number:05d}.npy"
 
     @property
     def is_done(self) -> bool:
-        """Whether an earlier attempt wrote all of it."""
+        """Whether an earlier attempt wrote the whole shard."""
         written = (shard_path(self.output / name, self.number) for name in ("documents", "removed"))
         return self.done.exists() and all(path.exists() for path in written)
 
 
 @dataclass
 class Removals:
-    """The removed documents of a shard: number (sorted), reason, what was measured, and the partner's number."""
+    """The removed documents of a shard: number (sorted), reason, measured value, and the number of the partner."""
 
     documents: np.ndarray
     reasons: np.ndarray
@@ -83,7 +83,7 @@ class Removals:
 
 
 def write_shard(job: WriteJob) -> None:
-    """Write documents/, removed/ and the pairs of one shard, and last its ledger and counts."""
+    """Write documents/, removed/ and the pairs of one shard, and finally its ledger and counts."""
     removals = _removals(job)
     names = _names(job.corpus, removals.partners)
     numbers: list[int] = []
@@ -133,7 +133,7 @@ def write_shard(job: WriteJob) -> None:
 
 
 def cluster_of(decided: Decided, numbers: np.ndarray, limit: int) -> np.ndarray:
-    """Return for each of the sorted distinct documents the one kept for it in the end: itself, if it is kept."""
+    """Return for each document the one finally kept for it: itself, if it is kept. numbers: sorted and distinct."""
     kept = numbers.copy()
     for paths, columns in ((decided.urls, 2), (decided.exact, 2), (decided.near, 4)):
         wanted, place = np.unique(kept, return_inverse=True)
@@ -159,9 +159,10 @@ def _removals(job: WriteJob) -> Removals:
 
 
 def _follow(job: WriteJob, exact: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the exact copies without those whose original was removed for a near-duplicate, and these with that one.
+    """Return the exact copies in two parts: those whose original is kept, and those whose original is a near-duplicate.
 
-    A copy would else name a partner that is not there any more. It has its original's words, so also its score.
+    The latter get the document that replaced their original as partner; otherwise they would name one that was removed.
+    A copy has the same words as its original, so it also has the same score.
     """
     originals, place = np.unique(exact[1], return_inverse=True)
     found, rows = Runs(job.decided.near, 4).lookup(originals, job.limit)
@@ -179,7 +180,7 @@ def _scores(rows: np.ndarray, sets: np.ndarray | None) -> np.ndarray:
 
 
 def _names(corpus: Corpus, numbers: np.ndarray) -> dict[int, str]:
-    """Return what people know documents by: URL, or id."""
+    """Return the name that people know each document by: its URL, or its id if it has none."""
     wanted = np.unique(numbers)
     named = corpus.names(wanted, corpus.facts(wanted))
     return {number: url or doc_id for number, (doc_id, url) in zip(wanted.tolist(), named, strict=True)}
@@ -203,9 +204,8 @@ def _removed(batch: pa.RecordBatch, i: int, reason: str, value: float, threshold
 def _without_repeats(
     job: WriteJob, first: int, batch: pa.RecordBatch, kept: np.ndarray
 ) -> tuple[pa.Table, tuple[int, int], list[tuple[int, int, int]]]:
-    """Return the rows that are kept, without their repeated pieces; how many bytes of how many documents were cut.
-
-    And the documents of which too little is left, as (row, words left, words before).
+    """Return three values: the kept rows without their repeated pieces; how many bytes of how many documents were cut;
+    and the documents of which too little is left, as (row, words left, words before).
     """
     import pyarrow as pa
 
@@ -246,7 +246,8 @@ def _joined(tables: list[pa.Table]) -> pa.Table:
 
 
 def _write_pairs(job: WriteJob) -> Mapping[str, int]:
-    """Write every pair of the shard's documents as rows of DUPLICATES; return how many there are and were confirmed."""
+    """Write every pair of the shard's documents as rows of DUPLICATES; return how many there are and how many of the
+    compared pairs were not confirmed."""
     from data_lake.tables.schemas import DUPLICATES
 
     compared = Runs(job.decided.compared, 4)
@@ -286,7 +287,7 @@ def _less_preferred_first(corpus: Corpus, a: np.ndarray, b: np.ndarray) -> tuple
 def _pairs(
     job: WriteJob, method: str, document: np.ndarray, partner: np.ndarray, scores: np.ndarray, removed: np.ndarray
 ) -> pa.Table:
-    """Return rows of DUPLICATES, in order of document and partner."""
+    """Return pairs as rows of DUPLICATES, sorted by document and partner."""
     import pyarrow as pa
 
     from data_lake.tables.schemas import DUPLICATES
