@@ -1,1 +1,1 @@
-"""Character encodings of the web: labels, tables, declarations, and detection where nothing is declared."""
+"""Character encodings of the web: labels, tables, declarations, and detection if nothing is declared."""

@@ -7,27 +7,26 @@ from collections.abc import Iterator
 
 from tasks.corpus.charsets.labels import names_in
 
-WINDOW = (
-    65_536  # bytes that are looked through; browsers read 1,024 at first, and turn back for a meta that comes later
-)
+WINDOW = 65_536  # bytes that are searched; browsers read 1,024 at first, and start again if a meta comes later
 _LONGEST_TAG = 2_000
 _XML = re.compile(rb"""\s*<\?xml\s[^>]{0,200}?encoding\s*=\s*["']([^"'<>]{2,60})["']""")
 _NEXT = re.compile(rb"<(?:(!--)|meta[\s/])", re.I)
 _COMMENT_END = re.compile(rb"--!?>")
 _ATTRIBUTE = re.compile(rb"""[\s/]*+(?:(>)|([^\s/>=]++)\s*+(?:=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s>"']*+)))?+)""")
 _CHARSET = re.compile(r"""charset\s*=\s*(?:"([^"]{1,100})"|'([^']{1,100})'|([^"';]{1,100}))""", re.I)
-# What no page can be in that could be read so far (WHATWG HTML § 13.2.3.2): it says something else than it means.
+# A page that was readable up to its declaration cannot be in these encodings (WHATWG HTML § 13.2.3.2): it declares one
+# but means the other.
 _MEANT = {"utf-16le": "utf-8", "utf-16be": "utf-8", "x-user-defined": "windows-1252"}
 
 
 def charset_of(content_type: str | None) -> str | None:
-    """Return the charset parameter of a Content-Type header: a label, or the list of them that some servers send."""
+    """Return the charset parameter of a Content-Type header: a label, or a list of labels, as some servers send."""
     found = _CHARSET.search(content_type or "")
     return (found[1] or found[2] or found[3]).strip() or None if found else None
 
 
 def declared_in(body: bytes) -> Iterator[str]:
-    """Yield the names of the encodings that a page declares, first those of the first declaration."""
+    """Yield the names of the encodings that a page declares, in the order of the declarations."""
     head = body[:WINDOW]
     if xml := _XML.match(head):
         yield from _meant(xml[1].decode("latin-1"))
@@ -56,7 +55,7 @@ def _meant(labels: str) -> Iterator[str]:
 
 
 def _attributes(head: bytes, position: int) -> tuple[dict[str, str], int]:
-    """Return the attributes of a tag and where it ends. One without an end has none, and is passed over."""
+    """Return the attributes of a tag and where it ends. A tag without an end has none, and is skipped."""
     tag = head[position : position + _LONGEST_TAG]
     found: dict[str, str] = {}
     place = 0

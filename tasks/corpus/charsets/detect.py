@@ -1,4 +1,4 @@
-"""The encoding of bytes that declare none, or one that cannot be right."""
+"""Detection of the encoding of bytes that declare none, or one that cannot be right."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from tasks.corpus.charsets.labels import name_of
 from tasks.corpus.charsets.web import decode, decode_strictly
 
 _SAMPLE = 8_000  # bytes the detector sees
-# Below these its answer says nothing: of 2,000 texts in 60 encodings none that was read right was below, and noise is.
-# Of few characters less can be known, so that less is asked.
+# Below these confidences its answer says nothing: of 2,000 texts in 60 encodings, no text that was read correctly was
+# below, and noise is. From few characters less can be known, so the limit for them is lower.
 _SURE, _SURE_OF_FEW = 0.045, 0.02
 _FEW = 15
-# Text in pairs of bytes is no other by chance: then the encodings of one byte, three times the work, are not tried.
+# Hardly any other text looks like two-byte text by chance: if it does, the one-byte encodings, three times the work,
+# are not tried.
 _OF_PAIRS, _SURE_OF_PAIRS = frozenset({"big5", "euc-jp", "euc-kr", "gb18030", "gbk", "shift_jis"}), 0.2
-# Of less than so many characters beyond ASCII the detector would as soon take an encoding of DOS or of old Macs as one
-# of the web; the web's is taken unless it is so many times less likely.
+# With fewer than _HARDLY_ANY characters beyond ASCII, the detector is as likely to choose an encoding of DOS or of old
+# Macs as one of the web; the web's is taken unless it is _ODDS times less likely.
 _HARDLY_ANY, _ODDS = 6, 4.0
 _ASCII, _BELOW_BLANK = bytes(range(128)), bytes(range(32))
 _PLAIN = b"\t\n\f\r" + bytes(range(0x20, 0x7F))
 _EAST_ASIAN = re.compile("[\t\n\r -~\u2010-\u203e\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff01-\uff9f]")
-# Letters of scripts whose words have no ASCII letters in them, and lines of boxes: Latin-1 read as another encoding.
+# Letters of scripts whose words contain no ASCII letters, and box-drawing characters: next to ASCII letters, they mean
+# that Latin-1 was read as another encoding.
 _FOREIGN = "\u0370-\u052f\u0590-\u06ff\u0e00-\u0e7f\u2500-\u259f"
 _ANY_FOREIGN = re.compile(f"[{_FOREIGN}]")
 _IN_LATIN_WORD = re.compile(f"[A-Za-z][{_FOREIGN}]|[{_FOREIGN}](?=[A-Za-z])")
-# Polish letters of ISO-8859-2 (Ś Ź ą ś), which are signs in windows-1250; that has others (Š to ź) at 80 to 9F.
+# Polish letters of ISO-8859-2 (Ś Ź ą ś), which are symbols in windows-1250; that has letters (Š to ź) at 80 to 9F.
 _POLISH, _OF_WINDOWS = (
     re.compile(rb"[A-Za-z][\xa6\xac\xb1\xb6]|[\xa6\xac\xb1\xb6][A-Za-z]"),
     re.compile(rb"[\x80-\x9f]"),
@@ -36,21 +38,21 @@ _HZ = re.compile(rb"~\{(?:[\x21-\x77][\x21-\x7e]){2,500}+~\}")
 
 
 def marked(body: bytes) -> str | None:
-    """Return the encoding of a text that is no extension of ASCII and shows itself, or None.
+    """Return the encoding of a text if it is recognisable and not an extension of ASCII, else None.
 
-    What is in seven bits would pass for UTF-8; the escape sequences of ISO-2022 and HZ are in no other text. In UTF-16
-    every other byte of letters is small, as alphabets are in Unicode's first blocks; in UTF-32 half of all bytes is 0.
+    Seven-bit encodings would pass for UTF-8; the escape sequences of ISO-2022 and HZ are in no other text. In UTF-16
+    every other byte of letters is small, as alphabets are in Unicode's first blocks; in UTF-32 half of all bytes are 0.
     """
     head = body[:2000]
     if (escape := _ISO_2022.search(head)) is not None:
         return "iso-2022-jp" if escape[1] else "iso2022_kr"
     if b"~{" in head and body.isascii() and _HZ.search(body, 0, 100_000):
         return "hz-gb-2312" if decode_strictly(body, "hz-gb-2312") is not None else None
-    if not head.translate(None, _PLAIN):  # lines of one letter: half of them is line ends
+    if not head.translate(None, _PLAIN):  # plain ASCII; in lines of one letter, half of the bytes would be line ends
         return None
     even, odd = head[::2], head[1::2]
     small_even, small_odd = _share_below_blank(even), _share_below_blank(odd)
-    # short rows of ASCII have a line end in every other place too; but no 0, which each blank or line end has here
+    # short rows of ASCII have a line end at every other byte too, but no 0, as each blank or line end of UTF-16 has
     if max(small_even, small_odd) < 0.5 or len(head) < 4 or 0 not in head:
         return None
     first, second, third, fourth = (head[place::4].count(0) for place in range(4))
@@ -59,7 +61,7 @@ def marked(body: bytes) -> str | None:
         return "utf-32-be"
     if fourth >= quarter and first < quarter / 2 and third > quarter * 0.9:
         return "utf-32-le"
-    if min(small_even, small_odd) > 0.3:  # everywhere: no text
+    if min(small_even, small_odd) > 0.3:  # small bytes everywhere: not text
         return None
     return "utf-16le" if small_odd > small_even else "utf-16be"
 
@@ -69,7 +71,7 @@ def _share_below_blank(data: bytes) -> float:
 
 
 def is_utf8_with_faults(body: bytes) -> bool:
-    """Whether as many characters are UTF-8 as are not: by chance bytes of another encoding hardly ever are."""
+    """Whether half or more of the non-ASCII characters are valid UTF-8, as in other encodings hardly ever by chance."""
     text = body.decode("utf-8", "replace")
     faults = text.count("\ufffd")
     beyond = len(text) - len(text.encode("ascii", "ignore"))
@@ -77,7 +79,7 @@ def is_utf8_with_faults(body: bytes) -> bool:
 
 
 def detect(body: bytes) -> str | None:
-    """Return the name of the encoding that the bytes are most likely in, or None if nothing is sure."""
+    """Return the name of the most likely encoding of the bytes, or None if none is likely enough."""
     import chardet
 
     sample = _sample(body)
@@ -100,16 +102,16 @@ def detect(body: bytes) -> str | None:
 
 
 def _is_mixed(sample: bytes, name: str) -> bool:
-    """Whether letters of another script stand in Latin words ("perchй" is perché), or control characters."""
+    """Whether the text has letters of another script in Latin words ("perchй" is perché), or control characters."""
     text = decode(sample, name)
     if name.startswith("iso-8859") and _CONTROLS.search(text):
-        return True  # where windows-125x has letters and quotation marks
+        return True  # at these bytes windows-125x has letters and quotation marks
     foreign = len(_ANY_FOREIGN.findall(text))
     return foreign > 0 and 2 * len(_IN_LATIN_WORD.findall(text)) >= foreign
 
 
 def _of_whole_words(sample: bytes) -> str | None:
-    """Return the likeliest encoding of the web in which each word of the sample is of one script."""
+    """Return the likeliest encoding of the web in which each word of the sample is in one script."""
     import chardet
 
     answers = chardet.detect_all(
@@ -123,7 +125,7 @@ def _of_whole_words(sample: bytes) -> str | None:
 
 
 def _sample(body: bytes) -> bytes:
-    """The texts between tags that are not ASCII, as far as they fit: markup says nothing, and each byte costs time."""
+    """The non-ASCII texts between tags, as far as they fit: markup tells nothing, and each byte costs time."""
     if 0 in body[:2000]:
         return body[:_SAMPLE]
     pieces: list[bytes] = []
@@ -138,7 +140,7 @@ def _sample(body: bytes) -> bytes:
 
 
 def _utf16_of_east_asia(sample: bytes) -> str | None:
-    """Chinese, Japanese and Korean have large first and second bytes in UTF-16: what reads as nothing else is it."""
+    """Detect Chinese, Japanese and Korean in UTF-16, where both bytes are large, if no other encoding was found."""
     for name in ("utf-16le", "utf-16be"):
         text = decode_strictly(sample[: len(sample) // 2 * 2], name)
         if text and len(text) >= 10 and len(_EAST_ASIAN.sub("", text)) * 10 <= len(text):

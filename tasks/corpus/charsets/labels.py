@@ -1,4 +1,4 @@
-"""The names of encodings: the web's labels (WHATWG Encoding § 4.2), and those that only Python knows."""
+"""The names of encodings: the web's labels (WHATWG Encoding § 4.2), and names that only Python knows."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import codecs
 import functools
 import re
 
-# The standard's names and further labels of theirs. `replacement`, which shows nothing of a page, is left out: what
-# Python can read of those encodings is text (hz-gb-2312, iso-2022-kr).
+# The standard's names and their further labels. `replacement`, which shows nothing of a page, is left out: those of its
+# encodings that Python can decode are read as text (hz-gb-2312, iso-2022-kr).
 _LABELS = {
     "utf-8": "unicode-1-1-utf-8 unicode11utf8 unicode20utf8 utf8 x-unicode20utf8",
     "utf-16be": "unicodefffe",
@@ -55,21 +55,21 @@ _LABELS = {
     "x-user-defined": "",
 }
 _WEB = {label: name for name, labels in _LABELS.items() for label in [name, *labels.split()]}
-# Python's codecs (and a detector's answers) for the same, where the names are no labels.
+# Names of Python's codecs (and a detector's answers) for the same encodings, if they are not labels.
 _PYTHON = {
     "utf_8_sig": "utf-8", "cp932": "shift_jis", "shift_jis_2004": "shift_jis", "shift_jisx0213": "shift_jis",
     "cp936": "gbk", "cp949": "euc-kr", "cp950": "big5", "big5hkscs": "big5", "cp874": "windows-874",
     "euc_jis_2004": "euc-jp", "euc_jisx0213": "euc-jp", "mac_roman": "macintosh", "mac_cyrillic": "x-mac-cyrillic",
     "latin_1": "windows-1252", "hz": "hz-gb-2312", "x_maccyrillic": "x-mac-cyrillic", "tis_620": "windows-874",
 }  # fmt: skip
-# Codecs of Python that turn text into text, into bytes of programs, or depend on the machine.
+# Python codecs that turn text into other text or program source, or that depend on the machine.
 _NO_TEXT = {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem", "utf_7"}
 _SEPARATORS = re.compile(r"[\s,;|]+")
 
 
 @functools.lru_cache(maxsize=1000)
 def name_of(label: str) -> str | None:
-    """Return the web's name for a label; else the name of Python's codec; None if no encoding of text has it."""
+    """Return the web's name for a label; else the name of Python's codec; None if no text encoding has this label."""
     label = label.strip().lower()
     if label in _WEB:
         return _WEB[label]
@@ -84,9 +84,9 @@ def name_of(label: str) -> str | None:
 
 
 def names_in(declaration: str | None) -> list[str]:
-    """Return the encodings that a declaration names, in its order: some pages declare a list (`gb2312 gbk utf-8`).
+    """Return the encodings that a declaration names, in order: some pages declare a list (`gb2312 gbk utf-8`).
 
-    UTF-8 is the first of a list: nothing else is UTF-8 by chance, while short texts in UTF-8 may be valid in others.
+    UTF-8 is put first: nothing else is UTF-8 by chance, while short texts in UTF-8 may be valid in other encodings.
     """
     labels = _SEPARATORS.split((declaration or "").strip())
     names = dict.fromkeys(name for label in labels if label and (name := name_of(label)))

@@ -1,8 +1,8 @@
 """Bytes to text with the web's tables (WHATWG Encoding), which differ from Python's codecs of the same names.
 
-Python's codecs do the work, and what the standard's indexes have otherwise is put right behind them: characters that
-it maps to other ones, and bytes that it maps and Python does not. Compared with the indexes byte pair by byte pair, all
-others are equal, but for three signs: Big5's A241 and A242 (more forms of / and \\) and EUC-JP's 8FA2B7 (of ~).
+Python's codecs do the work, and differences from the standard's indexes are corrected afterwards: characters that it
+maps to other ones, and bytes that it maps and Python does not. All others were compared with the indexes, byte pair by
+byte pair, and are equal, except three signs: Big5's A241 and A242 (more forms of / and \\) and EUC-JP's 8FA2B7 (of ~).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable
 _CODECS = {
     "ibm866": "cp866", "macintosh": "mac_roman", "x-mac-cyrillic": "mac_cyrillic", "iso-8859-8-i": "iso8859_8",
     "windows-874": "cp874", "shift_jis": "cp932", "euc-kr": "cp949", "euc-jp": "euc_jp", "big5": "big5hkscs",
-    # GBK is read by GB18030's decoder, of which it is the beginning
+    # GBK is decoded as GB18030, of which it is a subset
     "gbk": "gb18030", "utf-16le": "utf_16_le", "utf-16be": "utf_16_be", "hz-gb-2312": "hz",
 } | {f"windows-125{digit}": f"cp125{digit}" for digit in range(9)}  # fmt: skip
 _GB18030 = [
@@ -34,7 +34,7 @@ _OTHER = {
     "big5": [*zip("•､‾∼♁☉¥¢£", "‧﹑¯～⊕⊙￥￠￡", strict=True)],
     "shift_jis": [(char, "\ufffd") for char in "\uf8f0\uf8f1\uf8f2\uf8f3"],
 }
-# Pairs of Big5 that Python's big5hkscs lacks: HKSCS of 2008 (877A to 87DF), compatibility characters, signs.
+# Big5 pairs that Python's big5hkscs lacks: HKSCS of 2008 (877A to 87DF), compatibility characters, symbols.
 _BIG5_RANGES = {
     0x877A: "㡵𡵓𣚞𦀡㻬",
     0x87A1: "𥣞㫵竼龗𤅡𨤍𣇪𠪊𣉞䌊蒄龖鐯䤰蘓墖靊鈘秐稲晠権袝瑌篅枂稬剏遆㓦珄𥶹瓆鿇垳䤯呌䄱𣚎堘穲𧭥讏䚮𦺈䆁",
@@ -50,7 +50,7 @@ _BIG5_PAIRS = (
 )
 _LEADS = dict.fromkeys(["big5", "euc-kr", "gbk", "gb18030"], bytes(range(0x81, 0xFF)))  # first bytes of pairs
 _LEADS |= {"shift_jis": bytes([*range(0x81, 0xA0), *range(0xE0, 0xFD)]), "euc-jp": bytes([0x8E, *range(0xA1, 0xFF)])}
-_MAINFRAMES = frozenset({"cp037", "cp273", "cp424", "cp500", "cp875", "cp1026", "cp1140"})  # their lines end in 85
+_MAINFRAMES = frozenset({"cp037", "cp273", "cp424", "cp500", "cp875", "cp1026", "cp1140"})  # byte 85 ends their lines
 _ESCAPE = re.compile(rb"\x1b(\([BJI]|\$[@B])")  # of ISO-2022-JP: ASCII, Roman, katakana, JIS X 0208 (two of them)
 _ROMAN = {0x5C: "¥", 0x7E: "‾"}
 _KATAKANA = {byte: chr(0xFF61 - 0x21 + byte) for byte in range(0x21, 0x60)}
@@ -58,12 +58,12 @@ _TO_EUC = bytes(byte | 0x80 if 0x20 < byte < 0x7F else byte for byte in range(25
 
 
 def codec_of(name: str) -> str:
-    """Return Python's codec for an encoding, to write in it."""
+    """Return Python's codec for an encoding, to encode text with."""
     return _CODECS.get(name, name)
 
 
 def decode(data: bytes, name: str) -> str:
-    """Return the text of bytes in an encoding (a name of tasks.corpus.charsets.labels); U+FFFD is where it has none."""
+    """Return the text of bytes in an encoding (a name of tasks.corpus.charsets.labels); U+FFFD for invalid bytes."""
     if name == "x-user-defined":
         return data.decode("latin-1").translate({byte: 0xF700 + byte for byte in range(0x80, 0x100)})
     if name == "iso-2022-jp":
@@ -73,9 +73,9 @@ def decode(data: bytes, name: str) -> str:
 
 
 def decode_strictly(data: bytes, name: str) -> str | None:
-    """Return the text, or None if the bytes cannot be of this encoding.
+    """Return the text, or None if the bytes cannot be in this encoding.
 
-    The control characters that the web makes of bytes without a meaning (81 in windows-1252) are signs of another one.
+    The web decodes unassigned bytes (81 in windows-1252) to control characters; these indicate another encoding.
     """
     if name.startswith("windows-"):
         try:
@@ -87,7 +87,7 @@ def decode_strictly(data: bytes, name: str) -> str | None:
 
 
 def _means_it(data: bytes, name: str) -> bool:
-    """Whether U+FFFD stands in the data itself."""
+    """Whether the data itself contains U+FFFD."""
     try:
         data.decode(_CODECS.get(name, name))
     except (UnicodeDecodeError, LookupError):
@@ -104,7 +104,7 @@ def decoder(name: str) -> Callable[[bytes], str]:
 
 def _put_right(text: str, name: str) -> str:
     for char, right in _OTHER.get(name, ()):
-        text = text.replace(char, right)  # where there is none, a tenth of the time that str.translate takes
+        text = text.replace(char, right)  # if nothing has to be replaced, this takes a tenth of str.translate's time
     return text
 
 
@@ -122,7 +122,7 @@ def _iso_2022_jp(data: bytes) -> str:
 
 @functools.cache
 def _errors(name: str) -> str:
-    """Register and return the handler of what Python's codec of an encoding has no character for."""
+    """Register and return the error handler for bytes for which Python's codec of an encoding has no character."""
     mapped: Callable[[bytes], tuple[str, int] | None]
     leads = frozenset(_LEADS.get(name, b""))
     if name.startswith("windows-"):
@@ -145,7 +145,7 @@ def _errors(name: str) -> str:
         found = mapped(error.object[error.start : error.start + 2])
         if found is not None:
             return found[0], error.start + found[1]
-        # an ASCII byte behind half a pair is text again; any other one belongs to the pair that means nothing
+        # an ASCII byte after half a pair is text again; any other byte belongs to the invalid pair
         lead, following = error.object[error.start], error.object[error.start + 1 : error.start + 2]
         return "\ufffd", error.start + (2 if lead in leads and following >= b"\x80" else 1)
 
@@ -176,7 +176,7 @@ def _euro(data: bytes) -> tuple[str, int] | None:
 
 
 def _nec_row(data: bytes) -> tuple[str, int] | None:
-    """Rows of JIS X 0208 that only NEC and IBM have: Shift JIS has the same, and Python's cp932 reads them."""
+    """Decode rows of JIS X 0208 that only NEC and IBM have: Shift JIS has them too, and Python's cp932 reads them."""
     if len(data) < 2 or not (0xA1 <= data[0] <= 0xFE and 0xA1 <= data[1] <= 0xFE):
         return None
     row, cell = data[0] - 0xA0, data[1] - 0xA0

@@ -1,4 +1,4 @@
-"""robots.txt by RFC 9309, and tdmrep.json: which requests are allowed, how fast, and what may be mined."""
+"""robots.txt (RFC 9309) and tdmrep.json: which requests are allowed, how fast, and what may be mined."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _UNREACHABLE = 503
 _SAID_IN_ROBOTS = frozenset({CONTENT_SIGNAL, CONTENT_USAGE, RSL})
 _AGENT_LINE = re.compile(r"^([ \t]*user-?agent[ \t]*:[ \t]*)([^#\r\n]*)", re.I | re.M)
 _TOKEN = re.compile(r"[a-z_-]+", re.I)
-# What ends a line for str.splitlines, which Protego calls, and not for RFC 9309 § 2.2.
+# Characters that end a line for str.splitlines, which Protego calls, but not by RFC 9309 § 2.2.
 _NO_LINE_END = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 
 
@@ -36,10 +36,10 @@ class Robots:
         self._rules: dict[str, Rules] = {}
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.asked: dict[str, float] = {}  # origin → when it was last asked for these files (monotonic clock)
-        self.retry_after: dict[str, float] = {}  # origin → the seconds that it asked us to wait with robots.txt
+        self.retry_after: dict[str, float] = {}  # origin → the seconds to wait that its robots.txt's response asked for
 
     async def rules(self, url: str) -> Rules:
-        """Return the rules for a URL's origin; rules that are not `known` say: not now."""
+        """Return the rules for a URL's origin; rules that are not `known` mean: not now."""
         origin = origin_of(url)
         if (rules := self._rules.get(origin)) is not None and self._frontier.remembers(origin):
             return rules
@@ -79,7 +79,7 @@ class Robots:
         for _ in range(MAX_REDIRECTS + 1):
             response = await self._fetcher.get(url, limit=MAX_ROBOTS_BYTES, truncate=True)
             if response.problem == "private_address" and url == f"{origin}/robots.txt":
-                return 404, b""  # no rules; a host of the own network is refused again for the page, which then says so
+                return 404, b""  # no rules; an internal host is refused again, and reported, when the page is fetched
             if response.redirect is None:
                 break
             if not response.redirect:
@@ -87,7 +87,7 @@ class Robots:
             url = response.redirect
         else:
             return 404, b""  # RFC 9309 § 2.3.1.2: more than five redirects count as unavailable
-        # § 2.3.1.4, and 429: it is a 4xx, which "may" allow all, but it says "not now" in so many words
+        # § 2.3.1.4, and 429: as a 4xx it "may" allow everything, but it says "not now" explicitly
         if response.problem or response.status is None or response.status >= 500 or response.status in (408, 425, 429):
             if (seconds := response.retry_after()) is not None:
                 self.retry_after[origin] = seconds
@@ -97,7 +97,7 @@ class Robots:
 
 @dataclass(frozen=True)
 class Rules:
-    """What one origin allows. `known` is False where robots.txt could not be had, so that nothing may be fetched."""
+    """What one origin allows. `known` is False if robots.txt was unavailable, so that nothing may be fetched."""
 
     known: bool = True
     parser: Any = None
@@ -107,12 +107,12 @@ class Rules:
 
     @classmethod
     def parse(cls, status: int, body: bytes, tdmrep: bytes, agent: str, *, obey: bool = True) -> Rules:
-        """Read an answer: 2xx has rules, 3xx and 4xx mean all is allowed, 5xx means nothing is, for now.
+        """Read a response: 2xx has rules, 3xx and 4xx mean everything is allowed, 5xx means nothing is, for now.
 
-        obey: false = only what it says of training counts, and not what may be fetched.
+        obey: if False, only what it says about training counts, not what may be fetched.
 
-        Protego does what RFC 9309 says of rules (longest match, allow on a tie, `*` and `$`, percent-encoding); of
-        groups it takes any name that ours starts with, so their names are made exact before it sees them (§ 2.2.1:
+        Protego applies rules as RFC 9309 says (longest match, allow on a tie, `*` and `$`, percent-encoding). But it
+        accepts any group whose name is a prefix of ours, so group names are made exact before it sees them (§ 2.2.1:
         the product token, whatever its case or version).
         """
         if status >= 500:
@@ -134,7 +134,7 @@ class Rules:
 
     @property
     def delay(self) -> float:
-        """Seconds that Crawl-delay or Request-rate asks for between two requests; 0 where they are silent."""
+        """Seconds that Crawl-delay or Request-rate asks for between two requests; 0 if neither is given."""
         if self.parser is None:
             return 0.0
         rate = self.parser.request_rate(self.agent)
@@ -146,12 +146,12 @@ class Rules:
 
     @property
     def sitemaps(self) -> list[str]:
-        """URLs of sitemaps."""
+        """The URLs of sitemaps that robots.txt names."""
         return [] if self.parser is None else list(self.parser.sitemaps)
 
 
 def _group(name: str, agent: str) -> str:
-    """Return a group's name as the parser shall see it: ours, everybody's, or one that is nobody's."""
+    """Return the group name to give to the parser: our own, `*`, or one that matches no crawler."""
     name = name.strip()
     if name.startswith("*"):
         return "*"

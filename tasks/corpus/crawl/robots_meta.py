@@ -1,8 +1,8 @@
 """What a page asks of crawlers: noindex, nofollow, noarchive, noai and the reservation of text mining.
 
-What robots.txt, headers and licences say of training beside that is in signals.py and rsl.py.
+What else robots.txt, headers and licences say about training is read in signals.py and rsl.py.
 
-Said in meta tags, in X-Robots-Tag headers (both: Robots Exclusion Protocol's page level), and by TDMRep, the W3C
+Sources: meta tags and X-Robots-Tag headers (both: Robots Exclusion Protocol's page level), and TDMRep, the W3C
 community group's protocol for Article 4 of the EU's copyright directive: a `tdm-reservation` header or meta tag, or
 /.well-known/tdmrep.json for a whole origin.
 """
@@ -17,14 +17,14 @@ from dataclasses import dataclass
 NOINDEX, NOFOLLOW, NOARCHIVE, NOAI, TDM = "noindex", "nofollow", "noarchive", "noai", "tdm-reservation"
 TDMREP_PATH = "/.well-known/tdmrep.json"
 _WITH_VALUE = ("unavailable_after", "max-snippet", "max-image-preview", "max-video-preview")
-_AGENT = re.compile(r"\*|[a-z][a-z0-9_.-]*")  # what is no name but has a colon is the time of an unavailable_after
+_AGENT = re.compile(r"\*|[a-z][a-z0-9_.-]*")  # other words before a colon belong to the time of an unavailable_after
 _IMPLIED = {"none": (NOINDEX, NOFOLLOW), "noimageai": (), "noarchive": (NOARCHIVE,), "nocache": (NOARCHIVE,)}
 
 
 class PathPattern:
     """A path with the wildcards of RFC 9309 § 2.2.3: `*` for anything, `$` at the end for the end.
 
-    Its pieces are looked for one after the other, so no pattern of a hostile site can take long.
+    The pieces are searched one after the other, so no pattern of a hostile site can take long.
     """
 
     def __init__(self, pattern: str) -> None:
@@ -32,7 +32,7 @@ class PathPattern:
         self._first, *self._rest = pattern.removesuffix("$").split("*")
 
     def match(self, path: str) -> bool:
-        """Return whether a path begins as the pattern says, or is as it says as a whole."""
+        """Return whether the pattern matches the start of a path or, with `$` at its end, the whole path."""
         if not path.startswith(self._first):
             return False
         position = len(self._first)
@@ -58,8 +58,8 @@ class Rule:
 def robots_directives(values: Iterable[str], agent: str) -> set[str]:
     """Return the directives in X-Robots-Tag headers or robots meta tags, one string each.
 
-    A name before a colon addresses one crawler, up to the end of the string (`otherbot: noindex, nofollow`); what is
-    not for everybody and not for `agent` is none of ours. "noindex nofollow" without a comma is understood too.
+    A name before a colon addresses one crawler, up to the end of the string (`otherbot: noindex, nofollow`);
+    directives that are for neither everybody nor `agent` are ignored. "noindex nofollow" without a comma is accepted.
     """
     found: set[str] = set()
     for value in values:
@@ -75,9 +75,9 @@ def robots_directives(values: Iterable[str], agent: str) -> set[str]:
 
 
 def reservation(meta: str | None, header: str | None, rules: Iterable[Rule], path: str) -> tuple[bool, str, str] | None:
-    """Return whether a page's text may not be mined, where that is said and how; None if nothing is said.
+    """Return whether text mining of a page is reserved, where that is said and how; None if nothing is said.
 
-    What the page says itself counts, else its header, else the origin's file.
+    The page's own meta tag counts first, then its header, then the origin's file.
     """
     for place, said in (("page", meta), ("header", header)):
         if said is not None and said.strip() in ("0", "1"):
@@ -89,7 +89,7 @@ def reservation(meta: str | None, header: str | None, rules: Iterable[Rule], pat
 
 
 def parse_tdmrep(body: bytes) -> list[Rule]:
-    """Return the rules of a tdmrep.json, [] where it is none; the first rule that matches a path counts."""
+    """Return the rules of a tdmrep.json, [] if it is not a valid one; the first rule that matches a path counts."""
     try:
         entries = json.loads(body)
     except (ValueError, RecursionError):

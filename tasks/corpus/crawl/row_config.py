@@ -10,7 +10,7 @@ from tasks.stage.config import StageConfig
 
 
 class FieldNames(StageConfig):
-    """Which columns of a row (jsonl, json, csv, parquet) hold what; `a.b` is the field b inside of a."""
+    """Which columns of a row (jsonl, json, csv, parquet) hold what; `a.b` is the field b inside a."""
 
     text: str = Field("text", description="column that holds the document's text (or HTML, see `mime`)")
     id: str = Field("id", description="column that holds the row's own id; used for doc_id where there is no URL")

@@ -20,7 +20,7 @@ _HALVES = re.compile("[\ud800-\udfff]")
 
 
 class RowReader:
-    """Makes records of rows. `limit`: bytes of one text."""
+    """Turns rows into records. `limit`: maximum bytes of one text."""
 
     def __init__(self, fields: FieldNames, limit: int) -> None:
         self._fields, self._limit = fields, limit
@@ -29,7 +29,7 @@ class RowReader:
         )
 
     def record(self, row: Any, odd: bool = False) -> Record:
-        """Return the record of a row, or the problem with it. odd: half surrogates are bytes that were no UTF-8."""
+        """Return the record of a row, or the problem with it. odd: half surrogates are bytes that were not UTF-8."""
         text = self._text(row) if isinstance(row, dict) else None
         if isinstance(text, str):
             charset: str | None = "utf-8"
@@ -68,7 +68,7 @@ class RowReader:
         return f"no field {name!r} among {_listed(row)} (crawl.fields.text)"
 
     def json_lines(self, stream: IO[bytes]) -> Iterator[Record]:
-        """Yield a record for each row of a file of JSON lines; a broken one costs itself only."""
+        """Yield a record for each row of a file of JSON lines; a broken row loses only itself."""
         return JsonRows(self.record, 6 * self._limit + 65_536).lines(stream)  # a character may be written as \\uXXXX
 
     def json(self, stream: IO[bytes]) -> Iterator[Record]:
@@ -76,7 +76,7 @@ class RowReader:
         return JsonRows(self.record, 6 * self._limit + 65_536, self._expanded).values(stream)
 
     def _expanded(self, row: Any) -> list[Any]:
-        """The rows that stand at the top of a .json file: a row, a text, or rows in one of pandas' forms."""
+        """The rows at the top level of a .json file: a row, a text, or rows in one of pandas' layouts."""
         if isinstance(row, str):
             return [{self._fields.text: row}]
         rows = None
@@ -87,7 +87,7 @@ class RowReader:
     def csv(self, stream: IO[bytes], suffix: str, config: CsvFormat) -> Iterator[Record]:
         """Yield the rows of a .csv or .tsv file whose first row names the columns.
 
-        Bytes that are no UTF-8 stay what they are, so that cleaning finds out their encoding.
+        Bytes that are not UTF-8 are left unchanged, so that cleaning can detect their encoding.
         """
         before = csv.field_size_limit(self._limit + 1)
         try:
@@ -107,7 +107,7 @@ class RowReader:
     # -- Parquet -----------------------------------------------------------------------------------------------------
 
     def parquet(self, path: Path) -> Iterator[Record]:
-        """Yield the rows of a Parquet file; a damaged row group costs its own rows."""
+        """Yield the rows of a Parquet file; a damaged row group loses only its own rows."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -115,7 +115,7 @@ class RowReader:
             try:
                 try:
                     file = pq.ParquetFile(path)
-                except UnicodeEncodeError:  # Arrow opens no name that is no UTF-8
+                except UnicodeEncodeError:  # Arrow cannot open a file name that is not UTF-8
                     file = pq.ParquetFile(stack.enter_context(open(path, "rb")))
                 stack.enter_context(file)
             except (pa.ArrowException, OSError) as error:
@@ -141,7 +141,7 @@ class RowReader:
 
 
 def field_getter(name: str) -> Callable[[Row], Any]:
-    """Return a function that takes a field out of a row: by its own name, or, with dots, out of nested ones."""
+    """Return a function that takes a field from a row: by its full name or, with dots, from nested fields."""
     if "." not in name:
         return lambda row: row.get(name)
     parts = name.split(".")
@@ -160,7 +160,7 @@ def field_getter(name: str) -> Callable[[Row], Any]:
 
 
 def _rows(batch: Any) -> Iterator[Any]:
-    """The rows of a batch as dicts; a value that is no UTF-8, which Arrow does not check, is a problem of its row."""
+    """The rows of a batch as dicts; a non-UTF-8 value, which Arrow does not check for, is its row's problem."""
     try:
         yield from batch.to_pylist()
     except (ValueError, OverflowError):
@@ -172,7 +172,7 @@ def _rows(batch: Any) -> Iterator[Any]:
 
 
 def _value(scalar: Any) -> Any:
-    """The value of a cell; None for a moment before the year 1 or after the year 9999, which Python has no date for."""
+    """The value of a cell; None for a time before year 1 or after year 9999, which Python's dates cannot express."""
     try:
         return scalar.as_py()
     except UnicodeDecodeError:
@@ -182,11 +182,11 @@ def _value(scalar: Any) -> Any:
 
 
 def _encoded(text: str, odd: bool) -> tuple[bytes, str | None]:
-    """The bytes of a text with half surrogates, and its charset; None = to be found out."""
+    """The bytes of a text with half surrogates, and its charset; None = to be detected."""
     if odd:
         try:
             return text.encode("utf-8", "surrogateescape"), None
-        except UnicodeEncodeError:  # it has others too
+        except UnicodeEncodeError:  # it has other half surrogates too
             pass
     return _HALVES.sub("\ufffd", text).encode(), "utf-8"
 
@@ -208,13 +208,13 @@ def _kind(value: Any) -> str:
 def _string(value: Any) -> str | None:
     if type(value) is str:
         return value or None
-    if value is None or value == "" or value != value:  # NaN, which is no number
+    if value is None or value == "" or value != value:  # NaN, which means no value
         return None
     return str(value)
 
 
 def _text_of(value: Any) -> str | None:
-    """A text, or the only one of a list; None for anything else that is no number."""
+    """A text, or the only item of a list; None for anything else that is not a number."""
     if value is None or type(value) is str:
         return value or None
     if isinstance(value, list) and len(value) == 1:
@@ -231,8 +231,8 @@ def _listed(names: Iterable[Any]) -> str:
 
 
 def rows_within(row: Row, text: Callable[[Row], Any]) -> list[Any] | None:
-    """The rows that one object holds: a list of them under whatever name, or one of the forms in which pandas writes a
-    table (columns, split, index); None if it holds none."""
+    """The rows that one object contains: a list under any name, or one of the layouts in which pandas writes a
+    table (columns, split, index); None if it contains none."""
     columns = text(row)
     if isinstance(columns, dict) and columns and all(isinstance(value, dict) for value in row.values()):
         return [{name: column.get(key) for name, column in row.items()} for key in columns]

@@ -1,7 +1,7 @@
 """RSL 1.0 (Really Simple Licensing): what an XML licence says about training on a page, and where pages name one.
 
-https://rslstandard.org/rsl. Without a licence server and without anybody who could pay or agree, what asks for either
-is a *no*: so is what names the uses that are permitted and leaves training out.
+https://rslstandard.org/rsl. There is no licence server, and nobody who could pay or agree, so a licence that asks for
+payment or agreement is a *no*. So is one that lists the permitted uses and leaves training out.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from tasks.corpus.crawl.signals import normal_path
 from tasks.corpus.crawl.urls import canonical, origin_of
 from tasks.corpus.crawl.xml import LIMITS, local_name, parsable
 
-MAX_BYTES = 1_000_000  # of a licence
-MAX_CONTENTS = 2000  # of one document
-MAX_LINKS = 8  # licences that one page or answer names
+MAX_BYTES = 1_000_000  # maximum size of a licence
+MAX_CONTENTS = 2000  # maximum number of <content> elements in one document
+MAX_LINKS = 8  # maximum number of licences that one page or response names
 _NAMESPACE = re.compile(r"https?://(?:www\.)?rslstandard\.org/rsl/?\Z", re.I)
 _TRAINING = frozenset({"all", "ai-all", "ai-train", "train-ai", "ai", "genai", "train-genai"})
 _LINK_HEADER = re.compile(r"<([^<>]{1,2000})>((?:[^,<\"]|\"[^\"]{0,500}\"){0,500})")
@@ -38,7 +38,7 @@ _ITEMS = ("item", "entry")
 
 @dataclass(frozen=True)
 class Terms:
-    """What one <content> says of training; `url`: what it is about, "" = whatever names it; `item`: of which page."""
+    """What one <content> says about training. `url`: its subject, "" = whatever names it; `item`: a feed item's URL."""
 
     url: str
     train: Permission
@@ -46,7 +46,7 @@ class Terms:
     item: str | None = None
 
     def rank(self, page: str) -> int | None:
-        """Return how closely the terms are about a page, None if they are not."""
+        """Return how specifically the terms apply to a page; None if they do not."""
         place = self.url
         if place.startswith(("http://", "https://")):
             target = canonical(place)
@@ -58,10 +58,10 @@ class Terms:
 
 
 def parse_rsl(body: bytes, base: str = "") -> list[Terms]:
-    """Return the terms of a licence, also of one inside of a feed or of a page's script; [] where there are none.
+    """Return the terms of a licence, also of one inside a feed or a page's script; [] if there are none.
 
-    What XML allows and a licence has no need of is not done: entities are not expanded, nothing is loaded, nesting
-    ends at 256 levels. A document that is broken is read as far as it goes, for a *no* is one there too.
+    XML features that a licence does not need are switched off: entities are not expanded, nothing is loaded, nesting
+    ends at 256 levels. A broken document is read as far as possible, as a *no* in it counts too.
     """
     from lxml import etree
 
@@ -83,7 +83,7 @@ def parse_rsl(body: bytes, base: str = "") -> list[Terms]:
 
 
 def said_of(terms: Iterable[Terms], page: str, where: str, named: str) -> Statement:
-    """Return what the terms that lie at `named` say of a page: the closest ones count, of equal ones a *no*."""
+    """Return what the terms at `named` say about a page: the most specific ones count; among equals a *no* wins."""
     ranked = [(rank, one) for one in terms if (rank := one.rank(page)) is not None]
     if not ranked:
         return Statement(RSL, "unknown", where, f"{named}: names no terms for this page")
@@ -94,7 +94,7 @@ def said_of(terms: Iterable[Terms], page: str, where: str, named: str) -> Statem
 
 
 def denies_everything(terms: Iterable[Terms]) -> bool:
-    """Whether the terms are a *no* for each path of an origin, so that no page of it need be asked for."""
+    """Whether the terms are a *no* for every path of an origin, so that no page of it need be requested."""
     found = list(terms)
     return bool(found) and all(one.train == "deny" and one.url.rstrip("*") in ("", "/") for one in found)
 
@@ -112,10 +112,10 @@ def licences_in_headers(values: Iterable[str], base: str) -> list[str]:
 
 
 def licences_in_page(body: bytes, base: str) -> tuple[list[str], list[Terms]]:
-    """Return the URLs of the RSL licences that an HTML page links to, and the terms that it holds itself.
+    """Return the URLs of the RSL licences that an HTML page links to, and the terms that it contains itself.
 
-    Few pages have any, so nothing is looked at where the media type does not stand; comments and other scripts hold
-    none.
+    Few pages have any, so a page without the media type in it is not parsed; comments and other scripts are not
+    searched.
     """
     if b"/rsl" not in body and b"/RSL" not in body:
         return [], []
@@ -140,13 +140,13 @@ def licences_in_page(body: bytes, base: str) -> tuple[list[str], list[Terms]]:
         position = len(body) if end is None else end.end()
         if name == b"script" and is_rsl and len(terms) < MAX_LINKS:
             wrapped = _CDATA.match(inside)
-            # a script's terms are about the page that holds it, whatever place they give: they travel with its copies
+            # a script's terms apply to the page that contains it, whatever URL they give: they move with its copies
             terms += [Terms("", one.train, one.words) for one in parse_rsl(wrapped[1] if wrapped else inside)]
     return list(links), terms
 
 
 def said_in_feed(body: bytes, feed: str) -> Iterator[tuple[str, Statement]]:
-    """Yield the pages that a feed has RSL terms for, and what they are; of other origins a feed can only say *no*."""
+    """Yield the pages that a feed has RSL terms for, and the terms; for other origins a feed can only say *no*."""
     if b"rslstandard.org" not in body:
         return
     for terms in parse_rsl(body, feed):
@@ -159,7 +159,7 @@ def said_in_feed(body: bytes, feed: str) -> Iterator[tuple[str, Statement]]:
 
 
 def _judge(content: Any) -> tuple[Permission, str]:
-    """Return what a <content> says of training, and the words that decide."""
+    """Return what a <content> says about training, and the words that decide it."""
     if content.get("server") or (content.get("encrypted") or "").strip().lower() == "true":
         return "deny", f"asks for a licence from {content.get('server') or 'its server'}"
     licences = [child for child in content if local_name(child) == "license"]
@@ -203,14 +203,14 @@ def _is_free(payment: Any) -> bool:
 
 
 def _tokens(licence: Any, name: str, kind: str) -> set[str]:
-    """Return the words of the elements of a name and type; without a type they are usages."""
+    """Return the words in the elements with this name and type; an element without a type counts as "usage"."""
     said = [child.text or "" for child in licence
             if local_name(child) == name and (child.get("type") or "usage").strip().lower() == kind]  # fmt: skip
     return {word for text in said for word in re.split(r"[\s,]+", text.lower()) if word}
 
 
 def _item_of(element: Any, base: str) -> str | None:
-    """Return the page of the feed's item that an element stands in."""
+    """Return the page of the feed item that contains an element."""
     item = next((one for one in element.iterancestors() if local_name(one) in _ITEMS), None)
     if item is None:
         return None
@@ -220,7 +220,7 @@ def _item_of(element: Any, base: str) -> str | None:
 
 
 def _is_rsl(element: Any) -> bool:
-    """Whether an element is of RSL's namespace, or of none inside of an <rsl>; `content` is a word of others too."""
+    """Whether an element is in RSL's namespace, or in none inside an <rsl>; other formats have a `content` too."""
     namespace = element.tag[1:].partition("}")[0] if element.tag.startswith("{") else ""
     if namespace:
         return _NAMESPACE.match(namespace) is not None

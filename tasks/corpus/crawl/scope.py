@@ -30,7 +30,7 @@ class Scope:
         self._sites = frozenset(filter(None, map(registered_domain, hosts))) if can_widen else frozenset()
 
     def refusal(self, url: str, depth: int) -> str | None:
-        """Return why a canonical URL is not visited, or None if it may be."""
+        """Return why a canonical URL is not visited; None if it may be."""
         if not self.has_host(host_of(url)):
             return "other_host"
         if depth > self._max_depth:
@@ -48,7 +48,7 @@ class Scope:
         return host in self._exact or any(host == below[1:] or host.endswith(below) for below in self._below)
 
     def way_to(self, host: str) -> str:
-        """Return what to write into the recipe so that a host which may not be visited is."""
+        """Return what to write into the recipe so that a host outside the scope is visited."""
         site = registered_domain(host)
         widened = f", or set crawl.same_site, for all of {site}" if site in self._sites else ""
         return f"to go there, name {host} in crawl.hosts{widened}"
@@ -59,7 +59,7 @@ class Scope:
 
 
 def registered_domain(host: str) -> str | None:
-    """Return the domain that somebody registered to have this host, as the public suffix list knows it.
+    """Return the registered domain that a host belongs to, according to the public suffix list.
 
     `docs.example.co.uk` → `example.co.uk`; None for addresses, names without a dot and public suffixes themselves.
     """

@@ -1,7 +1,7 @@
 """Content-Signal, Content-Usage and License lines of robots.txt, and the first two as HTTP headers.
 
 Content Signals: contentsignals.org (`ai-train=yes|no`). Content-Usage: the IETF's AI preferences, drafts aipref-vocab
-and aipref-attach (`train-ai=y|n` in a dictionary of RFC 9651). License: where RSL 1.0 terms lie.
+and aipref-attach (`train-ai=y|n` in a dictionary of RFC 9651). License: the location of RSL 1.0 terms.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _WORDS = {"content-signal": CONTENT_SIGNAL, "content-usage": CONTENT_USAGE}
 _LICENCE = ("license", "licence")
 _PERCENT = re.compile(r"%([0-9a-f]{2})", re.I)
 
-# RFC 9651 § 3.2, member by member, so that what does not parse is seen as such
+# RFC 9651 § 3.2, member by member, so that a member that does not parse is noticed
 _TOKEN = r"[A-Za-z*][A-Za-z0-9!#$%&'*+.^_`|~:/-]*"
 _BARE = (
     rf"(?:{_TOKEN}|\"(?:[ !#-\[\]-~]|\\[\"\\])*\"|-?[0-9]{{1,12}}\.[0-9]{{1,3}}|-?[0-9]{{1,15}}"
@@ -39,7 +39,7 @@ _COMMA = re.compile(r"[ \t]*,[ \t]*")
 
 @dataclass(frozen=True)
 class Rule:
-    """One line: the paths it is about, and what it says of training with them."""
+    """One line: the paths it applies to, and what it says about training on them."""
 
     protocol: str
     path: str
@@ -50,16 +50,16 @@ class Rule:
 
 @dataclass(frozen=True)
 class Signals:
-    """What a robots.txt says to us about training, beside what may be fetched."""
+    """What a robots.txt tells our crawler about training, apart from what may be fetched."""
 
     rules: list[Rule] = field(default_factory=list)
     licences: list[str] = field(default_factory=list)
 
     def said(self, path: str, where: str) -> list[Statement]:
-        """Return what is said of a path, at most one statement of each protocol.
+        """Return what is said about a path, at most one statement of each protocol.
 
-        The longest path that matches counts, and of equal ones a *no*. A longer path that says nothing of training
-        takes nothing back.
+        The longest matching path counts, and among equally long ones a *no*. A longer path that says nothing about
+        training changes nothing.
         """
         found = []
         path = normal_path(path)
@@ -75,23 +75,23 @@ class Signals:
         return found
 
     def everywhere(self, protocol: str) -> bool:
-        """Whether a protocol's *no* is for each path of the origin, so that no page of it need be asked for."""
+        """Whether a protocol's *no* is for every path of the origin, so that no page of it need be requested."""
         rules = [rule for rule in self.rules if rule.protocol == protocol and rule.train != "unknown"]
         return "deny" in {rule.train for rule in rules} and all(rule.path.rstrip("*") in ("", "/") for rule in rules)
 
 
 def parse_signals(text: str, agent: str) -> Signals:
-    """Read a robots.txt whose groups are named `agent`, `*`, or anything that is neither.
+    """Read a robots.txt whose groups are named `agent`, `*`, or something else.
 
-    Our own group counts where there is one, else that of everybody, and with it what stands outside of groups: before
-    the first, or by itself between blank lines behind another one's rules, where RFC 9309 would have it belong to that
-    group and whoever wrote it hardly means so. There only a *no* counts for us, and a licence.
+    Our own group counts if there is one, else the group `*`. Lines outside groups count as well: those before the
+    first group, and those that follow another crawler's rules after a blank line. By RFC 9309 the latter belong to
+    that group, but their author hardly meant that; of these, only a *no* and a licence count for us.
     """
     groups: dict[str, list[tuple[str, str]]] = {}
     outside: list[tuple[str, str]] = []
     stray: list[tuple[str, str]] = []
     names: list[str] | None = None
-    naming = alone = False  # in the lines that name a group; behind a blank line, where no rule followed
+    naming = alone = False  # naming: in the lines that name a group; alone: after a blank line, with no rule since
     for line in re.split(r"\r\n|\r|\n", text):
         if not line.strip():
             alone = not naming
@@ -117,13 +117,13 @@ def parse_signals(text: str, agent: str) -> Signals:
     ours = groups.get(agent, groups.get("*", []))
     rules = [rule for name, value in (ours + outside)[:MAX_RULES] if (rule := _rule(name, value)) is not None]
     rules += [rule for name, value in stray[:MAX_RULES] if (rule := _rule(name, value)) and rule.train == "deny"]
-    licences = [value for name, value in ours if name in _LICENCE and value]  # RSL 1.0 § 4.4: the group's, else ...
+    licences = [value for name, value in ours if name in _LICENCE and value]  # RSL 1.0 § 4.4: the group's first
     licences = licences or [value for name, value in outside + stray if name in _LICENCE and value]
     return Signals(rules, list(dict.fromkeys(licences))[:MAX_LICENCES])
 
 
 def said_in_headers(signals: Iterable[str], usages: Iterable[str]) -> list[Statement]:
-    """Return what the headers Content-Signal and Content-Usage of an answer say; several of one name are one list."""
+    """Return what a response's Content-Signal and Content-Usage headers say; repeated headers form one list."""
     found = []
     for protocol, values in ((CONTENT_SIGNAL, list(signals)), (CONTENT_USAGE, list(usages))):
         if values:
@@ -145,7 +145,7 @@ def _rule(name: str, value: str) -> Rule | None:
 
 
 def _signal(words: str) -> Permission:
-    """Read `search=yes, ai-train=no`; what is not said is neither granted nor restricted."""
+    """Read `search=yes, ai-train=no`; a use that is not mentioned is neither granted nor restricted."""
     said: list[Permission] = []
     for piece in re.split(r"[,;]", words.lower()):
         name, _, value = piece.partition("=")
@@ -155,7 +155,7 @@ def _signal(words: str) -> Permission:
 
 
 def _usage(words: str) -> Permission:
-    """Read a dictionary of RFC 9651: the last value of a key counts; one that does not parse says nothing."""
+    """Read a dictionary of RFC 9651: the last value of a key counts; a dictionary that does not parse says nothing."""
     value: str | None = None
     position, words = 0, words.strip(" ")
     while words:
@@ -175,7 +175,7 @@ def _usage(words: str) -> Permission:
 
 
 def normal_path(path: str) -> str:
-    """Return a path with the percent-encoding that two spellings of it have in common (RFC 9309 § 2.2.2)."""
+    """Return a path with normalised percent-encoding, so that different spellings match (RFC 9309 § 2.2.2)."""
 
     def spelled(match: re.Match[str]) -> str:
         character = chr(int(match[1], 16))

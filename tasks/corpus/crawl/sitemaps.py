@@ -1,4 +1,4 @@
-"""Sitemaps and their indexes (sitemaps.org): XML, gzipped XML, plain lists, however broken."""
+"""Sitemaps and their indexes (sitemaps.org), even broken ones: XML, gzipped XML, plain lists."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tasks.corpus.crawl.xml import as_utf8
 
 MAX_URLS = 50_000  # of one sitemap; the protocol's own limit
 MAX_BYTES = 52_428_800  # of one sitemap once decompressed; the protocol's own limit
-# Tags in the bytes: an XML parser would refuse the many sitemaps that are no XML, and would have to be kept from
-# entity bombs. What the extensions add (`image:loc`) has another prefix, or stands in an element of its own
+# Tags in the bytes: an XML parser would refuse the many sitemaps that are not valid XML, and would have to be protected
+# from entity bombs. The tags of extensions (`image:loc`) have another prefix, or are inside an element of the extension
 _TAG = re.compile(
     rb"<(/?)(?:([\w.-]{1,20}):)?(sitemapindex|urlset|sitemap|url|loc|lastmod|image|video|news)(?:\s[^<>]{0,2000})?>",
     re.I,
@@ -28,7 +28,7 @@ _URL_LINES = re.compile(rb"(?:\s*+https?://[^\s<>]++)++\s*+", re.I)
 
 @dataclass(frozen=True)
 class Entry:
-    """A URL that a list names, and when the page was last changed as the list says (seconds of the epoch)."""
+    """A URL that a list names, and the page's last change according to the list (seconds since the epoch)."""
 
     url: str
     lastmod: float | None = None
@@ -36,24 +36,24 @@ class Entry:
 
 @dataclass(frozen=True)
 class Sitemap:
-    """What a sitemap holds: pages, or (an index) further sitemaps."""
+    """What a sitemap contains: pages, or (if it is an index) further sitemaps."""
 
     entries: tuple[Entry, ...]
     is_index: bool = False
-    cut: str | None = None  # the limit at which reading it ended
+    cut: str | None = None  # the limit at which reading stopped
 
 
 def is_sitemap(body: bytes, *, page: bool = False) -> bool:
     """Return whether a body begins as an XML sitemap does, whatever MIME type it was sent with.
 
-    `page`: it was sent as a web page, so its root has to be one; anything else may have something before it.
+    `page`: it was sent as a web page, so its root must be a sitemap's; other bodies may have something before it.
     """
     head = as_utf8(unpacked(body[:65_536], 65_536))
     return _ROOT.match(head) is not None if page else _START.search(head, 0, 4096) is not None
 
 
 def is_url_list(body: bytes) -> bool:
-    """Return whether a text is a sitemap as the protocol's plain form: URLs, each on its own line, and nothing else."""
+    """Return whether a text is a sitemap in the protocol's plain-text form: one URL on each line, and nothing else."""
     lines = body[:65_536].removeprefix(b"\xef\xbb\xbf")
     whole = lines if len(body) <= 65_536 else lines.rpartition(b"\n")[0]
     return _URL_LINES.fullmatch(whole) is not None
@@ -62,8 +62,8 @@ def is_url_list(body: bytes) -> bool:
 def parse_sitemap(body: bytes, limit: int = MAX_BYTES, base: str | None = None) -> Sitemap:
     """Read a sitemap, at most `limit` decompressed bytes and 50,000 URLs of it; never raises.
 
-    `base` is where it was found: some name their pages relative to that. Foreign URLs are given too; scope is the
-    crawler's business.
+    `base` is its own URL: some sitemaps name their pages relative to it. URLs of other sites are returned too; the
+    crawler decides about scope.
     """
     cut = None
     plain = unpacked(body, limit + 1)
@@ -76,26 +76,26 @@ def parse_sitemap(body: bytes, limit: int = MAX_BYTES, base: str | None = None) 
             cut = f"only its first {MAX_URLS:,} URLs were read, which is the protocol's limit"
             break
     entries = found.entries
-    if not entries and b"<" not in plain[:1000]:  # a plain list, one URL a line
+    if not entries and b"<" not in plain[:1000]:  # a plain list, one URL per line
         lines = plain.decode("utf-8", "replace").split(maxsplit=2 * MAX_URLS)[: 2 * MAX_URLS]
         entries = dict.fromkeys([url for line in lines if (url := canonical(line))][:MAX_URLS])
     return Sitemap(tuple(Entry(url, when) for url, when in entries.items()), found.is_index, cut)
 
 
 class _Reading:
-    """Takes the tags of a sitemap one after the other and keeps what they say."""
+    """Takes the tags of a sitemap one after the other and collects what they contain."""
 
     def __init__(self, base: str | None) -> None:
         self.entries: dict[str, float | None] = {}
         self.is_index = False
         self._base = base
-        self._prefix: bytes | None = None  # of the root, and so of all that is not an extension
+        self._prefix: bytes | None = None  # of the root, and so of all tags that are not an extension's
         self._rooted = self._in_url = self._in_media = False
         self._current: str | None = None
         self._lastmod: float | None = None
 
     def take(self, tag: re.Match[bytes], body: bytes) -> bool:
-        """Take one tag in; return whether there is room for what it named."""
+        """Process one tag; return whether there was room for what it named."""
         ends, prefix, name = bool(tag[1]), tag[2], tag[3].lower()
         if name in (b"image", b"video", b"news"):
             self._in_media = not ends and body[tag.end() - 2 : tag.end() - 1] != b"/"
@@ -136,7 +136,7 @@ def _decoded(raw: bytes) -> str:
 
 
 def _without_comments(body: bytes) -> bytes:
-    """Return XML without its comments; one without an end goes on to the end of the file."""
+    """Return XML without its comments; a comment without an end continues to the end of the file."""
     kept, position = [], 0
     while (start := body.find(b"<!--", position)) >= 0:
         kept.append(body[position:start])
@@ -146,10 +146,10 @@ def _without_comments(body: bytes) -> bytes:
 
 
 def parse_date(text: str) -> float | None:
-    """Return the seconds of the epoch of a W3C date, from a year to the fraction of a second; None for anything else.
+    """Return a W3C date (from a year alone to fractions of a second) in seconds since the epoch; None if it is not one.
 
-    A day counts as its end, so that a page changed later on that day is never taken for an old one; so do a month and
-    a year.
+    A day counts as the end of that day, so that a page changed later that day is never taken for an old one; likewise
+    a month and a year.
     """
     try:
         if re.fullmatch(r"\d{4}", text):

@@ -1,4 +1,4 @@
-"""Source files, each with the one name that it has in documents; found on a disk by path, folder or pattern."""
+"""Source files, each with its unique name in documents; found on a disk by path, folder or pattern."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ IS_LIST = re.compile(rf"\.paths(?:\.txt)?(?:{'|'.join(map(re.escape, PACKED))})?
 
 
 def is_remote(place: str) -> bool:
-    """Return whether a source is fetched (http, https, s3) and not read from a disk."""
+    """Return whether a source is fetched (http, https, s3) rather than read from a disk."""
     return place.startswith(("http://", "https://", "s3://"))
 
 
 class NoSuchSource(FileNotFoundError):
-    """A path in the recipe stands for nothing that can be read; the message is a sentence."""
+    """A path in the recipe refers to nothing that can be read; the message is a sentence."""
 
 
 @dataclass(frozen=True)
 class SourceFile:
     """One file of a source. `place` is a local path or a URL; `name` is its name in documents and tables.
 
-    The name starts at the fixed part of the pattern, so it holds no machine's folders. size: bytes, None if it is
-    not known before it is fetched. version: of a local file, what changes when it changes: device, inode, size, time
-    of modification, time of change (ns). With a `problem` the file is only counted.
+    The name starts at the fixed part of the pattern, so it contains no machine-specific folders. size: bytes, None if
+    unknown before the file is fetched. version: values that change when a local file changes: device, inode, size,
+    time of modification, time of change (ns). A file with a `problem` is only counted.
     """
 
     place: str
@@ -50,17 +50,17 @@ class SourceFile:
 
 
 def find_local(paths: Iterable[str]) -> list[SourceFile]:
-    """Return the local files that the entries name or match, lists of paths as themselves."""
+    """Return the local files that the entries name or match, with lists of paths not expanded."""
     return named(file for entry in paths if not is_remote(entry) for file in local_files(entry))
 
 
 def require_local(entry: str) -> None:
-    """Raise NoSuchSource where a local entry stands for nothing; looks no further than to its first file."""
+    """Raise NoSuchSource if a local entry refers to nothing; stops looking at its first file."""
     next(local_files(entry))
 
 
 def local_files(entry: str) -> Iterator[SourceFile]:
-    """Yield the files that a path, a folder or a pattern stands for; raises NoSuchSource where there are none."""
+    """Yield the files that a path, a folder or a pattern refers to; raises NoSuchSource if there are none."""
     place = as_name(os.path.expanduser(entry))
     found = False
     if glob.has_magic(place) and not os.path.exists(place):
@@ -69,7 +69,7 @@ def local_files(entry: str) -> Iterator[SourceFile]:
         unread: list[Folder] = []
         for path in matching(place, unread.append, odd=True):
             found = True
-            # `**` sweeps up whatever lies there, so it is treated as a folder; a plain pattern is a choice
+            # `**` matches everything there, so it is treated like a folder; a plain pattern is a deliberate choice
             yield file_below(path, root, sweeping="**" in place)
         for folder in unread:
             yield SourceFile(folder.path, _relative(folder.path, root) + "/", 0, folder.problem, folder.why)
@@ -85,7 +85,7 @@ def local_files(entry: str) -> Iterator[SourceFile]:
 
 
 def _tree(root: str) -> Iterator[SourceFile]:
-    """All files below a folder. Hidden ones, what is no plain file, and folders that are not read are counted."""
+    """All files below a folder. Hidden and special files and unread folders are counted."""
     for folder in folders(root):
         if folder.problem is not None:
             yield SourceFile(folder.path, _relative(folder.path, root) + "/", 0, folder.problem, folder.why)
@@ -101,7 +101,7 @@ def _tree(root: str) -> Iterator[SourceFile]:
 
 
 def file_below(path: str, root: str, *, sweeping: bool) -> SourceFile:
-    """Return the file at `path`, named from `root` on; sweeping: an unknown type is left out, as nobody chose it."""
+    """Return the file at `path`, named from `root` on; sweeping: leave out unknown types, as nobody chose them."""
     name = _relative(path, root)
     try:
         stat = os.stat(path)
@@ -120,7 +120,7 @@ def _relative(path: str, root: str) -> str:
 
 
 def named(files: Iterable[SourceFile]) -> list[SourceFile]:
-    """The files, each once, sorted by name; the second of a name gets a number."""
+    """The files, each once, sorted by name; repeated names get a number."""
     seen: set[str | tuple[int, ...]] = set()
     names: dict[str, SourceFile] = {}
     for file in files:

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 
 class Record(NamedTuple):
-    """One record of a file, or, with a `problem`, one that is not there and why. Fields as in schemas.RECORDS.
+    """One record of a file, or, with a `problem`, the reason why it is missing. Fields as in schemas.RECORDS.
 
-    A named tuple and not a dataclass: reading rows makes one of these for each, and a frozen dataclass takes three
-    times as long to make.
+    A named tuple and not a dataclass: each row that is read becomes one, and a frozen dataclass takes three times as
+    long to create.
     """
 
     content: bytes = b""
@@ -23,12 +23,12 @@ class Record(NamedTuple):
     problem: str | None = None
     detail: str | None = None
     n_bytes: int = 0
-    headers: tuple[tuple[str, str], ...] = ()  # those of its answer that may speak of training, names in small letters
-    rights: dict[str, Any] | None = None  # what is said of training with it
+    headers: tuple[tuple[str, str], ...] = ()  # its response's headers that may mention training, names in lower case
+    rights: dict[str, Any] | None = None  # what is said about training on it
 
 
 def date_of(value: Any) -> datetime.datetime | None:
-    """Return a timestamp or an ISO 8601 text as a datetime with a zone (UTC where none is given), else None."""
+    """Return a timestamp or an ISO 8601 text as a datetime with a zone (UTC if none is given), else None."""
     if isinstance(value, str):
         try:
             value = datetime.datetime.fromisoformat(value)
@@ -43,5 +43,5 @@ def date_of(value: Any) -> datetime.datetime | None:
 
 
 def why(error: BaseException) -> str:
-    """An error in short, for the `detail` of a record."""
+    """A short description of an error, for the `detail` of a record."""
     return f"{type(error).__name__}: {error}"[:200]

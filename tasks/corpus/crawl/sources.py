@@ -15,14 +15,14 @@ from tasks.corpus.crawl.source_files import IS_LIST, NoSuchSource, SourceFile, f
 from tasks.corpus.crawl.streams import open_unpacked
 from tasks.stage.file_patterns import as_name, as_regex, as_text
 
-_MAX_LIST_BYTES = 1 << 30  # Common Crawl's largest list of a crawl is 100,000 lines, 14 MB
+_MAX_LIST_BYTES = 1 << 30  # the largest list of one of Common Crawl's crawls has 100,000 lines, 14 MB
 _MAX_LIST_LINE = 4096
 
 
 def find_sources(config: CrawlConfig, work: Path) -> list[SourceFile]:
-    """Return all files that crawl.paths stands for, by name, each once; lists of paths are fetched into `work`.
+    """Return all files that crawl.paths refers to, by name, each once; lists of paths are fetched into `work`.
 
-    Raises NoSuchSource for an entry that stands for nothing.
+    Raises NoSuchSource for an entry that refers to nothing.
     """
     return named(file for entry in config.paths for file in _expand(entry, config, work))
 
@@ -62,7 +62,7 @@ def _expand(entry: str, config: CrawlConfig, work: Path) -> Iterator[SourceFile]
 
 
 def _listed(path: Path, where: str, config: CrawlConfig) -> Iterator[SourceFile]:
-    """The files on a list of paths, such as Common Crawl's warc.paths.gz: one on each line, relative to the base."""
+    """The files on a list of paths, such as Common Crawl's warc.paths.gz: one per line, relative to the base."""
     lines = []
     with open_unpacked(path, _MAX_LIST_BYTES) as stream:
         while line := stream.readline(_MAX_LIST_LINE):
@@ -83,7 +83,7 @@ def _listed(path: Path, where: str, config: CrawlConfig) -> Iterator[SourceFile]
 
 
 def _line_of_list(line: str, base: str) -> SourceFile:
-    """The file that a line names; raises ValueError for one that leaves the base: a list may come from anywhere."""
+    """The file that a line names; raises ValueError for one outside the base, as a list may come from anywhere."""
     if is_remote(line):
         line = as_text(line)
         return SourceFile(line, _name_of_url(line))
@@ -94,12 +94,12 @@ def _line_of_list(line: str, base: str) -> SourceFile:
     base = as_name(os.path.expanduser(base))
     path = os.path.join(base, line)
     if not os.path.isfile(path):
-        return SourceFile(path, as_text(line))  # reading it says what is wrong
+        return SourceFile(path, as_text(line))  # reading it will report what is wrong
     return dataclasses.replace(file_below(path, base, sweeping=False), name=as_text(line))
 
 
 def _base_of(where: str) -> str:
-    """What the lines of a list are relative to unless the recipe says it: its server's root, its own folder."""
+    """What the lines of a list are relative to by default: its server's root, or its own folder if it is local."""
     if where.startswith("s3://"):
         return "/".join(where.split("/", 3)[:3]) + "/"
     return urljoin(where, "/") if is_remote(where) else str(Path(where).parent)

@@ -41,7 +41,7 @@ _WAYS = {
 
 
 def source_fingerprint(config: CrawlConfig) -> str | None:
-    """Return what the result depends on outside the recipe: the files' content, the Python whose pages are served."""
+    """Return what the result depends on outside the recipe: the files' content, the Python whose docs are served."""
     from tasks.corpus.crawl.fingerprints import fingerprint_files
 
     parts = []
@@ -49,21 +49,21 @@ def source_fingerprint(config: CrawlConfig) -> str | None:
         try:
             parts.append(fingerprint_files(config.paths))
         except OSError:
-            parts.append("unreadable")  # the stage itself fails with a sentence; a plan must not
+            parts.append("unreadable")  # the stage itself fails with a clear message; planning must not fail
     if config.server == "pydoc":
         parts.append(python_identity())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest() if parts else None
 
 
 def check(artifact: Artifact) -> Iterator[str]:
-    """The output contract: the table of pages agrees with the counts, and every page's place is in its file."""
+    """The output contract: the table of pages agrees with the counts, and every page's position is inside its file."""
     from tasks.corpus.crawl.pages import problems_of_pages
 
     yield from problems_of_pages(artifact.path, artifact.counts)
 
 
 def content(folder: Path) -> str:
-    """What a crawl says: its URLs and payloads."""
+    """The fingerprint of what a crawl contains: its URLs and payloads."""
     from tasks.corpus.crawl.pages import pages_fingerprint
 
     return pages_fingerprint(folder)
@@ -77,7 +77,7 @@ def content(folder: Path) -> str:
     content=content,
     sources=source_fingerprint,
     check=faults,
-    # the list widens the hosts of seeds; hosts that are named are these
+    # the list only widens the hosts of seeds; hosts that the recipe names are used as they are
     without=lambda config: {"publicsuffixlist"} if config.hosts or not config.all_hosts else (),
     work=crawling,
 )
@@ -85,7 +85,7 @@ def crawl(config: CrawlConfig, out: Output) -> None:
     """Read the files, visit the sites, write pages.parquet.
 
     `pages` is how many pages were kept, `megabytes` the size of their bodies, `pages_per_second` how many were kept in
-    a second, and `requests` what was asked of sites, robots.txt and pages that were not kept among them.
+    a second, and `requests` the number of requests to sites, including robots.txt and pages that were not kept.
     """
     if not (config.all_seeds or config.paths):
         raise PermanentError("The crawl has no source: set crawl.seeds, crawl.paths or crawl.server in the recipe.")
@@ -114,11 +114,11 @@ def crawl(config: CrawlConfig, out: Output) -> None:
 
 
 def _nothing(config: CrawlConfig, folder: Path, reasons: Counter[str]) -> str:
-    """Say why there is no page: the most frequent reason in the words of its first row, else where to look."""
+    """Say why there is no page: the most frequent reason, quoted from its first row, else where to look."""
     from tasks.corpus.crawl.pages import first_of
 
     told = ", ".join(f"{number} {reason}" for reason, number in reasons.most_common(5))
-    # links that were not followed explain nothing: their page would have been one
+    # links that were not followed explain nothing: the page they were found on would itself have been kept
     met = Counter({reason: number for reason, number in reasons.items() if reason not in NOT_VISITED}) or reasons
     for reason, _ in met.most_common():
         place, detail = first_of(folder, reason) or ("", None)
@@ -132,7 +132,7 @@ def _nothing(config: CrawlConfig, folder: Path, reasons: Counter[str]) -> str:
 
 
 def _visit_sites(config: CrawlConfig, out: Output) -> int:
-    """Crawl the sites; return the number of requests sent now. The frontier is left in out.work."""
+    """Crawl the sites; return the number of requests sent in this run. The frontier is left in out.work."""
     from tasks.corpus.crawl.crawler import Crawler
     from tasks.corpus.crawl.frontier import Frontier
     from tasks.corpus.crawl.warc import WarcWriter
@@ -167,7 +167,7 @@ def _visit_sites(config: CrawlConfig, out: Output) -> int:
 
 
 def _stored_pages(refreshed: Artifact) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the pages of the crawl that is refreshed, with their URLs."""
+    """Yield the pages of the crawl that is being refreshed, with their URLs."""
     from tasks.corpus.crawl.pages import PAGES_FILE, read_pages
 
     for batch in read_pages(refreshed.path / PAGES_FILE):
@@ -177,7 +177,7 @@ def _stored_pages(refreshed: Artifact) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _refused_rest(out: Output) -> Counter[str]:
-    """Return how many URLs of each reason have no row of their own."""
+    """Return how many URLs of each reason have no row."""
     from tasks.corpus.crawl.frontier import Frontier
 
     if not (out.work / "frontier.sqlite").exists():
@@ -187,7 +187,7 @@ def _refused_rest(out: Output) -> Counter[str]:
 
 
 def _tables(out: Output) -> Iterator[pa.Table]:
-    """Yield what the frontier and the files' tables say of every URL and record."""
+    """Yield what the frontier and the files' tables say about every URL and record."""
     import pyarrow as pa
 
     from data_lake.tables.schemas import PAGES

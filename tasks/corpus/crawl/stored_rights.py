@@ -1,7 +1,7 @@
 """What a stored page says about training: the header and the meta tags of pages in web archives and HTML files.
 
-Whoever wrote an archive may have asked nobody, so the *no* that travels with a page is heard where it is read. Only
-what the page itself brings counts: robots.txt, tdmrep.json and licences elsewhere are not asked for.
+The author of an archive may not have checked for permission, so a *no* inside a stored page is respected on reading.
+Only what comes with the page itself counts: robots.txt, tdmrep.json and licences elsewhere are not requested.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from tasks.corpus.crawl.source_record import Record
 from tasks.corpus.crawl.urls import canonical
 
 _MARKS = (b"noai", b"tdm-reservation", b"rsl+xml")
-_FIRST_FOUR = tuple(  # as numbers, each with a sign without which it is not there, where the mark has one
+_FIRST_FOUR = tuple(  # as numbers, each with a sign that its mark contains, if any: no sign in a page means no mark
     (sign, int.from_bytes(mark[:4], sys.byteorder)) for sign, mark in zip((b"", b"-", b"+"), _MARKS, strict=True)
 )
-_BLANK = 0x20  # as a bit it makes letters small, and leaves - and + as they are
-_LARGE = 8_192  # bytes, from which numpy is quicker
+_BLANK = 0x20  # setting this bit makes letters lower case, and leaves - and + unchanged
+_LARGE = 8_192  # bytes; from this size on, numpy is faster
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def heeded(record: Record, honour: Collection[str], agent: str) -> Record:
-    """Return the record with its `rights`, or in its place the reason why nobody may train on it."""
+    """Return the record with its `rights`, or, instead, with the reason why nobody may train on it."""
     if record.problem is not None or record.mime not in HTML:
         return record
     said = _said(record, agent)
@@ -45,12 +45,12 @@ def heeded(record: Record, honour: Collection[str], agent: str) -> Record:
 
 
 def _said(record: Record, agent: str) -> list[Statement]:
-    """Return the statements; nothing is parsed where no word of one stands in the page."""
+    """Return the statements; a page that contains none of their keywords is not parsed."""
     content = record.content
     marked = _is_marked(content)
     if not marked and not record.headers:
         return []
-    url = (record.url and canonical(record.url)) or "http://localhost/"  # whose links are not followed
+    url = (record.url and canonical(record.url)) or "http://localhost/"  # a placeholder, as links are not followed
     headers = {name: [value for key, value in record.headers if key == name] for name in RIGHTS_HEADERS}
     said = said_in_headers(headers["content-signal"], headers["content-usage"])
     robots, reserved = robots_directives(headers["x-robots-tag"], agent), None
@@ -74,7 +74,7 @@ def _said(record: Record, agent: str) -> list[Statement]:
 
 
 def _is_marked(content: bytes) -> bool:
-    """Whether a word of a statement stands in a page, in any letter case."""
+    """Whether a page contains a keyword of a statement, in any letter case."""
     if content.startswith(_UTF_16):
         return True
     if len(content) >= _LARGE and not _may_be_marked(content):
@@ -84,12 +84,12 @@ def _is_marked(content: bytes) -> bool:
 
 
 def _may_be_marked(content: bytes) -> bool:
-    """Whether the first four bytes of a mark stand in a page; few pages have them.
+    """Whether a page contains the first four bytes of a mark; few pages do.
 
-    They are looked for as numbers, at each of the four ways that a number may lie: half the time for a page of 24 kB
-    that the words take, and a third for larger ones.
+    They are searched as 32-bit numbers, at each of the four possible alignments. Compared with searching the words,
+    this takes half the time for a page of 24 kB, and a third for larger ones.
     """
-    import numpy as np  # a crawl without files does without it
+    import numpy as np  # imported here, as a crawl without files does not need it
 
     sought = [np.uint32(number) for sign, number in _FIRST_FOUR if sign in content]
     letters = np.frombuffer(content, np.uint8) | np.uint8(_BLANK)

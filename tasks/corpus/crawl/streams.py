@@ -1,4 +1,4 @@
-"""The bytes of a compressed file as one stream; at damage it ends and reports it, instead of raising."""
+"""The bytes of a compressed file as one stream; at damage it ends and reports the problem instead of raising."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from typing import Any
 
 MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd", "bz2": b"BZh", "xz": b"\xfd7zXZ\x00"}
 SUFFIXES = (".gz", ".zst", ".zstd", ".bz2", ".xz")
-_MEMBER = {"gzip": b"\x1f\x8b\x08", "zstd": MAGIC["zstd"]}  # where the next independent part of a file may begin
+_MEMBER = {"gzip": b"\x1f\x8b\x08", "zstd": MAGIC["zstd"]}  # the bytes with which an independent part of a file begins
 _PIECE = 1 << 16  # bytes of input at a time
-_XZ_MEMORY = 256 << 20  # bytes; an .xz file says itself how much its dictionary takes, up to 4 GB
+_XZ_MEMORY = 256 << 20  # bytes; an .xz file declares the size of its dictionary, up to 4 GB
 
 
 def packing(head: bytes) -> str | None:
-    """Return how a file that begins with these bytes is packed ("gzip", "zstd", "bz2", "xz"), or None."""
+    """Return how a file that begins with these bytes is compressed ("gzip", "zstd", "bz2", "xz"), or None."""
     return next((name for name, magic in MAGIC.items() if head.startswith(magic)), None)
 
 
 def open_unpacked(path: Path, limit: int) -> UnpackedFile:
-    """Open a file for reading its unpacked bytes, at most `limit` of them. It is recognised by its first bytes."""
+    """Open a file to read at most `limit` of its unpacked bytes. The format is recognised by the first bytes."""
     return UnpackedFile(path, limit)
 
 
 class UnpackedFile(io.BufferedReader):
-    """A buffered reader over unpacked bytes. `problem` is None, or (reason, sentence) once the end came too early.
+    """A buffered reader over unpacked bytes. `problem` is None, or (reason, sentence) if the data ended too early.
 
-    Of a file that breaks off, every byte before the cut is delivered. Behind a damaged member of a gzip or zstd
-    file the next one goes on, as such files (archives, concatenated logs) are made of independent ones.
+    If a file is truncated, every byte before the cut is delivered. After a damaged member of a gzip or zstd file,
+    reading continues at the next one, as such files (archives, concatenated logs) consist of independent members.
     """
 
     def __init__(self, path: Path, limit: int) -> None:
@@ -91,24 +91,24 @@ class _Pieces(io.RawIOBase):
             self._damaged(error)
 
     def _fast(self, packed: str) -> Iterator[bytes | memoryview]:
-        """Arrow's decompressors: a third faster than zlib's Python object, but they lose the piece that breaks off."""
+        """Arrow's decompressors: a third faster than Python's zlib object, but they lose the last, incomplete piece."""
         import pyarrow as pa
 
         done = 0
         if packed != "xz":
             try:
                 with pa.OSFile(str(self._path)) as file, pa.CompressedInputStream(file, packed) as stream:
-                    # `read` would leak its 256 KB wherever it raises
+                    # `read` would leak its 256 KB whenever it raises
                     while data := memoryview(stream.read_buffer(1 << 18)).cast("B"):
                         yield data
                         done += len(data)
                 return
-            except (OSError, pa.ArrowException, UnicodeEncodeError):  # the last: Arrow opens no name that is no UTF-8
+            except (OSError, pa.ArrowException, UnicodeEncodeError):  # the last: Arrow cannot open non-UTF-8 names
                 pass
         yield from self._careful(packed, done)
 
     def _careful(self, packed: str, skip: int) -> Iterator[bytes]:
-        """Python's own decompressors, which give every byte; the first `skip` bytes have been delivered already."""
+        """Python's own decompressors, which return every byte; the first `skip` bytes have been delivered already."""
         if sys.version_info >= (3, 14):
             from compression import zstd
         else:
@@ -131,7 +131,7 @@ class _Pieces(io.RawIOBase):
                 while not member.eof:
                     given = data or given
                     out = member.decompress(data, _PIECE)
-                    # zlib hands back what it did not take; the others keep it and ask for nothing
+                    # zlib returns the input it did not consume; the others keep it and need no more
                     data = member.unconsumed_tail if packed == "gzip" else b""
                     if not data and not member.eof and getattr(member, "needs_input", True) and not out:
                         data = self._file.read(_PIECE)
@@ -151,7 +151,7 @@ class _Pieces(io.RawIOBase):
                 data = found
 
     def _next_member(self, data: bytes, magic: bytes) -> bytes | None:
-        """Return the bytes from the next member on, searched behind the first byte of `data`."""
+        """Return the bytes from the next member on, searching after the first byte of `data`."""
         data = data[1:]
         while True:
             at = data.find(magic)

@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-MAX_SEGMENTS = 20  # of a path
-WINDOW = 40  # pages of one pattern that are looked at in a row
-REPEATS = 24  # of them that say nothing new: the pattern is a trap
-FIRST_WINDOW = 32  # pages of a pattern before the first look; each further look comes at twice as many
-FEW_NUMBERS = 4  # that a page may have for itself and still say nothing new: a year, the number of a page
-_SAMPLE = 64  # numbers of a page that are looked at
+MAX_SEGMENTS = 20  # maximum in a path
+WINDOW = 40  # pages of one pattern that are examined in a row
+REPEATS = 24  # if this many of them say nothing new, the pattern is a trap
+FIRST_WINDOW = 32  # pages of a pattern before the first window; each further window starts at twice as many
+FEW_NUMBERS = 4  # a page with up to this many new numbers still says nothing new: a year, a page number
+_SAMPLE = 64  # numbers of a page that are examined
 
 _YEAR = r"(?<![0-9])(?:1[0-9]|2[0-9])[0-9]{2}"
 _DATED = re.compile(
@@ -30,11 +30,11 @@ _NUMBER = re.compile(rb"[0-9]+(?:[.,][0-9]+)*")
 
 
 def is_trap(url: str) -> bool:
-    """Return whether a canonical URL shows by itself that it is one of endlessly many.
+    """Return whether the spelling of a canonical URL alone shows that it is one of endlessly many.
 
     A path more than 20 segments deep, one segment four times, two or more segments three times in a row (a relative
-    link that resolves against itself). Numbers may repeat: /title/1/chapter/1/article/1/section/1 is a law. A date is
-    no sign either, of whatever century it is: a calendar is a trap if it has no end, which only its pages show.
+    link that resolves against itself). Numbers may repeat: /title/1/chapter/1/article/1/section/1 is a law. A date,
+    of any century, is not a sign either: a calendar is a trap only if it has no end, and only its pages show that.
     """
     segments = [segment for segment in url.split("/", 3)[3].partition("?")[0].split("/") if segment]
     if len(segments) > MAX_SEGMENTS:
@@ -43,7 +43,7 @@ def is_trap(url: str) -> bool:
 
 
 def is_dated(url: str) -> bool:
-    """Return whether a URL names a day, a month or a year, as a calendar's do, and many an archive's."""
+    """Return whether a URL names a day, a month or a year, as those of calendars and many archives do."""
     return _DATED.search(url) is not None
 
 
@@ -59,7 +59,7 @@ def _repeats(segments: list[str]) -> bool:
 
 
 def pattern_of(url: str) -> str:
-    """Return a URL with its numbers, hex strings and parameter values blotted out: the kind of page it names.
+    """Return a URL with its numbers, hex strings and parameter values replaced by #: the kind of page it names.
 
     >>> pattern_of("http://h/cal/2026/5?day=3&x=y")
     'http://h/cal/#/#?day=#&x=#'
@@ -71,7 +71,7 @@ def pattern_of(url: str) -> str:
 
 
 def _shown(html: bytes) -> bytes:
-    """Return what a page shows: without tags, scripts and styles (where each page may have its own token)."""
+    """Return what a page shows: without tags, scripts and styles (in which each page may have its own token)."""
     first, *rest = _SCRIPT.split(html)
     shown = b" ".join([first, *(_SCRIPT_END.split(part, maxsplit=1)[-1] for part in rest if _SCRIPT_END.search(part))])
     return _TAG.sub(b" ", shown)
@@ -83,24 +83,24 @@ def _hashes(found: Iterable[bytes]) -> set[int]:
 
 @dataclass
 class Pattern:
-    """What is known of the pages of one pattern: how many there were, and the window that is being looked at."""
+    """What is known about the pages of one pattern: how many there were, and the window being examined."""
 
     pages: int = 0
     next_look: int = FIRST_WINDOW
-    seen: int = 0  # pages of this window
-    repeats: int = 0  # of those, pages whose words had all been in the window before
+    seen: int = 0  # pages in this window
+    repeats: int = 0  # those of them that said nothing new: no new word, and few new numbers
     words: set[int] = field(default_factory=set)
     numbers: set[int] = field(default_factory=set)
     trapped: bool = False
 
     def add(self, body: bytes) -> bool:
-        """Count one more page; return whether the pattern turned out to be a trap with it.
+        """Count one more page; return whether the pattern has turned out to be a trap.
 
-        Once in a while, 40 pages in a row are looked at. If 24 of them have no word that an earlier one of the same
-        window did not have, and no more than four numbers, the site is only counting: a calendar (twelve pages bring
-        the months' names), a session id in each link, a search that finds the same things. Real pages nearly always
-        bring a new word, or, as tables do, other numbers, and 17 that do so end the look, which makes it cheap: a
-        lively pattern costs the words of 17 pages per doubling.
+        From time to time, a window of 40 pages in a row is examined. If 24 of them have no word, and at most four
+        numbers, that were not on earlier pages of the window, the site is only counting: a calendar (twelve pages
+        bring the months' names), a session id in each link, a search that finds the same things. Real pages nearly
+        always bring a new word or, as tables do, other numbers, and 17 such pages end the window. That makes it
+        cheap: a pattern of real pages costs the words of 17 pages each time its page count doubles.
         """
         self.pages += 1
         if self.pages < self.next_look or self.trapped:
@@ -118,15 +118,15 @@ class Pattern:
         return self.trapped
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the state as JSON can hold it."""
+        """Return the state in a form that JSON can represent."""
         return {**vars(self), "words": sorted(self.words), "numbers": sorted(self.numbers)}
 
     @classmethod
     def of(cls, url: str) -> Pattern:
-        """Begin with the pattern of a URL: at one that names a date it is looked at from the first page on."""
+        """Start the pattern of a URL: if the URL names a date, pages are examined from the first one on."""
         return cls(next_look=1 if is_dated(url) else FIRST_WINDOW)
 
     @classmethod
     def from_dict(cls, state: dict[str, Any]) -> Pattern:
-        """Take up a state that `to_dict` returned."""
+        """Restore a state that `to_dict` returned."""
         return cls(**{**state, "words": set(state["words"]), "numbers": set(state["numbers"])})

@@ -16,16 +16,16 @@ from typing import Any
 from tasks.corpus.crawl.fetch import Response
 
 GZIP_LEVEL = 6  # 9, as warcio writes, takes 2.5 times as long for 0.6 % less (measured on Python sources)
-# what the transfer did to the body is undone before storing, so these would be untrue; kept under another name,
-# as Common Crawl does
+# bodies are stored without their transfer encodings, so these headers would be untrue; they are kept under another
+# name, as Common Crawl does
 _UNTRUE_HEADERS = {"content-encoding", "transfer-encoding", "content-length"}
-# a session with a visitor is no part of a page, and may be a credential
+# a visitor's session is not part of a page, and may be a credential
 _SECRET_HEADERS = {"set-cookie", "set-cookie2", "authorization", "proxy-authorization", "cookie"}
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a response record lies: file inside the artifact, first byte, bytes (of its gzip member)."""
+    """The position of a response record: file inside the artifact, first byte, bytes (of its gzip member)."""
 
     file: str
     offset: int
@@ -35,9 +35,9 @@ class Place:
 class WarcWriter:
     """Appends to folder/crawl-00000.warc.gz, ...; opens a new file at `rotate_bytes`. One gzip member per record.
 
-    Nothing is buffered: when a method returns, the bytes are with the operating system, and `position` is what the
-    frontier commits. The records are put together here and not by warcio, which packs at level 9 and is what all
-    files are checked with.
+    Nothing is buffered: when a method returns, the operating system has the bytes, and the frontier commits
+    `position`. The records are assembled here and not by warcio, which compresses at level 9; all files are checked
+    with warcio.
     """
 
     def __init__(self, folder: Path, *, rotate_bytes: int, software: str, on_warcinfo: Mapping[str, str]) -> None:
@@ -71,7 +71,7 @@ class WarcWriter:
         self._file.close()
 
     def write_response(self, response: Response, metadata: Mapping[str, Any]) -> Place:
-        """Write response, request and metadata of a fetched page; return where the response lies."""
+        """Write response, request and metadata of a fetched page; return the position of the response."""
         self._rotate()
         headers = [(f"X-Crawl-{k}" if k.lower() in _UNTRUE_HEADERS else k, v) for k, v in response.headers]
         headers.append(("Content-Length", str(len(response.body))))
@@ -86,15 +86,15 @@ class WarcWriter:
         return self._write(answer, asked, self._metadata(url, metadata, about, date))
 
     def write_unchanged(self, response: Response, stored: bytes, metadata: Mapping[str, Any]) -> Place:
-        """Carry the record of an earlier crawl forward, byte for byte, and write a revisit record that says so.
+        """Copy the record of an earlier crawl, byte for byte, and write a revisit record that says so.
 
-        So the artifact is whole by itself: a reader finds the page's text here, and when it was checked last.
+        So the artifact is self-contained: a reader finds the page's text here, and when it was last checked.
         """
         from fastwarc.warc import ArchiveIterator
 
         self._rotate()
         date, url = _date(response), response.url
-        if response.status is None:  # nobody answered, so there is nothing to say but why it is still here
+        if response.status is None:  # no server answered, so the metadata only says why the page is still here
             return self._write(stored, self._metadata(url, metadata, {}, date))
         old = next(iter(ArchiveIterator(io.BytesIO(stored), parse_http=False))).headers
         profile = "server-not-modified" if response.status == 304 else "identical-payload-digest"
@@ -107,7 +107,7 @@ class WarcWriter:
         }
         if "WARC-Payload-Digest" in old:
             headers["WARC-Payload-Digest"] = old["WARC-Payload-Digest"]
-        # no body follows, so its length, in the headers as they came, would be untrue
+        # no body follows, so its length in the received headers would be untrue
         http_headers = [(f"X-Crawl-{k}" if k.lower() in _UNTRUE_HEADERS else k, v) for k, v in response.headers]
         http = _http(f"HTTP/1.1 {response.status} {response.reason}", http_headers)
         revisit, revisit_id = _record("revisit", url, date, headers, http)
@@ -124,10 +124,10 @@ class WarcWriter:
             self._open()
 
     def _write(self, *members: bytes) -> Place:
-        """Write whole gzip members; return where the first of them lies."""
+        """Write whole gzip members; return the position of the first."""
         place = Place(f"warc/{self._path.name}", self._file.tell(), len(members[0]))
         view = memoryview(b"".join(members))
-        while view:  # an unbuffered file may write less than it is given, on a disk that fills up
+        while view:  # an unbuffered file may write less than it is given, for example if the disk is filling up
             view = view[self._file.write(view) or 0 :]
         return place
 
@@ -135,7 +135,7 @@ class WarcWriter:
 def _record(
     kind: str, url: str | None, date: str, headers: Mapping[str, str], head: bytes, payload: bytes | None = None
 ) -> tuple[bytes, str]:
-    """Return a record as a gzip member, and its id. The block is head + payload; a payload has a digest of its own."""
+    """Return a record as a gzip member, and its id. The block is head + payload; a payload has its own digest."""
     record_id = f"<urn:uuid:{uuid.uuid4()}>"
     block = head + payload if payload else head
     lines = {"WARC-Type": kind, "WARC-Record-ID": record_id, "WARC-Date": date}
@@ -162,7 +162,7 @@ def _fields(fields: Mapping[str, Any]) -> bytes:
 
 
 def _digest(data: bytes) -> str:
-    # SHA-1 in base 32, as all archives have it, so that records of several crawls can be compared
+    # SHA-1 in base 32, as in all archives, so that records of several crawls can be compared
     return "sha1:" + base64.b32encode(hashlib.sha1(data, usedforsecurity=False).digest()).decode()
 
 

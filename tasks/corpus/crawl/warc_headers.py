@@ -30,7 +30,7 @@ _PIECE = 1 << 16
 
 
 class Reread(NamedTuple):
-    """A record that was read again: as fastwarc's, its declared bytes, its block, and where in the file it lies."""
+    """A record that was read again: as a fastwarc record, its declared bytes, its block, and its place in the file."""
 
     record: Any
     begin: int
@@ -40,9 +40,9 @@ class Reread(NamedTuple):
 
 
 def reread(file: IO[bytes], place: int, block_limit: int) -> Reread | None:
-    """Return the record that begins at a place of a file, of its block `block_limit` bytes at most.
+    """Return the record that begins at this place in a file, with at most `block_limit` bytes of its block.
 
-    None if there is none, or where it shares its packed member with others, so that its place cannot be told.
+    None if there is none, or if it shares its compressed member with others, so that its position is unknown.
     """
     file.seek(place)
     packed = packing(file.read(6))
@@ -67,7 +67,7 @@ def reread(file: IO[bytes], place: int, block_limit: int) -> Reread | None:
 
 
 def shares_member(file: IO[bytes]) -> bool:
-    """Whether the second record of a gzip file begins in the member of the first, as where a whole file was packed."""
+    """Whether the second record of a gzip file is in the same member as the first, as if the whole file was gzipped."""
     member, data = zlib.decompressobj(31), b""
     try:
         while not member.eof and len(data) < 1 << 20 and (piece := member.unconsumed_tail or file.read(_PIECE)):
@@ -79,12 +79,12 @@ def shares_member(file: IO[bytes]) -> bool:
         if _VERSION.match(data, end) is not None:
             return True
         if (end > len(data) and not member.eof) or (end <= len(data) and not data[end:].strip()):
-            return False  # it is long, or alone
-    return _NEXT.search(data, 1) is not None  # the first record is broken, or says a wrong length
+            return False  # the first record is long, or the only one
+    return _NEXT.search(data, 1) is not None  # the first record is broken, or declares a wrong length
 
 
 def _header(data: bytes) -> tuple[list[tuple[bytes, bytes]], int, int] | None:
-    """Fields, where the block begins, and its length; None if this is no header with a length."""
+    """Fields, where the block begins, and its length; None if this is not a header with a length."""
     version = _VERSION.match(data)
     blank = _BLANK.search(data, version.end() - 1, MAX_HEADER) if version else None
     if version is None or blank is None:
@@ -101,7 +101,7 @@ def _header(data: bytes) -> tuple[list[tuple[bytes, bytes]], int, int] | None:
 
 
 def _record(fields: list[tuple[bytes, bytes]]) -> Any:
-    """An empty record of fastwarc with these fields."""
+    """An empty fastwarc record with these fields."""
     from fastwarc.warc import WarcRecord
 
     lines = b"".join(b"%b: %b\r\n" % (name, value) for name, value in fields)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def read_bytes(path: Path, offset: int, length: int) -> bytes:
-    """Return the bytes of one record as they lie in the file."""
+    """Return the bytes of one record as they are in the file."""
     with open(path, "rb") as file:
         file.seek(offset)
         return file.read(length)
@@ -24,9 +24,9 @@ def read_responses(root: Path, places: Iterable[tuple[str, int]]) -> Iterator[tu
 
 
 def read_response(root: Path, file: str, offset: int) -> tuple[Mapping[str, str], bytes]:
-    """Return the headers, names in lower case, and the body of a response record; nothing where it cannot be read.
+    """Return the headers, names in lower case, and the body of a response record; both empty if it cannot be read.
 
-    What stands in several headers of one name is one list (RFC 9110 § 5.3).
+    The values of several headers with the same name form one list (RFC 9110 § 5.3).
     """
     from fastwarc.warc import ArchiveIterator, WarcRecordType
 

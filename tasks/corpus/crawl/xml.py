@@ -1,4 +1,4 @@
-"""XML from the web, prepared for a parser: in UTF-8, each reference a character, within limits."""
+"""XML from the web, prepared for a parser: in UTF-8, with valid character references only, within limits."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from tasks.corpus.charsets.detect import is_utf8_with_faults
 from tasks.corpus.charsets.labels import name_of
 from tasks.corpus.charsets.web import decode
 
-# A broken document is read as far as it goes. What XML allows and a list or a licence has no need of is not done:
-# entities are not expanded, nothing is loaded, nesting ends at 256 levels. The encoding is the one `parsable` leaves.
+# A broken document is read as far as possible. XML features that a list or a licence does not need are switched off:
+# entities are not expanded, nothing is loaded, nesting ends at 256 levels. The encoding is that of `parsable`'s output.
 LIMITS: dict[str, Any] = {
     "encoding": "utf-8",
     "recover": True,
@@ -30,7 +30,10 @@ _NUMBER = re.compile(r"&#(?:x0*+([0-9a-fA-F]*)|0*+([0-9]*));")
 
 
 def as_utf8(body: bytes) -> bytes:
-    """Return XML without its mark; UTF-16 and what its declaration names as UTF-8, which is then no longer declared."""
+    """Return XML without a byte order mark, converted from UTF-16 or its declared encoding to UTF-8.
+
+    If it was converted, the declaration no longer names an encoding.
+    """
     if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
         text = body.decode("utf-16", "replace")
     elif body[:2] in (b"<\0", b"\0<"):
@@ -47,9 +50,9 @@ def as_utf8(body: bytes) -> bytes:
 
 
 def parsable(body: bytes) -> bytes:
-    """Return XML as valid UTF-8 in which each reference is a character of XML, U+FFFD for what is none.
+    """Return XML as valid UTF-8 in which each reference is to a character of XML; U+FFFD replaces invalid ones.
 
-    lxml takes halves of a character in and cannot give them out, and ends at a 0. JavaScript counts an emoji as two
+    lxml accepts half surrogates but cannot return them, and it stops at a zero byte. JavaScript counts an emoji as two
     halves (`&#55357;&#56832;`); two that belong together become the character.
     """
     body = as_utf8(body)
@@ -63,7 +66,7 @@ def parsable(body: bytes) -> bytes:
 
 
 def local_name(element: Any) -> str:
-    """Return the name of an element without its namespace; "" for what is no element."""
+    """Return the name of an element without its namespace; "" if it is not an element."""
     return element.tag.rpartition("}")[2].rpartition(":")[2] if isinstance(element.tag, str) else ""
 
 
@@ -75,7 +78,7 @@ def _characters(run: re.Match[bytes]) -> bytes:
 
 
 def _character(reference: re.Match[str]) -> str:
-    """Return a reference as it is, half a character for one to that, U+FFFD for one to no character of XML."""
+    """Return a reference unchanged; if it is to a surrogate, that half; if to no character of XML, U+FFFD."""
     digits, base = (reference[1], 16) if reference[1] is not None else (reference[2], 10)
     number = int(digits or "0", base) if len(digits) < 8 else 0
     if 0xD800 <= number < 0xE000:
