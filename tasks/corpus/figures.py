@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 SHAPES_NO_RESULT = "draws what was made"
 
-MOST = 25  # bars of a figure; the others share one
+MOST = 25  # bars of a figure; all other names share one more bar
 BATCH_ROWS = 16_384
 HOST = r"^[A-Za-z][A-Za-z0-9+.-]*://(?P<host>\[[^\]]+\]|[^/:?#]+)"  # of a canonical URL, which holds no credentials
 
 
 def show_corpus(out: Output) -> None:
-    """Show `out.dir/documents` as figures; a figure whose column is empty is left out.
+    """Show `out.dir/documents` as figures; a figure is left out if its column is empty.
 
-    A document counts for the host of its URL, whatever file it was read from; without a URL it counts for that file.
+    A document counts towards the host of its URL, whatever file it was read from; without a URL, towards that file.
     Memory: 16 bytes for each document, and one count for each host or file.
     """
     import numpy as np
@@ -49,13 +49,13 @@ def show_corpus(out: Output) -> None:
 
 
 def _counts(column: pa.Array) -> Counter[str]:
-    """How often each value occurs in the column; nulls are not counted."""
+    """Return how often each value occurs in the column; nulls are not counted."""
     counted = column.drop_null().value_counts()
     return Counter(dict(zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True)))
 
 
 def _most(numbers: Counter[str]) -> dict[str, int]:
-    """The most frequent names, cut to fit next to a bar, and the sum of the others."""
+    """Return the counts of the most frequent names, shortened to fit next to a bar, and the sum of the others."""
     shown: Counter[str] = Counter()
     for name, number in numbers.most_common(MOST):
         shown[_short(name)] += number

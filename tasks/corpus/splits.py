@@ -1,4 +1,4 @@
-"""Splits: which documents are held out, a column of the corpus that decontaminate writes, and the documents of each."""
+"""Splits: how many documents are held out, and reading the documents of a split from the corpus."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from tasks.stage.config import StageConfig
 
 
 class SplitConfig(StageConfig):
-    """How many documents are held out. Decided before anything is learned: even the tokenizer must not see them."""
+    """How many documents are held out. This is decided before anything is learned: even the tokenizer must not see
+    them."""
 
     val: float = Field(0.02, ge=0, lt=1, description="Fraction of documents held out to watch training")
     test: float = Field(0.02, ge=0, lt=1, description="Fraction of documents held out for the evaluation at the end")
@@ -43,7 +44,7 @@ class SplitDocument:
 
 
 def documents_of(corpus: Path, splits: Collection[str]) -> Iterator[SplitDocument]:
-    """Yield the documents of `splits` in the corpus's order."""
+    """Yield the documents of `splits` in the order of the corpus."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -54,7 +55,7 @@ def documents_of(corpus: Path, splits: Collection[str]) -> Iterator[SplitDocumen
 
 
 def count_splits(corpus: Path) -> dict[str, int]:
-    """Return how many documents of the corpus have each split: all that there should be, and what else is found."""
+    """Return how many documents of the corpus have each split: each expected split, and any other that is found."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
@@ -66,7 +67,7 @@ def count_splits(corpus: Path) -> dict[str, int]:
 
 
 def split_problems(corpus: Artifact) -> Iterator[str]:
-    """Yield a sentence for each split that documents should not have, or not so many of them have."""
+    """Yield a sentence for each unexpected split, and for each split whose number of documents is not as counted."""
     for name, found in count_splits(corpus.path).items():
         if name not in SPLITS:
             yield f"{found:,} documents have the split {name!r}; there are {', '.join(SPLITS)}."

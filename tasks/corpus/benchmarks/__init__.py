@@ -1,1 +1,1 @@
-"""Benchmarks: their files, in their authors' formats and others, and the items that stand in them."""
+"""Benchmarks: their files, in their authors' formats and others, and the items in them."""

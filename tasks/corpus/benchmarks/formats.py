@@ -17,7 +17,7 @@ from tasks.stage import PermanentError
 from tasks.stage.json_kinds import kind_of
 
 LETTERS = "ABCD"
-_SHOWN = 5  # problems of a file that a message lists
+_SHOWN = 5  # how many problems of a file a message lists
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class MmluItem:
 
 
 def clean_hellaswag(text: str) -> str:
-    """Strip WikiHow's markup as lm-eval does: `[title]`, anything in brackets, and double spaces (in one pass)."""
+    """Strip WikiHow's markup as lm-eval does: `[title]`, anything in brackets, and double spaces (in a single pass)."""
     text = text.strip().replace(" [title]", ". ")
     return re.sub(r"\[.*?\]", "", text).replace("  ", " ")
 
@@ -60,7 +60,7 @@ def write_hellaswag(path: Path, items: Iterable[HellaSwagItem]) -> None:
 
 
 def read_hellaswag(path: Path) -> list[HellaSwagItem]:
-    """Read a file of JSON lines; PermanentError lists the lines that are not HellaSwag items, and why."""
+    """Read a file of JSON lines; PermanentError lists the lines that are not HellaSwag items, with the reasons."""
     items, problems, unlabelled = [], [], 0
     for number, line in enumerate(_text(path).split("\n"), start=1):
         if not line.strip():
@@ -122,7 +122,7 @@ def _hellaswag_item(row: Any, number: int) -> HellaSwagItem:
 
 
 def _whole_number(value: Any, name: str) -> int:
-    """Return a number, or the value of a text of digits, which is how `datasets` writes labels; refuse all else."""
+    """Return a whole number; a string of digits, as `datasets` writes labels, is converted, all else refused."""
     if isinstance(value, str) and value.isdecimal():
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
@@ -151,14 +151,14 @@ def read_mmlu(folder: Path) -> tuple[list[MmluItem], dict[str, list[MmluItem]]]:
 
 
 def mmlu_files(folder: Path, part: str) -> dict[str, Path]:
-    """Return the file of each subject in a part ("test" or "dev") of MMLU's folder, in order of their names."""
+    """Return the file of each subject in a part ("test" or "dev") of MMLU's folder, sorted by file name."""
     paths = sorted((folder / part).glob(f"*_{part}.csv"))
     return {path.name.removesuffix(f"_{part}.csv"): path for path in paths}
 
 
 def mmlu_item(subject: str, row: Sequence[str]) -> MmluItem | None:
-    """Return the item of a row: the question, its choices (four in MMLU itself), the letter of the right one; None
-    where the row is no such thing."""
+    """Return the item of a row, or None if the row does not consist of a question, its choices (four in MMLU itself)
+    and the letter of the right one."""
     choices = tuple(row[1:-1])
     letter = row[-1].strip() if row else ""
     if len(choices) < 4 or letter not in tuple(string.ascii_uppercase[: len(choices)]):
@@ -188,7 +188,7 @@ def _csv_rows(path: Path) -> Iterator[list[str]]:
 
 
 def _text(path: Path) -> str:
-    """The text with its line ends unchanged. (str.splitlines knows eight more, which MMLU has inside fields.)"""
+    """Return the text with unchanged line ends. (str.splitlines splits at eight others, found in MMLU fields.)"""
     try:
         return path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

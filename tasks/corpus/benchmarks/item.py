@@ -1,4 +1,4 @@
-"""An item of a benchmark: the question, the right answer, and the choices that may accompany it where it leaks."""
+"""An item of a benchmark: the question, the right answer, and the choices that may accompany it if it leaks."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tasks.corpus.benchmarks.formats import HellaSwagItem, MmluItem, clean_hella
 class Item:
     """One item of a benchmark: its name within it, the question (or context), the right answer, and all choices.
 
-    Wrong answers alone are not looked for: a document that has only those does not tell the right one, and most are
-    phrases that stand anywhere.
+    Wrong answers alone are not looked for: a document that has only those does not reveal the right one, and most of
+    them are phrases that occur everywhere.
     """
 
     benchmark: str
@@ -24,12 +24,12 @@ class Item:
 
     @property
     def text(self) -> str:
-        """Question and answer as a document would have them, one after the other."""
+        """The question followed by the answer, as a document would have them."""
         return f"{self.question}\n{self.answer}" if self.answer else self.question
 
 
 def hellaswag_text(item: HellaSwagItem, name: str, benchmark: str = "hellaswag") -> Item:
-    """Return the context with the right ending; WikiHow's markup, which pages do not have, is taken off."""
+    """Return the context with the right ending; WikiHow's markup, which pages do not have, is removed."""
     context = clean_hellaswag(f"{item.ctx_a} {item.ctx_b}")
     endings = tuple(map(clean_hellaswag, item.endings))
     return Item(benchmark, name, context, endings[item.label], endings)
@@ -46,5 +46,5 @@ def hellaswag_texts(items: Sequence[HellaSwagItem]) -> list[Item]:
 
 
 def mmlu_texts(items: Sequence[MmluItem]) -> list[Item]:
-    """Return the items of an MMLU folder, named by subject and number within all."""
+    """Return the items of an MMLU folder, named by subject and by number, counted over all subjects."""
     return [mmlu_text(item, f"{item.subject}/{number}") for number, item in enumerate(items)]

@@ -15,8 +15,8 @@ from tasks.corpus.benchmarks.rows import Row, listed, plain_name, read_rows
 from tasks.stage import PermanentError
 
 # What the fields are called in the files of lm-eval, llm-foundry, GSM8K, MATH, ARC, PIQA, MMLU-Pro, MedMCQA, MedQA,
-# TruthfulQA, GPQA, SciQ, HumanEval, WinoGrande and others: names as `plain_name` gives them, the first one that a row
-# has counts.
+# TruthfulQA, GPQA, SciQ, HumanEval, WinoGrande and others: names as `plain_name` returns them. The first one that a
+# row has is used.
 QUESTION = (
     "question", "query", "prompt", "problem", "ctx", "context", "goal", "instruction", "input", "sentence",
     "premise", "statement", "text",
@@ -26,7 +26,7 @@ ANSWER = (
     "answer", "gold", "label", "target", "output", "answerkey", "answer_key", "answer_index", "answer_idx", "cop",
     "correct_answer", "best_answer", "solution", "canonical_solution", "answers",
 )  # fmt: skip
-# Choices in columns of their own.
+# Names of the columns in files that have one column per choice.
 _COLUMNS = (
     tuple(string.ascii_lowercase[:12]),
     *(tuple(f"{name}{n}" for n in range(1, 13)) for name in ("choice", "choice_", "option", "option_", "ending")),
@@ -34,11 +34,11 @@ _COLUMNS = (
     *(tuple(f"{name}{letter}" for letter in "abcdefghijkl") for name in ("choice_", "option_", "op", "option")),
 )  # fmt: skip
 _LETTER = re.compile(r"\(?([A-Za-z])[).:]?\Z")
-_MAX_LITERAL = 100_000  # characters of a written list; longer ones cost the parser its stack
+_MAX_LITERAL = 100_000  # characters of a list written as text; longer ones could overflow the parser's stack
 
 
 def read_benchmark(path: Path, benchmark: str) -> list[Item]:
-    """Return the items of one file; PermanentError names the file and the row of what cannot be read."""
+    """Return the items of one file; PermanentError names the file and the row that cannot be read."""
     rows = read_rows(path, lambda name: plain_name(name) in QUESTION)
     if isinstance(rows[0], list):
         return [_mmlu(path, benchmark, number, row) for number, row in enumerate(rows, start=1)]
@@ -50,7 +50,7 @@ def read_benchmark(path: Path, benchmark: str) -> list[Item]:
 
 
 def _mmlu(path: Path, benchmark: str, number: int, row: list[str]) -> Item:
-    """The item of a row of MMLU's own files, which name no columns: question, choices, letter."""
+    """Return the item of a row of MMLU's own files, which have no column names: question, choices, letter."""
     item = mmlu_item(benchmark, row)
     if item is None:
         raise PermanentError(
@@ -70,7 +70,7 @@ def _item(path: Path, benchmark: str, number: int, row: Any, first: int) -> Item
             f"{path}, row {number} has no text to look for: one of the fields {', '.join(QUESTION)} must have it, but "
             f"{have}."
         )
-    # brackets are markup in HellaSwag only
+    # only in HellaSwag are brackets markup
     clean = clean_hellaswag if "endings" in row else str.strip
     choices, labels = choices_of(row)
     return Item(
@@ -79,10 +79,10 @@ def _item(path: Path, benchmark: str, number: int, row: Any, first: int) -> Item
 
 
 def choices_of(row: Row) -> tuple[list[str], list[Any]]:
-    """Return the choices of a row and, where it has them, the labels that the answer may be one of."""
+    """Return the choices of a row and, if it has them, the labels by which the answer may name a choice."""
     choices: Any = _field(row, CHOICES)
     labels: Any = []
-    if isinstance(choices, str):  # a list in a column of a csv
+    if isinstance(choices, str):  # a list written as text in a csv column
         if len(choices) > _MAX_LITERAL:
             return [], []
         try:
@@ -114,7 +114,7 @@ def _text(choice: Any) -> str:
 
 
 def _answer(row: Row, choices: Sequence[str], labels: Sequence[Any], first: int) -> str:
-    """Return the right answer as text: the choice that a number or letter points at, or the answer itself."""
+    """Return the right answer as text: the choice that a number or letter refers to, or the answer itself."""
     answer = _field(row, ANSWER)
     if isinstance(answer, dict):  # SQuAD: {"text": [...]}
         answer = answer.get("text")
@@ -122,7 +122,7 @@ def _answer(row: Row, choices: Sequence[str], labels: Sequence[Any], first: int)
         answer = answer[0] if answer else None
     if not choices:
         return answer if isinstance(answer, str) else ""
-    if labels and set(labels) <= {0, 1}:  # TruthfulQA: which of them are right
+    if labels and set(labels) <= {0, 1}:  # TruthfulQA: 1 marks the right ones
         return choices[labels.index(1)] if 1 in labels else ""
     names = [str(label).strip().upper() for label in labels] or list(string.ascii_uppercase[: len(choices)])
     if isinstance(answer, str) and answer.strip() and answer not in choices:
@@ -137,7 +137,7 @@ def _answer(row: Row, choices: Sequence[str], labels: Sequence[Any], first: int)
 
 
 def _number(answer: Any) -> int | None:
-    """Return the number that an answer is, also one in digits, or one that a table with gaps made a fraction."""
+    """Return an answer that is a number as int: also a text of digits, or a float from a table with gaps."""
     if isinstance(answer, bool):
         return int(answer)
     if isinstance(answer, float) and answer.is_integer():
@@ -148,7 +148,7 @@ def _number(answer: Any) -> int | None:
 
 
 def _first_number(rows: Sequence[Any]) -> int:
-    """Return what the first choice's number is in a file: 1 where an answer is the number of choices and none is 0."""
+    """Return the number of the first choice in a file: 1 if some answer equals its number of choices and none is 0."""
     numbers = []
     for row in rows:
         if isinstance(row, dict):

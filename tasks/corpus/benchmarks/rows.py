@@ -1,4 +1,4 @@
-"""Benchmark files: found as crawl.paths finds its files, and read as rows in the same formats."""
+"""Benchmark files: found in the same way as files of crawl.paths, and read as rows in the same formats."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Row = dict[str, Any]
 FORMATS = "jsonl, json, csv, tsv, parquet and txt, plain or compressed (gz, zst, bz2, xz)"
 _MAX_BYTES = 1 << 32  # of a file once unpacked
 _MAX_ROW = 1 << 28
-_TEXTS = (".txt", ".text")  # of a folder only these and rows are benchmarks; a README beside them is none
+_TEXTS = (".txt", ".text")  # in a folder, only these and files of rows are read; a README is not a benchmark
 
 
 def find_files(entry: str) -> list[Path]:
     """Return the files that an entry of decontaminate.benchmarks stands for: a path, a folder or a pattern.
 
-    A path that is there is itself, whatever brackets it has. Of a folder, and of what `**` sweeps up, files of other
-    types are left out. PermanentError where nothing is left.
+    A path that exists stands for itself, even if it contains brackets. In a folder, and among the matches of `**`,
+    files of other types are left out. PermanentError if nothing is left.
     """
     if is_remote(entry):
         raise PermanentError(
@@ -55,15 +55,15 @@ def find_files(entry: str) -> list[Path]:
 
 
 def is_pattern(entry: str) -> bool:
-    """Return whether an entry stands for whatever matches it."""
+    """Return whether an entry is a pattern, and not an existing path that contains its special characters."""
     return glob.has_magic(entry) and not os.path.exists(os.path.expanduser(entry))
 
 
 def read_rows(path: Path, names: Callable[[str], bool]) -> list[Any]:
-    """Return the rows of a file: objects by the names of their fields, texts, or a csv's lists of values without names.
+    """Return the rows of a file: dicts by field name, texts, or lists of values for a csv without column names.
 
-    names: whether a field of this name may be the one that is looked for, by which a csv's header and the rows within
-    one large object are known. PermanentError says what is wrong with a file, and where.
+    names: says whether a field of this name may hold the question; it is used to recognise a csv's header and the rows
+    within one large object. PermanentError says what is wrong with a file, and where.
     """
     kind = kind_of(path)
     if kind in HTML or kind in ARCHIVES:
@@ -168,16 +168,16 @@ def _parquet(path: Path) -> list[Any]:
 
 
 def names_of(row: Row) -> Iterator[tuple[str, str]]:
-    """Yield the names of a row's fields as they are compared, and as they are."""
+    """Yield the names of a row's fields, each in the form used for comparison and as it is in the file."""
     for name in row:
         yield plain_name(str(name)), name
 
 
 def plain_name(name: str) -> str:
-    """Return a field's name as it is compared: "Best Answer" is best_answer."""
+    """Return a field's name in the form used for comparison: "Best Answer" becomes best_answer."""
     return name.strip().lower().replace(" ", "_").replace("-", "_")
 
 
 def listed(names: Sequence[Any]) -> str:
-    """Return names for a message."""
+    """Return names as a list for a message."""
     return ", ".join(map(str, names[:12])) or "none"

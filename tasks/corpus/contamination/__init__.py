@@ -1,1 +1,1 @@
-"""Contamination: where the n-grams of benchmark items stand in training documents, and what that makes of an item."""
+"""Contamination: where n-grams of benchmark items occur in training documents, and which items are contaminated."""

@@ -1,8 +1,9 @@
-"""The n-gram index: every run of 13 words of every benchmark item as sorted 64-bit hashes, and finding them in texts.
+"""The n-gram index: every run of 13 words of every benchmark item as sorted 64-bit hashes, and the search for them.
 
-No Bloom filter: its false positives were "quite high" in practice and cannot be told from the true ones afterwards
-(marin #5519). A hash that is found here nominates a place, and the words themselves decide. An item shorter than 13
-words is looked for as a whole; its first 1, 2, 4 or 8 words nominate, so that any number of lengths costs four passes.
+It is not a Bloom filter, whose false positives were "quite high" in practice and cannot be distinguished from true ones
+afterwards (marin #5519). Here a hash that is found only nominates a place, and the words themselves decide. An item
+shorter than 13 words is looked for as a whole; its first 1, 2, 4 or 8 words nominate it, so that any number of
+different lengths costs four passes.
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Hits:
-    """Where n-grams of the index stand in texts, confirmed by their words; one row each, sorted by text and place.
+    """Where n-grams of the index occur in texts, confirmed by their words; one row each, sorted by text and place.
 
-    text: number of the text; entry: number of the n-gram in the index; place: its first word's number in the text;
-    length: its words there, of a leak with the choices; start, end: its characters in the text. All int64.
+    text: number of the text; entry: number of the n-gram in the index; place: number of its first word in the text;
+    length: its number of words there, for a leak including the choices; start, end: its character range in the text.
+    All are int64.
     """
 
     text: np.ndarray
@@ -48,8 +50,8 @@ class Hits:
 class Words:
     """Texts as the index reads them: the hashes of their folded words, those of text i at `offsets[i] … offsets[i+1]`.
 
-    `text(i)` is asked for a text only where something was nominated. marked: the numbers of the texts that may have
-    marks between their words; unmarked: makes words of such texts without them.
+    `text(i)` is called only for texts in which something was nominated. marked: the numbers of the texts that may have
+    marks between their words; unmarked: a function that makes a `Words` from such texts after their marks are removed.
     """
 
     hashes: np.ndarray
@@ -65,7 +67,7 @@ class Words:
 
     @classmethod
     def of_column(cls, texts: pa.Array) -> Words:
-        """Split the texts of an Arrow column into words, five times as fast: none becomes a Python string."""
+        """Split the texts of an Arrow column into words: five times as fast as `of`, without Python strings."""
         import pyarrow as pa
 
         from data_lake.text.kernels import word_hashes_of
@@ -83,14 +85,14 @@ class Words:
 
 
 class HashTable:
-    """A sorted set of 64-bit hashes, made to be asked for very many others of which it has next to none.
+    """A sorted set of 64-bit hashes, made for looking up very many other hashes, almost none of which are in the set.
 
-    A table of the hashes' first bits answers most questions without a search: of 32 times as many places as hashes, 3 %
-    are taken. What passes is searched for in the sorted array, so the answer is exact.
+    A table indexed by the first bits of a hash answers most lookups without a search: it has 32 times as many places as
+    the set has hashes, so 3 % are taken. Hashes that pass are searched for in the sorted array, so the answer is exact.
     """
 
     def __init__(self, keys: np.ndarray) -> None:
-        """keys: uint64, sorted, each once."""
+        """keys: uint64, sorted and distinct."""
         self.keys = keys
         bits = min(28, max(10, len(keys).bit_length() + 5))
         self._shift = np.uint64(64 - bits)
@@ -110,8 +112,9 @@ class HashTable:
 class NgramIndex:
     """All n-grams of a list of items. Entry e is the run of `length[e]` words at word `start[e]` of item `item[e]`.
 
-    Behind the n-grams of an item with a short question stand two entries more, each for all of them: the question by
-    itself where it is long enough and no other item's, and the question as it leaks, with its choices or answer.
+    The n-grams of an item with a short question are followed by up to two more entries, each of which stands for all of
+    them: the question alone, if it is long enough and occurs in no other item, and the question as it leaks, with its
+    choices or answer.
     """
 
     def __init__(self, items: Sequence[Item], words_per_ngram: int, shortest: int) -> None:
@@ -129,14 +132,14 @@ class NgramIndex:
         self.item = np.repeat(np.arange(len(items)), counts)
         self.start = np.arange(self.first[-1]) - self.first[self.item]
         self.whole = self.start >= self._counts[self.item]
-        # of two such entries the second, of one the one that the item has
+        # the question as it leaks: the second of two such entries, or the only one
         self.lead = self.whole & ((self.start > self._counts[self.item]) | ~self._leaks.alone[self.item])
         self.start[self.whole] = 0
         self.length = np.minimum(words_per_ngram, sizes[self.item])
         self.length[self.whole] = self._leaks.question_words[self.item[self.whole]]
         places = offsets[self.item] + self.start
         self.hashes = _hash_runs(hashes, places, self.length)
-        # the anchor of an entry is what nominates it: all of an n-gram, of a shorter item a power of two of words
+        # the anchor of an entry nominates it: a whole n-gram, or the first 1, 2, 4, 8 … words of a shorter item
         whole = self.length == words_per_ngram
         anchors = np.where(whole, self.length, 1 << (np.frexp(self.length)[1].astype(np.int64) - 1))
         self._tables: list[tuple[int, HashTable, np.ndarray, np.ndarray]] = []
@@ -149,12 +152,12 @@ class NgramIndex:
             self._tables.append((length, HashTable(keys), bounds, entries[order]))
 
     def __len__(self) -> int:
-        """Return how many entries there are, those that several items share counted for each."""
+        """Return how many entries there are; one that several items share counts once for each of them."""
         return len(self.item)
 
     @property
     def ngram_counts(self) -> np.ndarray:
-        """How many n-grams each item has, 1 where it is looked for as a whole: int64[n_items]."""
+        """How many n-grams each item has, 1 if it is looked for as a whole: int64[n_items]."""
         return self._counts
 
     @property
@@ -164,7 +167,7 @@ class NgramIndex:
 
     @property
     def phrases(self) -> np.ndarray:
-        """A number for each entry, the same for the same words, but for leaks: theirs is no phrase that others say."""
+        """A number for each entry, the same for the same words; leaks have one per item, not being phrases."""
         keys = self.hashes.copy()
         keys[self.lead] = mix64(keys[self.lead] ^ mix64(self.item[self.lead].astype(np.uint64) + np.uint64(1)))
         return np.unique(keys, return_inverse=True)[1]
@@ -174,7 +177,7 @@ class NgramIndex:
         return int(self._counts[item])
 
     def find(self, given: Words) -> Hits:
-        """Return every n-gram of the index that stands in the texts, as they are and without marks between words."""
+        """Return every n-gram of the index in the texts, searched as they are and without marks between words."""
         hits = self._find(given)
         cleaned = {i: clean for i in given.marked if (clean := without_marks(given.text(i))) is not None}
         if not cleaned or given.unmarked is None:
@@ -202,7 +205,7 @@ class NgramIndex:
 
     def _find(self, given: Words) -> Hits:
         places, entries = self._nominated(given.hashes)
-        # a run must not begin in one text and end in the next
+        # drop runs that begin in one text and end in the next
         owner = np.searchsorted(given.offsets, places, side="right") - 1
         inside = places + self.length[entries] <= given.offsets[owner + 1]
         places, entries, owner = places[inside], entries[inside], owner[inside]
@@ -211,10 +214,10 @@ class NgramIndex:
 
     @functools.lru_cache(maxsize=1024)  # noqa: B019  an index lives as long as its process
     def _words(self, item: int) -> list[str]:
-        return words(self._folded[item])  # of the few items that are found: splitting all takes as long as hashing them
+        return words(self._folded[item])  # only of the few items found: splitting all takes as long as hashing
 
     def _nominated(self, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return (first word, entry) of all runs whose hash is that of an entry."""
+        """Return (first word, entry) of all runs of words that have the hash of an entry."""
         found = [(np.empty(0, np.int64), np.empty(0, np.int64))]
         for length, table, bounds, entries in self._tables:
             at, key = table.find(run_hashes(hashes, length))
@@ -243,7 +246,7 @@ class NgramIndex:
             folded = fold_with_places(given.text(number))
             text = folded.text
             begin, end = word_spans(text)
-            compared: dict[tuple[int, str], int] = {}  # a phrase that a page says a million times is compared once
+            compared: dict[tuple[int, str], int] = {}  # a phrase that a page repeats a million times is compared once
             for k in here.tolist():
                 place, entry, length = int(places[k]), int(entries[k]), int(lengths[k])
                 item, size = int(self.item[entry]), length
@@ -267,11 +270,11 @@ class NgramIndex:
 
 
 def _hash_runs(hashes: np.ndarray, places: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Return the hash of the run of `lengths[i]` words at word `places[i]`, for each i: as `run_hashes` has them."""
+    """Return for each i the hash that `run_hashes` gives the run of `lengths[i]` words at word `places[i]`."""
     out = np.zeros(len(places), dtype=np.uint64)
     for length in np.unique(lengths).tolist():
         which = np.flatnonzero(lengths == length)
         rows = hashes[places[which, None] + np.arange(length)]
-        # laid end to end, every `length`-th run is one of the rows
+        # with the rows concatenated, every `length`-th run is one of the rows
         out[which] = run_hashes(rows.ravel(), length)[::length]
     return out

@@ -1,4 +1,4 @@
-"""Which n-grams of each item training documents have, and whether that makes the item contaminated."""
+"""Judging items: which of their n-grams training documents have, and whether that makes them contaminated."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from tasks.corpus.contamination.index import NgramIndex, Words
 
 @dataclass(frozen=True)
 class Contamination:
-    """What was found of each item in training documents; arrays over the items, `ignored` over the index's entries.
+    """What was found of each item in training documents: one value per item; in `ignored`, one per index entry.
 
-    ngrams: how many an item has. found: how many of them, common phrases left out, some training document has.
-    documents: how many training documents have one. ignored: the n-gram stands in more documents than the limit.
+    ngrams: how many an item has. found: how many of them occur in training documents, without common phrases.
+    documents: how many training documents have at least one. ignored: the n-gram occurs in more documents than the
+    limit.
     """
 
     ngrams: np.ndarray
@@ -45,9 +46,9 @@ class Contamination:
 
 
 def judge(index: NgramIndex, entries: np.ndarray, documents: np.ndarray, detection: DetectionConfig) -> Contamination:
-    """Return the contamination by hits in training documents: entry and number of the document of each, int64."""
+    """Return the contamination from the hits in training documents: entry and document number of each, int64."""
     ignored = np.zeros(len(index), dtype=bool)
-    ngram = index.phrases  # what several items share is one n-gram
+    ngram = index.phrases  # an n-gram that several items share counts as one
     if detection.max_documents:
         pairs = np.unique(np.stack([ngram[entries], documents]), axis=1)
         ignored = (np.bincount(pairs[0], minlength=len(index) and ngram.max() + 1) > detection.max_documents)[ngram]
@@ -66,7 +67,7 @@ def judge(index: NgramIndex, entries: np.ndarray, documents: np.ndarray, detecti
 def contamination_of(
     benchmarks: Mapping[str, Sequence[Item]], training: Iterable[str], detection: DetectionConfig
 ) -> dict[str, Contamination]:
-    """Return the contamination of each benchmark's items in training texts, read once: what was a model trained on?"""
+    """Return the contamination of each benchmark's items by the texts a model was trained on, which are read once."""
     index = NgramIndex([item for items in benchmarks.values() for item in items], detection.words, detection.shortest)
     entries, documents = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     first = 0

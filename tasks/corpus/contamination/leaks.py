@@ -1,8 +1,8 @@
-"""A short item in the form in which it leaks: the question, followed by its choices or its answer with some marks.
+"""Short items in the form in which they leak: the question, then its choices or its answer, with a few words between.
 
-Of an item with a question of 13 words or more an n-gram stands in the question. Of a shorter one each n-gram reaches
-into the answer; but where items leak, other words stand between: the choices with their letters, `Answer:`, the names
-of fields in a row of JSON. So the question is looked for as a whole, and what follows decides.
+If a question has 13 words or more, an n-gram fits into it. If it is shorter, every n-gram reaches into the answer; but
+in leaked items, other words come between question and answer: the choices with their letters, `Answer:`, or the field
+names of a JSON row. So the question is looked for as a whole, and the words after it decide.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from tasks.corpus.benchmarks.item import Item
 
 Number = TypeVar("Number", int, np.ndarray)
 
-SHORTEST_QUESTION = 2  # words; one word followed by its choices is a list under a heading
-SHORTEST_ALONE = 8  # words of a question that is looked for by itself
-SHORTEST_LEAK = 8  # words of question and choices together
-# Of a question and its answer alone, which have some words between them ("The correct answer is"): at most so many, and
-# so many words that both have together.
+SHORTEST_QUESTION = 2  # words; a single word followed by its choices may be just a list under a heading
+SHORTEST_ALONE = 8  # words that a question must have to be looked for alone
+SHORTEST_LEAK = 8  # words that question and choices must have together
+# If a question is followed by its answer alone: the most words between them ("The correct answer is"), and the fewest
+# words that both must have together.
 _GAP = 6
 _QUESTION_AND_ANSWER = 7
-# Words that may stand before each choice (its letter, the name of its field) and before the first one of them.
+# The most words that may precede each choice (its letter, the name of its field), and the first choice.
 _BEFORE_EACH, _BEFORE_FIRST = 3, 12
 
 
 @dataclass(frozen=True)
 class Shape:
-    """The words of an item: of its question, of its right answer, and of each of its choices, the answer among them."""
+    """The words of an item: of its question, its right answer, and each of its choices, which include the answer."""
 
     question: Sequence[str]
     answer: Sequence[str]
@@ -42,11 +42,11 @@ class Shape:
 
     @property
     def reach(self) -> int:
-        """How many words behind the question belong to it at most."""
+        """The largest number of words after the question that may belong to the item."""
         return reach(sum(map(len, self.choices)), len(self.choices))
 
     def leak(self, after: Sequence[str]) -> int:
-        """Return how many of the words after the question belong to the item: 0 where it is not this one."""
+        """Return how many of the words after the question belong to the item: 0 if the text is not this item."""
         after = after[: self.reach]
         if stop := self._choices_end(after):
             return stop
@@ -55,10 +55,10 @@ class Shape:
         return at + len(self.answer) if at >= 0 and enough else 0
 
     def _choices_end(self, after: Sequence[str]) -> int:
-        """Return where the last of the choices ends, in whatever order they stand; 0 where too few of them do."""
+        """Return where the last of the choices ends, in whatever order they occur; 0 if too few of them occur."""
         taken = [False] * len(after)
         count = size = stop = 0
-        for choice in sorted(self.choices, key=len, reverse=True):  # long ones first: short ones stand in them
+        for choice in sorted(self.choices, key=len, reverse=True):  # long ones first: they may contain short ones
             at = _find(after, choice, taken)
             if at < 0:
                 if choice == self.answer:
@@ -73,8 +73,8 @@ class Shape:
 class Leaks:
     """The shapes of all items with short questions.
 
-    leads: bool[n_items], the question is looked for with what follows it. alone: bool[n_items], it is looked for by
-    itself. question_words: int64[n_items].
+    leads: bool[n_items], whether the question is looked for together with what follows it. alone: bool[n_items],
+    whether it is looked for alone. question_words: int64[n_items], the number of words of each question.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Leaks:
         words_per_ngram: int,
         too_short: np.ndarray,
     ) -> None:
-        """given: the hashes of all items' words, and where those of each begin. too_short: bool[n_items]."""
+        """given: the hashes of all items' words, and where those of each item begin. too_short: bool[n_items]."""
         self._items = items
         questions, answers = [fold(item.question) for item in items], [fold(item.answer) for item in items]
         self.question_words = _count(questions)
@@ -98,16 +98,16 @@ class Leaks:
         answered = np.diff(offsets) > 0
         self._answer = np.zeros(len(items), dtype=np.uint64)
         self._answer[answered] = hashes[offsets[:-1][answered]]
-        # numbers in a row of csv are one word, 12,16,32, which no hash of theirs finds
+        # numbers in a csv row, such as 12,16,32, are a single word, whose hash is not that of any of the numbers
         self._number = np.array([any(map(str.isdigit, answer)) for answer in answers], dtype=bool)
         self.leads = short & answered & (self.question_words >= SHORTEST_QUESTION)
         self.alone = short & answered & (self.question_words >= SHORTEST_ALONE)
         self.alone[self.alone] = self._is_own(given, np.flatnonzero(self.alone))
 
     def _is_own(self, given: tuple[np.ndarray, np.ndarray], items: np.ndarray) -> np.ndarray:
-        """Return whether the questions of these items stand in no other item: bool[len(items)].
+        """Return whether the questions of these items occur in no other item: bool[len(items)].
 
-        given: the hashes of all items' words, and where those of each begin.
+        given: the hashes of all items' words, and where those of each item begin.
         """
         hashes, offsets = given
         own = np.ones(len(items), dtype=bool)
@@ -119,7 +119,10 @@ class Leaks:
         return own
 
     def may_follow(self, hashes: np.ndarray, places: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """Return whether the first word of the right answer is near enough behind each place, where a question ends."""
+        """Return whether the first word of the right answer is near enough after each place, where a question ends.
+
+        Answers with digits always pass, because they may be part of a csv row that counts as one word.
+        """
         found = self._number[items]
         wanted, far = self._answer[items], self._reach[items]
         for apart in range(int(far.max(initial=0))):
@@ -130,11 +133,11 @@ class Leaks:
         return found
 
     def window(self, item: int) -> int:
-        """Return how many words of a text, from the question on, decide whether they are the item's."""
+        """Return how many words of a text, starting with the question, are needed to decide whether it has the item."""
         return int(self.question_words[item] + self._reach[item])
 
     def length(self, item: int, text: Sequence[str]) -> int:
-        """Return how many of the words of a text, from the question on, are the item's as it leaks; 0 where none."""
+        """Return how many words of a text, starting with the question, belong to the leaked item; 0 if none do."""
         shape = self._shape(item)
         if text[: len(shape.question)] != shape.question:
             return 0
@@ -153,7 +156,7 @@ class Leaks:
 
 
 def _apart(word: str) -> list[str]:
-    """The numbers that a word with commas or semicolons is in a row of csv; any other word as it is."""
+    """Split a word at commas and semicolons, which separate the numbers of a csv row; others are returned whole."""
     return word.replace(";", ",").split(",")
 
 
@@ -163,19 +166,19 @@ def _count(folded: Sequence[str]) -> np.ndarray:
 
 
 def _choices(item: Item) -> list[str]:
-    """The choices of an item, the answer among them; none where there is no answer."""
+    """Return the choices of an item, which include the answer; none if there is no answer."""
     if not item.answer:
         return []
     return list(item.choices) if item.answer in item.choices else [item.answer]
 
 
 def reach(words: Number, choices: Number) -> Number:
-    """Return how many words behind a question its choices reach, of so many words."""
+    """Return how many words after a question its choices may reach: `words` words in `choices` choices."""
     return _BEFORE_FIRST + words + _BEFORE_EACH * choices
 
 
 def _find(words: Sequence[str], wanted: Sequence[str], taken: Sequence[bool]) -> int:
-    """Return where the wanted words stand one after another, none of them taken; -1 where they do not."""
+    """Return where the wanted words occur in sequence with none of them taken; -1 if they do not."""
     for at in range(len(words) - len(wanted) + 1):
         if words[at] == wanted[0] and words[at : at + len(wanted)] == wanted and not any(taken[at : at + len(wanted)]):
             return at

@@ -1,6 +1,7 @@
 """Marks in running text that hide the words next to them: footnotes ([1], ¹) and the escapes of JSON (\\n, \\u2019).
 
-A text that has some is searched a second time without them; so what has them in its own right is found as well.
+A text with marks is searched twice, as it is and without them, so that n-grams that themselves contain such marks are
+found as well.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 
 _HIGH = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 _NUMBER = r"(?:(?:note|nb|fn)\.?\s?)?(?:\d{1,3}|[a-z]|[ivx]{2,4})"
-# All begin with one class of characters, which `re` looks for by itself, ten times as fast as one alternative by one.
+# All marks begin with one class of characters, so `re` can skip to those: ten times as fast as trying alternatives.
 _MARK = re.compile(
     rf"[\[\\{_HIGH}](?:(?<=\[)(?P<note>\s?{_NUMBER}(?:\s?[,;–-]\s?{_NUMBER}){{0,8}}\s?\]|citation needed\]|edit\])"
     rf"|(?<=(?:[^\W\d_]|[.,;:!?)\]”’\"'])[{_HIGH}])(?P<high>[{_HIGH}]{{0,2}}(?:,[{_HIGH}]{{1,3}}){{0,4}})"
@@ -26,7 +27,7 @@ _MARK = re.compile(
 
 @dataclass(frozen=True)
 class Unmarked:
-    """A text without its marks, and where in the original each of its characters came from: int64[len(text)] both."""
+    """A text without its marks, and the range in the original of each of its characters: int64[len(text)] both."""
 
     text: str
     starts: np.ndarray
@@ -34,7 +35,7 @@ class Unmarked:
 
 
 def without_marks(text: str) -> Unmarked | None:
-    """Return the text without marks, or None where it has none."""
+    """Return the text without marks, or None if it has no marks."""
     pieces: list[str] = []
     starts, ends = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     at = 0
@@ -54,7 +55,7 @@ def without_marks(text: str) -> Unmarked | None:
 
 
 def _meaning(match: re.Match[str]) -> str:
-    """What stands for a mark: nothing for a footnote, the character for an escape."""
+    """Return what replaces a mark: nothing for a footnote, the character for an escape."""
     if match["escape"]:
         return json.loads(f'"{match[0]}"')
     return " " if match["line"] else match[0][1] if match["itself"] else ""
@@ -79,7 +80,7 @@ def _kernel() -> Callable[..., Any]:
         for i in range(len(out)):
             text = data[begins[i] : begins[i + 1]]
             marks, every = np.uint8(0), np.uint8(0)
-            for k in range(len(text)):  # no way out of the loops: so they go 32 bytes at a time
+            for k in range(len(text)):  # no early exit, so the loops are vectorised to 32 bytes at a time
                 marks |= np.uint8(np.uint8(text[k] - np.uint8(0x5B)) <= np.uint8(1))  # [ and the backslash
                 every |= text[k]
             if every >= 128 and not marks:
