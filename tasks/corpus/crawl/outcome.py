@@ -41,7 +41,7 @@ class Outcome:
 
 
 class AnswerJudge:
-    """Decides, by a config, what becomes of responses."""
+    """Decides the outcome of responses, following a config."""
 
     def __init__(self, config: CrawlConfig, drop: re.Pattern[str] | None) -> None:
         self._config, self._drop = config, drop

@@ -134,8 +134,8 @@ def _batches(group: _Group) -> Iterator[list[tuple[str, int, Record]]]:
 
 
 def _tables(batch: list[tuple[str, int, Record]], part: str, row: int) -> tuple[pa.Table, pa.Table]:
-    """The rows of a batch for records/ and for pages.parquet, made column by column: rows of dicts cost four times as
-    much as reading them did."""
+    """The rows of a batch for records/ and for pages.parquet, built column by column: building them from dicts cost
+    four times as much as reading the rows."""
     from data_lake.tables.schemas import PAGES, RECORDS
 
     kept = [record.problem is None for _, _, record in batch]

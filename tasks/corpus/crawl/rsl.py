@@ -1,7 +1,7 @@
 """RSL 1.0 (Really Simple Licensing): what an XML licence says about training on a page, and where pages name one.
 
-https://rslstandard.org/rsl. There is no licence server, and nobody who could pay or agree, so a licence that asks for
-payment or agreement is a *no*. So is one that lists the permitted uses and leaves training out.
+https://rslstandard.org/rsl. A crawl has no licence server, and nobody who could pay or agree, so a licence that asks
+for either is a *no*. So is one that lists the permitted uses and leaves training out.
 """
 
 from __future__ import annotations

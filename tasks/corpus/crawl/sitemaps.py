@@ -1,4 +1,4 @@
-"""Sitemaps and their indexes (sitemaps.org), even broken ones: XML, gzipped XML, plain lists."""
+"""Sitemaps and their indexes (sitemaps.org): XML, gzipped XML and plain lists, including broken ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tasks.corpus.crawl.markup import XML_PROLOG, unescape_xml
 from tasks.corpus.crawl.urls import canonical
 from tasks.corpus.crawl.xml import as_utf8
 
-MAX_URLS = 50_000  # of one sitemap; the protocol's own limit
+MAX_URLS = 50_000  # in one sitemap; the protocol's own limit
 MAX_BYTES = 52_428_800  # of one sitemap once decompressed; the protocol's own limit
 # Tags in the bytes: an XML parser would refuse the many sitemaps that are not valid XML, and would have to be protected
 # from entity bombs. The tags of extensions (`image:loc`) have another prefix, or are inside an element of the extension
