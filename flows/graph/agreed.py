@@ -1,4 +1,4 @@
-"""What two stages must agree on: a value set in one section of the recipe also holds in the other if that is null."""
+"""Values that two stages must share: one set in one recipe section also applies to the other if it is null there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tasks.synthetic.questions import QuestionsConfig
 
 
 def decontaminate_config(recipe: Recipe) -> DecontaminateConfig:
-    """Return which benchmarks to look for: those of the section, else those that the models are asked."""
+    """Return the config with the benchmarks to look for: those of the section, else those the models are asked."""
     own, asked = recipe.decontaminate, recipe.questions
     files = {
         name: getattr(asked, name) if getattr(own, name) is None else getattr(own, name)
@@ -18,6 +18,6 @@ def decontaminate_config(recipe: Recipe) -> DecontaminateConfig:
 
 
 def questions_config(recipe: Recipe) -> QuestionsConfig:
-    """Return when an item counts as contaminated: as the section says, else as decontaminate does."""
+    """Return the config with the rule for contaminated items: that of the section, else decontaminate's."""
     own = recipe.questions.contamination
     return recipe.questions.model_copy(update={"contamination": recipe.decontaminate.detection if own is None else own})

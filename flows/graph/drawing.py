@@ -1,4 +1,4 @@
-"""The graph for docs/architecture.md: a picture of a recipe's, and a table of all stages."""
+"""Drawings for docs/architecture.md: a picture of a recipe's graph, and a table of all stages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flows.graph.node import Graph
 from flows.graph.stages import STAGES
 from tasks.stage.roles import Role
 
-BOX, LINE, LANE, MARGIN = 170, 20, 26, 16  # pixels: width of a box, height of a line, distance of two lanes
+BOX, LINE, LANE, MARGIN = 170, 20, 26, 16  # pixels: box width, line height, distance between lanes
 LABELS = 96  # room for the names of roles and kinds
 STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#1b1f24}"
@@ -29,7 +29,7 @@ class Box:
 
 
 def boxes_of(graph: Graph) -> list[Box]:
-    """Return the nodes of a graph in their order, pinned artifacts among them."""
+    """Return the nodes of a graph in their order, including pinned artifacts."""
     return [
         Box(node.base_name, node.kind.__name__, {role: one.base_name for role, one in node.inputs.items()})
         for node in graph.all
@@ -37,7 +37,7 @@ def boxes_of(graph: Graph) -> list[Box]:
 
 
 def svg(boxes: Iterable[Box]) -> str:
-    """Draw nodes from top to bottom. What a node makes is a line down a lane of its own; a dot is where it is read."""
+    """Draw nodes from top to bottom. A node's artifact is a line down its lane; a dot marks each node that reads it."""
     boxes = list(boxes)
     tops, lanes = _tops(boxes), _lanes(boxes)
     last_read = {name: row for row, box in enumerate(boxes) for name in box.inputs.values()}
@@ -66,7 +66,7 @@ def svg(boxes: Iterable[Box]) -> str:
 
 
 def table() -> str:
-    """Return every stage with its roles, their kinds and the kind that it makes, as a Markdown table."""
+    """Return all stages with their roles, the roles' kinds and the kind they make, as a Markdown table."""
     rows = [
         f"| `{name}` | {', '.join(_reads(role, stage.inputs[role]) for role in stage.inputs)} | "
         f"`{stage.makes.__name__}` |"
@@ -76,13 +76,13 @@ def table() -> str:
 
 
 def _reads(name: str, role: Role) -> str:
-    """A role as a cell shows it; one that may be empty or take several says so."""
+    """The text of a role in a table cell, including whether it may be empty or take several inputs."""
     kind = f"`{role.kind.__name__}`"
     return f"{name} ({'several ' if role.many else ''}{kind}{', optional' if role.optional else ''})"
 
 
 def _tops(boxes: list[Box]) -> list[int]:
-    """Return where each box begins."""
+    """Return the top of each box."""
     tops, y = [], MARGIN
     for box in boxes:
         tops.append(y)
@@ -91,7 +91,7 @@ def _tops(boxes: list[Box]) -> list[int]:
 
 
 def _lanes(boxes: list[Box]) -> dict[str, int]:
-    """Return the lane of what each node makes: the first that is free from there to its last reader."""
+    """Return the lane of each node's artifact: the first one that is free from the node to its last reader."""
     last_read = {name: row for row, box in enumerate(boxes) for name in box.inputs.values()}
     free_from: list[int] = []
     lanes: dict[str, int] = {}

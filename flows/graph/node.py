@@ -26,7 +26,7 @@ class UnknownNode(Exception):
 
 @dataclass(eq=False)
 class Node:
-    """A step of a run: a stage with its config and the nodes that it reads, by role.
+    """A step of a run: a stage with its config and, by role, the nodes that it reads.
 
     `variants` are the labels of all variants of the graph, `users` those that contain this node.
     """
@@ -40,12 +40,12 @@ class Node:
 
     @property
     def name(self) -> str:
-        """The base name; if not all variants contain this node, with the first one that does: `pretrain@d6`."""
+        """The base name; if not all variants contain this node, followed by the first that does: `pretrain@d6`."""
         return self.base_name if len(self.users) == len(self.variants) else f"{self.base_name}@{self.users[0]}"
 
     @property
     def kind(self) -> type[Artifact]:
-        """What it makes."""
+        """The kind of artifact it makes."""
         return self.stage.makes
 
     def __repr__(self) -> str:
@@ -71,7 +71,7 @@ AnyNode = Node | Pinned
 
 
 class Graph:
-    """All nodes, each after what it reads. Equal nodes are one node, so variants share what they have in common."""
+    """All nodes, each after its inputs. Equal nodes are a single node, so variants share what they have in common."""
 
     def __init__(self, variants: Sequence[str] = ("",)) -> None:
         self.variants = tuple(variants)
@@ -89,7 +89,7 @@ class Graph:
     def add(self, stage: Stage[C, P, K], config: C, /, *args: P.args, **inputs: P.kwargs) -> K:
         """Add a node, and return it typed as the artifact that it will make.
 
-        So swapped inputs, a config of another stage and a missing input are type errors; at run time, TypeError.
+        Swapped inputs, another stage's config and a missing input are therefore type errors; at run time, TypeError.
         """
         given: dict[str, Any] = dict(zip(stage.inputs, args, strict=False)) | dict(inputs)
         bound = dict(_bound(stage, given))
@@ -165,7 +165,7 @@ def ancestors(node: AnyNode) -> list[AnyNode]:
 
 
 def targets(nodes: Iterable[AnyNode]) -> set[AnyNode]:
-    """Return the nodes whose artifact is wanted for its own sake: those that no other node of the scope reads."""
+    """Return the nodes whose artifacts are final results: those that no other node of the scope reads."""
     nodes = list(nodes)
     return set(nodes) - {one for node in nodes for one in node.inputs.values()}
 

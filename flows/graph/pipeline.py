@@ -1,4 +1,4 @@
-"""The pipeline: the graph of a recipe. It runs nothing."""
+"""The pipeline: builds the graph of a recipe and runs nothing."""
 
 from __future__ import annotations
 

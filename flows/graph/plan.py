@@ -1,4 +1,4 @@
-"""The plan: the decision about every node as rows, previews by the stages, and why stages would fail."""
+"""The plan: rows with the decision about every node, the stages' previews, and reasons why stages would fail."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ class Plan:
 
     @property
     def expected(self) -> Price:
-        """What all builds are likely to take together, as far as it is known."""
+        """The expected total of all builds, as far as it is known."""
         return total(Price(row.seconds, row.bytes) for row in self.rows if row.status in ("run", "depends"))
 
     @property
     def unpriced(self) -> list[str]:
-        """The nodes of whose builds the lake knows nothing."""
+        """The nodes without an expected price, because the lake has no comparable builds."""
         return [row.node for row in self.rows if row.status in ("run", "depends") and row.seconds is None]
 
 
@@ -93,7 +93,7 @@ def plan_of(decided: Mapping[AnyNode, Decision], lake: Lake, name: str = "") -> 
         if decision.status in ("hit", "unneeded"):
             faults = []
         elif own := node.stage.faults(node.config, facts):
-            # the check and the fingerprint of a file fail for the same reason
+            # a stage's check and the fingerprint of its files fail for the same reason, so one of them is enough
             faults = own if any(fault.stops for fault in own) else [*faults, *own]
         rows.append(_row(decision, faults, cost.get(node, UNKNOWN)))
         problems += [_problem(name, node, fault, facts) for fault in faults if fault.stops]
@@ -132,7 +132,7 @@ def _row(decision: Decision, faults: Collection[Fault] = (), price: Price = UNKN
 
 
 def _facts(node: Node, decided: Mapping[AnyNode, Decision], lake: Lake) -> Facts:
-    """What the node's check can see: nearer configs hide farther ones of the same stage."""
+    """What the node's check can see; if a stage occurs more than once, the config of the nearest node is used."""
     before = [one for one in ancestors(node) if isinstance(one, Node)]
     configs = {one.stage.name: one.config for one in reversed([node, *before])}
     known = {role: decided[one].artifact for role, one in node.inputs.items() if decided[one].status == "hit"}
@@ -147,7 +147,7 @@ def _preview(node: Node, decision: Decision, facts: Facts) -> list[dict[str, Any
 
 
 def _named(fault: Fault) -> str:
-    """The reason, with the field that has to change unless it names that itself."""
+    """The reason, with the field that has to change unless the reason already names it."""
     has_name = "." not in fault.field or fault.field in fault.reason
     return fault.reason if has_name else f"{fault.field}: {fault.reason}"
 

@@ -1,7 +1,7 @@
-"""The price of a plan: the seconds and bytes that each build is likely to take, from what the lake's builds took.
+"""The price of a plan: the seconds and bytes that each build is likely to take, estimated from earlier builds.
 
-A build of the same stage tells how many seconds and bytes a piece of work takes; the work of a build is the bytes that
-it reads, or what the stage says (`work=` in @stage). What is not known is None, never guessed.
+An earlier build of the same stage shows how many seconds and bytes a unit of work takes. The work of a build is the
+bytes that it reads, or what the stage defines (`work=` in @stage). An unknown price is None, never guessed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MOST_LOOKED_AT = 40
 
 @dataclass(frozen=True)
 class Price:
-    """What builds are likely to take; None where it is not known."""
+    """The seconds and bytes that builds are likely to take; None if not known."""
 
     seconds: float | None = None
     bytes: int | None = None
@@ -44,7 +44,7 @@ UNKNOWN = Price()
 
 @dataclass(frozen=True)
 class Sample:
-    """What one build had to do, and took."""
+    """The work of one earlier build, and what it took."""
 
     work: Work
     seconds: float
@@ -52,7 +52,7 @@ class Sample:
 
 
 def estimate(work: Work | None, samples: Sequence[Sample]) -> Price:
-    """Return the price of some work, going by samples of the same stage."""
+    """Return the price of some work, estimated from samples of the same stage."""
     if work is None:
         return UNKNOWN
     seconds = _scaled([(sample.seconds, sample.work.seconds) for sample in samples], work.seconds)
@@ -61,13 +61,13 @@ def estimate(work: Work | None, samples: Sequence[Sample]) -> Price:
 
 
 def _scaled(samples: Sequence[tuple[float, float]], work: float) -> float | None:
-    """The median of (what was taken, for which work), each scaled to `work`."""
+    """The median of the samples (amount taken, work), each scaled to `work`."""
     scaled = [taken * (work / done if done else 1.0) for taken, done in samples if done or not work]
     return statistics.median(scaled) if scaled else None
 
 
 def total(prices: Iterable[Price]) -> Price:
-    """Return the sum of what is known, None where nothing is; no builds at all take nothing."""
+    """Return the sum of the known prices, or None if none is known; the sum of no prices is 0."""
     prices = list(prices)
     seconds = [price.seconds for price in prices if price.seconds is not None]
     sizes = [price.bytes for price in prices if price.bytes is not None]
@@ -75,7 +75,7 @@ def total(prices: Iterable[Price]) -> Price:
 
 
 def prices(decided: Mapping[AnyNode, Decision], lake: Lake) -> dict[AnyNode, Price]:
-    """Return the price of each node that a run would build: of those that depend, if they are built after all."""
+    """Return the price of each node that a run would build; for a `depends` node, the price if it has to be built."""
     history = _History(lake)
     found: dict[AnyNode, Price] = {}
     sizes: dict[AnyNode, int | None] = {}
@@ -91,17 +91,17 @@ def prices(decided: Mapping[AnyNode, Decision], lake: Lake) -> dict[AnyNode, Pri
 
 
 def work_of(stage: AnyStage, config: StageConfig | None, sizes: Mapping[str, float], *, whole: bool) -> Work | None:
-    """Return what a build has to do, None where that is not known: `whole` says that the sizes of all inputs are."""
+    """Return the work of a build, or None if it is not known; `whole` means that the sizes of all inputs are known."""
     if stage.work is None:
         return reading(sizes) if whole else None
     try:
         return stage.work(config, sizes) if config is not None else None
-    except KeyError:  # it goes with an input whose size is not known
+    except KeyError:  # it depends on an input whose size is not known
         return None
 
 
 class _History:
-    """What the lake's builds took. It reads manifests only, and each once."""
+    """What the builds in the lake took. Reads manifests only, and each of them once."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
@@ -109,7 +109,7 @@ class _History:
         self._sizes: dict[tuple[str, str], int | None] = {}
 
     def samples(self, stage: AnyStage, config: StageConfig) -> list[Sample]:
-        """Return the newest builds of the stage that say most of a build on this machine with this config."""
+        """Return the stage's newest builds that are most comparable to one on this machine with this config."""
         builds = self._of(stage)
         same_machine, same_config = _on_this_machine, _with_config(identity(config))
         choices = (
@@ -135,7 +135,7 @@ class _History:
         return None if work is None else Sample(work, manifest.seconds, manifest.total_bytes)
 
     def _size(self, stage: str, key: str) -> int | None:
-        """The bytes of an artifact, None where the lake does not have it any more."""
+        """The bytes of an artifact, or None if the lake no longer has it."""
         if (stage, key) not in self._sizes:
             self._sizes[stage, key] = None
             with contextlib.suppress(ManifestError, OSError):
@@ -144,7 +144,7 @@ class _History:
 
 
 def _config_of(stage: AnyStage, given: Any) -> StageConfig | None:
-    """The config of an earlier build, None where the stage has other fields by now."""
+    """The config of an earlier build, or None if the stage's fields have changed since."""
     try:
         config: StageConfig = stage.config_type.model_validate_json(json.dumps(given))
     except ValidationError:

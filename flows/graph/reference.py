@@ -32,14 +32,14 @@ def reference() -> str:
 
 
 def generated() -> dict[Path, str]:
-    """The text of every file in docs/ that is generated, or has a generated part, as it should be."""
+    """The up-to-date text of every file in docs/ that is generated or has a generated part."""
     parts = {"recipe.md": reference(), "architecture.md": table()}
     pages = {DOCS / name: with_part((DOCS / name).read_text("utf-8"), part) for name, part in parts.items()}
     return {**pages, DOCS / "graph.svg": svg(boxes_of(graph_of(Recipe())))}
 
 
 def with_part(page: str, part: str) -> str:
-    """The text of a page with its generated part renewed; raises ValueError if the marks are missing."""
+    """The text of a page with its generated part updated; raises ValueError if the marks are missing."""
     before, found_begin, rest = page.partition(BEGIN)
     _old, found_end, after = rest.partition(END)
     if not (found_begin and found_end):

@@ -22,11 +22,11 @@ Status = Literal["hit", "run", "depends", "unneeded", "fails"]
 class Decision:
     """What a run does with a node.
 
-    hit: the lake has it. run: it will be built. depends: something that it reads will be rebuilt; if that comes out
-    the same, it is still a hit. unneeded: the lake no longer has it, but has everything that would read it. fails: its
-    key cannot be computed, or what it names is not there.
+    hit: the lake has its artifact. run: it will be built. depends: an input will be rebuilt; if the result is the same,
+    the node is still a hit. unneeded: the lake no longer has its artifact, but has those of all nodes that would read
+    it. fails: its key cannot be computed, or the artifact it names does not exist.
 
-    `content` is what later keys are made from; None if it is known only once the node has run.
+    `content` is the part of it that later keys are computed from; None if it is known only once the node has run.
     """
 
     node: AnyNode
@@ -41,7 +41,7 @@ class Decision:
 
 
 class Resolver:
-    """Decides about every node of a scope; `resolve` may be called again whenever something was built."""
+    """Decides about every node of a scope; `resolve` may be called again after each build."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Resolver:
         until: Collection[str] = (),
         made_here: Callable[[Artifact], bool] = lambda _: False,
     ) -> None:
-        """`made_here` says whether this very run made an artifact: what is forced is not built a second time."""
+        """`made_here` says whether this run itself made an artifact, so that a forced node is not built twice."""
         self.lake = lake
         self.scope = graph.scope(until)
         self._forced = {node for name in force for node in graph.select(name)}
@@ -63,7 +63,7 @@ class Resolver:
         self._payloads: dict[tuple[AnyNode, tuple[tuple[str, str], ...]], dict[str, Any]] = {}
         self._changes: dict[tuple[AnyNode, str], tuple[str, ...]] = {}
 
-    # -- what a run tells ----------------------------------------------------------------------------------------------
+    # -- reports from a run --------------------------------------------------------------------------------------------
 
     def built(self, node: Node, artifact: Artifact) -> None:
         """Record that this run has the node's artifact now."""
@@ -73,7 +73,7 @@ class Resolver:
         self._artifacts.pop(node.stage.name, None)
 
     def damaged(self, node: AnyNode, reason: str) -> None:
-        """Record that the node's artifact cannot be read after all."""
+        """Record that the node's artifact turned out to be unreadable."""
         self._damaged[node] = reason
 
     # -- deciding ------------------------------------------------------------------------------------------------------
@@ -134,7 +134,7 @@ class Resolver:
     def _before_its_inputs(
         self, node: Node, payload: dict[str, Any], unknown: list[str], decided: Mapping[AnyNode, Decision]
     ) -> Decision:
-        """The decision while the content of some inputs is unknown: any other change makes the node run in any case."""
+        """The decision while the content of some inputs is unknown: if anything else changed, the node will run."""
         known = self.lake.has_built(node.stage.name)
         changed = differences(payload, self._artifacts_of(node.stage.name), unknown, known=known)
         if node in self._forced:
@@ -159,7 +159,7 @@ class Resolver:
         return found
 
     def _may_be_deferred(self, node: Node) -> bool:
-        """Whether a deleted artifact is built only if something must read it: not if it is wanted itself, or fresh."""
+        """Whether to build a deleted artifact only if a node must read it; not if it is a target or must be fresh."""
         return node not in self._targets and getattr(node.config, "max_age", None) is None
 
     def _what_changed(self, node: Node, key: str, payload: dict[str, Any]) -> tuple[str, ...]:

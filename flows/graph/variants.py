@@ -1,4 +1,4 @@
-"""The graph of a recipe with all its variants: the same pipeline once for each, and equal nodes shared."""
+"""The graph of a recipe with all its variants: one pipeline per variant, with equal nodes shared."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from flows.recipe.recipe import Recipe
 
 
 def graph_of(recipe: Recipe) -> Graph:
-    """Return the graph of a recipe with all its variants: what they have in common is one node."""
+    """Return the graph of a recipe with all its variants, in which a node that several have in common occurs once."""
     graph = Graph(tuple(recipe.variants) or ("",))
     for label in graph.variants:
         with graph.variant(label):

@@ -1,1 +1,1 @@
-"""Runs: the flows that Prefect starts, the stages that they build, and what is reported of them."""
+"""Runs: the flows that Prefect starts, the stages that they build, and the reports about them."""

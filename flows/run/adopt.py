@@ -1,4 +1,4 @@
-"""Adopting: "code or libraries changed, but I checked that the result did not". Keeps an artifact under the new key."""
+"""Adopting: keep an artifact under a new key after a user checked that new code or libraries give the same result."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class AdoptError(Exception):
 def adopt_artifact(graph: Graph, name: str, lake: Lake) -> Artifact:
     """Commit under the new key the node's newest artifact that differs only in code and libraries.
 
-    Its content is the same, so what was built from it is still a hit. Raises AdoptError, UnknownNode.
+    Its content is the same, so artifacts built from it are still hits. Raises AdoptError, UnknownNode.
     """
     node, payload = _wanted(graph, name, lake)
     stage, key = node.stage, sha256_of(payload)
@@ -64,7 +64,7 @@ def adopt_artifact(graph: Graph, name: str, lake: Lake) -> Artifact:
 
 
 def _wanted(graph: Graph, name: str, lake: Lake) -> tuple[Node, dict[str, Any]]:
-    """The node and the payload that the graph asks for now; what it reads must be in the lake, or remembered."""
+    """The node and its current payload; its inputs must be in the lake, or their content must be remembered."""
     chosen = graph.select(name)
     if len(chosen) > 1:
         raise AdoptError(f"{name} is {len(chosen)} nodes: say which, {' or '.join(node.name for node in chosen)}.")
@@ -104,7 +104,7 @@ def _libraries(artifact: Artifact, payload: Mapping[str, Any]) -> list[str]:
 
 
 def _link(source: Path, target: Path) -> None:
-    """The same bytes under a second name; a copy if the file system has no hard links."""
+    """Create a hard link to a file, or a copy if the file system has no hard links."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(OSError):
         os.link(source, target)

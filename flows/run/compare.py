@@ -17,7 +17,7 @@ MAX_RUNS = 5000
 MIN_PREFIX = 4
 # `acc_stderr` belongs to `acc`, and `acc_stderr_pretrain` to `acc_pretrain`.
 STDERR = re.compile(r"_stderr(?=_|$)")
-# Two standard errors of a difference: 95 % under the normal approximation.
+# Half-width of a 95 % interval in standard errors of the difference, under the normal approximation.
 Z = 1.96
 
 Significance = Literal["different", "not distinguishable"]
@@ -39,7 +39,7 @@ class PipelineRecord:
     metrics: Mapping[str, float]
     artifacts: Mapping[str, str]  # stage -> artifact name
     variant: str | None = None
-    flow_run_id: str | None = None  # the variants of one run have it in common
+    flow_run_id: str | None = None  # shared by the variants of one run
 
     @property
     def recipe_name(self) -> str:
@@ -110,8 +110,8 @@ def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[Change
 
 
 def _metric_change(name: str, before: Mapping[str, float], after: Mapping[str, float]) -> MetricChange:
-    """One metric's change. The runs' errors are taken as independent: on the same items they are positively
-    correlated, so a "different" is safe, and a "not distinguishable" may be too careful."""
+    """One metric's change. The runs' errors are assumed to be independent. On the same items they are positively
+    correlated, so the verdict "different" is safe, and "not distinguishable" may be too cautious."""
     old, new = before.get(name), after.get(name)
     if old is None or new is None:
         return MetricChange(name, old, new, None, None, None)
@@ -134,7 +134,7 @@ def pipeline_runs(home: Home) -> list[PipelineRecord]:
 
     sender = Sender(home)
     if sender.uri == home.mlflow_uri and not home.mlflow_db.exists():
-        return []  # asking would create the database
+        return []  # a query would create the database
     try:
         experiment = sender.client.get_experiment_by_name(PIPELINE_EXPERIMENT)
         if experiment is None:
@@ -180,8 +180,8 @@ def find_runs(wanted: str, runs: Sequence[PipelineRecord]) -> list[PipelineRecor
 
 
 def _runs_of(which: str, variant: str | None, runs: Sequence[PipelineRecord]) -> list[PipelineRecord]:
-    """The variants of the pipeline run that `which` means, none where there is no such run; of an MLflow run's id that
-    one alone, unless another variant of its pipeline run is asked for."""
+    """The variants of the pipeline run that `which` refers to, none if there is no such run. The id of an MLflow run
+    refers to that run only, unless another variant of its pipeline run is asked for."""
     together: dict[str, list[PipelineRecord]] = {}
     for run in runs:
         together.setdefault(run.flow_run_id or run.run_id, []).append(run)

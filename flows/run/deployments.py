@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
     from flows.recipe.recipe import Recipe
 
-# A run that is late by less than this is not "missed" but waiting for its turn.
+# A run that is late by less than this is not considered missed but waiting for its turn.
 GRACE = timedelta(minutes=5)
-# Flow runs at once. A home has one GPU and one lake; more runs would wait for each other's locks.
+# Maximum number of concurrent flow runs. A home has one GPU and one lake; more runs would wait for each other's locks.
 MAX_RUNS = 4
 TAG = "textmill"
-# Prefect finds a schedule again by its slug; without one it would create a new schedule at each start.
+# Prefect recognises an existing schedule by its slug; without one it would create a new schedule at each start.
 SLUG = "recipe"
 
 
 def deployments(recipe: "Recipe") -> "list[RunnerDeployment]":
-    """All deployments; the forms in the UI start with the recipe's values."""
+    """All deployments; the forms in the UI are prefilled with the recipe's values."""
     from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
     from prefect.types.entrypoint import EntrypointType
 
@@ -47,7 +47,7 @@ def deployments(recipe: "Recipe") -> "list[RunnerDeployment]":
         description=f"The whole pipeline with recipe {recipe.name}. {recipe.description}".strip(),
         parameters={"config": values},
         schedule=schedule_of(recipe),
-        # A run that is due while the last one is still running, or together with others after a downtime, is dropped.
+        # A run that is due while the last one is still running, or together with others after downtime, is dropped.
         concurrency_limit=ConcurrencyLimitConfig(
             limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW, grace_period_seconds=60
         ),
@@ -68,7 +68,7 @@ def deployments(recipe: "Recipe") -> "list[RunnerDeployment]":
 
 
 def _config_of(recipe: "Recipe", stage: str) -> dict[str, Any]:
-    """What the form of a stage starts with; of one that the recipe turns off, the defaults."""
+    """The values that prefill a stage's form; the defaults if the recipe turns the stage off."""
     from flows.graph.stages import STAGES
 
     config = recipe.configs().get(stage) or STAGES[stage].config_type()
@@ -86,7 +86,7 @@ def schedule_of(recipe: "Recipe") -> "Schedule | None":
 
 
 def scheduled(recipe: "Recipe") -> "Recipe":
-    """The recipe as only its schedule runs it: sources older than the schedule's max_age are refreshed."""
+    """The recipe for scheduled runs only, in which sources older than the schedule's max_age are refreshed."""
     if recipe.schedule is None:
         return recipe
     crawl = recipe.crawl.model_copy(update={"max_age": recipe.schedule.max_age})
@@ -150,7 +150,7 @@ def _keep_pauses(wanted: "Sequence[RunnerDeployment]") -> None:
 
 
 def _tidy(wanted: "Sequence[RunnerDeployment]", ids: list[UUID], grace: timedelta) -> None:
-    """Remove schedules that the recipe no longer has, and all missed runs but the newest."""
+    """Remove schedules that the recipe no longer has, and all missed runs except the newest."""
     from prefect.client.orchestration import get_client
 
     with get_client(sync_client=True) as client:
@@ -164,7 +164,7 @@ def _tidy(wanted: "Sequence[RunnerDeployment]", ids: list[UUID], grace: timedelt
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point of the process that serves the deployments; PREFECT_API_URL says where."""
+    """Entry point of the process that serves the deployments to the server at PREFECT_API_URL."""
     parser = argparse.ArgumentParser(prog="python -m flows.run.deployments")
     parser.add_argument("recipe", help="name or path of the recipe whose values the deployments have")
     parser.add_argument("--parent", type=int, help="end with this process")
@@ -180,7 +180,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     def follow(runner: "Runner", notes: RunnerNotes) -> Coroutine[Any, Any, None]:
         async def apply_again(edited: "Recipe", names: Collection[str]) -> None:
-            made = await asyncio.to_thread(deployments, edited)  # Prefect returns coroutines to a caller with a loop
+            made = await asyncio.to_thread(deployments, edited)  # in an event loop Prefect returns coroutines
             await apply(runner, [deployment for deployment in made if name_of(deployment) in names])
 
         return follow_recipe(options.recipe, recipe, [name_of(one) for one in wanted], apply_again, notes)

@@ -24,7 +24,7 @@ MAX_NAME = 200
 
 
 class PipelineRuns:
-    """The MLflow runs of one pipeline run. Its variants have the tag of the Prefect run in common."""
+    """The MLflow runs of one pipeline run. All its variants carry the tag of the same Prefect run."""
 
     def __init__(
         self,
@@ -55,20 +55,20 @@ class PipelineRuns:
         return run
 
     def _write_recipe(self, path: Path) -> None:
-        """All variants are in it: one run of the pipeline is replayed by one recipe."""
+        """Write the recipe with all its variants, so that one recipe replays the whole pipeline run."""
         path.write_text(json.dumps(self._recipe.model_dump(mode="json"), indent=1, ensure_ascii=False), "utf-8")
 
     def finish(
         self, outcome: Mapping[Node, tuple[str, Artifact | None]], metrics: Mapping[str, float], status: str
     ) -> None:
-        """Log what became of the nodes of each variant (status and artifact), under their base names, and end."""
+        """Log the outcome of each variant's nodes (status and artifact) under their base names, and end the runs."""
         figures: dict[tuple[str, ...], Figure | None] = {}
         for label, run in self._runs.items():
             own = {node: found for node, found in outcome.items() if not label or label in node.users}
             run.metrics({**metrics, **_numbers(own)})
             run.tags(self._tags_of(own))
             artifacts = [artifact for _, artifact in own.values() if artifact is not None]
-            # a run that found everything in the lake has its predecessor's picture, and drawing it took .5 s of its 5
+            # a run that found everything in the lake would repeat its predecessor's picture; drawing took 0.5 of 5 s
             if any(done != "cached" for done, _ in own.values()):
                 drawn = tuple(artifact.name for artifact in artifacts if artifact.manifest.ledger is not None)
                 if drawn not in figures:

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class PoolError(Exception):
-    """The deployments cannot be given to the pool; the message is a sentence."""
+    """The deployments cannot be applied to the pool; the message is a sentence."""
 
 
 def deploy_to(recipe: Recipe, pool: str, home: Home) -> list[str]:
     """Apply the deployments of `recipe` for the work pool `pool`, and return their names.
 
-    A pool that does not exist is made, for workers that start processes. Raises PoolError, ServerError.
+    A pool that does not exist is created, of the type whose workers start processes. Raises PoolError, ServerError.
     """
     from flows.servers.connect import connect, up_state
 

@@ -1,4 +1,4 @@
-"""Replay: the recipe of an earlier pipeline run, by whomever it was on the same MLflow server."""
+"""Replay: the recipe of an earlier pipeline run, started by any user of the same MLflow server."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class ReplayError(Exception):
 
 
 def recipe_like(wanted: str, overrides: Sequence[str] = (), home: Home | None = None) -> Recipe:
-    """Return the recipe of the pipeline run that `wanted` means, as `find_runs` does, with `--set` overrides.
+    """Return the recipe of the pipeline run that `wanted` refers to, as in `find_runs`, with `--set` overrides.
 
-    It has all variants of that run, or is the recipe of the one that is named. Raises CompareError,
-    ReplayError, RecipeError.
+    It has all variants of that run; if `wanted` names a variant, it is the recipe of that one only. Raises
+    CompareError, ReplayError, RecipeError.
     """
     home = home or Home.from_env()
     runs = find_runs(wanted, pipeline_runs(home))
@@ -46,7 +46,7 @@ def recipe_like(wanted: str, overrides: Sequence[str] = (), home: Home | None = 
 
 
 def _variant_of(data: dict[str, Any], label: str) -> dict[str, Any]:
-    """The recipe of one variant, itself without variants: what `--set` changes would else be what the variant says."""
+    """The recipe of one variant, itself without variants: the variant's values would otherwise undo `--set`."""
     variants = data.get("variants")
     changes = variants.get(label) if isinstance(variants, dict) else None
     if not isinstance(changes, dict):

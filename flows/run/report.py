@@ -98,7 +98,7 @@ class Report:
                 self.log(f"\n{compared}")
         if (compared_prices := spent(lines)) is not None:
             self.log(compared_prices)
-        stopped = error is not None and not isinstance(error, Exception)  # Ctrl-C, or Prefect's word for a SIGTERM
+        stopped = error is not None and not isinstance(error, Exception)  # Ctrl-C, or Prefect's exception for SIGTERM
         self._runs.finish(
             {self._nodes[name]: (line.status, line.artifact) for name, line in self.lines.items()},
             {"seconds": time.monotonic() - self._started},
@@ -141,7 +141,7 @@ class Report:
         return "\n".join([f"# {self.recipe.name or 'pipeline'}", "", *rows, *blocks])
 
     def _compared(self) -> list[str]:
-        """How good the models are: side by side, with chance and with xz, be they evaluated now or cached."""
+        """How good the models are: side by side, next to chance and xz, both newly evaluated and cached ones."""
         evaluations = {
             node.inputs["model"].name: made
             for name, node in self._nodes.items()
@@ -161,7 +161,7 @@ class Report:
 
 
 def spent(lines: Sequence[Line]) -> str | None:
-    """What the builds took beside what was expected of them, of those of which something was."""
+    """A comparison of actual and expected cost, for the builds that had an expected cost."""
     built = [line for line in lines if line.status == "built" and line.artifact is not None]
     priced = [line for line in built if line.expected.seconds is not None]
     if not priced:
@@ -176,7 +176,7 @@ def spent(lines: Sequence[Line]) -> str | None:
 
 
 def as_markdown(text: str) -> str:
-    """Return a text as one line of literal Markdown: a reason may quote what anybody wrote."""
+    """Return a text as one line of literal Markdown, because a reason may quote text from any source."""
     return re.sub(r"([\\`*_{}\[\]()<>#+!|~&$^-])", r"\\\1", " ".join(visible(text).split()))
 
 
@@ -184,7 +184,7 @@ LEDGER_DESCRIPTION = "Every document that came in was kept, or was removed for a
 
 
 def ledger_table(audit: Audit) -> list[dict[str, Any]]:
-    """The audit as rows of a table; what is not counted yet is empty, not 0."""
+    """The audit as rows of a table; numbers that are not counted yet are empty, not 0."""
     return [
         {
             "stage": row.stage,
@@ -198,7 +198,7 @@ def ledger_table(audit: Audit) -> list[dict[str, Any]]:
 
 
 def headline(artifact: Artifact, chosen: Sequence[str]) -> str:
-    """The numbers of an artifact that fit in a line: the chosen metrics, and the first counts."""
+    """A one-line summary of an artifact's numbers: the chosen metrics, and the first counts."""
     known = {name: value for name in chosen if (value := artifact.metrics.get(name)) is not None}
     counts = list(artifact.counts.items())[: 4 - min(2, len(known))]
     shown = [f"{number:,} {name.replace('_', ' ')}" for name, number in counts]

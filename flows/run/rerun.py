@@ -23,7 +23,7 @@ def changed_recipe(recipe: Recipe, stage: str, config: StageConfig, node: str = 
     if not label:
         return recipe.model_copy(update={stage: given})
     if label not in recipe.variants:
-        return recipe  # that there is no such node is said by the graph
+        return recipe  # the graph reports that there is no such node
     changes = _differing(held.model_dump(mode="json"), given.model_dump(mode="json"))
     variants = {**recipe.variants, label: merged(recipe.variants[label], {stage: changes} if changes else {})}
     return Recipe.model_validate(
@@ -32,7 +32,7 @@ def changed_recipe(recipe: Recipe, stage: str, config: StageConfig, node: str = 
 
 
 def rerun_scope(graph: Graph, chosen: str, *, downstream: bool) -> list[str]:
-    """Return the names of the last nodes of a run of the chosen ones, and of what follows them if requested."""
+    """Return the names of the last nodes of a run of the chosen nodes and, if requested, of those downstream."""
     nodes = graph.select(chosen)
     return [node.name for node in (*nodes, *(graph.downstream(chosen) if downstream else ()))]
 

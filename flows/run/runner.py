@@ -1,4 +1,4 @@
-"""The runner: carries out the one decision inside a flow run, each node as a Prefect task, in the right order."""
+"""The runner: carries out the resolver's decisions inside a flow run, each node as a Prefect task, in order."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def run_graph(
 ) -> dict[str, str]:
     """Run a graph inside the current flow run; return the outcome of each node.
 
-    What the lake has is `Cached`; what it lacks is built. Raises RecipeError before anything runs if a node would fail,
-    and NodeFailed if one did.
+    Artifacts that the lake has are `Cached`; missing ones are built. Raises RecipeError before anything runs if a node
+    would fail, and NodeFailed if one did.
     """
     with GraphRun(graph, recipe, until, force) as run:
         run.execute()
@@ -94,7 +94,7 @@ class GraphRun:
             self._stack.close()
 
     def execute(self) -> None:
-        """Do the first thing that has to be done and decide again, until nothing is left."""
+        """Run the first node that needs a task and decide again, until nothing is left."""
         while (decided := self.resolver.resolve()) and (step := self._next(decided)) is not None:
             assert isinstance(step.node, Node)
             if step.status == "run" and not self._inputs_are_whole(step.node, decided):
@@ -117,7 +117,7 @@ class GraphRun:
         return None
 
     def _inputs_are_whole(self, node: Node, decided: dict[AnyNode, Decision]) -> bool:
-        """Check every byte that is about to be read; nodes with damage are decided again."""
+        """Check every byte that is about to be read; damaged nodes are decided again."""
         whole = True
         for one in node.inputs.values():
             found = decided[one].artifact
@@ -197,12 +197,12 @@ class GraphRun:
             retry_condition_fn=is_retryable,
             cache_policy=NO_CACHE,
             persist_result=False,
-            # a hit computes nothing, so it need not wait for the accelerator slot
+            # a hit computes nothing, so it does not have to wait for the accelerator slot
             tags=["gpu"] if stage.gpu and not is_hit else [],
         )(body)
 
     def _made_by_this_run(self, artifact: Artifact) -> bool:
-        """Whether an earlier attempt at this same flow run built it: what is forced is not built a second time."""
+        """Whether an earlier attempt of this flow run built it, so that a forced node is not built twice."""
         return artifact.manifest.runs.get("prefect.flow_run_id") == str(flow_run.id)
 
     @contextlib.contextmanager
@@ -217,7 +217,7 @@ class GraphRun:
 
 
 def is_retryable(_task: Task[..., Any], _run: Any, state: State[Any]) -> bool:
-    """Errors of disks and networks may be temporary; a bad config, bad data or a bug is not."""
+    """Whether a retry may help: disk and network errors may be temporary; a bad config, bad data or a bug is not."""
     try:
         state.result()
     except (OSError, TimeoutError) as error:

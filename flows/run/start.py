@@ -1,4 +1,4 @@
-"""Starts a run from the command line: first the servers, then the flow, then its outcome."""
+"""Running the pipeline from the command line: start the servers, run the flow, report its outcome."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from flows.servers.connect import Connection, ServerError, connect
 from flows.servers.databases import database_problem
 from tasks.tracking.terminal import log
 
-# A database needs some pages for one more row; below this, writes fail although a small file would still fit.
+# A database needs a few pages for one more row; below this, writes fail although a small file would still fit.
 ALMOST_NOTHING_BYTES = 4_000_000
 
 
@@ -42,9 +42,9 @@ def run_pipeline(recipe: Recipe, until: Collection[str] = (), force: Collection[
 
 
 def rerun_stage(recipe: Recipe, name: str, downstream: bool, force: bool) -> RunResult:
-    """Run a stage, or one node of it, again in this process, as the Prefect flow `stage-<name>`, as the UI would.
+    """Rerun a stage, or one node of it, in this process, as the Prefect flow `stage-<name>`, as the UI would.
 
-    Raises RecipeError where a node would fail, UnknownNode.
+    Raises RecipeError if a node would fail, UnknownNode.
     """
     graph = graph_of(recipe)
     stage = graph.select(name)[0].stage.name
@@ -75,7 +75,7 @@ def _run(which: str, recipe: Recipe, **arguments: object) -> RunResult:
     except OSError as error:
         return _result(connection, explain(error, home.root))
     except SyntaxError:
-        raise  # the command line says where it is
+        raise  # the command line reports its location
     except Exception as error:  # the details are in the flow's log; the command prints one sentence
         return _result(connection, _disk_fault(home) or str(error) or type(error).__name__)
     finally:
@@ -102,7 +102,7 @@ def _disk_fault(home: Home) -> str | None:
 
 
 def _mark_dead_runs(connection: Connection) -> None:
-    """Mark runs that were killed since the last command as crashed, or they would be shown as running for ever."""
+    """Mark runs that were killed since the last command as crashed, or they would be shown as running forever."""
     from prefect.client.orchestration import get_client
 
     from flows.servers.reconcile import ensure_slots, reconcile

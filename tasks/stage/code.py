@@ -1,10 +1,11 @@
 """The code of a stage: every module that shapes its result, found by following imports from the stage's own module.
 
-A module that can change no result says so once, with the reason, in a constant of its own:
+A module that cannot change any result says so once, with the reason, in a constant:
 
     SHAPES_NO_RESULT = "draws what stages made"
 
-It is neither part of a key nor followed. Everything else is part of it, so nobody keeps a list up to date.
+Such a module is not part of a key, and its imports are not followed. Everything else is part of the key, so nobody has
+to keep a list up to date.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 @dataclass(frozen=True)
 class Code:
-    """The modules of a stage, {name: fingerprint of its AST}, and the first names of all others that these import."""
+    """The modules of a stage, {name: fingerprint of its AST}, and the top-level names of all others they import."""
 
     modules: Mapping[str, str]
     imports: frozenset[str]
@@ -41,9 +42,9 @@ _known: dict[tuple[str, str], tuple[dict[str, Version], Code]] = {}
 
 
 def code_of(function: Callable[..., Any]) -> Code:
-    """Return the code of the stage that `function` is; what did not change on disk is not followed again.
+    """Return the code of the stage whose function is `function`; files that did not change are not followed again.
 
-    Raises PermanentError where the function is in no file, or a module cannot be read.
+    Raises PermanentError if the function is not in a file, or a module cannot be read.
     """
     name, path = _place(function)
     known = _known.get((name, path))
@@ -63,7 +64,7 @@ def code_of(function: Callable[..., Any]) -> Code:
 
 
 def _place(function: Callable[..., Any]) -> tuple[str, str]:
-    """The name and the file of the module that defines a function; a script is called by the name of its file."""
+    """The name and the file of the module that defines a function; a script gets the name of its file."""
     function = inspect.unwrap(function)
     name = function.__module__
     module = sys.modules.get(name)
@@ -87,7 +88,7 @@ def _is_unchanged(files: Mapping[str, Version]) -> bool:
 
 
 class _Walk:
-    """One way along all imports that begins at a module."""
+    """A traversal of all imports that starts at one module."""
 
     def __init__(self, name: str, path: str, seen_before: AstHashes) -> None:
         self._start, self._seen_before = (name, path), seen_before
@@ -101,7 +102,7 @@ class _Walk:
             self._bases[first] = (*_own_base(name, path), *_users_bases(first))
 
     def follow(self) -> Code:
-        """Return the code of the module where the way begins, whatever it says of itself."""
+        """Return the code that starts at the first module, which is included whatever it declares about itself."""
         modules: dict[str, str] = {}
         libraries: set[str] = set()
         todo = [self._start]
@@ -123,10 +124,10 @@ class _Walk:
         return Code(dict(sorted(modules.items())), frozenset(libraries))
 
     def _used(self, base: str, name: str) -> Iterator[tuple[str, str]]:
-        """The modules that `from base import name`, or `import base` where there is no name, makes use of.
+        """The modules that `from base import name` uses, or `import base` if there is no name.
 
-        Python runs the `__init__` of all packages on the way as well. One that does nothing but gather names for others
-        has no effect on the one module that is wanted here.
+        Python also runs the `__init__` of every parent package. One that only re-exports names has no effect on the
+        module that is imported here.
         """
         target = f"{base}.{name}" if name and self._path(f"{base}.{name}") else base
         parts = target.split(".")
@@ -142,7 +143,7 @@ class _Walk:
         return self._sources[path]
 
     def _path(self, name: str) -> str | None:
-        """The file of a module, or None where there is none."""
+        """The file of a module, or None if it has none."""
         if name not in self._paths:
             first, *rest = name.split(".")
             places = ["/".join([base, *rest]) for base in self._bases[first]]
@@ -151,7 +152,7 @@ class _Walk:
         return self._paths[name]
 
     def _is_followed(self, first: str, by_ours: bool) -> bool:
-        """Whether a module or package of this name is ours or the user's, and no library."""
+        """Whether a module or package of this name is ours or the user's, and not a library."""
         if first not in self._bases:
             if by_ours:
                 return False
@@ -160,7 +161,7 @@ class _Walk:
 
 
 def _absolute(each: Import, package: str) -> str:
-    """The module that an import names, seen from a module in `package`."""
+    """The absolute name of the module that an import in a module of `package` refers to."""
     if not each.level:
         return each.module
     parts = package.split(".")
@@ -172,14 +173,14 @@ def _is_package(path: str) -> bool:
 
 
 def _own_base(name: str, path: str) -> tuple[str, ...]:
-    """Where the package lies that a module of this name at this path is part of; nothing where the two do not agree."""
+    """The path of the module's top-level package or module; empty if the module's name and path do not agree."""
     module = os.path.dirname(path) if _is_package(path) else path.removesuffix(".py")
     inner = "".join(f"/{part}" for part in name.split(".")[1:])
     return (module.removesuffix(inner),) if module.endswith(inner) else ()
 
 
 def _users_bases(first: str) -> tuple[str, ...]:
-    """Where a module (without .py) or package lies that a user wrote; nothing for Python's own and installed ones."""
+    """The place of a module (without .py) or package written by a user; empty for Python's own and installed ones."""
     if first in sys.stdlib_module_names:
         return ()
     try:

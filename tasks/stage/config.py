@@ -41,14 +41,14 @@ class StageConfig(Settings):
 
 
 def Execution(default: Any, *, description: str, **constraints: Any) -> Any:
-    """Return a pydantic field that never enters a key: it says how a stage runs, not what it makes."""
+    """Return a pydantic field that is never part of a key: it says how a stage runs, not what it makes."""
     return Field(default, description=description, json_schema_extra={"execution": True}, **constraints)
 
 
 def Reference(default: Any = "", *, description: str, **constraints: Any) -> Any:
     """Return a field that names artifacts of the lake, as `stage/<key>`.
 
-    The graph makes them inputs (`Graph.pinned`). So what is in the key is their content, and not their names.
+    The graph makes them inputs (`Graph.pinned`), so the key contains their content, not their names.
     """
     return Execution(default, description=description, **constraints)
 

@@ -26,7 +26,7 @@ from tasks.stage.provenance import provenance
 from tasks.stage.roles import Role, inputs_of, of_kind, role_of
 from tasks.stage.work import Sizes, Work
 
-# Clocks of machines that share a lake differ; a larger difference means that one is wrong.
+# The clocks of machines that share a lake may differ by this much; a larger difference means that one is wrong.
 _CLOCK_SKEW_SECONDS = 60.0
 
 
@@ -54,7 +54,7 @@ class BuildResult:
 
 @dataclass(frozen=True)
 class Stage(Generic[C, P, K]):
-    """A stage of the pipeline. `build` is the whole contract; Prefect and MLflow only watch it."""
+    """A stage of the pipeline. `build` enforces the whole contract; Prefect and MLflow only observe it."""
 
     name: str
     version: int
@@ -136,7 +136,7 @@ class Stage(Generic[C, P, K]):
                 continue
             try:
                 broken += list(rules())
-            except Exception as error:  # a file that is too broken to be checked is broken
+            except Exception as error:  # a file too damaged to be checked is damaged
                 broken.append(f"Its files cannot be checked ({type(error).__name__}: {error}).")
         return broken
 
@@ -168,10 +168,10 @@ class Stage(Generic[C, P, K]):
     ) -> BuildResult:
         """Return the stage's artifact: the one in the lake if it is good, else a newly built and committed one.
 
-        One builder per key. A build finds what an earlier attempt at its key left in staging, except for the first
-        attempt of a forced build, which must not reuse what it has to redo. `contents` has the contents of all inputs
-        if a hit is expected, which needs none of them; `why` is a better reason than "it is not in the lake", if the
-        caller knows one (which field changed).
+        Only one process builds a key at a time. A build finds what an earlier attempt at its key left in staging,
+        except for the first attempt of a forced build, which must not reuse what it has to redo. `contents` has the
+        contents of all inputs if a hit is expected, because a hit needs no input artifacts; `why` is a better reason
+        than "it is not in the lake", if the caller knows one (which field changed).
         """
         watch = watch or Watch()
         started = time.perf_counter()
@@ -293,7 +293,7 @@ AnyStage = Stage[Any, Any, Any]
 
 @dataclass(frozen=True)
 class Build:
-    """One build of a stage: what is built, where its files are in the meantime, why, and from what."""
+    """One build of a stage: what is built, where its files are until then, why it is built, and from what."""
 
     stage: AnyStage
     config: StageConfig
@@ -341,18 +341,18 @@ def stage(
 
     makes: the kind of its artifacts.
     version: raise it when the meaning of the output changes without its code.
-    per: the role after whose node its own nodes are named: `evaluate-sft` is the one whose `model` is sft.
-    headline: the metrics that a line about an artifact of it shows; without them its counts are enough.
+    per: the role whose node gives the stage's nodes their names: `evaluate-sft` is the one whose `model` is sft.
+    headline: the metrics shown in a one-line summary of its artifact; if empty, only the counts are shown.
     gpu: the stage holds the accelerator slot while it runs.
     contract: yields a sentence per violated rule of an artifact, in addition to those of its kind; runs before commit
         and on every hit, so keep it cheap.
-    content: the artifact's content as a fingerprint (hex), if raw bytes would say too much (dates in a crawl).
+    content: a fingerprint (hex) of the artifact's content, if its raw bytes include irrelevant data (dates in a crawl).
     sources: fingerprint of files outside the lake that the config points at, or None if there are none.
     preview: rows of a table that a plan shows before the stage runs, from config and inputs; keep it cheap.
     without: the libraries among the imports of its code that a config does not use; the versions of all others that
         shape results (`tasks.stage.libraries`) are part of the key.
     check: yields why the stage would fail, called before the first stage of a run starts; keep it cheap.
-    reuses: the stage takes from `out.reuse_from`, an artifact that differs in its input only, what did not change.
+    reuses: the stage takes what did not change from `out.reuse_from`, an artifact that differs only in its inputs.
     work: how much a build has to do, from config and the bytes of each input by role (`tasks.stage.work`), for the
         price that a plan shows; without it, the work is to read its inputs. A role whose size is not known is missing.
     """

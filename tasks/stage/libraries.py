@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 from tasks.stage.code import Code
 
-# Modules whose distribution has another name.
+# Modules whose distribution has a different name.
 DISTRIBUTIONS = {
     "ada_url": "ada-url",
     "backports": "backports.zstd",
@@ -22,12 +22,12 @@ DISTRIBUTIONS = {
     "stdnum": "python-stdnum",
     "yaml": "pyyaml",
 }
-# Libraries that leave decisions to other distributions.
+# Libraries that delegate decisions to other distributions.
 LEAVES_TO = {"trafilatura": ("courlan", "htmldate", "justext", "lxml")}
-# Python's own tables: what a letter is, how it is composed, its lower case.
+# Python's own Unicode tables: what a letter is, how it is composed, its lower case.
 UNICODE = "unicodedata"
 
-# Results do not depend on the versions of these, so a new one rebuilds nothing. The manifest records them all the same.
+# Results do not depend on the versions of these, so a new version rebuilds nothing. The manifest still records them.
 SHAPE_NO_RESULT = {
     "aiohttp": "carries what servers answer",
     "yarl": "carries what servers answer",
@@ -44,7 +44,7 @@ SHAPE_NO_RESULT = {
     "matplotlib": "draws figures",
     "psutil": "looks at memory",
     # Another version of torch rounds differently, and so does another device, which is not part of a key either: the
-    # weights differ but are neither better nor worse. A training may take weeks; --force repeats it on request.
+    # weights differ but are neither better nor worse. Training may take weeks; --force repeats it on request.
     "torch": "computes the same to its rounding",
 }
 
@@ -55,14 +55,14 @@ def distribution_of(module: str) -> str:
 
 
 def imports_of(code: Code) -> set[str]:
-    """Return the distributions that a stage's modules import at any depth, and those that these leave decisions to."""
+    """Return the distributions that a stage's modules import at any depth, and those they delegate decisions to."""
     own = sys.stdlib_module_names - {UNICODE, "compression"}
     found = {distribution_of(module) for module in code.imports - own}
     return found.union(*(LEAVES_TO.get(name, ()) for name in found))
 
 
 def libraries_of(code: Code, without: Collection[str] = ()) -> dict[str, str]:
-    """Return {distribution: version} of all that affects the results of this code, but what it does not use."""
+    """Return {distribution: version} for all that affect the results of this code, except those in `without`."""
     shaping = imports_of(code) - SHAPE_NO_RESULT.keys()
     for name in without:
         shaping -= {name, *LEAVES_TO.get(name, ())}
@@ -71,7 +71,7 @@ def libraries_of(code: Code, without: Collection[str] = ()) -> dict[str, str]:
 
 @functools.cache
 def version_of(distribution: str) -> str | None:
-    """Return the installed version, None if it is not installed."""
+    """Return the installed version, or None if it is not installed."""
     if distribution == UNICODE:
         return unicodedata.unidata_version
     try:

@@ -1,4 +1,4 @@
-"""What a running stage writes to: its staging folder, its numbers, its pictures, its progress."""
+"""The output of a running stage: its staging folder, numbers, figures and progress."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Output:
     """The output of one stage run.
 
     `dir` is the staging folder: the same for every attempt at a key, so a stage finds the shards it had finished
-    before it was killed; all that lies in it becomes the artifact, except `work`, which holds what only the building
-    needs (a crawl's frontier, a trainer's checkpoints). `refreshes` is the artifact that a refresh replaces.
-    `reuse_from`, for a stage that reuses, is the newest artifact with the same config and code and with other input.
+    before it was killed. Everything in it becomes the artifact, except `work`, which holds what only the build needs
+    (a crawl's frontier, a trainer's checkpoints). `refreshes` is the artifact that a refresh replaces.
+    `reuse_from`, for a stage that reuses, is the newest artifact with the same config and code but other inputs.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Output:
         self.accounts = ledger
 
     def metric(self, **numbers: float | None) -> None:
-        """Record headline results (None: not known, which is never guessed)."""
+        """Record headline results (None: not known; never pass a guess)."""
         self.metrics.update({name: None if number is None else float(number) for name, number in numbers.items()})
         self._reporter.metric({name: float(number) for name, number in numbers.items() if number is not None})
 

@@ -19,7 +19,7 @@ def _check(pattern: str) -> str:
 
 
 def _way_out(pattern: str, error: re.error) -> str:
-    """Return what the pattern was probably meant to be."""
+    """Return what the user probably meant by the pattern."""
     if pattern.startswith("*"):
         return f"; for any text write .* where file names have *: {re.escape(pattern).replace(chr(92) + '*', '.*')}"
     if error.pos is not None and error.pos < len(pattern) and (character := pattern[error.pos]) in "[](){}?*+|":

@@ -27,8 +27,8 @@ class Fault:
 class Facts:
     """What a check can see besides its own config.
 
-    configs: those of its stage and of all that it reads, directly or through others, by the name of the stage. inputs:
-    the artifacts of its inputs by role, as far as the lake has them already.
+    configs: by stage name, those of its own stage and of all stages that it reads, directly or through others.
+    inputs: the artifacts of its inputs by role, if the lake already has them.
     """
 
     configs: Mapping[str, StageConfig]
@@ -48,7 +48,7 @@ Check = Callable[[Any, Facts], Iterator[Fault]]
 
 
 def attempt(field: str, function: Callable[..., object], *arguments: Any) -> Iterator[Fault]:
-    """Yield the fault that a function raises: it tries in advance what the stage itself will do first."""
+    """Yield the fault that a function raises: the call tries in advance what the stage itself will do first."""
     try:
         function(*arguments)
     except (PermanentError, ValueError, OSError) as error:

@@ -11,7 +11,7 @@ from typing import Any
 from data_lake.store.fingerprint import REPOSITORY
 from tasks.stage.libraries import version_of
 
-# What every stage uses; the libraries that its own code imports are added.
+# The packages that every stage uses; those that its own code imports are added.
 PACKAGES = frozenset({"textmill", "prefect", "mlflow", "numpy", "pyarrow"})
 
 
@@ -29,7 +29,7 @@ def provenance(libraries: frozenset[str] = frozenset()) -> dict[str, Any]:
 
 @functools.cache
 def hardware() -> dict[str, Any]:
-    """Return what this machine is, without its name."""
+    """Return a description of this machine's hardware, without its host name."""
     return {
         "platform": f"{platform.system()} {platform.machine()}",
         "cpu_count": os.cpu_count(),

@@ -1,4 +1,4 @@
-"""Artifacts that a recipe names: a field says `stage/<key>`, and the lake has it, whole and of the right kind."""
+"""Artifacts that a recipe names as `stage/<key>`, which must be in the lake, intact and of the right kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much a build has to do: what its seconds and its bytes go with, for the price that a plan shows."""
+"""The work of a build: the quantities its seconds and bytes are proportional to, for the price that a plan shows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Work(NamedTuple):
 
 
 def reading(sizes: Sizes) -> Work:
-    """The work of a stage that reads its inputs from end to end, which holds for most."""
+    """The work of a stage that reads all of its inputs once, as most stages do."""
     read = sum(sizes.values())
     return Work(read, read)
 
@@ -47,7 +47,7 @@ class _Crawl(Protocol):
 
 
 def pretraining(config: _Pretraining, sizes: Sizes) -> Work:
-    """Tokens × weights, of which the model itself has one for each. Those of the vocabulary are not known here."""
+    """Seconds: tokens × weights; bytes: weights. The weights of the vocabulary are not known here."""
     shape, training = config.model, config.training
     attention = shape.d_model * shape.head_dim * 2 * (shape.n_head + shape.n_kv_head)
     weights = shape.n_layer * (attention + 3 * shape.d_model * shape.d_ff)
@@ -55,16 +55,16 @@ def pretraining(config: _Pretraining, sizes: Sizes) -> Work:
 
 
 def fine_tuning(config: _FineTuning, sizes: Sizes) -> Work:
-    """Examples × the size of the model that is fine-tuned, and that comes out at the same size."""
+    """Seconds: examples × the size of the model; bytes: that size, because fine-tuning does not change it."""
     return Work(config.training.steps * config.training.batch_size * sizes["base"], sizes["base"])
 
 
 def crawling(config: _Crawl, sizes: Sizes) -> Work:
-    """The pages that may be kept; how many there are is known only afterwards. Files are read as they are."""
+    """The maximum number of pages, because the real number is known only afterwards; 1 if only files are read."""
     pages = config.max_pages if config.all_seeds else 1
     return Work(pages, pages)
 
 
 def asking(config: object, sizes: Sizes) -> Work:
-    """Every question × the size of the model that answers; what is written down is of the size of the questions."""
+    """Seconds: questions × the size of the model that answers; bytes: the size of the questions."""
     return Work(sizes["questions"] * sizes["model"], sizes["questions"])

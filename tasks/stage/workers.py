@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 def map_shards(
     function: Callable[[Item], Result], items: Sequence[Item], *, workers: int
 ) -> Iterator[tuple[int, Result]]:
-    """Yield (number of the item, `function(item)`) as they are done, in any order.
+    """Yield (index of the item, `function(item)`) as items finish, in any order.
 
     function: importable by name, with picklable arguments and results. With one worker or one item, everything runs in
     this process. An exception in a worker is raised here, and shards that were not started are dropped.
@@ -33,7 +33,7 @@ def map_shards(
     from concurrent.futures import ProcessPoolExecutor, as_completed
     from concurrent.futures.process import BrokenProcessPool
 
-    # spawn: a fork of a process with threads (Prefect's, Arrow's) may hold a lock that nobody will ever release
+    # spawn: a fork of a process with threads (Prefect's, Arrow's) may hold a lock that is never released
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(count, mp_context=context, initializer=_end_with_parent) as pool:
         futures = {pool.submit(function, item): number for number, item in enumerate(items)}
@@ -51,9 +51,9 @@ def map_shards(
 
 
 def workers_for(paths: Iterable[Path], workers: int) -> int:
-    """Return how many processes are worth starting for these files; `workers` sets it, 0 leaves it to their size.
+    """Return how many processes to start for these files: `workers`, or a number based on their size if it is 0.
 
-    Then it is one per core, but not more than one per 8 MB of files, which is what starting an interpreter costs.
+    That number is one per core, but at most one per 8 MB of files, because starting an interpreter costs as much.
     """
     if workers:
         return workers
@@ -61,7 +61,7 @@ def workers_for(paths: Iterable[Path], workers: int) -> int:
 
 
 def _end_with_parent() -> None:
-    """End this worker when its parent is gone: after a kill -9 of a run, its workers would wait for work for ever."""
+    """End this worker when its parent is gone: after a kill -9 of a run, its workers would wait for work forever."""
     import multiprocessing
     from multiprocessing.connection import wait
 
