@@ -1,1 +1,1 @@
-"""Text: what a word is, and the compiled kernels that find words in a column of texts."""
+"""Text processing: the definition of a word, and the compiled kernels that find words in a column of texts."""

@@ -1,4 +1,4 @@
-"""Functions compiled by numba, once per machine: loops over every byte or number that numpy cannot express.
+"""Compilation by numba, once per machine, of loops over every byte or number that numpy cannot express.
 
 Importing this module imports numba (a third of a second), so only modules that a running stage needs import it.
 """

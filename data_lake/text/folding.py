@@ -1,10 +1,10 @@
-"""Folding: characters that differ only in how they were typed become equal, for every comparison of words or texts.
+"""Folding: makes characters equal that differ only in how they were typed, for all comparisons of words or texts.
 
 It is Unicode's NFKC_Casefold (Unicode Standard, § 3.13: case, composition, full-width forms, ligatures, superscripts;
 soft hyphens, joiners and other invisible characters are removed) plus typography: apostrophes, quotation marks and
 dashes become those of a keyboard. `fold` is the definition; `fold_with_places` also returns where each character came
-from, so that what was found in folded text can be cut from the original exactly. The kernels of `kernels` fold by
-the same tables.
+from, so that a match in folded text can be cut from the original exactly. The kernels of `kernels` fold with the same
+tables.
 
 The tables come from Python's `unicodedata` and `str.casefold`.
 """
@@ -17,12 +17,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# An entry of the table: the folded character, or the number of a sequence of several (or none).
+# An entry of the table: the folded character, or the number of a sequence of several characters (or none).
 POINT = np.uint32(0x1FFFFF)
-ASK = np.uint32(1 << 25)  # may compose with its neighbours, or change places with them
-MARK = np.uint32(1 << 26)  # has a combining class: in order only after a smaller one
+ASK = np.uint32(1 << 25)  # may compose with its neighbours, or be reordered with them
+MARK = np.uint32(1 << 26)  # has a combining class: in canonical order only if the class before it is not larger
 SEVERAL = np.uint32(1 << 27)  # folds to several characters or to none
-WHOLE = np.uint32(1 << 28)  # has the one mark that folds to a letter: it is put in order before
+WHOLE = np.uint32(1 << 28)  # has the only mark that folds to a letter: marks are reordered before folding
 
 _APOSTROPHES = "‘’‛′‵＇ʹʻʼʽʾʿꞋꞌ՚׳"
 _QUOTATION_MARKS = "“”„‟〃〝〞〟＂״«»"
@@ -33,9 +33,9 @@ _TYPOGRAPHY = {
     **dict.fromkeys(_DASHES, "-"),
     "⁄": "/",  # of ½, which NFKC splits
     "∕": "/",
-    "〜": "~",  # the wave dash, which half of all Japanese text writes as a tilde
+    "〜": "~",  # the wave dash, which half of all Japanese texts write as a tilde
 }
-# A free-standing acute accent is an apostrophe too; NFKC makes it a space and an accent on the next letter.
+# A free-standing acute accent also becomes an apostrophe; NFKC would make it a space and an accent on the next letter.
 _ACUTE = "\u00b4\u1ffd"
 _YPOGEGRAMMENI = "\u0345"
 _AFTER_YPOGEGRAMMENI = 240  # its combining class
@@ -46,7 +46,7 @@ class FoldTable:
     """The folding of each character, by code point.
 
     entries: uint32, see above. order: uint8, the combining class of the last character that an entry stands for.
-    several: the sequences that the numbers stand for. firsts, characters: the same as arrays, `several[i]` is
+    several: the sequences that the numbers stand for. firsts, characters: the same sequences as arrays: `several[i]` is
     `characters[firsts[i] : firsts[i + 1]]`.
     """
 
@@ -59,7 +59,7 @@ class FoldTable:
 
 @dataclass(frozen=True)
 class Folded:
-    """A folded text, and where in the original each of its characters came from: int64[len(text)] both."""
+    """A folded text, and where each of its characters begins and ends in the original: int64[len(text)] both."""
 
     text: str
     starts: np.ndarray
@@ -67,7 +67,7 @@ class Folded:
 
 
 def fold(text: str, *, case: bool = True) -> str:
-    """Return `text` as comparisons see it; with case=False capitals are kept."""
+    """Return `text` in the form used for comparisons; with case=False capitals are kept."""
     if text.isascii():
         return text.lower() if case else text
     points, table = code_points(text), fold_table(case)
@@ -82,7 +82,7 @@ def fold(text: str, *, case: bool = True) -> str:
 def fold_with_places(text: str, *, case: bool = True) -> Folded:
     """Return what `fold` returns, with the position of each character.
 
-    The origin of characters that were composed or reordered is all the characters that they were made from.
+    The position of a composed or reordered character covers all the characters that it was made from.
     """
     every = np.arange(len(text) + 1)
     if text.isascii():
@@ -93,7 +93,7 @@ def fold_with_places(text: str, *, case: bool = True) -> Folded:
     ends = every[1:].copy()
     if not _in_order(points, entries, table):
         kept = counts > 0
-        begins = kept & (entries & (ASK | MARK) == 0)  # nothing before it changes it
+        begins = kept & (entries & (ASK | MARK) == 0)  # not changed by any character before it
         begins[0] = True
         first = np.flatnonzero(begins)
         bounds = np.append(first, len(text))
@@ -219,14 +219,14 @@ def fold_table(case: bool = True) -> FoldTable:
 def composition() -> tuple[np.ndarray, np.ndarray]:
     """Return which characters may change under NFC next to others (bool), and combining classes (uint8), by code point.
 
-    As the quick check defines it: those that NFC replaces, and those that are the second half of a composed one.
+    As in Unicode's quick check: those that NFC replaces, and those that are the second half of a composed character.
     """
     changes, classes = np.zeros(0x110000, dtype=np.bool_), np.zeros(0x110000, dtype=np.uint8)
     everything = _every_character()
     for first in range(0, 0x110000, 256):
         block = everything[first : first + 256]
         if 0xAC00 <= first <= 0xD700 or 0xD800 <= first < 0xE000:
-            continue  # composed Hangul, and surrogates, which no UTF-8 holds
+            continue  # composed Hangul, and surrogates, which UTF-8 cannot contain
         if not any(map(unicodedata.combining, block)) and unicodedata.normalize("NFD", block) == block:
             continue  # most of Unicode
         for point, character in enumerate(block, first):
@@ -242,5 +242,5 @@ def composition() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _every_character() -> str:
-    """Return a string in which the position is the code point."""
+    """Return a string in which the position of each character is its code point."""
     return np.arange(0x110000, dtype="<u4").tobytes().decode("utf-32-le", "surrogatepass")

@@ -1,12 +1,12 @@
-"""The words of `units`, computed by compiled kernels straight from the bytes of an Arrow column.
+"""The words of `units`, computed by compiled kernels directly from the bytes of an Arrow column.
 
-`units` defines what a word is and what its hash is. This module gives the same results, bit for bit, for UTF-8
-that was never turned into a Python string: folding, Unicode's word segmentation and the rolling hash in one pass over
-the bytes. It takes 10 µs for a document of 3 kB; the arrays of `units` take 40.
+`units` defines what a word is and what its hash is. This module gives the same results, bit for bit, from UTF-8
+that is never converted to a Python string: folding, Unicode's word segmentation and the rolling hash in one pass over
+the bytes. It takes 10 µs for a document of 3 kB; the arrays of `units` take 40 µs.
 
-Folding (`folding`) is done one character at a time here and composition (NFC) not at all, which is correct for a
-text that Unicode's quick check (UAX #15, § 9) finds composed once it is folded. Any other text is handed back to the
-definition, as is one longer than the longest word. Broken UTF-8 becomes U+FFFD, which is not part of a word.
+Here, folding (`folding`) works on one character at a time and composition (NFC) is not done at all, which is correct
+for a text that Unicode's quick check (UAX #15, § 9) finds composed after folding. Any other text is processed by the
+definition in `units`, as is one longer than the longest word. Invalid UTF-8 becomes U+FFFD, which no word contains.
 
 Importing this module imports numba (a third of a second).
 """
@@ -33,7 +33,7 @@ def word_hashes_of(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """Return `units.word_hashes([fold(text) for text in texts])` of an Arrow column of text without nulls."""
     data, begins = text_bytes(texts)
     table, order, several = folding()
-    hashes = np.empty(len(data) + 1, dtype=np.uint64)  # words are fewer, except in ½½½ and the like
+    hashes = np.empty(len(data) + 1, dtype=np.uint64)  # fewer words than bytes, except in ½½½ and the like
     counts = np.empty(len(texts), dtype=np.int64)
     powers, inverses = (units._powers(base, units._LONGEST) for base in _BASES)
     found = _hash_words(data, begins, table, order, several, powers, inverses, hashes, counts)
@@ -68,7 +68,7 @@ def spaced(texts: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return each text folded except for case, with one space for every run of white space and none at its ends.
 
     uint8[…]: the UTF-8 of all texts; int64[n + 1]: their offsets; bool[n]: which texts are left out because they are
-    broken UTF-8 or may not be composed (NFC).
+    invalid UTF-8 or may not be composed (NFC).
     """
     data, begins = text_bytes(texts)
     tables = spacing()
@@ -160,8 +160,8 @@ def _ascii_classes(text, classes, inside):  # type: ignore[no-untyped-def]
 def _hash_ascii_words(text, values, powers, inverses, classes, inside, edges, sums, out, found):  # type: ignore[no-untyped-def]
     """Write the hashes of the words of an ASCII text from out[found]; return how many there are.
 
-    There is no branch per byte: the processor can only guess where a word ends, and a wrong guess costs as much as five
-    letters. So one running sum covers the text, and a word is the difference between its two ends.
+    There is no branch per byte: the processor would have to predict where a word ends, and a misprediction costs as
+    much as five letters. So one running sum covers the text, and a word's hash is the difference between its two ends.
     """
     n, first = len(text), found
     _ascii_classes(text, classes, inside)
@@ -177,7 +177,7 @@ def _hash_ascii_words(text, values, powers, inverses, classes, inside, edges, su
     for edge in range(0, met, 2):
         place, end = edges[edge], edges[edge + 1]
         out[found] = _mix64((sums[edge + 1] - sums[edge]) * inverses[place])
-        while place < end and classes[place + 1] == _WORD_JOIN:  # underscores alone are no word
+        while place < end and classes[place + 1] == _WORD_JOIN:  # underscores alone are not a word
             place += 1
         found += np.int64(place < end)
     return found - first
@@ -194,7 +194,7 @@ def _inside(before, kind, after):  # type: ignore[no-untyped-def]
 
 @compiled
 def _hash_words(data, begins, table, order_of, several, powers, inverses, out, counts):  # type: ignore[no-untyped-def]
-    """Write the hashes of all words, and each text's number of words; -1 for a text to hand back."""
+    """Write the hashes of all words, and each text's number of words; -1 for a text left to the definition."""
     longest, size = len(powers), 1
     for i in range(len(counts)):
         size = max(size, min(longest, begins[i + 1] - begins[i]))
@@ -269,7 +269,7 @@ def _hash_words(data, begins, table, order_of, several, powers, inverses, out, c
                 total, power = np.uint64(0), np.uint64(1)
             running, single = goes_on, kind == SINGLE
             if running or single:
-                content = content or kind != JOIN  # underscores alone are no word
+                content = content or kind != JOIN  # underscores alone are not a word
                 total += (np.uint64(points[k]) + np.uint64(1)) * power
                 power *= _BASE
             before = kind
@@ -285,11 +285,11 @@ def _hash_shingles(hashes, offsets, begins, n, out):  # type: ignore[no-untyped-
     for i in range(len(offsets) - 1):
         words, shingles = hashes[offsets[i] : offsets[i + 1]], out[begins[i] : begins[i + 1]]
         shingles[:] = words[: len(shingles)]
-        for apart in range(1, n):  # the next word of all shingles at a time, in vectors
+        for apart in range(1, n):  # add one more word to all shingles at a time, vectorised
             there = words[min(apart, len(words)) :][: len(shingles)]
             for k in range(len(there)):
                 shingles[k] = shingles[k] * _SHINGLE_BASE + there[k]
-            for k in range(len(there), len(shingles)):  # of a text with fewer words than n
+            for k in range(len(there), len(shingles)):  # the shingle of a text with fewer words than n
                 shingles[k] *= _SHINGLE_BASE
         for k in range(len(shingles)):
             shingles[k] = _mix64(shingles[k])
@@ -302,7 +302,7 @@ def _is_ascii_space(byte):  # type: ignore[no-untyped-def]
 
 @compiled
 def _space_ascii(text, spaces, out):  # type: ignore[no-untyped-def]
-    """Write an ASCII text with single spaces; return its length. Without a branch, like `_hash_ascii_words`."""
+    """Write an ASCII text with single spaces; return its length. Has no branch per byte, like `_hash_ascii_words`."""
     spaces[0] = 1
     for k in range(len(text)):
         spaces[k + 1] = _is_ascii_space(text[k])

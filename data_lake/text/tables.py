@@ -1,6 +1,6 @@
-"""What the kernels of `kernels` need to know about each Unicode character, as tables by code point.
+"""Tables, by code point, of what the kernels of `kernels` need to know about each Unicode character.
 
-They contain what `folding` turns each character into, and the `units` class of the result.
+They contain the result of folding each character (`folding`) and the word class of the result (`units`).
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def folding() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 @functools.cache
 def spacing() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return each character's role in spacing (ASK_RAW, SPACE, RAW_MARK, REPLACED), the combining class of the last
-    character of its folding, and the position of its replacement among the bytes of all: their number, then the bytes.
+    character of its folding, the position of its replacement in the last array, and that array: for each replacement
+    the number of its bytes, then the bytes.
     """
     table = fold_table(case=False)
     entries = table.entries

@@ -1,4 +1,4 @@
-"""What a word is, defined once for textmill: Unicode word segmentation; single characters in scripts without spaces.
+"""The definition of a word in textmill: Unicode word segmentation, but single characters in scripts without spaces.
 
 Shingles, filters, n-gram indexes and statistics all count these words. The rules are Unicode's (UAX #29, § 4.1, WB4 to
 WB13b) on the Word_Break property: letters join, also across an apostrophe ("don't"), digits join across a point
@@ -9,7 +9,7 @@ Balinese. (Left out: the Hebrew abbreviation mark between letters, WB7b, and an 
 
 `folding.fold` defines which words are equal: fold a text first if case and typography should not matter.
 
-Everything works on arrays of code points, many documents at a time: some 90 million characters a second on one core.
+Everything works on arrays of code points, many documents at a time: about 90 million characters a second on one core.
 The property comes from the `regex` package, so words do not depend on the version of Python.
 """
 
@@ -32,7 +32,7 @@ OTHER, LETTER, NUMERIC, JOIN, MID_LETTER, MID_NUM, MID_BOTH, EXTEND, SINGLE = ra
 _PROPERTIES: tuple[tuple[int, str], ...] = (
     (SINGLE, r"[\p{Alphabetic}\p{N}]"),  # every letter or number that is in none of the classes below
     (LETTER, r"[\p{WB=ALetter}\p{WB=Hebrew_Letter}]"),
-    # also written without spaces, though the standard ignores that: a run of letters would be a sentence
+    # also written without spaces, though the standard ignores that: a run of letters would be a whole sentence
     (SINGLE, r"(?:(?=[\p{Script=Yi}\p{Script=Javanese}\p{Script=Balinese}])\p{L})"),
     (NUMERIC, r"\p{WB=Numeric}"),
     (JOIN, r"\p{WB=ExtendNumLet}"),
@@ -52,8 +52,8 @@ _SHINGLE_BASE = 0xD1342543DE82EF95
 # Characters per pass: as many as fit a core's cache. At 2^16, 98 million characters a second; at 2^22, 10 million.
 _CHUNK = 1 << 16
 
-# Longer texts are processed in pieces that end after one of these, which no word contains. Only a run of _LONGEST
-# characters without any of them is cut in the middle, so that a 100 MB line does not need gigabytes.
+# Longer texts are processed in pieces that end after one of these characters, which no word contains. Only a run of
+# _LONGEST characters without any of them is cut in the middle, so that a 100 MB line does not need gigabytes.
 _SEPARATORS = (" ", "\n", "\t", "。")
 _LONGEST = 1 << 20
 
@@ -111,7 +111,7 @@ class WordTable:
 
 
 def word_table(text: str) -> WordTable:
-    """Return everything about the words of a text, from one pass over it, piece by piece."""
+    """Return the table of a text's words, from one pass over it, piece by piece."""
     columns: list[tuple[np.ndarray, ...]] = []
     first = 0
     for piece in _pieces(text):
@@ -163,7 +163,7 @@ def shingle_hashes(hashes: np.ndarray, offsets: np.ndarray, n: int) -> tuple[np.
     counts = np.where(lengths >= n, lengths - n + 1, np.minimum(lengths, 1))
     begins = np.zeros(len(counts) + 1, dtype=np.int64)
     np.cumsum(counts, out=begins[1:])
-    # first word of each shingle: the text's first word plus the shingle's number within the text
+    # first word of each shingle: the text's first word plus the shingle's index within the text
     first = np.repeat(offsets[:-1] - begins[:-1], counts) + np.arange(begins[-1])
     last = np.repeat(offsets[1:], counts)
     total = np.zeros(len(first), dtype=np.uint64)
@@ -180,7 +180,7 @@ def run_hashes(hashes: np.ndarray, n: int) -> np.ndarray:
 
     The values are those of `shingle_hashes`, but a run may begin in one text and end in the next: the caller knows the
     boundaries. Built by doubling (runs of 1, 2, 4, 8 … words, each from two adjacent shorter ones), so that 13 words
-    cost six passes over contiguous memory; 13 look-ups per word take ten times as long.
+    cost six passes over contiguous memory; 13 look-ups per word would take ten times as long.
     """
     count = max(0, len(hashes) - n + 1)
     total = np.zeros(count, dtype=np.uint64)
@@ -231,7 +231,7 @@ def _chunk_hashes(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
 
 def _hashes_of(points: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """Return the hash of each word between `starts` and `ends`: uint64[n_words]."""
-    size = max(len(points), 2 * _CHUNK)  # one size for all but giant texts, so that the powers are made once
+    size = max(len(points), 2 * _CHUNK)  # the same size for all but giant texts, so that the powers are computed once
     sums = np.zeros(len(points) + 1, dtype=np.uint64)
     with np.errstate(over="ignore"):
         np.cumsum((points.astype(np.uint64) + np.uint64(1)) * _powers(_BASE, size)[: len(points)], out=sums[1:])
@@ -266,5 +266,5 @@ def _spans(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     content = np.concatenate([[0], np.cumsum(single | (running & (kinds != JOIN)))])
     real = content[last + 1] > content[first]
     first, last = first[real], last[real]
-    edges = np.append(kept, len(points))  # a word ends where the next character begins, after its own marks
+    edges = np.append(kept, len(points))  # a word ends where the next character begins, after the word's own marks
     return kept[first].astype(np.int64), edges[last + 1].astype(np.int64)

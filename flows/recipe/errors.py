@@ -1,4 +1,4 @@
-"""Mistakes in a recipe: what is wrong, where, and the nearest valid name; all of them in one error."""
+"""Mistakes in a recipe: what is wrong, where, and the nearest valid name; one error lists all of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 MAX_SHOWN_VALUE = 80
-_CREDENTIALS = re.compile(r"//[^/\s@'\"]*@")  # of a URL: an error about a password in a URL must not print it
+_CREDENTIALS = re.compile(r"//[^/\s@'\"]*@")  # in a URL: an error about such a URL must not print the password
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class RecipeError(Exception):
 
 
 def show_value(value: object) -> str:
-    """Return a value as a user would write it, cut to what fits in a line."""
+    """Return a value as a user would write it, shortened to fit in a line."""
     if value is None:
         text = "null"
     elif isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Pydantic's errors about a recipe, in words: field path, reason, value and nearest valid name of each mistake."""
+"""Readable versions of pydantic's errors: field path, reason, value and nearest valid name of each mistake."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def explain_invalid(model: type[BaseModel], error: ValidationError) -> Iterator[
         kinds.setdefault(path, []).append(details["type"])
         merged.setdefault(path, []).append(_explain(model, path, owners, details))
     for path, found in merged.items():
-        # if one member of a union has the field, the others' complaints about it do not matter
+        # if one member of a union has the field, errors that the other members do not have it are irrelevant
         known = [item for item, kind in zip(found, kinds[path], strict=True) if kind != "extra_forbidden"]
         found = known or found
-        reasons = list(dict.fromkeys(reason for _, reason, _, _ in found))  # of a union, one for each member
+        reasons = list(dict.fromkeys(reason for _, reason, _, _ in found))  # for a union, one per member
         hint = next((hint for *_, hint in found if hint), None)
         yield path, " Or: ".join(reasons), found[0][2], hint
 
@@ -67,7 +67,7 @@ def _explain(model: type[BaseModel], path: FieldPath, owners: list[type[BaseMode
 
 
 def _of_kind(kind: str, value: Any) -> str | None:
-    """Return what a value of the wrong kind should be, and how to write it; None if pydantic's words will do."""
+    """Return what a value of the wrong kind should be, and how to write it; None if pydantic's message will do."""
     if kind in ("tuple_type", "list_type", "set_type", "frozen_set_type"):
         if value is None:
             return "It must be a list. An empty one is []; without this line, the default is used."

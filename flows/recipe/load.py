@@ -1,4 +1,4 @@
-"""Loads a recipe from YAML and `--set`, and reports every mistake at once."""
+"""Loading of a recipe from YAML and `--set`, with every mistake reported at once."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Reci
 def load_as(model: type[R], name_or_path: str | Path, overrides: Sequence[str] = ()) -> R:
     """Load a recipe of any model, as `load_recipe` does.
 
-    A recipe may say `extends: other` (a name, or a path relative to its own folder); its fields then replace those of
-    the other one, field by field; a list replaces the whole list. Values in overrides are YAML.
+    A recipe may contain `extends: other` (a name, or a path relative to its own folder); its fields then replace those
+    of the other recipe one by one; a list replaces the whole list. Values in overrides are YAML.
     Raises RecipeError, which lists every mistake with its place, the value and the nearest valid name.
     """
     draft = _Draft(str(name_or_path), model)
@@ -56,8 +56,8 @@ def load_as(model: type[R], name_or_path: str | Path, overrides: Sequence[str] =
 
 
 def load_data(data: Mapping[str, Any], place: str, name: str, overrides: Sequence[str] = ()) -> Recipe:
-    """Check a recipe that is plain data already, with overrides; `place` is where it stands, `name` what errors call
-    it. Raises RecipeError, as `load_recipe` does."""
+    """Check a recipe that is already plain data, with overrides; `place` is where it comes from, `name` its name in
+    error messages. Raises RecipeError, as `load_recipe` does."""
     draft = _Draft(name, Recipe)
     draft.data = copy.deepcopy(dict(data))
     draft.places = {(section,): place for section in data}
@@ -69,7 +69,7 @@ def load_data(data: Mapping[str, Any], place: str, name: str, overrides: Sequenc
 
 
 def recipe_files(name_or_path: str | Path) -> list[Path]:
-    """The files that a recipe is read from: its own and those that it extends."""
+    """The files that a recipe is read from: its own file and those it extends."""
     draft = _Draft(str(name_or_path), Recipe)
     draft.add_file(str(name_or_path), Path(), via=())
     return draft.files
@@ -126,7 +126,7 @@ class _Draft:
         base = data.pop("extends", None)
         if isinstance(base, str):
             self.add_file(base, path.parent, (*via, path))
-            for own in ("name", "description"):  # these say what the other recipe is
+            for own in ("name", "description"):  # these describe the other recipe
                 self.data.pop(own, None)
         elif base is not None:
             place = f"{here}:{lines[('extends',)]}"
@@ -138,7 +138,7 @@ class _Draft:
             self.problem(asked_by, (), "This is not a file name.", repr(wanted))
             return None
         by_name = "/" not in wanted and not wanted.endswith((".yaml", ".yml"))
-        # os.path, as the expanduser of a Path raises for an unknown user
+        # os.path, because Path.expanduser raises for an unknown user
         path = RECIPES / f"{wanted}.yaml" if by_name else folder / os.path.expanduser(wanted)
         try:
             if path.is_file():
@@ -218,7 +218,7 @@ class _Draft:
         return list(variants.items()) if isinstance(variants, dict) else []
 
     def _annotation(self, path: FieldPath) -> Any:
-        """Return the type of a field, None if there is no such path; a variant has the recipe's own fields."""
+        """Return the type of a field, or None if there is no such path; a variant has the same fields as the recipe."""
         model: type[BaseModel] | None = self.model
         path = path[2:] if path[0] == "variants" and len(path) > 2 else path
         annotation: Any = None
@@ -234,7 +234,7 @@ class _Draft:
         return next(models_of(self._annotation(path)), None) is not None
 
     def _held(self, path: FieldPath) -> dict[str, Any] | list[Any]:
-        """Return what an override changes a part of if the recipe does not set it: a default's entries, else {}."""
+        """Return the value that an override changes in part if the recipe does not set it: its default, else {}."""
         value: Any = self.model().model_dump(mode="json")
         for part in path:
             value = value.get(part) if isinstance(value, dict) else None
@@ -254,7 +254,7 @@ class _Draft:
         plain = {name: value for name, value in self.data.items() if name != "variants"}
         recipe = self._validated(plain)
         for label, changes in variants.items() if isinstance(variants, dict) else ():
-            if isinstance(changes, dict):  # what is wrong with the recipe itself is said once, and not for each variant
+            if isinstance(changes, dict):  # mistakes in the recipe itself are reported once, not for each variant
                 self._validated(merged(plain, changes), ("variants", label))
         if "variants" in self.data and not self.problems:
             recipe = self._validated(self.data)

@@ -26,7 +26,7 @@ LABEL = re.compile(r"[A-Za-z0-9][\w.-]{0,39}")
 
 
 class RecipeBase(StageConfig):
-    """What every recipe has besides one section per stage. A section that may be null is an optional stage."""
+    """The fields of every recipe besides one section per stage. A section that may be null is an optional stage."""
 
     name: str = Field(
         "default",
@@ -65,12 +65,12 @@ class RecipeBase(StageConfig):
         return self
 
     def variant(self, label: str) -> Self:
-        """Return the recipe of one variant, without variants itself; raises KeyError if the label is unknown."""
+        """Return the recipe of one variant, which has no variants itself; raises KeyError if the label is unknown."""
         given = self.model_dump(mode="json", exclude_unset=True, exclude={"variants"})
         return type(self).model_validate(merged(given, self.variants[label]))
 
     def config(self, stage: str) -> StageConfig:
-        """Return the config of a stage; raises KeyError if the recipe has no such stage or has it turned off."""
+        """Return the config of a stage; raises KeyError if the recipe has no such stage or turns it off."""
         return self.configs()[stage]
 
     def configs(self) -> dict[str, StageConfig]:
@@ -108,12 +108,12 @@ class Recipe(RecipeBase):
 
     @classmethod
     def completed(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """Give a contamination that is partly said the rest of what decontaminate's detection says."""
+        """Complete a partly given `contamination` from decontaminate's `detection`."""
         section = given.get("questions")
         if not isinstance(section, Mapping) or not isinstance(own := section.get("contamination"), Mapping):
             return given
         try:
             held = DecontaminateConfig.model_validate(given.get("decontaminate") or {}).detection
         except ValidationError:
-            return given  # is said when decontaminate's own section is read
+            return given  # reported when decontaminate's own section is read
         return {**given, "questions": {**section, "contamination": with_defaults(type(held), own, held)}}

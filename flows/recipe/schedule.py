@@ -1,4 +1,4 @@
-"""A recipe's schedule: a cron expression, its time zone, and the greatest age of sources when it fires."""
+"""A recipe's schedule: a cron expression, its time zone, and the maximum age of sources when it fires."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CRON_FIELDS: tuple[tuple[str, int, int, dict[str, int]], ...] = (
 
 
 class Schedule(StageConfig):
-    """When a recipe runs by itself."""
+    """When a recipe runs automatically."""
 
     cron: str = Field(
         "0 3 * * *", description="minute, hour, day of month, month, day of week; '0 3 * * *' = 03:00 daily"

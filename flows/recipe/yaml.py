@@ -1,4 +1,4 @@
-"""YAML as recipes use it: plain data only, every value with its line, every mistake reported at once."""
+"""YAML for recipes: plain data only, every value with its line number, every mistake reported at once."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import yaml
 from flows.recipe.yaml_hints import way_out
 from tasks.stage.file_patterns import as_text
 
-MAX_BYTES = 256 * 1024  # the longest recipe of ours is below 10 KB
+MAX_BYTES = 256 * 1024  # our longest recipe is below 10 KB
 MAX_DEPTH = 32
 
 FieldPath = tuple[str | int, ...]
 Report = Callable[[FieldPath, int, str, str | None], None]
 """Called with field path, line (from 1), reason, and the value as text if there is one."""
-_AS_PRIVATE = {0xDC00 + byte: 0x10FF00 + byte for byte in range(0x80, 0x100)}  # nobody's characters
+_AS_PRIVATE = {0xDC00 + byte: 0x10FF00 + byte for byte in range(0x80, 0x100)}  # private-use characters
 _AS_HALVES = {private: half for half, private in _AS_PRIVATE.items()}
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """PyYAML's safe loader with YAML 1.2's idea of scalars.
+    """PyYAML's safe loader with the scalars of YAML 1.2.
 
     In YAML 1.1 `no` is false, `1e-3` is text, `12:30` is 750 and `2024-01-01` is a date: four well-known surprises.
     """
@@ -44,7 +44,7 @@ for _tag, _pattern, _first in (
 def parse_argument(text: str, report: Report) -> tuple[Any, dict[FieldPath, int]]:
     """Parse a YAML value from the command line, where file names may contain bytes that are not UTF-8.
 
-    Python represents them as lone surrogates, which YAML refuses; the result spells them out, as configs do.
+    Python represents such bytes as lone surrogates, which YAML rejects; the result spells them out, as configs do.
     """
     value, lines = parse_yaml(text.translate(_AS_PRIVATE), report)
     return _spelled(value), lines
@@ -63,8 +63,8 @@ def _spelled(value: Any) -> Any:
 def parse_yaml(text: str, report: Report) -> tuple[Any, dict[FieldPath, int]]:
     """Parse one YAML document into dicts, lists and scalars, and map each field path to its line (from 1).
 
-    Mistakes go to `report`; what is broken is left out of the result, and the result is None if nothing could be read.
-    Aliases, tags and merge keys are refused: a few lines of aliases can expand to gigabytes.
+    Mistakes go to `report`; invalid parts are left out of the result, which is None if nothing could be read.
+    Aliases, tags and merge keys are rejected: a few lines of aliases can expand to gigabytes.
     """
     if len(text.encode("utf-8", "replace")) > MAX_BYTES:
         report((), 1, f"A recipe may have at most {MAX_BYTES // 1024} KB.", None)
@@ -85,7 +85,7 @@ def parse_yaml(text: str, report: Report) -> tuple[Any, dict[FieldPath, int]]:
 
 
 def _is_plain(text: str, report: Report) -> bool:
-    """Check the stream of events before anything is built from it; building recurses, this does not."""
+    """Check the stream of events before anything is built from it: building is recursive, this check is not."""
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
         line = _line(event)
@@ -165,13 +165,13 @@ def _scalar(text: str, tag: str, path: FieldPath, line: int, report: Report) -> 
 
 
 class _Dumper(yaml.SafeDumper):
-    """PyYAML's safe dumper that quotes what `_Loader` would not read as text."""
+    """PyYAML's safe dumper, which also quotes texts that `_Loader` would not read as text."""
 
     yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 
 
 def to_yaml(data: Mapping[str, Any]) -> str:
-    """Return nested sections as YAML that `parse_yaml` reads as the same, one field a line."""
+    """Return nested sections as YAML, one field per line, that `parse_yaml` reads back as equal data."""
     return "".join(_field_lines(data, ""))
 
 

@@ -1,4 +1,4 @@
-"""What to write instead, if a recipe is not valid YAML: the character with a special meaning, and how to quote it."""
+"""Hints for a recipe that is not valid YAML: which character has a special meaning, and how to quote it."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _of_line(lines: list[str], number: int) -> Iterator[str]:
 
 
 def _of_list(value: str) -> Iterator[str]:
-    """What is wrong with a list on one line, or with a text that looks like one."""
+    """Yield what is wrong with a list on one line, or with a text that looks like one."""
     if value.count("[") == value.count("]") and not value.endswith("]"):
         yield f"A value that begins with [ is a list; quote it if it is not: {quoted(value)}."
         return
