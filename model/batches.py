@@ -1,4 +1,4 @@
-"""What a training step learns from: a batch of token ids with targets, and where batches come from."""
+"""Training batches: token ids with targets, made from token windows or examples and prepared in advance."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def answer_batch(examples: Sequence[Example], pad: int) -> Batch:
 
 
 BatchOf = Callable[[int], Batch]
-"""The batch of a step. A pure function of the step number, so the position in the data is the step and nothing else."""
+"""Returns the batch of a step. It depends on the step number only, so the step alone gives the position in the data."""
 
 
 class Prefetcher:

@@ -26,7 +26,7 @@ class Example:
 
 
 Exchanges = Sequence[tuple[str, str]]
-"""Earlier turns of a conversation: what the user said and what the assistant answered, in their order."""
+"""Earlier turns of a conversation, in order: pairs of the user's message and the assistant's answer."""
 
 
 def prompt_ids(

@@ -14,7 +14,7 @@ from model.gpt import GPT
 from model.layers import KVCache
 
 Finish = Literal["stop", "length", "context"]
-"""Why an answer ends: an end token came, it has as many tokens as were asked for, or the context is full."""
+"""Why an answer ends: an end token was generated, the maximum length was reached, or the context is full."""
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 IGNORE = -100
-"""Target of a position that is no target: padding by length, or a prompt."""
+"""Target value of a position that is not counted: padding (by length) or part of a prompt."""
 
 CHUNK = 512
-"""Rows of logits held at a time: 512 × 4,096 float32 are 8 MB and stay in cache (whole batches are memory bound)."""
+"""Rows of logits in memory at once: 512 × 4,096 float32 are 8 MB and stay in cache (whole batches are memory-bound)."""
 
 
 def cross_entropy_sum(logits: Tensor, targets: Tensor) -> Tensor:

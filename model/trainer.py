@@ -31,7 +31,7 @@ Objective = Callable[[GPT, Batch, torch.dtype], Tensor]
 """The summed loss of a (micro-)batch; the trainer divides by the valid targets of the whole step."""
 
 Validate = Callable[[GPT, int, bool], Mapping[str, float]]
-"""Called with the model, the steps done and whether it is the last time; returns named numbers."""
+"""Called with the model, the number of steps done and whether this is the last validation; returns named numbers."""
 
 
 class TrainingDiverged(Exception):

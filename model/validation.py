@@ -13,7 +13,7 @@ from model.gpt import GPT
 from model.losses import bits_per_byte, cross_entropy_sum
 
 _LONGEST = 700.0
-"""exp of more nats per token than this is no float any more."""
+"""For more nats per token than this, exp overflows a float."""
 
 
 def validation_loss(model: GPT, batches: Iterable[Batch], token_bytes: np.ndarray) -> dict[str, float]:

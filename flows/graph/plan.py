@@ -27,7 +27,7 @@ class Row:
     key: str | None
     artifact: str | None
     seconds: float | None = None
-    """What the build is likely to take (`flows.graph.price`); None where it is not known, or nothing is built."""
+    """What the build is likely to take (`flows.graph.price`); None if it is not known, or nothing is built."""
     bytes: int | None = None
 
 
@@ -38,9 +38,9 @@ class Plan:
     recipe: str
     rows: tuple[Row, ...]
     previews: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
-    """Tables by nodes that have a preview: what pretrain will read of each source, once the tokens are there."""
+    """Tables by node, for nodes with a preview: what pretrain will read of each source, once the tokens exist."""
     problems: tuple[Problem, ...] = ()
-    """Why nodes would fail, as far as that is known before the first one runs."""
+    """Reasons why nodes would fail that are known before the first one runs."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `textmill plan --json`."""

@@ -26,9 +26,9 @@ from tasks.stage.provenance import hardware
 from tasks.stage.work import Work, reading
 
 MOST_SAMPLES = 5
-"""The builds of a stage that its price is made of: the median of what each of them says."""
+"""The maximum number of a stage's builds used for its price, which is the median of their scaled costs."""
 MOST_LOOKED_AT = 40
-"""The newest artifacts of a stage among which they are looked for."""
+"""The number of a stage's newest artifacts that are searched for these builds."""
 
 
 @dataclass(frozen=True)

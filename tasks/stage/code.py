@@ -25,7 +25,7 @@ from data_lake.store.python_source import Import, Source, Version, file_version,
 from tasks.stage.errors import PermanentError
 
 FOLLOWED = frozenset({"tasks", "model", "data_lake"})
-"""The floors that stages are made of. What stands above them runs stages."""
+"""The top-level packages that stage code consists of. The packages above them only run stages."""
 _ABOVE = frozenset({"flows"})
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 

@@ -8,7 +8,7 @@ SHAPES_NO_RESULT = "says what artifacts are, and checks those that were made"
 
 
 class Pages(Artifact):
-    """What was fetched: pages.parquet with a row per URL, and the bodies."""
+    """Fetched pages: pages.parquet with a row per URL, and the bodies."""
 
 
 class Documents(Artifact):
@@ -34,7 +34,7 @@ class Model(Artifact):
 
 
 class Questions(Artifact):
-    """What models are asked: held-out texts, items of benchmarks, and what no model changes about them."""
+    """The questions for models: held-out texts, benchmark items, and facts about them that no model affects."""
 
 
 class Evaluation(Artifact):

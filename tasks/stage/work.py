@@ -10,7 +10,7 @@ from model.config import GPTShape, Training
 SHAPES_NO_RESULT = "measures what there is to do, and changes nothing of it"
 
 Sizes = Mapping[str, float]
-"""Role → bytes of the artifact that is read; a role whose artifact is not known is missing."""
+"""Role → bytes of the input artifact; roles whose artifact is not known are missing."""
 
 
 class Work(NamedTuple):
