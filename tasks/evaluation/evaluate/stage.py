@@ -25,6 +25,7 @@ from tasks.evaluation.evaluate.contaminated import with_parts
 from tasks.evaluation.evaluate.preflight import check
 from tasks.evaluation.evaluate.report import comparison, rows_of, write_items
 from tasks.stage import Artifact, Output, kinds, stage
+from tasks.stage.work import asking
 from tasks.synthetic.questions.files import Asked, Seen, read_questions
 from tasks.training.trained import chat_template_of, load_trained
 
@@ -62,6 +63,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
     contract=contract,
     check=check,
     gpu=True,
+    work=asking,
 )
 def evaluate(config: EvaluateConfig, out: Output, model: kinds.Model, questions: kinds.Questions) -> None:
     """Measure a model on the held-out text and items that `questions` chose; write all numbers and each item's scores.
