@@ -91,16 +91,17 @@ def describe_source(text: bytes) -> str:
 
 
 def _ast_sha256(tree: ast.Module) -> str:
-    """Return the first 16 hex digits of the sha256 of an AST, whose docstrings are taken out.
+    """Return the first 16 hex digits of the sha256 of an AST without its docstrings, also those below an attribute.
 
-    Comments, docstrings and formatting do not count. Marin's caches went stale for weeks because code was not in the
-    key (marin-community/marin#5034); hashing raw text instead would retrain after a reworded comment.
+    Comments, docstrings and formatting do not count, nor does any other text that stands alone as a statement: it does
+    nothing. Marin's caches went stale for weeks because code was not in the key (marin-community/marin#5034); hashing
+    raw text instead would retrain after a reworded comment.
     """
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and (
-            node.body and _is_text(node.body[0])
-        ):
-            node.body = node.body[1:]
+        for name in ("body", "orelse", "finalbody"):
+            statements = getattr(node, name, None)
+            if isinstance(statements, list):
+                setattr(node, name, [statement for statement in statements if not _is_text(statement)])
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
 
 

@@ -22,8 +22,9 @@ def test_comments_docstrings_and_layout_do_not_count_but_code_does(tmp_path: Pat
     dressed = '"""Module."""\n# why\ndef f(x):\n    """Doc."""\n\n    return (x\n            + 1)  # sum\n'
     assert said(plain, tmp_path).sha256 == said(dressed, tmp_path).sha256
     assert said(plain, tmp_path).sha256 != said(plain.replace("1", "2"), tmp_path).sha256
-    second = '"""Module."""\n"""a text that is no docstring"""\n'
-    assert said(second, tmp_path).sha256 != said('"""Module."""\n', tmp_path).sha256
+    attribute = 'LIMIT = 3\n"""what it limits"""\nif LIMIT:\n    "nothing"\n    LIMIT = 4\n'
+    assert said(attribute, tmp_path).sha256 == said("LIMIT = 3\nif LIMIT:\n    LIMIT = 4\n", tmp_path).sha256
+    assert said("x = 'a'\n", tmp_path).sha256 != said("x = 'b'\n", tmp_path).sha256
 
 
 def test_all_imports_are_found_but_those_of_type_checkers(tmp_path: Path) -> None:
