@@ -69,7 +69,7 @@ test: lint
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not e2e and not gpu and not benchmark"
 
 test-all: lint
-	@$(BIN)/python -m pytest -m "not benchmark"
+	@$(BIN)/python -m pytest --hypothesis-profile=search -m "not benchmark"
 
 # One after the other, as they are timed. The table is printed also where a goal was missed, and make then fails.
 bench-data: $(BENCHABLE)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 # One `textmill up` and one home with migrated databases serve all of these.
@@ -20,6 +21,12 @@ SHARING_SERVERS = {
     "tests/flows/servers/test_connect.py",
 }
 SHARED = ROOT.parent / "shared" / "data"
+
+# `make test` tries the same examples each time, so that only a change can make it fail; `make test-all` tries others
+# each time (`--hypothesis-profile=search`). No deadline: a busy machine is no fault.
+settings.register_profile("fixed", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("fixed")
 
 # Before any test imports a library that reads them.
 os.environ.update(
