@@ -37,6 +37,8 @@ class SplitDocument:
 
     doc_id: str
     url: str | None
+    source: str
+    language: str | None
     title: str | None
     text: str
     n_bytes: int
@@ -49,7 +51,7 @@ def documents_of(corpus: Path, splits: Collection[str]) -> Iterator[SplitDocumen
     import pyarrow.compute as pc
 
     wanted = pa.array(sorted(splits), pa.string())
-    for batch in read_documents(corpus, ["doc_id", "url", "title", "text", "n_bytes", "split"]):
+    for batch in read_documents(corpus, ["doc_id", "url", "source", "language", "title", "text", "n_bytes", "split"]):
         for row in batch.filter(pc.is_in(batch["split"], value_set=wanted)).to_pylist():
             yield SplitDocument(**row)
 

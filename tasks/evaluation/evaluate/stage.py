@@ -7,7 +7,7 @@ import functools
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from data_lake.store.files import write_whole
@@ -23,7 +23,7 @@ from tasks.evaluation.evaluate.benchmarks import (
 from tasks.evaluation.evaluate.config import EvaluateConfig
 from tasks.evaluation.evaluate.contaminated import with_parts
 from tasks.evaluation.evaluate.preflight import check
-from tasks.evaluation.evaluate.report import comparison, rows_of, write_items
+from tasks.evaluation.evaluate.report import comparison, documents_of, rows_of, write_documents, write_items
 from tasks.stage import Artifact, Output, kinds, stage
 from tasks.stage.work import asking
 from tasks.synthetic.questions.files import Asked, Seen, read_questions
@@ -50,6 +50,9 @@ def contract(artifact: Artifact) -> Iterator[str]:
     asked = sum(results["benchmarks"][name]["n"] for name in FORMATS)
     if rows != asked:
         yield f"per_item.parquet has {rows:,} rows, but {asked:,} items were asked."
+    documents = pq.read_metadata(artifact.path / "per_document.parquet").num_rows
+    if documents != artifact.counts.get("text_documents"):
+        yield f"per_document.parquet has {documents:,} rows, not one for each of the held-out documents."
     for name in ("hellaswag_items", "mmlu_items", "text_bytes"):
         if not artifact.counts.get(name):
             yield f"The count {name} is missing or 0: nothing was measured."
@@ -74,10 +77,9 @@ def evaluate(config: EvaluateConfig, out: Output, model: kinds.Model, questions:
     also separately for items not found in training documents (`…_clean`) and items found there (`…_contaminated`).
     """
     asked = read_questions(questions.path)
-    texts = [document.text for document in asked.texts]
     out.progress(0, 2, "parts", "held-out text")
     with _scorer(config, model) as scorer:
-        text = _text(scorer, texts, config.min_context)
+        documents = documents_of(asked.texts, scorer.rolling([one.text for one in asked.texts], config.min_context))
         out.progress(1, 2, "parts", "multiple choice")
         accuracies = _benchmarks(scorer, asked, config.mmlu_shots)
     benchmarks: dict[str, dict[str, Any]] = {
@@ -87,19 +89,21 @@ def evaluate(config: EvaluateConfig, out: Output, model: kinds.Model, questions:
     rows = [row for name, accuracy in accuracies.items() for row in rows_of(name, accuracy, _seen(asked, name))]
     best, _, _ = better_format({name: accuracies[name] for name in ("mmlu_letters", "mmlu_cloze")})
     benchmarks["mmlu"] = {**benchmarks[best], "format": best}
+    text = _text([one.text for one in asked.texts], documents)
     results = {"text": text, "benchmarks": benchmarks, "compression": asked.compression}
 
     _headline(out, text, benchmarks)
     out.metric(**{f"{name}_bits_per_byte": value for name, value in asked.compression.items()})
     out.count(
-        text_bytes=sum(len(text.encode()) for text in texts),
-        text_documents=len(texts),
+        text_bytes=sum(document["bytes"] for document in documents),
+        text_documents=len(documents),
         hellaswag_items=len(asked.hellaswag),
         mmlu_items=len(asked.mmlu),
     )
     _tell_about_prompts(out, benchmarks, config.mmlu_shots)
     _tell_about_shots(out, asked, config.mmlu_shots)
     write_items(out.dir / "per_item.parquet", rows)
+    write_documents(out.dir / "per_document.parquet", documents)
     write_whole(out.dir / "results.json", json.dumps(results, indent=2, sort_keys=True) + "\n")
     summary = comparison({model.stage: results})
     out.text("comparison", summary)
@@ -138,11 +142,9 @@ def _scorer(config: EvaluateConfig, artifact: Artifact) -> Iterator[Scorer]:
         torch.set_num_threads(before)
 
 
-def _text(scorer: Scorer, texts: Sequence[str], min_context: int) -> dict[str, float]:
+def _text(texts: Sequence[str], documents: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Return perplexities and bits per byte of whole documents (lm-eval's wikitext metrics and token perplexity)."""
-    found = scorer.rolling(texts, min_context)
-    nats, n_tokens = -sum(value for value, _ in found), sum(tokens for _, tokens in found)
-    n_bytes = sum(len(text.encode()) for text in texts)
+    nats, n_tokens, n_bytes = (sum(one[column] for one in documents) for column in ("nats", "tokens", "bytes"))
     n_words = sum(len(re.split(r"\s+", text)) for text in texts)
     return {
         "token_perplexity": math.exp(nats / n_tokens),

@@ -28,6 +28,8 @@ class HeldOut:
 
     doc_id: str
     url: str | None
+    source: str
+    language: str | None
     text: str
 
 
@@ -122,7 +124,7 @@ def _schemas() -> dict[str, pa.Schema]:
     import pyarrow as pa
 
     def fields(**kinds: pa.DataType) -> list[pa.Field]:
-        return [pa.field(name, kind, nullable=name == "url") for name, kind in kinds.items()]
+        return [pa.field(name, kind, nullable=name in ("url", "language")) for name, kind in kinds.items()]
 
     text, number, choices = pa.string(), pa.int32(), pa.list_(pa.string())
     seen = fields(contaminated=pa.bool_(), found_in_training=pa.float64())
@@ -130,7 +132,7 @@ def _schemas() -> dict[str, pa.Schema]:
     hellaswag = fields(activity_label=text, ctx_a=text, ctx_b=text, ctx=text, endings=choices)
     hellaswag += fields(label=number, split=text, split_type=text, source_id=text)
     return {
-        TEXTS: pa.schema(fields(doc_id=text, url=text, text=pa.large_string())),
+        TEXTS: pa.schema(fields(doc_id=text, url=text, source=text, language=text, text=pa.large_string())),
         HELLASWAG: pa.schema([*hellaswag, *seen]),
         MMLU: pa.schema([*mmlu, *seen]),
         MMLU_DEV: pa.schema(mmlu),

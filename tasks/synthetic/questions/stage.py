@@ -56,7 +56,7 @@ def questions(config: QuestionsConfig, out: Output, corpus: kinds.Corpus) -> Non
     seen = _seen(config, items, corpus.path)
     out.progress(2, 3, "steps", "compressing with xz")
     compression = _compression(config, texts, corpus.path)
-    held_out = [HeldOut(document.doc_id, document.url, document.text) for document in test[: len(texts)]]
+    held_out = [HeldOut(one.doc_id, one.url, one.source, one.language, one.text) for one in test[: len(texts)]]
     write_questions(
         out.dir, Asked(held_out, items.hellaswag, items.mmlu, items.dev, seen, items.available, compression)
     )

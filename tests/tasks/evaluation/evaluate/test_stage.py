@@ -21,6 +21,7 @@ from tasks.evaluation.evaluate import EvaluateConfig, evaluate
 from tasks.evaluation.evaluate.report import comparison, comparisons
 from tasks.stage import ContractError, Output, local_output
 from tasks.synthetic.questions import QuestionsConfig, questions
+from tasks.synthetic.questions.files import HeldOut, read_questions
 from tests.tasks.pydoc_corpus import build_corpus, build_models, make
 
 ASKED = QuestionsConfig(max_items=20)
@@ -52,6 +53,10 @@ def asked_of(models: Models, config: EvaluateConfig = CONFIG, **own: Any) -> tup
     return made, said
 
 
+def held_out(models: Models) -> list[HeldOut]:
+    return read_questions(models[1]["questions"].path).texts
+
+
 def results_of(artifact: Artifact) -> dict[str, Any]:
     return json.loads((artifact.path / "results.json").read_text())
 
@@ -70,6 +75,11 @@ def test_every_number_is_there(models: Models) -> None:
         right = [row["correct_norm"] for row in rows if row["benchmark"] == "hellaswag"]
         assert sum(right) / len(right) == artifact.metrics["hellaswag_acc_norm"]
         assert artifact.metrics["bits_per_byte"] == text["bits_per_byte"]
+        documents = pq.read_table(artifact.path / "per_document.parquet").to_pylist()
+        assert [one["doc_id"] for one in documents] == [one.doc_id for one in held_out(models)]
+        assert {one["source"] for one in documents} == {"python-docs.localhost"}
+        bits = sum(one["nats"] for one in documents) / sum(one["bytes"] for one in documents) / math.log(2)
+        assert bits == text["bits_per_byte"]
         # a run compares alone
         for name in ("xz_bits_per_byte", "xz_primed_bits_per_byte"):
             assert artifact.metrics[name] == models[1]["questions"].metrics[name]
@@ -190,10 +200,13 @@ def test_an_evaluation_that_breaks_its_contract_is_not_committed(
     results["benchmarks"]["hellaswag"] |= {"acc": 1.5, "n": 3}
     (tmp_path / "results.json").write_text(json.dumps(results))
     (tmp_path / "per_item.parquet").write_bytes((made.path / "per_item.parquet").read_bytes())
+    documents = pq.read_table(made.path / "per_document.parquet")
+    pq.write_table(documents.slice(1), tmp_path / "per_document.parquet")
     said = " ".join(evaluate.violations(Artifact(made.stage, made.key, tmp_path, made.manifest)))
     assert "bits per byte are nan" in said
     assert "accuracy in hellaswag is 1.5" in said
     assert "items were asked" in said
+    assert f"per_document.parquet has {documents.num_rows - 1:,} rows" in said
     lake, built = models
     monkeypatch.setattr(Output, "count", lambda self, **numbers: None)
     with pytest.raises(ContractError, match="text_bytes is missing or 0"):

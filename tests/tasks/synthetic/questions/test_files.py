@@ -32,7 +32,10 @@ QUESTIONS = [
     MmluItem("law", "Which?", ("1", "2", "3", "4"), 0),
 ]
 ASKED = Asked(
-    [HeldOut("1" * 16, "http://example.org/1", "a text"), HeldOut("2" * 16, None, "another\n\ntext")],
+    [
+        HeldOut("1" * 16, "http://example.org/1", "example.org", "en", "a text"),
+        HeldOut("2" * 16, None, "a.txt", None, "another\n\ntext"),
+    ],
     [SENTENCE],
     QUESTIONS,
     {"art": [QUESTIONS[0]]},

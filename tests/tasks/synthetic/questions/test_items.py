@@ -10,7 +10,7 @@ from tests.tasks.pydoc_corpus import page
 
 
 def document(number: int) -> SplitDocument:
-    return SplitDocument(f"id{number}", f"http://h/{number}", f"page {number}", page(number), 1, "test")
+    return SplitDocument(f"id{number}", f"http://h/{number}", "h", "en", f"page {number}", page(number), 1, "test")
 
 
 def pool() -> list[Passage]:
