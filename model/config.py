@@ -1,4 +1,4 @@
-"""The settings of a model and of its training: pydantic models that name every number and its unit.
+"""The settings of a training: pydantic models that name every number and its unit.
 
 They are separate from the code that uses them so that checking a recipe or printing a plan does not import torch.
 """
@@ -10,44 +10,6 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from model.settings import Settings
-
-
-class GPTShape(Settings):
-    """The shape of a Llama (Touvron et al. 2023): pre-norm RMSNorm, SwiGLU, rotary positions, grouped queries.
-
-    It deliberately adds nothing to Llama: the weights load in transformers, llama.cpp and vLLM unchanged.
-    """
-
-    n_layer: int = Field(4, ge=1, description="transformer blocks")
-    n_head: int = Field(4, ge=1, description="query heads per block")
-    n_kv_head: int = Field(4, ge=1, description="key/value heads per block; divides n_head (grouped-query attention)")
-    d_model: int = Field(256, ge=8, description="width of the residual stream; divisible by n_head")
-    d_ff: int = Field(768, ge=8, description="hidden width of the SwiGLU feed-forward layer")
-    max_seq_len: int = Field(256, ge=8, description="longest context in tokens")
-    rope_theta: float = Field(10_000.0, gt=0, description="base of the rotary position frequencies")
-    norm_eps: float = Field(1e-5, gt=0, description="epsilon of RMSNorm")
-    tie_embeddings: bool = Field(True, description="use the token embedding as output matrix too")
-
-    @property
-    def head_dim(self) -> int:
-        """Width of one attention head."""
-        return self.d_model // self.n_head
-
-    @model_validator(mode="after")
-    def _divisible(self) -> GPTShape:
-        if self.d_model % self.n_head:
-            raise ValueError(f"d_model {self.d_model} is not divisible by n_head {self.n_head}; make it a multiple.")
-        if self.n_head % self.n_kv_head:
-            raise ValueError(f"n_head {self.n_head} is not divisible by n_kv_head {self.n_kv_head}; choose a divisor.")
-        if self.head_dim % 2:
-            raise ValueError(f"The head width d_model / n_head = {self.head_dim} is odd; rotary positions need pairs.")
-        return self
-
-
-class GPTConfig(GPTShape):
-    """A shape together with its vocabulary size: all that is needed to build the network."""
-
-    vocab_size: int = Field(ge=2, description="token ids are 0 … vocab_size - 1; special tokens included")
 
 
 class Training(Settings):

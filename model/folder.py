@@ -10,9 +10,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from model.config import GPTConfig
 from model.files import whole_path
 from model.gpt import GPT
+from model.shape import GPTConfig
 
 WEIGHTS, CONFIG = "model.safetensors", "model.json"
 
@@ -23,7 +23,7 @@ def save_model(model: GPT, folder: Path, **facts: Any) -> None:
     with whole_path(folder / WEIGHTS) as path:
         save_file(weights, path, metadata={"format": "pt"})
         path.chmod(0o644)  # safetensors makes files that only their owner can read
-    described = {"architecture": "llama", "config": model.config.model_dump(), **facts}
+    described = {"architecture": model.config.family, "config": model.config.model_dump(), **facts}
     with whole_path(folder / CONFIG) as path:
         path.write_text(json.dumps(described, indent=2, sort_keys=True) + "\n")
 

@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from model.attention import KVCache
 from model.gpt import GPT
-from model.layers import KVCache
 
 Finish = Literal["stop", "length", "context"]
 """Why an answer ends: an end token was generated, the maximum length was reached, or the context is full."""

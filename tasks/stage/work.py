@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
-from model.config import GPTShape, Training
+from model.config import Training
+from model.shape import GPTShape
 
 SHAPES_NO_RESULT = "measures what there is to do, and changes nothing of it"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from model.config import GPTConfig
 from model.folder import WEIGHTS, load_model, save_model
 from model.gpt import GPT
+from model.shape import GPTConfig
 
 TINY = GPTConfig(vocab_size=10, n_layer=1, n_head=2, n_kv_head=1, d_model=8, d_ff=8, max_seq_len=8)
 

@@ -7,9 +7,9 @@ import math
 import pytest
 import torch
 
-from model.config import GPTConfig
 from model.generate import Sampling, filtered, generate
 from model.gpt import GPT
+from model.shape import GPTConfig
 
 MODEL = (
     GPT(GPTConfig(vocab_size=40, n_layer=2, n_head=4, n_kv_head=2, d_model=32, d_ff=48, max_seq_len=16))

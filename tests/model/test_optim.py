@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from model.config import GPTConfig, Training
+from model.config import Training
 from model.gpt import GPT
 from model.optim import build_optimizer
+from model.shape import GPTConfig
 
 
 def test_decay_is_decoupled_and_on_matrices_only() -> None:

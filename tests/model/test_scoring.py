@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from model.config import GPTConfig
 from model.gpt import GPT
 from model.scoring import Scorer, rolling_windows
+from model.shape import GPTConfig
 
 PREFIX = 60
 MODEL = GPT(GPTConfig(vocab_size=64, n_layer=2, n_head=2, n_kv_head=2, d_model=16, d_ff=24, max_seq_len=12)).initialise(

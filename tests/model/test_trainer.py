@@ -15,9 +15,10 @@ import torch
 
 from model.batches import Batch
 from model.checkpoint import Checkpoints
-from model.config import GPTConfig, Runtime, Training
+from model.config import Runtime, Training
 from model.gpt import GPT
 from model.losses import IGNORE
+from model.shape import GPTConfig
 from model.trainer import StepReport, Trainer, TrainingDiverged
 
 SHAPE = GPTConfig(vocab_size=64, n_layer=2, n_head=2, n_kv_head=1, d_model=32, d_ff=48, max_seq_len=16)

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from model.batches import Batch
-from model.config import GPTConfig
 from model.gpt import GPT
 from model.losses import IGNORE
+from model.shape import GPTConfig
 from model.validation import validation_loss
 
 MODEL = GPT(GPTConfig(vocab_size=8, n_layer=1, n_head=2, n_kv_head=2, d_model=8, d_ff=8, max_seq_len=8)).initialise(0)

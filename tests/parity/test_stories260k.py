@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from model.config import GPTConfig
 from model.generate import generate
 from model.gpt import GPT
+from model.shape import GPTConfig
 
 pytestmark = [pytest.mark.parity, pytest.mark.shared]
 

@@ -7,7 +7,8 @@ from typing import Self
 from pydantic import Field, field_validator, model_validator
 
 from data_lake.tokens.mix import REST, Source
-from model.config import GPTShape, Runtime, Training
+from model.config import Runtime, Training
+from model.shape import GPTShape
 from tasks.stage import Execution, StageConfig
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from model.config import GPTConfig
+from model.shape import GPTConfig
 from tasks.stage import Artifact, Output, PermanentError, kinds, stage
 from tasks.stage.work import pretraining
 from tasks.training.pretrain.config import PretrainConfig, SamplesConfig

@@ -12,7 +12,7 @@ import pytest
 
 from data_lake.store.lake import Artifact, Lake
 from flows.run import compare
-from model.config import GPTConfig
+from model.shape import GPTConfig
 from model.tokenizer import Tokenizer, specials_after
 from tasks.stage import Output, StageConfig, kinds, stage
 from tasks.tracking import watch

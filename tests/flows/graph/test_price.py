@@ -21,7 +21,8 @@ from data_lake.store.manifest import MANIFEST_NAME, Manifest, read_manifest, sea
 from flows.graph.node import Graph
 from flows.graph.plan import Plan, make_plan
 from flows.graph.price import Price, Sample, estimate, total, work_of
-from model.config import GPTShape, Training
+from model.config import Training
+from model.shape import GPTShape
 from tasks.corpus.crawl import CrawlConfig, crawl
 from tasks.stage import Output, StageConfig, stage
 from tasks.stage.contract import AnyStage

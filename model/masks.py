@@ -1,0 +1,26 @@
+"""Masks: which positions a token may attend to. All are bool, true = may attend, and broadcast to (B, H, T, S)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def causal(length: int, past: int, device: torch.device) -> Tensor:
+    """Return the mask (T, past + T) of a chunk after `past` cached positions: each sees all of the past and itself."""
+    return torch.ones(length, past + length, dtype=torch.bool, device=device).tril(past)
+
+
+def padded(lengths: Tensor, length: int) -> Tensor:
+    """Return the mask (B, 1, 1, T) that hides the padding after the first `lengths` (B) tokens of each row."""
+    return (torch.arange(length, device=lengths.device) < lengths[:, None])[:, None, None, :]
+
+
+def same_document(documents: Tensor, *, causal: bool = True) -> Tensor:
+    """Return the mask (B, 1, T, T) that keeps attention within one document of a packed row.
+
+    documents (B, T): the number of the document at each position. Padding has a number of its own, so that each
+    position sees at least itself and no softmax is over nothing.
+    """
+    same = documents[:, None, :, None] == documents[:, None, None, :]
+    return same.tril() if causal else same
