@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from data_lake.tokens.order import draws_of_step, permuted, shuffled
 from data_lake.tokens.shards import ShardInfo, TokenShardError, open_shard, read_group, read_shard_info
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_FEISTEL_ROUNDS = 6
 
 
 class TokenDataset:
@@ -94,11 +93,11 @@ class TokenDataset:
             row[:] = self.window(int(i))
         return out
 
-    def indices(self, step: int, batch: int, seed: int = 0) -> np.ndarray:
-        """Return the window numbers of a training step: int64[batch]; each window once per epoch, reshuffled each time.
+    def indices(self, step: int, batch: int, seed: int = 0, rank: int = 0, world_size: int = 1) -> np.ndarray:
+        """Return the window numbers that a rank reads in a training step, int64; one rank reads the whole step.
 
-        Step s takes positions `s*batch … s*batch + batch-1` of the endless sequence epoch 0, epoch 1, …, so the order
-        does not depend on how a run was interrupted or on how many devices share a batch.
+        Each window comes once per epoch, reshuffled each time. The order depends on the seed and the step alone, not on
+        how a run was interrupted or on how many devices share a batch (`draws_of_step`).
         """
         n = len(self)
         if n == 0:
@@ -106,52 +105,11 @@ class TokenDataset:
                 f"Split {self.split!r} has {self.n_tokens} tokens, too few for one window of {self.seq_len} + 1. "
                 "Give it more text, or set a shorter seq_len."
             )
-        positions = np.arange(step * batch, (step + 1) * batch, dtype=np.int64)
-        epochs, within = np.divmod(positions, n)
-        out = np.empty(batch, dtype=np.int64)
-        for epoch in np.unique(epochs):
-            chosen = epochs == epoch
-            out[chosen] = permuted(within[chosen], n, seed, int(epoch))
-        return out
+        return shuffled(draws_of_step(step, batch, rank, world_size), n, seed)
 
     def epoch_order(self, seed: int, epoch: int) -> np.ndarray:
         """Return the whole order of an epoch: a permutation of the window numbers, int64[len(self)]."""
         return permuted(np.arange(len(self), dtype=np.int64), len(self), seed, epoch)
-
-
-def permuted(positions: np.ndarray, n: int, seed: int, epoch: int) -> np.ndarray:
-    """Return where a pseudo-random permutation of `0 … n-1` sends `positions`, without making the permutation.
-
-    A Feistel network over the next power of four, walked until it lands below n (Black & Rogaway 2002, "Ciphers with
-    arbitrary finite domains"): a billion windows need no memory, the windows of any step are found at once, and the
-    order does not depend on the version of numpy's generators.
-    """
-    half_bits = max(1, (max(n - 1, 1).bit_length() + 1) // 2)
-    mask = np.uint64((1 << half_bits) - 1)
-    shift = np.uint64(half_bits)
-    keys = [_mix(np.uint64(x)) for x in _round_keys(seed, epoch)]
-    out = positions.astype(np.uint64)
-    outside = np.ones(len(out), dtype=bool)
-    while outside.any():
-        left, right = out[outside] >> shift, out[outside] & mask
-        for key in keys:
-            left, right = right, left ^ (_mix(right + key) & mask)
-        out[outside] = (left << shift) | right
-        outside = out >= np.uint64(n)
-    return out.astype(np.int64)
-
-
-def _round_keys(seed: int, epoch: int) -> list[int]:
-    return [(seed * 1_000_003 + epoch * _FEISTEL_ROUNDS + i) % (1 << 64) for i in range(_FEISTEL_ROUNDS)]
-
-
-def _mix(x: Any) -> Any:
-    """SplitMix64's finaliser (Steele et al. 2014), modulo 2^64."""
-    with np.errstate(over="ignore"):
-        x = x + np.uint64(0x9E3779B97F4A7C15)
-        x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return x ^ (x >> np.uint64(31))
 
 
 def _map_shard(path: Path, info: ShardInfo) -> tuple[list[np.ndarray], bool]:

@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from data_lake.tables.draws import hash_draw
-from data_lake.tokens.loader import TokenDataset, permuted
+from data_lake.tokens.loader import TokenDataset
+from data_lake.tokens.order import draws_of_step, shuffled
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from data_lake.tokens.packing import PackedDataset
 
 REST = "rest"
 """The name of the documents that match no source."""
@@ -62,14 +65,14 @@ class Share:
         return {**asdict(self), "draws": round(self.draws)}
 
 
-def training_index(artifact: Path) -> pa.Table:
-    """Return doc_id, source, url, first_token and n_tokens of the training documents of a tokenize artifact."""
+def documents_of_split(artifact: Path, split: str = "train") -> pa.Table:
+    """Return source, url, first_token and n_tokens of a split's documents in a tokenize artifact, in stream order."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     columns = ["split", "source", "url", "first_token", "n_tokens"]
     index = pq.read_table(artifact / "documents.parquet", columns=columns)
-    return index.filter(pc.equal(index["split"], "train"))
+    return index.filter(pc.equal(index["split"], split))
 
 
 def assign(index: pa.Table, sources: Sequence[Source]) -> np.ndarray:
@@ -100,7 +103,7 @@ def glob_regex(pattern: str) -> str:
 
 def shares(
     sources: Sequence[Source], tokens: Sequence[int], documents: Sequence[int], *, seq_len: int, draws: int,
-    temperature: float = 1.0,
+    temperature: float = 1.0, windows: Sequence[int] | None = None,
 ) -> list[Share]:  # fmt: skip
     """Return the share of each source in a run of `draws` windows.
 
@@ -109,12 +112,15 @@ def shares(
     would be read more than `max_epochs` times gets exactly that many windows, and the other sources fill the gap in
     proportion to their weights; that may put another one over its cap, so this is repeated. Shares hold throughout the
     run: a capped source is not read faster at first and then never again.
+    windows: how many each source has, if its documents are packed into them; then a window of a source whose documents
+    pack badly holds fewer tokens, and the source gets more windows for its share of the tokens.
     Raises MixError if a source has no window, or if all sources together do not allow enough windows.
     """
     weights = [
         float(count if source.weight is None else source.weight) for source, count in zip(sources, tokens, strict=True)
     ]
-    windows = [max(0, (count - 1) // seq_len) for count in tokens]
+    packed = windows is not None
+    windows = [max(0, (count - 1) // seq_len) for count in tokens] if windows is None else windows
     for number, (source, weight, count, found) in enumerate(zip(sources, weights, tokens, windows, strict=True)):
         if weight > 0 and not found and source.weight is None and not source.patterns:
             weights[number] = 0.0  # a few documents that match no source and have no weight
@@ -126,6 +132,9 @@ def shares(
     powers = np.array([weight ** (1 / temperature) if weight > 0 else 0.0 for weight in weights])
     if powers.sum() <= 0:
         raise MixError("No source of the mix has a weight above 0, so there is nothing to read.")
+    asked = powers / powers.sum()
+    if packed:
+        powers = powers * windows / np.maximum(tokens, 1)
     caps = np.array(
         [
             np.inf if source.max_epochs is None else np.floor(source.max_epochs * count)
@@ -146,7 +155,6 @@ def shares(
             f"The training needs {draws:,} windows of {seq_len:,} tokens, but the sources of the mix have no more than "
             f"{int(drawn.sum()):,} within their max_epochs; allow more epochs, or train for fewer steps."
         )
-    asked = powers / powers.sum()
     return [
         Share(
             source.name, documents[i], tokens[i], windows[i], float(asked[i]), float(drawn[i] / draws), float(drawn[i]),
@@ -157,9 +165,18 @@ def shares(
 
 
 def plan_mix(
-    index: pa.Table, sources: Sequence[Source], *, seq_len: int, draws: int, temperature: float = 1.0
+    index: pa.Table,
+    sources: Sequence[Source],
+    *,
+    seq_len: int,
+    draws: int,
+    temperature: float = 1.0,
+    packed: bool = False,
 ) -> tuple[list[Share], np.ndarray]:
-    """Return the shares of a mix of these documents, and the source of each document. Reads no tokens."""
+    """Return the shares of a mix of these documents, and the source of each document. Reads no tokens.
+
+    packed: each source's documents are packed into its windows, not joined and cut.
+    """
     owner = assign(index, sources)
     counts = index["n_tokens"].to_numpy()
     there = owner >= 0
@@ -172,7 +189,13 @@ def plan_mix(
                 f"The source {source.name!r} of the mix matches no training document: {', '.join(source.patterns)}. "
                 f"There are {len(known):,} sources, such as {', '.join(known[:5])}."
             )
-    return shares(sources, tokens, documents, seq_len=seq_len, draws=draws, temperature=temperature), owner
+    windows = None
+    if packed:
+        from data_lake.tokens.packing import count_rows
+
+        windows = [count_rows(counts[owner == number], seq_len) for number in range(len(sources))]
+    planned = shares(sources, tokens, documents, seq_len=seq_len, draws=draws, temperature=temperature, windows=windows)
+    return planned, owner
 
 
 class SourceStream:
@@ -208,6 +231,27 @@ class SourceStream:
             at, stretch = end, stretch + 1
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """The shape of one window."""
+        return (self._data.seq_len + 1,)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The type of a window's numbers."""
+        return self._data.dtype
+
+    def batch(self, windows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return windows as one array: uint16 or uint32[len(windows), seq_len + 1]."""
+        out = np.empty((len(windows), *self.row_shape), dtype=self.dtype)
+        for row, i in zip(out, windows, strict=True):
+            row[:] = self.window(int(i))
+        return out
+
+    def tokens_in(self, draws: int, seed: int) -> int:
+        """Return how many tokens are the inputs of the first `draws` windows of a run, each as often as it is read."""
+        return draws * self._data.seq_len
+
 
 class MixedDataset:
     """The training split as a mix: `batch(step, size)` returns the windows of a step, given its number alone.
@@ -218,40 +262,47 @@ class MixedDataset:
 
     def __init__(
         self, artifact: Path, sources: Sequence[Source], *, seq_len: int, draws: int, temperature: float = 1.0,
-        seed: int = 0,
+        seed: int = 0, end: int | None = None,
     ) -> None:  # fmt: skip
-        """draws: windows of the whole run. Raises MixError if these sources cannot be mixed that way."""
+        """draws: windows of the whole run; end: pack the documents into rows (`PackedDataset`) and end each with this
+        token, instead of joining them. Raises MixError if these sources cannot be mixed that way."""
         from data_lake.tokens.mix_order import MixOrder
 
-        self._data = TokenDataset(artifact, "train", seq_len=seq_len)
-        index = training_index(artifact)
-        self.shares, owner = plan_mix(index, sources, seq_len=seq_len, draws=draws, temperature=temperature)
+        data = TokenDataset(artifact, "train", seq_len=seq_len)
+        index = documents_of_split(artifact)
+        self.shares, owner = plan_mix(
+            index, sources, seq_len=seq_len, draws=draws, temperature=temperature, packed=end is not None
+        )
         first, counts = index["first_token"].to_numpy(), index["n_tokens"].to_numpy()
-        self._streams = [
-            SourceStream(self._data, first[owner == number], counts[owner == number]) for number in range(len(sources))
-        ]
+        mine = [owner == number for number in range(len(sources))]
+        self._streams: Sequence[SourceStream | PackedDataset]
+        if end is None:
+            self._streams = [SourceStream(data, first[those], counts[those]) for those in mine]
+        else:
+            from data_lake.tokens.packing import PackedDataset
+
+            self._streams = [PackedDataset(data, first[those], counts[those], end=end) for those in mine]
         # seeded by name: adding a source or reordering the list does not change a source's own order
         self._seeds = [_seed(seed, source.name) for source in sources]
         self._order = MixOrder([share.share for share in self.shares])
 
-    def places(self, start: int, stop: int) -> list[tuple[int, int]]:
-        """Return (source, number of the window within it) of draws `start … stop - 1` of the run."""
-        sources, ordinals = self._order.draws(start, stop)
+    def places(self, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the source of each of these consecutive draws of the run, and the number of its window; int64."""
+        sources, ordinals = self._order.draws(int(draws[0]), int(draws[-1]) + 1)
         windows = np.empty(len(sources), dtype=np.int64)
         for number in np.unique(sources).tolist():
-            mine = np.flatnonzero(sources == number)
-            size = len(self._streams[number])
-            epochs, within = np.divmod(ordinals[mine], size)
-            for epoch in np.unique(epochs).tolist():
-                here = epochs == epoch
-                windows[mine[here]] = permuted(within[here], size, self._seeds[number], epoch)
-        return list(zip(sources.tolist(), windows.tolist(), strict=True))
+            mine = sources == number
+            windows[mine] = shuffled(ordinals[mine], len(self._streams[number]), self._seeds[number])
+        return sources, windows
 
-    def batch(self, step: int, size: int) -> np.ndarray:
-        """Return the windows of a step of `size` windows: uint16 or uint32[size, seq_len + 1]."""
-        out = np.empty((size, self._data.seq_len + 1), dtype=self._data.dtype)
-        for row, (source, window) in zip(out, self.places(step * size, (step + 1) * size), strict=True):
-            row[:] = self._streams[source].window(window)
+    def batch(self, step: int, size: int, rank: int = 0, world_size: int = 1) -> np.ndarray:
+        """Return what a rank reads in a step of `size` windows: uint16 or uint32[rows, seq_len + 1]; if packed, int64
+        [rows, 3, seq_len]."""
+        sources, windows = self.places(draws_of_step(step, size, rank, world_size))
+        out = np.empty((len(sources), *self._streams[0].row_shape), dtype=self._streams[0].dtype)
+        for number in np.unique(sources).tolist():
+            mine = sources == number
+            out[mine] = self._streams[number].batch(windows[mine])
         return out
 
     def drawn(self, draws: int) -> list[dict[str, Any]]:
@@ -259,18 +310,20 @@ class MixedDataset:
 
         It is computed from the order that `batch` reads, so it is the same for a run that was interrupted.
         """
+        counts = self._order.counts(draws).tolist()
         return [
             {
                 "source": share.name,
-                "windows": int(count),
-                "tokens": int(count) * self._data.seq_len,
-                "epochs": int(count) / share.windows if share.windows else 0.0,
-                "share": int(count) / draws,
+                "windows": count,
+                "tokens": stream.tokens_in(count, seed),
+                "epochs": count / share.windows if share.windows else 0.0,
+                "share": count / draws,
                 "wanted": share.share,
                 "weight": share.weight,
                 "available_tokens": share.tokens,
+                "distinct_tokens": stream.tokens_in(min(count, share.windows), seed),
             }
-            for share, count in zip(self.shares, self._order.counts(draws).tolist(), strict=True)
+            for share, count, stream, seed in zip(self.shares, counts, self._streams, self._seeds, strict=True)
         ]
 
 

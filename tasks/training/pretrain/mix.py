@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from data_lake.store.files import write_whole
-from data_lake.tokens.mix import MixedDataset, MixError, plan_mix, training_index
+from data_lake.tokens.mix import MixedDataset, MixError, documents_of_split, plan_mix
 from tasks.stage import Artifact, Output, PermanentError, figures
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def preview(config: PretrainConfig, inputs: Mapping[str, Artifact]) -> list[dict
     training = config.training
     try:
         shares, _ = plan_mix(
-            training_index(inputs["tokens"].path),
+            documents_of_split(inputs["tokens"].path),
             config.mix.asked(),
             seq_len=config.model.max_seq_len,
             draws=training.steps * training.batch_size,

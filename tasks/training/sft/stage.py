@@ -7,9 +7,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from data_lake.tokens.loader import permuted
+from data_lake.tokens.order import draws_of_step, shuffled
 from tasks.stage import Output, kinds, stage
 from tasks.stage.work import fine_tuning
 from tasks.training.sft.config import SftConfig
@@ -61,7 +59,7 @@ def sft(config: SftConfig, out: Output, corpus: kinds.Corpus, base: kinds.Model)
     examples = [lesson.example for lesson in kept]
 
     def batch_of(step: int) -> Any:
-        chosen = _order(step, training.batch_size, len(examples), training.seed)
+        chosen = shuffled(draws_of_step(step, training.batch_size), len(examples), training.seed)
         return answer_batch([examples[i] for i in chosen], tokenizer.pad)
 
     epochs = training.steps * training.batch_size / len(examples)
@@ -79,16 +77,6 @@ def sft(config: SftConfig, out: Output, corpus: kinds.Corpus, base: kinds.Model)
     out.metric(epochs=epochs, samples_ended=ended)
     out.figure("loss", loss_curve(history, "fine-tuning on answers"))
     write_model(out, model, tokenizer, samples, CHAT_TEMPLATE)
-
-
-def _order(step: int, batch: int, n: int, seed: int) -> list[int]:
-    """Return the pairs of step `step`, from the step number alone: each pair once per epoch, reshuffled every epoch."""
-    positions = np.arange(step * batch, (step + 1) * batch, dtype=np.int64)
-    chosen = np.empty(batch, dtype=np.int64)
-    for epoch in np.unique(positions // n):
-        here = positions // n == epoch
-        chosen[here] = permuted(positions[here] % n, n, seed, int(epoch))
-    return chosen.tolist()
 
 
 def _validate(

@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 
 from data_lake.tables.documents import write_parquet
 from data_lake.tokens.loader import TokenDataset
-from data_lake.tokens.mix import MixedDataset, MixError, Source, SourceStream, assign, glob_regex, plan_mix, shares
+from data_lake.tokens.mix import (
+    MixedDataset,
+    MixError,
+    Source,
+    SourceStream,
+    assign,
+    documents_of_split,
+    glob_regex,
+    plan_mix,
+    shares,
+)
 from data_lake.tokens.shards import TokenShardWriter, document_index_schema
 
 SOURCES = ["wiki.example", "books/a.txt", "crawl.example"]
@@ -70,13 +80,14 @@ def test_windows_are_of_one_source_and_their_shares_exact(tmp_path: Path) -> Non
 
 def test_each_window_of_a_source_is_read_once_per_epoch(tmp_path: Path) -> None:
     mixed = MixedDataset(corpus(tmp_path), ASKED, seq_len=16, draws=5000)
-    places = mixed.places(0, 5000)
+    places = list(zip(*(part.tolist() for part in mixed.places(np.arange(5000))), strict=True))
     for number, share in enumerate(mixed.shares):
         windows = [window for source, window in places if source == number]
         for epoch in range(len(windows) // share.windows):
             one = windows[epoch * share.windows : (epoch + 1) * share.windows]
             assert sorted(one) == list(range(share.windows))
-    assert mixed.places(0, 100) == places[:100]
+    again = mixed.places(np.arange(60, 100))
+    assert list(zip(*(part.tolist() for part in again), strict=True)) == places[60:100]
     first, second = (
         [w for s, w in places if s == 1][: mixed.shares[1].windows],
         [w for s, w in places if s == 1][mixed.shares[1].windows : 2 * mixed.shares[1].windows],
@@ -91,6 +102,33 @@ def test_a_step_needs_only_its_number(tmp_path: Path) -> None:
     resumed = MixedDataset(path, ASKED, seq_len=16, draws=400)
     assert np.array_equal(resumed.batch(37, 4), rows[148:152])
     assert np.array_equal(resumed.batch(5, 16), rows[80:96]), "steps of another size take the same sequence"
+
+
+@pytest.mark.parametrize("end", [None, 4])
+def test_the_ranks_together_read_the_batch_of_one_process(tmp_path: Path, end: int | None) -> None:
+    mixed = MixedDataset(corpus(tmp_path), ASKED, seq_len=16, draws=600, end=end)
+    for world_size in (1, 2, 3, 6):
+        for step in (0, 3, 99):
+            parts = [mixed.batch(step, 6, rank, world_size) for rank in range(world_size)]
+            assert np.array_equal(np.concatenate(parts), mixed.batch(step, 6))
+
+
+def test_packed_sources_have_their_share_of_the_tokens(tmp_path: Path) -> None:
+    """Documents of 9 tokens leave rows of 16 almost half empty, those of 8 fill them; both get half of the tokens."""
+    path = store(tmp_path, [9, 8] * 200, [0, 1] * 200)
+    sources = [Source("nine", ("wiki*",), 1.0), Source("eight", ("books/*",), 1.0)]
+    mixed = MixedDataset(path, sources, seq_len=16, draws=300, end=4)
+    nine, eight = mixed.drawn(300)
+    assert (nine["windows"], eight["windows"]) == (192, 108)
+    assert (nine["tokens"], eight["tokens"]) == (192 * 9, 108 * 16)
+    rows = np.concatenate([mixed.batch(step, 10) for step in range(30)])
+    real = rows[:, 2] >= 0
+    assert real.sum() == nine["tokens"] + eight["tokens"]
+    for inputs, documents in rows[:, [0, 2]]:
+        assert len(set(inputs[(documents >= 0) & (inputs != 1)].tolist())) == 1, "a row holds one source"
+    short = mixed.drawn(7)
+    assert sum(row["tokens"] for row in short) == real[:7].sum()
+    assert [row["distinct_tokens"] for row in mixed.drawn(300)] == [192 * 9, 100 * 16]  # eight has 100 rows
 
 
 @settings(max_examples=50, deadline=None)
@@ -241,9 +279,7 @@ def test_what_cannot_be_mixed_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_documents_that_match_nothing_are_not_read_unless_asked(tmp_path: Path) -> None:
-    from data_lake.tokens.mix import training_index
-
-    index = training_index(corpus(tmp_path))
+    index = documents_of_split(corpus(tmp_path))
     found, owner = plan_mix(index, [Source("wiki", ("wiki*",), 1.0), Source("rest", (), 0.0)], seq_len=16, draws=10)
     assert [share.share for share in found] == [1.0, 0.0]
     assert found[1].documents == (owner == 1).sum() > 0

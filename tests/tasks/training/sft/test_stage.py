@@ -16,7 +16,6 @@ from data_lake.store.lake import Artifact, Lake
 from tasks.corpus.splits import documents_of
 from tasks.stage import PermanentError, local_output
 from tasks.training.sft import SftConfig, sft
-from tasks.training.sft.stage import _order
 from tests.tasks.pydoc_corpus import PRETRAIN, SFT, PagesConfig, build_corpus, build_models
 
 
@@ -150,10 +149,3 @@ def test_a_corpus_without_prose_asks_for_data(models: tuple[Lake, dict[str, Arti
     mixed = {**given(models), "corpus": other["decontaminate"]}
     with pytest.raises(PermanentError, match=r"no instruction pair to train on.*set sft.data"):
         sft(SftConfig(**SFT), local_output(tmp_path / "out"), **mixed)
-
-
-def test_every_pair_is_seen_once_per_epoch() -> None:
-    seen = [i for step in range(10) for i in _order(step, 7, 35, seed=1)]
-    assert sorted(seen[:35]) == sorted(seen[35:]) == list(range(35))
-    assert seen[:35] != seen[35:]
-    assert sorted(set(_order(0, 5, 2, seed=0))) == [0, 1]
