@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from model.tokenizer import MASK
 from tasks.stage.preflight import Facts, Fault, device_faults
 
 if TYPE_CHECKING:
@@ -16,6 +17,11 @@ SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that on
 def check(config: PretrainConfig, facts: Facts) -> Iterator[Fault]:
     """Yield why the model cannot be trained."""
     yield from device_faults("pretrain.runtime.device", config.runtime.device)
+    specials = facts.value("tokenizer.specials")
+    if config.model.network == "encoder" and specials is not None and MASK not in specials:
+        yield Fault(
+            "tokenizer.specials", f"An encoder needs the special token {MASK}; set tokenizer.specials to ['{MASK}']."
+        )
     if facts.value("decontaminate.split.val") == 0:
         yield Fault(
             "decontaminate.split.val",

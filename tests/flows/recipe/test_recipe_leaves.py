@@ -47,6 +47,8 @@ TOGETHER = {
     "pretrain.mix.rest.weight",
     "pretrain.mix.rest.max_epochs",
     "pretrain.model.n_encoder_layer",
+    "pretrain.masking.share",
+    "pretrain.masking.whole_words",
 }
 # Names for the values of several other fields.
 SHORT_FORMS = {"dedup.profile", "pretrain.model.preset"}
