@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from operator import itemgetter
 
 import numpy as np
 import torch
@@ -20,11 +21,14 @@ class Batch:
     """Sequences of one step: `inputs` and `targets`, both int64 (B, T); targets equal to IGNORE are not counted.
 
     `lengths`, int64 (B), is the number of tokens in each row before its padding; None = no row is padded.
+    `documents`, int64 (B, T), is the number of the document at each position of a packed row, -1 = padding; None = a
+    row is one text.
     """
 
     inputs: Tensor
     targets: Tensor
     lengths: Tensor | None = None
+    documents: Tensor | None = None
 
     @property
     def n_valid(self) -> int:
@@ -34,25 +38,35 @@ class Batch:
     @property
     def n_tokens(self) -> int:
         """Number of input tokens that are not padding."""
+        if self.documents is not None:
+            return int((self.documents >= 0).sum())
         return self.inputs.numel() if self.lengths is None else int(self.lengths.sum())
 
     def split(self, rows: int) -> Iterator[Batch]:
         """Yield micro-batches of at most `rows` sequences; 0 = all at once."""
         size = rows or len(self.inputs)
         for start in range(0, len(self.inputs), size):
-            part = slice(start, start + size)
-            yield Batch(self.inputs[part], self.targets[part], None if self.lengths is None else self.lengths[part])
+            yield self._map(itemgetter(slice(start, start + size)))
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on `device`; the lengths are not moved."""
-        inputs, targets = (tensor.to(device, non_blocking=True) for tensor in (self.inputs, self.targets))
-        return Batch(inputs, targets, self.lengths)
+        return replace(self._map(lambda tensor: tensor.to(device, non_blocking=True)), lengths=self.lengths)
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        changed = {name: change(value) for name, value in vars(self).items() if value is not None}
+        return replace(self, **changed)
 
     @classmethod
     def of_windows(cls, windows: np.ndarray) -> Batch:
         """Make a batch from token windows (B, T + 1): every token predicts the next one."""
         ids = torch.from_numpy(windows.astype(np.int64))
         return cls(ids[:, :-1].contiguous(), ids[:, 1:].contiguous())
+
+    @classmethod
+    def of_packed(cls, rows: np.ndarray) -> Batch:
+        """Make a batch from packed rows (B, 3, T): inputs, targets, and the number of the document, -1 at padding."""
+        inputs, targets, documents = (torch.from_numpy(rows[:, part].astype(np.int64)) for part in range(3))
+        return cls(inputs, targets.masked_fill(documents < 0, IGNORE), documents=documents)
 
 
 def answer_batch(examples: Sequence[Example], pad: int) -> Batch:

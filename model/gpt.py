@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,9 @@ from model.layers import Block
 from model.norms import norm_of
 from model.positions import rotary_table
 from model.shape import GPTConfig
+
+if TYPE_CHECKING:
+    from torch.nn.attention.flex_attention import BlockMask
 
 
 class GPT(nn.Module):
@@ -77,15 +81,16 @@ class GPT(nn.Module):
         cache: KVCache | None = None,
         *,
         positions: Tensor | None = None,
-        mask: Tensor | None = None,
+        mask: Tensor | BlockMask | None = None,
         memory: Tensor | None = None,
         memory_mask: Tensor | None = None,
     ) -> Tensor:
         """Return the normalised states (B, T, C) of the token ids (B, T), which follow the S - T tokens in `cache`.
 
         positions: int64 (B, T), where each token stands; None = one after the other, after the cache. mask: bool,
-        broadcast to (B, H, T, S), true = may attend; it replaces the causal mask, so it must hide the future itself
-        (`model.masks`). memory, memory_mask: what `encode` returned for the source text, and the mask it was given.
+        broadcast to (B, H, T, S), true = may attend, or blocks (`model.flex`); it replaces the causal mask, so it must
+        hide the future itself (`model.masks`). memory, memory_mask: what `encode` returned for the source text, and the
+        mask it was given.
         """
         start = 0 if cache is None else cache.length
         end = start + ids.shape[1]
@@ -108,7 +113,7 @@ class GPT(nn.Module):
         cache: KVCache | None = None,
         *,
         positions: Tensor | None = None,
-        mask: Tensor | None = None,
+        mask: Tensor | BlockMask | None = None,
         memory: Tensor | None = None,
         memory_mask: Tensor | None = None,
     ) -> Tensor:

@@ -25,6 +25,7 @@ from model.gpt import GPT
 from model.hardware import choose_device, choose_dtype, keep_freed_memory, peak_flops, peak_memory
 from model.losses import linear_cross_entropy_sum
 from model.optim import build_optimizer
+from model.packed import states_of
 from model.schedule import learning_rate
 
 Objective = Callable[[GPT, Batch, torch.dtype], Tensor]
@@ -40,7 +41,7 @@ class TrainingDiverged(Exception):
 
 def next_token_loss(model: GPT, batch: Batch, dtype: torch.dtype) -> Tensor:
     """Return the summed cross entropy of the batch's targets: the objective of pretraining and of SFT."""
-    return linear_cross_entropy_sum(model.hidden(batch.inputs), model.output_weight, batch.targets, dtype)
+    return linear_cross_entropy_sum(states_of(model, batch), model.output_weight, batch.targets, dtype)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import torch
 from model.batches import Batch
 from model.gpt import GPT
 from model.losses import bits_per_byte, cross_entropy_sum
+from model.packed import states_of
 
 _LONGEST = 700.0
 """For more nats per token than this, exp overflows a float."""
@@ -30,7 +31,7 @@ def validation_loss(model: GPT, batches: Iterable[Batch], token_bytes: np.ndarra
             here = batch.to(model.device)
             counts = (here.targets >= 0) & (sizes[here.targets.clamp_min(0)] > 0)
             targets = here.targets[counts]
-            hidden = model.hidden(here.inputs)[counts]
+            hidden = states_of(model, here)[counts]
             for start in range(0, len(targets), 4096):  # the logits of all positions would not fit for a big vocabulary
                 part = slice(start, start + 4096)
                 logits = torch.nn.functional.linear(hidden[part], model.output_weight)
