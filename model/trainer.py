@@ -142,7 +142,7 @@ class Trainer:
 
     def _step(self, step: int, batch: Batch) -> tuple[float, float]:
         """Do one optimizer step; return the mean loss in nats per valid target and the gradient's norm unclipped."""
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         n_valid = batch.n_valid
         if n_valid == 0:
             raise ValueError(f"The batch of step {step} has no valid target; there is nothing to learn from it.")
@@ -159,16 +159,17 @@ class Trainer:
                 f"Training diverged at step {step}: the loss is {total / n_valid:.4g}, the gradient's norm {norm:.4g}. "
                 f"The weights still are those of the step before. {self._way_out()}"
             )
-        rate = learning_rate(step, self.training)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
+        self.optimizer.step(step, self.dtype)
         self.tokens_seen += n_valid
         return total / n_valid, norm
 
     def _way_out(self) -> str:
         training = self.training
-        advice = [f"lower learning_rate ({training.learning_rate:g})", f"lengthen warmup ({training.warmup:g})"]
+        rates = {"learning_rate": training.learning_rate, "embedding_learning_rate": training.embedding_learning_rate}
+        if training.optimizer == "muon":
+            rates["matrix_learning_rate"] = training.matrix_learning_rate
+        lower = " and ".join(f"{name} ({rate:g})" for name, rate in rates.items() if rate is not None)
+        advice = [f"lower {lower}", f"lengthen warmup ({training.warmup:g})"]
         if training.grad_clip == 0:
             advice.append("set grad_clip, which is off")
         if self.dtype != torch.float32:

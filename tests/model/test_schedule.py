@@ -1,11 +1,11 @@
-"""model/schedule.py: warm-up above zero, a plateau at the peak, an end at the final rate."""
+"""model/schedule.py: warm-up above zero, a plateau at the peak, an end at the final rate; momentum that rises."""
 
 from __future__ import annotations
 
 import pytest
 
 from model.config import Training
-from model.schedule import learning_rate
+from model.schedule import learning_rate, momentum
 
 
 def rates(**fields: object) -> list[float]:
@@ -55,3 +55,16 @@ def test_no_step_is_at_rate_zero(schedule: str, steps: int) -> None:
 def test_a_step_outside_the_run_is_refused() -> None:
     with pytest.raises(ValueError, match="Step 5 is outside the run of 5 steps"):
         learning_rate(5, Training(steps=5))
+
+
+@pytest.mark.parametrize("schedule", ["wsd", "cosine", "constant"])
+def test_the_schedule_multiplies_every_peak(schedule: str) -> None:
+    training = Training(steps=40, learning_rate=0.5, schedule=schedule, final_learning_rate=0.1)
+    for step in range(40):
+        assert learning_rate(step, training, 3.0) == pytest.approx(6.0 * learning_rate(step, training))
+
+
+def test_momentum_rises_linearly_and_stays() -> None:
+    training = Training(optimizer="muon", momentum=0.9, momentum_start=0.5, momentum_warmup=4)
+    assert [momentum(step, training) for step in range(6)] == pytest.approx([0.5, 0.6, 0.7, 0.8, 0.9, 0.9])
+    assert momentum(0, Training(optimizer="muon", momentum_warmup=0)) == 0.95

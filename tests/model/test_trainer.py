@@ -22,6 +22,8 @@ from model.shape import GPTConfig
 from model.trainer import StepReport, Trainer, TrainingDiverged
 
 SHAPE = GPTConfig(vocab_size=64, n_layer=2, n_head=2, n_kv_head=1, d_model=32, d_ff=48, max_seq_len=16)
+Fields = dict[str, str | float]
+MUON: Fields = {"optimizer": "muon", "embedding_learning_rate": 2e-2, "momentum_warmup": 8}
 QUIET = Runtime(threads=1, precision="float32", validate_every=0, checkpoint_seconds=1e9, log_every=5)
 
 
@@ -34,8 +36,14 @@ def batch_of(step: int) -> Batch:
     return batch
 
 
-def trainer(folder: Path, steps: int = 12, runtime: Runtime = QUIET, **callbacks: object) -> Trainer:
-    training = Training(steps=steps, batch_size=4, learning_rate=1e-2)
+def trainer(
+    folder: Path,
+    steps: int = 12,
+    runtime: Runtime = QUIET,
+    fields: Fields | None = None,
+    **callbacks: object,
+) -> Trainer:
+    training = Training(**{"steps": steps, "batch_size": 4, "learning_rate": 1e-2, **(fields or {})})
     return Trainer(GPT(SHAPE).initialise(0), batch_of, training, runtime, folder, **callbacks)  # type: ignore[arg-type]
 
 
@@ -43,8 +51,9 @@ def weights_equal(one: GPT, other: GPT) -> bool:
     return all(torch.equal(value, other.state_dict()[name]) for name, value in one.state_dict().items())
 
 
-def test_it_learns_to_count(tmp_path: Path) -> None:
-    history = trainer(tmp_path, steps=150).fit()
+@pytest.mark.parametrize(("fields", "steps"), [({}, 150), (MUON, 60)])
+def test_it_learns_to_count(tmp_path: Path, fields: Fields, steps: int) -> None:
+    history = trainer(tmp_path, steps, fields=fields).fit()
     assert history.steps[0]["loss"] > 3
     assert history.steps[-1]["loss"] < 0.1
 
@@ -92,6 +101,7 @@ def test_divergence_stops_before_the_optimizer(tmp_path: Path) -> None:
         broken.fit()
     assert "precision" not in str(said.value)  # float32 is what it has
     after = broken.model.state_dict()
+    assert not broken.optimizer.state_dict()["parts"][0]["state"]
     assert all(torch.equal(after[name].nan_to_num(9), value.nan_to_num(9)) for name, value in before.items())
 
 
@@ -104,6 +114,8 @@ def test_other_settings_do_not_continue_a_run(tmp_path: Path) -> None:
     trainer(tmp_path, steps=3).fit()
     with pytest.raises(ValueError, match=r"belongs to another run \(steps 3 → 4\)"):
         trainer(tmp_path, steps=4).fit()
+    with pytest.raises(ValueError, match=r"belongs to another run \(optimizer 'adamw' → 'muon'"):
+        trainer(tmp_path, steps=3, fields=MUON).fit()
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
@@ -118,8 +130,11 @@ def test_a_finished_run_is_not_trained_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stop", [1, 7])
-def test_resuming_is_bit_identical(tmp_path: Path, stop: int) -> None:
-    whole = trainer(tmp_path / "whole")
+@pytest.mark.parametrize("fields", [{}, MUON])
+@pytest.mark.parametrize(("precision", "micro_batch"), [("float32", 0), ("bfloat16", 3)])
+def test_resuming_is_bit_identical(tmp_path: Path, stop: int, fields: Fields, precision: str, micro_batch: int) -> None:
+    plain = QUIET.model_copy(update={"precision": precision, "micro_batch": micro_batch})
+    whole = trainer(tmp_path / "whole", runtime=plain, fields=fields)
     whole.fit()
 
     def stop_here(step: int) -> Batch:
@@ -127,13 +142,13 @@ def test_resuming_is_bit_identical(tmp_path: Path, stop: int) -> None:
             raise OSError("out of disk")
         return batch_of(step)
 
-    every = QUIET.model_copy(update={"checkpoint_seconds": 0.0})
-    halted = trainer(tmp_path / "cut", runtime=every)
+    every = plain.model_copy(update={"checkpoint_seconds": 0.0})
+    halted = trainer(tmp_path / "cut", runtime=every, fields=fields)
     halted.batch_of = stop_here
     with pytest.raises(OSError, match="out of disk"):
         halted.fit()
     torch.manual_seed(123)
-    resumed = trainer(tmp_path / "cut", runtime=every)
+    resumed = trainer(tmp_path / "cut", runtime=every, fields=fields)
     history = resumed.fit()
     assert weights_equal(whole.model, resumed.model)
     assert history.steps == whole.history.steps  # the loss since the last report, too
@@ -154,12 +169,13 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 import test_trainer as t
 runtime = t.QUIET.model_copy(update={{"checkpoint_seconds": 0.0}})
-t.trainer(Path({folder!r}), steps=60, runtime=runtime, report=lambda r: print(r.step, flush=True)).fit()
+t.trainer(Path({folder!r}), 60, runtime, {fields!r}, report=lambda r: print(r.step, flush=True)).fit()
 """
 
 
-def test_kill_9_at_random_moments_changes_no_bit(tmp_path: Path) -> None:
-    code = RUN.format(tests=str(Path(__file__).parent), folder=str(tmp_path / "killed"))
+@pytest.mark.parametrize("fields", [{}, MUON])
+def test_kill_9_at_random_moments_changes_no_bit(tmp_path: Path, fields: Fields) -> None:
+    code = RUN.format(tests=str(Path(__file__).parent), folder=str(tmp_path / "killed"), fields=fields)
     rng = np.random.default_rng(0)
     kills = 0
     for _ in range(2):
@@ -172,7 +188,7 @@ def test_kill_9_at_random_moments_changes_no_bit(tmp_path: Path) -> None:
     assert kills
     done = Checkpoints(tmp_path / "killed").steps()
     assert done
-    resumed, whole = trainer(tmp_path / "killed", 60), trainer(tmp_path / "whole", 60)
+    resumed, whole = (trainer(tmp_path / name, 60, fields=fields) for name in ("killed", "whole"))
     resumed.fit()
     whole.fit()
     assert weights_equal(resumed.model, whole.model)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from model.tokenizer import MASK
 from tasks.stage.preflight import Facts, Fault, device_faults
 
 if TYPE_CHECKING:
@@ -17,10 +16,11 @@ SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that on
 def check(config: PretrainConfig, facts: Facts) -> Iterator[Fault]:
     """Yield why the model cannot be trained."""
     yield from device_faults("pretrain.runtime.device", config.runtime.device)
-    specials = facts.value("tokenizer.specials")
-    if config.model.network == "encoder" and specials is not None and MASK not in specials:
+    if config.training.head_learning_rate is not None and config.model.tie_embeddings:
         yield Fault(
-            "tokenizer.specials", f"An encoder needs the special token {MASK}; set tokenizer.specials to ['{MASK}']."
+            "pretrain.training.head_learning_rate",
+            "The output matrix is tied to the embedding, so it has no rate of its own; leave it out, or set "
+            "pretrain.model.tie_embeddings: false.",
         )
     if facts.value("decontaminate.split.val") == 0:
         yield Fault(

@@ -51,6 +51,7 @@ WRONG: list[tuple[str, str, str, str]] = [
     ("tokenizer", "tokenizer.pattern=a", "tokenizer.pattern", "must match every character"),
     ("tokenizer", "tokenizer.pattern=(", "tokenizer.pattern", "cannot be used"),
     ("pretrain", "decontaminate.split.val=0", "decontaminate.split.val", "Nothing is held out"),
+    ("pretrain", "pretrain.training.head_learning_rate=0.1", "pretrain.training.head_learning_rate", "tied to the"),
     ("sft", "sft.data=[nosuch.jsonl]", "sft.data", "'nosuch.jsonl'"),
     ("sft", "sft.data=[empty.jsonl]", "sft.data", "no record that can be used"),
     ("evaluate", "evaluate.min_context=257", "evaluate.min_context", "whose context is 256"),

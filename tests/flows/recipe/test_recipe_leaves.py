@@ -16,6 +16,7 @@ from flows.recipe.explain import field_paths
 from flows.recipe.load import load_recipe, recipe_names
 from flows.recipe.recipe import Recipe, RecipeBase
 from flows.recipe.yaml import to_yaml
+from model.config import MUON_ONLY
 
 # What is tried where a field's own kind does not say: texts with rules, entries with a form.
 SPECIAL: dict[str, list[Any]] = {
@@ -36,6 +37,8 @@ SPECIAL: dict[str, list[Any]] = {
     "pretrain.model.network": ["encoder"],
     "pretrain.model.d_head": [64],
     "pretrain.model.rope_scaling": [{"factor": 4.0}],
+    "pretrain.training.optimizer": ["muon", "adamw"],
+    "sft.training.optimizer": ["muon", "adamw"],
     "pretrain.mix.sources": [[{"name": "a"}]],
     "questions.contamination": [{"words": 9}],
     "schedule.timezone": ["Europe/Berlin"],
@@ -47,8 +50,7 @@ TOGETHER = {
     "pretrain.mix.rest.weight",
     "pretrain.mix.rest.max_epochs",
     "pretrain.model.n_encoder_layer",
-    "pretrain.masking.share",
-    "pretrain.masking.whole_words",
+    *(f"{stage}.training.{name}" for stage in ("pretrain", "sft") for name in MUON_ONLY),
 }
 # Names for the values of several other fields.
 SHORT_FORMS = {"dedup.profile", "pretrain.model.preset"}
