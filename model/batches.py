@@ -22,13 +22,16 @@ class Batch:
 
     `lengths`, int64 (B), is the number of tokens in each row before its padding; None = no row is padded.
     `documents`, int64 (B, T), is the number of the document at each position of a packed row, -1 = padding; None = a
-    row is one text.
+    row is one text. For an encoder-decoder, `source`, int64 (B, S), has the text that each row is made from, and
+    `source_lengths` the number of its tokens.
     """
 
     inputs: Tensor
     targets: Tensor
     lengths: Tensor | None = None
     documents: Tensor | None = None
+    source: Tensor | None = None
+    source_lengths: Tensor | None = None
 
     @property
     def n_valid(self) -> int:

@@ -1,4 +1,4 @@
-"""Packed rows in the network: each document has positions of its own, and sees itself alone."""
+"""Batches in the network: of packed rows each document sees itself alone; of a pair, the source is read first."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 
 def states_of(model: GPT, batch: Batch) -> Tensor:
-    """Return the model's states (B, T, C) of a batch's inputs, as if each document of a packed row were alone."""
+    """Return the model's states (B, T, C) of a batch's inputs, as if each document of a packed row were alone.
+
+    An encoder-decoder first reads the source of each row.
+    """
+    if batch.source is not None:
+        seen = None if batch.source_lengths is None else masks.padded(batch.source_lengths, batch.source.shape[1])
+        return model.hidden(batch.inputs, memory=model.encode(batch.source, seen), memory_mask=seen)
     if batch.documents is None:
         return model.hidden(batch.inputs)
     mask = document_mask(batch.documents, model.config)

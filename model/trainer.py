@@ -40,7 +40,7 @@ class TrainingDiverged(Exception):
 
 
 def next_token_loss(model: GPT, batch: Batch, dtype: torch.dtype) -> Tensor:
-    """Return the summed cross entropy of the batch's targets: the objective of pretraining and of SFT."""
+    """Return the summed cross entropy of the batch's targets: the objective of every network that writes texts."""
     return linear_cross_entropy_sum(states_of(model, batch), model.output_weight, batch.targets, dtype)
 
 
