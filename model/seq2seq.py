@@ -44,7 +44,7 @@ def pair_batch(pairs: Sequence[PairIds], pad: int) -> Batch:
     inputs, lengths = _padded([pair.target[:-1] for pair in pairs], pad)
     targets, _ = _padded([pair.target[1:] for pair in pairs], IGNORE)
     source, source_lengths = _padded([pair.source for pair in pairs], pad)
-    return Batch(inputs, targets, lengths, source, source_lengths)
+    return Batch(inputs, targets, lengths, source=source, source_lengths=source_lengths)
 
 
 def _padded(rows: Sequence[Sequence[int]], filler: int) -> tuple[torch.Tensor, torch.Tensor]:
