@@ -44,6 +44,7 @@ PATTERNS: dict[str, str] = {
 
 BOS, EOS, PAD = "<|bos|>", "<|eos|>", "<|pad|>"
 SYSTEM, USER, ASSISTANT = "<|system|>", "<|user|>", "<|assistant|>"
+MASK = "<|mask|>"  # stands for a hidden token of an encoder's text; only reserved if the recipe names it
 
 # Reserved from the start, so that later training stages never have to grow the vocabulary: `<|bos|>` opens every
 # document, `<|eos|>` ends an answer, a role opens a turn.

@@ -102,13 +102,36 @@ class SamplesConfig(StageConfig):
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the sampling")
 
 
+class MaskingConfig(StageConfig):
+    """Which tokens an encoder has to name (Devlin et al. 2019); a decoder, which predicts the next, hides none."""
+
+    share: float = Field(
+        0.15,
+        gt=0,
+        le=0.5,
+        description="share of the tokens that are hidden: 80 % of them by the mask, 10 % by another token, 10 % stay",
+    )
+    whole_words: bool = Field(False, description="hide all tokens of a word or none")
+
+
 class PretrainConfig(StageConfig):
     """Which model is trained, and how."""
 
     model: GPTShape = Field(GPTShape(), description="shape of the network")
     training: Training = Field(Training(), description="optimizer, schedule, length and batch of the training")
     mix: MixConfig = Field(MixConfig(), description="how much of each source is read")
+    masking: MaskingConfig = Field(MaskingConfig(), description="which tokens an encoder (model.network) has to name")
     samples: SamplesConfig = Field(SamplesConfig(), description="texts that the finished model writes")
     runtime: Runtime = Execution(
         Runtime(), description="hardware, micro-batches and intervals; they never enter the key"
     )
+
+    @model_validator(mode="after")
+    def _objective_is_known(self) -> Self:
+        if self.model.network == "encoder-decoder":
+            raise ValueError(
+                "pretrain trains decoders and encoders; an encoder-decoder learns from pairs of texts, in stage seq2seq"
+            )
+        if self.model.network != "encoder" and self.masking != MaskingConfig():
+            raise ValueError("masking means nothing for a decoder; leave it out, or set model.network to encoder")
+        return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from model.tokenizer import MASK
 from tasks.stage.preflight import Facts, Fault, device_faults
 
 if TYPE_CHECKING:
@@ -21,6 +22,11 @@ def check(config: PretrainConfig, facts: Facts) -> Iterator[Fault]:
             "pretrain.training.head_learning_rate",
             "The output matrix is tied to the embedding, so it has no rate of its own; leave it out, or set "
             "pretrain.model.tie_embeddings: false.",
+        )
+    specials = facts.value("tokenizer.specials")
+    if config.model.network == "encoder" and specials is not None and MASK not in specials:
+        yield Fault(
+            "tokenizer.specials", f"An encoder needs the special token {MASK}; set tokenizer.specials to ['{MASK}']."
         )
     if facts.value("decontaminate.split.val") == 0:
         yield Fault(

@@ -1,4 +1,4 @@
-"""The pretrain stage: trains a GPT from random weights to predict the next token of the training split."""
+"""The pretrain stage: trains a network from random weights to predict the next token, or hidden ones if an encoder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from model.shape import GPTConfig
 from tasks.stage import Artifact, Output, PermanentError, kinds, stage
 from tasks.stage.work import pretraining
 from tasks.training.pretrain.config import PretrainConfig, SamplesConfig
+from tasks.training.pretrain.masked import filled_gaps, held_out_batch, masking_of, training_batch
 from tasks.training.pretrain.mix import mix_contract, open_mix, preview, report_mix
 from tasks.training.pretrain.preflight import check
 from tasks.training.train import loss_curve, model_contract, train, write_model
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from data_lake.tokens.loader import TokenDataset
     from model.batches import Batch
     from model.gpt import GPT
+    from model.masking import Masking
     from model.tokenizer import Tokenizer
 
 
@@ -41,7 +43,8 @@ def contract(artifact: Artifact) -> Iterator[str]:
 def pretrain(config: PretrainConfig, out: Output, tokens: kinds.Tokens, tokenizer: kinds.Tokenizer) -> None:
     """Train from scratch, or continue from the newest checkpoint of an interrupted attempt.
 
-    `loss` and `validation_loss` are the mean cross-entropy of the next token in nats, on training and on held-out text.
+    `loss` and `validation_loss` are the mean cross-entropy of the next token in nats, on training and on held-out text;
+    of an encoder, that of the hidden tokens, which is no measure of how well it would continue a text.
     `validation_bits_per_byte` is the validation loss in bits per byte of text, so that models with different tokenizers
     can be compared; lower is better. `tokens_per_second` is the speed, `mfu` the share of the hardware's peak
     performance that the training uses, `epochs` how often the training text was read.
@@ -56,6 +59,7 @@ def pretrain(config: PretrainConfig, out: Output, tokens: kinds.Tokens, tokenize
     held_out = TokenDataset(tokens.path, "val", seq_len=config.model.max_seq_len)
     _check_data(config, windows, held_out, loaded)
 
+    masking = masking_of(config, loaded)
     training = config.training
     mixed = open_mix(config, out, tokens) if config.mix.sources else None
     model = GPT(GPTConfig(vocab_size=loaded.vocab_size, **config.model.model_dump())).initialise(training.seed)
@@ -67,8 +71,10 @@ def pretrain(config: PretrainConfig, out: Output, tokens: kinds.Tokens, tokenize
 
     def batch_of(step: int) -> Batch:
         if mixed is not None:
-            return Batch.of_windows(mixed.batch(step, training.batch_size))
-        return Batch.of_windows(windows.batch(windows.indices(step, training.batch_size, training.seed)))
+            read = mixed.batch(step, training.batch_size)
+        else:
+            read = windows.batch(windows.indices(step, training.batch_size, training.seed))
+        return Batch.of_windows(read) if masking is None else training_batch(masking, read, training.seed, step)
 
     history = train(
         out,
@@ -76,13 +82,17 @@ def pretrain(config: PretrainConfig, out: Output, tokens: kinds.Tokens, tokenize
         training,
         config.runtime,
         batch_of,
-        lambda model, last: _validate(config, model, held_out, loaded, last),
+        lambda model, last: _validate(config, model, held_out, loaded, masking, last),
     )
     out.metric(epochs=epochs)
     if mixed is not None:
         report_mix(config, out, mixed)
     out.figure("loss", loss_curve(history, f"pretraining: {model.count_parameters() / 1e6:.1f} M weights"))
-    write_model(out, model, loaded, _samples(config.samples, model, held_out, loaded))
+    if masking is None:
+        samples = _samples(config.samples, model, held_out, loaded)
+    else:
+        samples = filled_gaps(config.samples, model, held_out, loaded, masking)
+    write_model(out, model, loaded, samples)
 
 
 def _check_data(config: PretrainConfig, train: TokenDataset, held_out: TokenDataset, tokenizer: Tokenizer) -> None:
@@ -107,7 +117,12 @@ def _check_data(config: PretrainConfig, train: TokenDataset, held_out: TokenData
 
 
 def _validate(
-    config: PretrainConfig, model: GPT, held_out: TokenDataset, tokenizer: Tokenizer, last: bool
+    config: PretrainConfig,
+    model: GPT,
+    held_out: TokenDataset,
+    tokenizer: Tokenizer,
+    masking: Masking | None,
+    last: bool,
 ) -> dict[str, float]:
     """Measure the loss on held-out windows: on an evenly spaced sample during training, on all of them at the end."""
     import numpy as np
@@ -119,7 +134,11 @@ def _validate(
     count = len(held_out) if last else min(len(held_out), size * config.runtime.validate_batches)
     chosen = np.linspace(0, len(held_out) - 1, count).round().astype(int)
     parts = [chosen[start : start + size] for start in range(0, count, size)]
-    return validation_loss(model, (Batch.of_windows(held_out.batch(part)) for part in parts), tokenizer.token_bytes())
+    batches = (
+        Batch.of_windows(held_out.batch(part)) if masking is None else held_out_batch(masking, held_out, part.tolist())
+        for part in parts
+    )
+    return validation_loss(model, batches, tokenizer.token_bytes())
 
 
 def _samples(

@@ -17,6 +17,8 @@ SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that on
 def check(config: SftConfig, facts: Facts) -> Iterator[Fault]:
     """Yield why the model cannot be fine-tuned."""
     yield from device_faults("sft.runtime.device", config.runtime.device)
+    if facts.value("pretrain.model.network") == "encoder":
+        yield Fault("sft", "The base model is an encoder, which writes no answers; set sft to null.")
     for pattern in config.data:
         yield from attempt("sft.data", _find_pair, pattern)
 

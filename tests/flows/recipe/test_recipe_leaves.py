@@ -51,6 +51,8 @@ TOGETHER = {
     "pretrain.mix.rest.max_epochs",
     "pretrain.model.n_encoder_layer",
     *(f"{stage}.training.{name}" for stage in ("pretrain", "sft") for name in MUON_ONLY),
+    "pretrain.masking.share",
+    "pretrain.masking.whole_words",
 }
 # Names for the values of several other fields.
 SHORT_FORMS = {"dedup.profile", "pretrain.model.preset"}

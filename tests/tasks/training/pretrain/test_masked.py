@@ -1,0 +1,85 @@
+"""training/pretrain/masked.py: an encoder learns to name hidden tokens, resumes exactly, and says what it needs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from data_lake.store.lake import Artifact, Lake
+from model.tokenizer import MASK
+from tasks.corpus.tokenize import TokenizeConfig, tokenize
+from tasks.corpus.tokenizer import TokenizerConfig, tokenizer
+from tasks.stage import Output, PermanentError, local_output
+from tasks.stage.preflight import Facts
+from tasks.training.pretrain import PretrainConfig, pretrain
+from tasks.training.pretrain.preflight import check
+from tasks.training.sft import SftConfig
+from tasks.training.sft.preflight import check as check_sft
+from tasks.training.trained import load_trained
+from tests.tasks.pydoc_corpus import PRETRAIN, build_corpus, make
+
+CONFIG = PretrainConfig.model_validate({**PRETRAIN, "model": {**PRETRAIN["model"], "network": "encoder"}})
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, dict[str, Artifact]]:
+    lake, built = build_corpus(tmp_path_factory.mktemp("corpus"))
+    plain = dict(built)
+    built["tokenizer"] = make(tokenizer, lake, TokenizerConfig(vocab_size=512, specials=(MASK,)), built).artifact
+    built["tokenize"] = make(tokenize, lake, TokenizeConfig(seq_len=64), built).artifact
+    return lake, {**built, "plain_tokenizer": plain["tokenizer"], "plain_tokens": plain["tokenize"]}
+
+
+def test_an_encoder_learns_and_shows_its_gaps(corpus: tuple[Lake, dict[str, Artifact]]) -> None:
+    lake, built = corpus
+    artifact = make(pretrain, lake, CONFIG, built).artifact
+    model, _ = load_trained(artifact)
+    assert not model.config.causal
+    assert artifact.metrics["validation_loss"] < 6.2  # ln 512 = 6.24: it has learned something
+    assert 0 < artifact.counts["tokens"] < 20 * 4 * 128 * 0.25, "only hidden tokens are targets"
+    samples = [json.loads(line) for line in (artifact.path / "samples.jsonl").read_text().splitlines()]
+    assert len(samples) == 2
+    assert all(MASK in sample["text"] and 0 <= sample["right"] <= 1 for sample in samples)
+
+
+class Interrupted(Output):
+    """An output whose process dies after some steps."""
+
+    def log(self, metrics: object, step: int) -> None:
+        if step >= 10 and "loss" in metrics:  # type: ignore[operator]
+            raise OSError("No space left on device")
+
+
+def test_an_interrupted_encoder_goes_on_and_ends_with_the_same_bytes(
+    corpus: tuple[Lake, dict[str, Artifact]], tmp_path: Path
+) -> None:
+    given = {"tokens": corpus[1]["tokenize"], "tokenizer": corpus[1]["tokenizer"]}
+    pretrain(CONFIG, local_output(tmp_path / "whole"), **given)
+    (tmp_path / "cut").mkdir()
+    with pytest.raises(OSError, match="No space left"):
+        pretrain(CONFIG, Interrupted(tmp_path / "cut"), **given)
+    pretrain(CONFIG, local_output(tmp_path / "cut"), **given)
+    for name in ("model.safetensors", "samples.jsonl"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes()
+
+
+def test_a_tokenizer_without_a_mask_stops_the_training_and_the_plan(
+    corpus: tuple[Lake, dict[str, Artifact]], tmp_path: Path
+) -> None:
+    lake, built = corpus
+    with pytest.raises(PermanentError, match=r"has no <\|mask\|>"):
+        pretrain(CONFIG, local_output(tmp_path), tokens=built["plain_tokens"], tokenizer=built["plain_tokenizer"])
+    facts = Facts({"tokenizer": TokenizerConfig()}, lake)
+    assert [fault.field for fault in check(CONFIG, facts)] == ["tokenizer.specials"]
+    assert not list(check(CONFIG, Facts({"tokenizer": TokenizerConfig(specials=(MASK,))}, lake)))
+    assert [fault.field for fault in check_sft(SftConfig(), Facts({"pretrain": CONFIG}, lake))] == ["sft"]
+
+
+def test_settings_of_another_network_are_refused() -> None:
+    with pytest.raises(ValidationError, match="masking means nothing for a decoder"):
+        PretrainConfig.model_validate({"masking": {"whole_words": True}})
+    with pytest.raises(ValidationError, match="learns from pairs of texts"):
+        PretrainConfig.model_validate({"model": {"network": "encoder-decoder"}})
