@@ -31,11 +31,11 @@ class AdaptedLinear(nn.Module):
     def __init__(self, base: nn.Linear, adapter: Adapter, generator: torch.Generator) -> None:
         super().__init__()
         self.base, self.scale, self.dropout = base, adapter.scale, adapter.dropout
-        like = {"device": base.weight.device, "dtype": torch.float32}
+        device = base.weight.device
         bound = 1 / math.sqrt(base.in_features)  # kaiming uniform with a = √5, as peft
         drawn = torch.empty(adapter.rank, base.in_features).uniform_(-bound, bound, generator=generator)
-        self.lora_A = nn.Parameter(drawn.to(**like))
-        self.lora_B = nn.Parameter(torch.zeros(base.out_features, adapter.rank, **like))
+        self.lora_A = nn.Parameter(drawn.to(device))
+        self.lora_B = nn.Parameter(torch.zeros(base.out_features, adapter.rank, device=device))
         lengths = torch.linalg.vector_norm(base.weight.detach().float(), dim=1)
         self.magnitude = nn.Parameter(lengths) if adapter.dora else None
 
