@@ -1,16 +1,16 @@
-"""The tokenizer: byte-pair ranks, a split pattern and special tokens, used through tiktoken.
+"""The tokenizer: text to ids and back, special tokens and the roles they play, whatever its vocabulary is made of.
 
-A tokenizer consists of its ranks, its pattern and its specials; their sha256 is its identity. Every token file and
-every model records it, so that text tokenized one way is never fed to a model trained with another tokenizer.
+A tokenizer consists of its vocabulary (model/vocabulary), its specials and their roles; their sha256 is its identity.
+Every token file and every model records it, so that text tokenized one way is never fed to a model trained with another
+tokenizer. Text is data in every kind of vocabulary: the name of a special token in it is encoded as ordinary tokens.
 
-On disk it is a folder that describes itself: `ranks.tiktoken` (tiktoken's own format, one `base64 rank` line per
-token) and `tokenizer.json` (pattern, specials, sizes and the identity, which loading verifies).
+On disk it is a folder that describes itself: `tokenizer.json` (pattern, specials, sizes and the identity, which loading
+verifies), and the vocabulary: `ranks.tiktoken` (tiktoken's own format, one `base64 rank` line per token), `pieces.json`
+or `pieces.model`.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import json
 from pathlib import Path
@@ -19,27 +19,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from model.files import whole_path
+from model.vocabulary.byte_pairs import PATTERNS, RANKS_FILE, BytePairs, parse_ranks
+from model.vocabulary.pieces import PIECES_FILE, Pieces
+from model.vocabulary.sentence_pieces import MODEL_FILE, SentencePieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-RANKS_FILE = "ranks.tiktoken"
-DESCRIPTION_FILE = "tokenizer.json"
+    Vocabulary = BytePairs | Pieces | SentencePieces
 
-# Split patterns by name. Splitting before merging keeps a token from spanning two words.
-PATTERNS: dict[str, str] = {
-    # GPT-2 (Radford et al. 2019, encoder.py), in the possessive form tiktoken uses: same splits, no backtracking
-    "gpt2": r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s""",
-    # GPT-4 (tiktoken's cl100k_base)
-    "gpt4": (
-        r"""'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+"""
-        r"""|\s++$|\s*[\r\n]|\s+(?!\S)|\s"""
-    ),
-    # Llama 3 (Meta's tokenizer.py): like GPT-4, but a run of blank lines stays together
-    "llama3": (
-        r"""(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"""
-        r"""|\s*[\r\n]+|\s+(?!\S)|\s+"""
-    ),
+__all__ = ["PATTERNS", "ROLES", "SPECIALS", "Tokenizer", "parse_ranks", "specials_after"]
+
+DESCRIPTION_FILE = "tokenizer.json"
+_KINDS: dict[str | None, tuple[type[BytePairs] | type[Pieces] | type[SentencePieces], str]] = {
+    None: (BytePairs, RANKS_FILE),
+    Pieces.kind: (Pieces, PIECES_FILE),
+    SentencePieces.kind: (SentencePieces, MODEL_FILE),
 }
 
 BOS, EOS, PAD = "<|bos|>", "<|eos|>", "<|pad|>"
@@ -49,6 +44,12 @@ MASK = "<|mask|>"  # stands for a hidden token of an encoder's text; only reserv
 # Reserved from the start, so that later training stages never have to grow the vocabulary: `<|bos|>` opens every
 # document, `<|eos|>` ends an answer, a role opens a turn.
 SPECIALS: tuple[str, ...] = (BOS, EOS, PAD, SYSTEM, USER, ASSISTANT)
+
+
+ROLES: dict[str, str] = {
+    "bos": BOS, "eos": EOS, "pad": PAD, "system": SYSTEM, "user": USER, "assistant": ASSISTANT
+}  # fmt: skip
+"""Which special token plays each role, unless a tokenizer says otherwise: GPT-2 opens and ends with <|endoftext|>."""
 
 
 def specials_after(n_ranks: int, multiple: int, names: Sequence[str] = SPECIALS) -> dict[str, int]:
@@ -64,51 +65,107 @@ def specials_after(n_ranks: int, multiple: int, names: Sequence[str] = SPECIALS)
 
 
 class Tokenizer:
-    """Text to ids and back. Ids `0 … vocab_size-1` all exist: ordinary tokens by rank first, specials last."""
+    """Text to ids and back. Ordinary tokens come first in one learned here, specials last."""
 
-    def __init__(self, ranks: Mapping[bytes, int], pattern: str, specials: Mapping[str, int]) -> None:
-        """Build from mergeable ranks (token bytes → id), a split regex and special tokens (name → id).
+    def __init__(
+        self,
+        ranks: Mapping[bytes, int],
+        pattern: str,
+        specials: Mapping[str, int],
+        roles: Mapping[str, str] | None = None,
+        *,
+        vocab_size: int | None = None,
+        normalizer: str | None = None,
+    ) -> None:
+        """Build from mergeable ranks (token bytes → id), a split regex and special tokens (name → id); see `of`.
 
         Raises ValueError if the ids have a gap or a duplicate, if a single byte has no token, or if the pattern does
         not compile.
         """
-        ids = sorted([*ranks.values(), *specials.values()])
-        if ids != list(range(len(ids))):
-            raise ValueError(
-                f"The ids of {len(ranks)} tokens and {len(specials)} specials do not count 0 … {len(ids) - 1}: "
-                "each id must be used exactly once."
-            )
-        bytes_without_token = [b for b in range(256) if bytes([b]) not in ranks]
-        if bytes_without_token:
-            raise ValueError(
-                f"Byte {bytes_without_token[0]} has no token of its own, so some text could not be encoded: "
-                "byte-pair ranks must contain all 256 single bytes."
-            )
-        self.ranks = dict(ranks)
-        self.pattern = pattern
+        _check_ids(ranks.values(), specials, vocab_size)
+        self._set(BytePairs(ranks, pattern, normalizer), specials, roles, vocab_size)
+
+    @classmethod
+    def of(
+        cls,
+        vocabulary: Vocabulary,
+        specials: Mapping[str, int],
+        roles: Mapping[str, str] | None = None,
+        vocab_size: int | None = None,
+    ) -> Tokenizer:
+        """Return the tokenizer of any vocabulary.
+
+        specials: name → id of the special tokens.
+        roles: which special opens a document ("bos"), ends an answer ("eos") and so on; None = as in ROLES. Roles that
+            are missing have no token: asking for one raises KeyError.
+        vocab_size: the number of ids, if some have no token: those of a published model often have gaps, and its
+            embedding more rows than it has tokens. None = every id has one.
+
+        Raises ValueError if an id is used twice or does not fit, or if a role's special is missing.
+        """
+        made = cls.__new__(cls)
+        _check_ids(vocabulary.tokens(), specials, vocab_size)
+        made._set(vocabulary, specials, roles, vocab_size)
+        return made
+
+    def _set(
+        self,
+        vocabulary: Vocabulary,
+        specials: Mapping[str, int],
+        roles: Mapping[str, str] | None,
+        vocab_size: int | None,
+    ) -> None:
+        for role, name in (roles or {}).items():
+            if name not in specials:
+                raise ValueError(
+                    f"The role {role!r} is given to {name!r}, which is no special token of this tokenizer."
+                )
+        self.vocabulary = vocabulary
         self.specials = dict(specials)
-        self.vocab_size = len(ids)
-        self.sha256 = _identity(self.ranks, pattern, self.specials)
-        self._encoding = _encoding(self)
+        self.roles = None if roles is None else dict(roles)
+        self._tokens = {id_: name.encode() for name, id_ in self.specials.items()} | vocabulary.tokens()
+        self.vocab_size = len(self._tokens) if vocab_size is None else vocab_size
+        self.sha256 = _identity(self)
+        self._encode = vocabulary.encode
 
     # ---- text and ids
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of `text`. Text is data: the name of a special token in it is encoded as ordinary tokens."""
-        return self._encoding.encode_ordinary(text)
+        return self._encode(text)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids of each text, in a plain loop: measured faster per core than tiktoken's thread pool."""
-        encode = self._encoding.encode_ordinary
+        encode = self._encode
         return [encode(text) for text in texts]
 
     def decode(self, ids: Iterable[int]) -> str:
-        """Return the text of `ids`; invalid UTF-8 (half a character) becomes U+FFFD, special tokens their names."""
-        return self._encoding.decode(list(ids), errors="replace")
+        """Return the text of `ids`; invalid UTF-8 (half a character) becomes U+FFFD, special tokens their names.
+
+        A SentencePiece vocabulary puts a space before every text; it is left out again if a token of `ids` begins with
+        it and is the first.
+        """
+        ids = list(ids)
+        text = self.decode_bytes(ids).decode("utf-8", errors="replace")
+        drops = self.vocabulary.drops_first_space and ids and ids[0] not in self.specials.values()
+        return text[1:] if drops and text.startswith(" ") else text
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
-        """Return the exact bytes of `ids`, for callers that assemble characters across tokens."""
-        return self._encoding.decode_bytes(list(ids))
+        """Return the exact bytes of `ids`, for callers that assemble characters across tokens.
+
+        An id without a token has no bytes. Raises ValueError if an id is outside the vocabulary.
+        """
+        try:
+            return b"".join(map(self._tokens.__getitem__, ids := list(ids)))
+        except KeyError:
+            return b"".join(map(self._bytes_of, ids))
+
+    def _bytes_of(self, id_: int) -> bytes:
+        if not 0 <= id_ < self.vocab_size:
+            raise ValueError(
+                f"Id {id_} is outside this tokenizer's vocabulary of {self.vocab_size:,} ids; it comes from another."
+            )
+        return self._tokens.get(id_, b"")
 
     def token_bytes(self) -> np.ndarray:
         """Return how many bytes of text each id stands for: int32[vocab_size], 0 for specials.
@@ -117,9 +174,24 @@ class Tokenizer:
         different vocabularies comparable.
         """
         table = np.zeros(self.vocab_size, dtype=np.int32)
-        for token, rank in self.ranks.items():
-            table[rank] = len(token)
+        for id_, token in self.vocabulary.tokens().items():
+            table[id_] = len(token)
         return table
+
+    @property
+    def ranks(self) -> dict[bytes, int]:
+        """The token bytes → id of a byte-pair vocabulary; TypeError if it is of another kind."""
+        return self._byte_pairs().ranks
+
+    @property
+    def pattern(self) -> str:
+        """The split pattern of a byte-pair vocabulary; TypeError if it is of another kind."""
+        return self._byte_pairs().pattern
+
+    def _byte_pairs(self) -> BytePairs:
+        if not isinstance(self.vocabulary, BytePairs):
+            raise TypeError(f"This tokenizer's vocabulary is of the kind {self.vocabulary.kind}; it has no ranks.")
+        return self.vocabulary
 
     # ---- special ids
 
@@ -131,51 +203,77 @@ class Tokenizer:
             known = ", ".join(n for n in self.specials if not n.startswith("<|reserved_"))
             raise KeyError(f"This tokenizer has no special token {name!r}; it has {known}.") from None
 
+    def role(self, role: str) -> int:
+        """Return the id of the special token that plays a role: "bos", "user" and so on."""
+        roles = ROLES if self.roles is None else self.roles
+        if role not in roles:
+            raise KeyError(f"This tokenizer has no token for the role {role!r}; it has {', '.join(roles)}.")
+        return self.special(roles[role])
+
     @property
     def bos(self) -> int:
         """Id that opens every document."""
-        return self.special(BOS)
+        return self.role("bos")
 
     @property
     def eos(self) -> int:
         """Id that ends an answer."""
-        return self.special(EOS)
+        return self.role("eos")
 
     @property
     def pad(self) -> int:
         """Id used as padding in a batch; never a target."""
-        return self.special(PAD)
+        return self.role("pad")
 
     @property
     def system(self) -> int:
         """Id that opens a system message."""
-        return self.special(SYSTEM)
+        return self.role("system")
 
     @property
     def user(self) -> int:
         """Id that opens a user's turn."""
-        return self.special(USER)
+        return self.role("user")
 
     @property
     def assistant(self) -> int:
         """Id that opens the model's turn."""
-        return self.special(ASSISTANT)
+        return self.role("assistant")
+
+    def with_roles(self, multiple: int = 1, names: Sequence[str] = ()) -> Tokenizer:
+        """Return this tokenizer with textmill's own special tokens (and `names`) for the roles that it lacks.
+
+        They get the ids after the last one used, and the vocabulary is filled to a multiple; ids that are there stay.
+        Padding gets a token of its own if it shares that of the end: a model must learn the one and not the other.
+        """
+        roles = dict(ROLES if self.roles is None else self.roles)
+        roles = {role: name for role, name in roles.items() if name in self.specials}
+        if roles.get("pad") in (roles.get("eos"), roles.get("bos")):
+            roles.pop("pad", None)
+        missing = {role: name for role, name in ROLES.items() if role not in roles}
+        wanted = [name for name in dict.fromkeys([*missing.values(), *names]) if name not in self.specials]
+        first = max(self._tokens, default=-1) + 1
+        specials = self.specials | {name: first + i for i, name in enumerate(wanted)}
+        last = max([self.vocab_size, *(id_ + 1 for id_ in specials.values())])
+        return Tokenizer.of(self.vocabulary, specials, roles | missing, last + -last % multiple)
 
     # ---- folder
 
     def save(self, folder: Path | str) -> None:
-        """Write the two files that `load` reads; each appears complete or not at all."""
+        """Write the files that `load` reads; each appears complete or not at all."""
         folder = Path(folder)
         description = {
             "format": "textmill tokenizer 1",
-            "pattern": self.pattern,
+            **self.vocabulary.description(),
             "specials": self.specials,
-            "n_ranks": len(self.ranks),
+            **({} if self.roles is None else {"roles": self.roles}),
+            "n_ranks": len(self.vocabulary.tokens()),
             "vocab_size": self.vocab_size,
             "sha256": self.sha256,
         }
-        with whole_path(folder / RANKS_FILE) as path:
-            path.write_bytes(_rank_lines(self.ranks))
+        for name, data in self.vocabulary.files().items():
+            with whole_path(folder / name) as path:
+                path.write_bytes(data)
         with whole_path(folder / DESCRIPTION_FILE) as path:
             path.write_bytes(json.dumps(description, indent=1, ensure_ascii=False).encode() + b"\n")
 
@@ -186,17 +284,15 @@ class Tokenizer:
         Raises FileNotFoundError if it is not such a folder, ValueError if a file is damaged or the two do not match.
         """
         folder = Path(folder)
-        for name in (RANKS_FILE, DESCRIPTION_FILE):
-            if not (folder / name).is_file():
-                raise FileNotFoundError(
-                    f"{folder} is not a tokenizer folder: {name} is missing. "
-                    "Name a folder that the tokenizer stage or Tokenizer.save wrote."
-                )
         try:
-            description = json.loads((folder / DESCRIPTION_FILE).read_bytes())
-            ranks = parse_ranks((folder / RANKS_FILE).read_bytes())
-            tokenizer = cls(ranks, description["pattern"], description["specials"])
-        except (ValueError, KeyError, TypeError) as error:
+            description = json.loads(_read(folder, DESCRIPTION_FILE))
+            if (kind := description.get("kind")) not in _KINDS:
+                raise ValueError(f"its vocabulary is of the kind {kind!r}, which is not known")
+            made, name = _KINDS[kind]
+            vocabulary = made.of_files({name: _read(folder, name)}, description)
+            sizes = {} if "vocab_size" not in description else {"vocab_size": int(description["vocab_size"])}
+            tokenizer = cls.of(vocabulary, description["specials"], description.get("roles"), **sizes)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"The tokenizer in {folder} cannot be read: {error}") from error
         if tokenizer.sha256 != description.get("sha256"):
             raise ValueError(
@@ -207,51 +303,56 @@ class Tokenizer:
         return tokenizer
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Tokenizer, (self.ranks, self.pattern, self.specials)
+        return Tokenizer.of, (self.vocabulary, self.specials, self.roles, self.vocab_size)
 
     def __repr__(self) -> str:
         return f"Tokenizer(vocab_size={self.vocab_size}, sha256={self.sha256[:16]}…)"
 
 
-def parse_ranks(data: bytes) -> dict[bytes, int]:
-    """Read tiktoken's rank file: lines of `base64(token) rank`."""
-    ranks: dict[bytes, int] = {}
-    for number, line in enumerate(data.splitlines(), start=1):
-        if not line:
-            continue
-        try:
-            token, rank = line.split()
-            ranks[base64.b64decode(token, validate=True)] = int(rank)
-        except (ValueError, binascii.Error) as error:
-            raise ValueError(f"Line {number} of the ranks is not `base64 rank` but {line[:40]!r}.") from error
-    return ranks
+def _read(folder: Path, name: str) -> bytes:
+    if not (folder / name).is_file():
+        raise FileNotFoundError(
+            f"{folder} is not a tokenizer folder: {name} is missing. "
+            "Name a folder that the tokenizer stage or Tokenizer.save wrote."
+        )
+    return (folder / name).read_bytes()
 
 
-def _rank_lines(ranks: Mapping[bytes, int]) -> bytes:
-    ordered = sorted(ranks.items(), key=lambda item: item[1])
-    return b"".join(base64.b64encode(token) + b" %d\n" % rank for token, rank in ordered)
+def _check_ids(tokens: Iterable[int], specials: Mapping[str, int], vocab_size: int | None) -> None:
+    """Raise ValueError unless each id is used once, and every one, or those below `vocab_size` may have gaps."""
+    text = list(tokens)
+    ids = sorted([*text, *specials.values()])
+    if vocab_size is None and ids != list(range(len(ids))):
+        raise ValueError(
+            f"The ids of {len(text)} tokens and {len(specials)} specials do not count 0 … {len(ids) - 1}: "
+            "each id must be used exactly once."
+        )
+    if vocab_size is not None and ids:
+        if len(set(ids)) != len(ids):
+            raise ValueError("Two tokens have the same id: each id must be used exactly once.")
+        if ids[0] < 0 or ids[-1] >= vocab_size:
+            wrong = ids[0] if ids[0] < 0 else ids[-1]
+            raise ValueError(f"A token has id {wrong}, which is outside the vocabulary of {vocab_size} ids.")
 
 
-def _identity(ranks: Mapping[bytes, int], pattern: str, specials: Mapping[str, int]) -> str:
-    """Return the sha256 of ranks, pattern and specials, each with its length so that different inputs never agree."""
+def _identity(tokenizer: Tokenizer) -> str:
+    """Return the sha256 of vocabulary and specials, and of roles, normalizer and size where they are not the usual.
+
+    Each part goes in with its length, so that different inputs never agree.
+    """
+    specials = sorted(tokenizer.specials.items(), key=lambda item: item[1])
+    unusual: dict[str, Any] = {}
+    if tokenizer.roles is not None:
+        unusual["roles"] = tokenizer.roles
+    if tokenizer.vocab_size != len(tokenizer._tokens):
+        unusual["vocab_size"] = tokenizer.vocab_size
+    if normalizer := tokenizer.vocabulary.description().get("normalizer"):
+        unusual["normalizer"] = normalizer
+    parts = [*tokenizer.vocabulary.identity(), json.dumps(specials, ensure_ascii=True).encode()]
+    if unusual:
+        parts.append(json.dumps(unusual, ensure_ascii=True, sort_keys=True).encode())
     digest = hashlib.sha256()
-    ordered = sorted(specials.items(), key=lambda item: item[1])
-    for part in (_rank_lines(ranks), pattern.encode(), json.dumps(ordered, ensure_ascii=True).encode()):
+    for part in parts:
         digest.update(len(part).to_bytes(8, "little"))
         digest.update(part)
     return digest.hexdigest()
-
-
-def _encoding(tokenizer: Tokenizer) -> Any:
-    import tiktoken  # here, because a config module may import this one and must stay light
-
-    try:
-        return tiktoken.Encoding(
-            name=f"textmill-{tokenizer.sha256[:16]}",
-            pat_str=tokenizer.pattern,
-            mergeable_ranks=tokenizer.ranks,
-            special_tokens=tokenizer.specials,
-            explicit_n_vocab=tokenizer.vocab_size,
-        )
-    except ValueError as error:
-        raise ValueError(f"The split pattern {tokenizer.pattern!r} is not a regular expression: {error}") from error

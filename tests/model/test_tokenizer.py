@@ -1,4 +1,4 @@
-"""The tokenizer wrapper: round trips, identity, specials, and the same ids as tiktoken's own GPT-2."""
+"""The tokenizer: round trips, identity, specials and their roles, and folders that are damaged."""
 
 from __future__ import annotations
 
@@ -11,17 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.tokenizer import (
-    DESCRIPTION_FILE,
-    PATTERNS,
-    RANKS_FILE,
-    SPECIALS,
-    Tokenizer,
-    parse_ranks,
-    specials_after,
-)
-
-SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "01_gpt2_bpe"
+from model.tokenizer import DESCRIPTION_FILE, PATTERNS, SPECIALS, Tokenizer, specials_after
+from model.vocabulary.byte_pairs import RANKS_FILE
 
 
 def tiny(pattern: str = "gpt4", extra: tuple[bytes, ...] = (b"th", b"the", b" the", "é".encode())) -> Tokenizer:
@@ -143,18 +134,34 @@ def test_wrong_ranks_are_refused() -> None:
         Tokenizer(ranks, "(", {})
 
 
-@pytest.mark.shared
-@pytest.mark.parity
-@pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data/01_gpt2_bpe")
-def test_same_ids_as_gpt2() -> None:
-    ranks = parse_ranks((SHARED / "zurawiki__tiktoken-rs/tiktoken-rs/assets/r50k_base.tiktoken").read_bytes())
-    tokenizer = Tokenizer(ranks, PATTERNS["gpt2"], {"<|endoftext|>": len(ranks)})
-    assert tokenizer.vocab_size == 50257
-    inputs = (
-        (SHARED / "ggerganov__llama.cpp/models/ggml-vocab-gpt-2.gguf.inp").read_text().split("\n__ggml_vocab_test__\n")
-    )
-    outputs = (SHARED / "ggerganov__llama.cpp/models/ggml-vocab-gpt-2.gguf.out").read_text().splitlines()
-    pairs = [(text, [int(i) for i in ids.split()]) for text, ids in zip(inputs, outputs, strict=False)]
-    assert len(pairs) > 40
-    for text, ids in pairs:
-        assert tokenizer.encode(text) == ids, text
+def test_ids_may_have_gaps_where_the_size_is_given() -> None:
+    ranks = {bytes([b]): b for b in range(256)}
+    tokenizer = Tokenizer(ranks, "a", {"x": 300}, vocab_size=320)
+    assert tokenizer.vocab_size == 320
+    assert tokenizer.token_bytes().shape == (320,)
+    assert tokenizer.decode([97, 257, 300]) == "ax"
+    for wrong in (-1, 320):
+        with pytest.raises(ValueError, match=f"Id {wrong} is outside this tokenizer's vocabulary of 320"):
+            tokenizer.decode([97, wrong])
+    assert tokenizer.sha256 != Tokenizer(ranks, "a", {"x": 300}, vocab_size=301).sha256
+    with pytest.raises(ValueError, match="id 300, which is outside the vocabulary of 300"):
+        Tokenizer(ranks, "a", {"x": 300}, vocab_size=300)
+    with pytest.raises(ValueError, match="exactly once"):
+        Tokenizer(ranks, "a", {"x": 97}, vocab_size=320)
+
+
+def test_roles_say_which_special_does_what() -> None:
+    ranks = {bytes([b]): b for b in range(256)}
+    plain = Tokenizer(ranks, "a", {"<|end|>": 256})
+    with_roles = Tokenizer(ranks, "a", {"<|end|>": 256}, {"bos": "<|end|>", "eos": "<|end|>"})
+    assert with_roles.bos == with_roles.eos == 256
+    assert with_roles.sha256 != plain.sha256
+    with pytest.raises(KeyError, match="no token for the role 'pad'; it has bos, eos"):
+        _ = with_roles.pad
+    with pytest.raises(ValueError, match=r"role 'bos' is given to '<\|bos\|>', which is no special"):
+        Tokenizer(ranks, "a", {"<|end|>": 256}, {"bos": "<|bos|>"})
+
+
+def test_identities_stay_what_they_were() -> None:
+    """Models and tokens of earlier versions name their tokenizer by it."""
+    assert tiny().sha256 == "46ce1411d587f01d6983447589f7783c8ab22db1b123a5623f7296d11cd6fc57"
