@@ -49,7 +49,11 @@ class Batch:
         """Yield micro-batches of at most `rows` sequences; 0 = all at once."""
         size = rows or len(self.inputs)
         for start in range(0, len(self.inputs), size):
-            yield self._map(itemgetter(slice(start, start + size)))
+            yield self.rows(slice(start, start + size))
+
+    def rows(self, part: slice) -> Batch:
+        """Return some of the sequences."""
+        return self._map(itemgetter(part))
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on `device`; the lengths are not moved."""

@@ -107,6 +107,10 @@ class TokenDataset:
             )
         return shuffled(draws_of_step(step, batch, rank, world_size), n, seed)
 
+    def tokens_in(self, draws: int, seed: int) -> int:
+        """Return how many tokens are the inputs of the first `draws` windows of a run, each as often as it is read."""
+        return draws * self.seq_len
+
     def epoch_order(self, seed: int, epoch: int) -> np.ndarray:
         """Return the whole order of an epoch: a permutation of the window numbers, int64[len(self)]."""
         return permuted(np.arange(len(self), dtype=np.int64), len(self), seed, epoch)

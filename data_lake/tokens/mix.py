@@ -66,11 +66,11 @@ class Share:
 
 
 def documents_of_split(artifact: Path, split: str = "train") -> pa.Table:
-    """Return source, url, first_token and n_tokens of a split's documents in a tokenize artifact, in stream order."""
+    """Return source, url, n_bytes, first_token and n_tokens of a split's documents in a tokenize artifact."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    columns = ["split", "source", "url", "first_token", "n_tokens"]
+    columns = ["split", "source", "url", "n_bytes", "first_token", "n_tokens"]
     index = pq.read_table(artifact / "documents.parquet", columns=columns)
     return index.filter(pc.equal(index["split"], split))
 
@@ -321,6 +321,7 @@ class MixedDataset:
                 "wanted": share.share,
                 "weight": share.weight,
                 "available_tokens": share.tokens,
+                "reachable_tokens": stream.tokens_in(share.windows, seed),
                 "distinct_tokens": stream.tokens_in(min(count, share.windows), seed),
             }
             for share, count, stream, seed in zip(self.shares, counts, self._streams, self._seeds, strict=True)

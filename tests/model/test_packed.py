@@ -74,6 +74,15 @@ def test_the_loss_and_gradient_are_those_of_each_document_alone(shape: dict[str,
     assert mixed_up != pytest.approx(losses[2], rel=1e-3), "without the mask, the documents must disturb each other"
 
 
+def test_the_loss_of_joined_windows_is_what_it_was() -> None:
+    """Recorded before documents could be packed: the loss of a batch of `test_loader.test_the_batches_never_change`."""
+    tokens = np.concatenate([np.arange(length) * 7919 % 5000 for length in (5000, 3333)])
+    windows = np.stack([tokens[i * 32 : i * 32 + 33] for i in (59, 127, 257, 42)])
+    shape = GPTConfig(vocab_size=5000, n_layer=2, n_head=2, n_kv_head=1, d_model=32, d_ff=48, max_seq_len=32)
+    loss = next_token_loss(GPT(shape).initialise(0), Batch.of_windows(windows), torch.float32)
+    assert loss.item() == pytest.approx(1090.5399169921875, rel=1e-6)
+
+
 def test_the_validation_is_that_of_each_document_alone() -> None:
     model, rows = network().eval(), packed_rows()
     sizes = np.arange(64) % 5  # some tokens have no text

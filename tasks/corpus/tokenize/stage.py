@@ -118,25 +118,17 @@ def _report(out: Output, corpus: Artifact, index: pa.Table, seconds: float | Non
 
     tokens, n_bytes = int(pc.sum(index["n_tokens"]).as_py() or 0), int(pc.sum(index["n_bytes"]).as_py() or 0)
     lengths = index["n_tokens"].to_pylist()
-    tail = 0
     for split in SPLITS:
         data = TokenDataset(out.dir, split)
-        in_windows = len(data) * data.seq_len + 1 if len(data) else 0
-        tail += data.n_tokens - in_windows
         out.count(**{f"{split}_tokens": data.n_tokens, f"{split}_windows": len(data)})
         out.count(**{f"{split}_documents": int(pc.sum(pc.equal(index["split"], split)).as_py() or 0)})
         if not len(data):
             out.warning(f"Split {split} has {data.n_tokens} tokens, too few for one window of {data.seq_len} + 1.")
     out.count(documents=index.num_rows, tokens=tokens, bytes=n_bytes, longest_document=max(lengths, default=0))
     came = Amount(**corpus.manifest.ledger["kept"]) if corpus.manifest.ledger else Amount(index.num_rows, n_bytes)
-    # this stage makes the tokens; those after the last whole window of a split are in no window
-    out.ledger(
-        Ledger(
-            incoming=Amount(came.documents, came.bytes, tokens),
-            kept=Amount(index.num_rows, n_bytes, tokens - tail),
-            removed={"after_last_window": Amount(tokens=tail)},
-        )
-    )
+    # this stage makes the tokens; which of them are in no window depends on the training, whose ledger says it
+    made = Amount(index.num_rows, n_bytes, tokens)
+    out.ledger(Ledger(incoming=Amount(came.documents, came.bytes, tokens), kept=made))
     out.figure("document_tokens", figures.histogram(lengths, "Lengths of documents", "tokens"))
     out.metric(
         bytes_per_token=n_bytes / tokens if tokens else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -88,7 +88,7 @@ class MixConfig(StageConfig):
 class SamplesConfig(StageConfig):
     """The texts that a finished model writes for people to look at."""
 
-    prompts: tuple[str, ...] = Field((), description="texts to continue; none = the first tokens of held-out windows")
+    prompts: tuple[str, ...] = Field((), description="texts to continue; none = the beginnings of held-out texts")
     count: int = Field(4, ge=0, description="held-out windows to continue if there are no prompts")
     prompt_tokens: int = Field(16, ge=1, description="tokens taken from each of these windows")
     new_tokens: int = Field(64, ge=1, description="tokens to write")
@@ -119,6 +119,11 @@ class PretrainConfig(StageConfig):
 
     model: GPTShape = Field(GPTShape(), description="shape of the network")
     training: Training = Field(Training(), description="optimizer, schedule, length and batch of the training")
+    documents: Literal["joined", "separate"] = Field(
+        "joined",
+        description="joined = documents follow each other and are cut into windows; separate = whole documents are "
+        "packed into rows, and each sees itself alone; one longer than the context is split into consecutive parts",
+    )
     mix: MixConfig = Field(MixConfig(), description="how much of each source is read")
     masking: MaskingConfig = Field(MaskingConfig(), description="which tokens an encoder (model.network) has to name")
     samples: SamplesConfig = Field(SamplesConfig(), description="texts that the finished model writes")

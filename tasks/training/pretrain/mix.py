@@ -16,25 +16,29 @@ if TYPE_CHECKING:
 MIX_FILE = "mix.json"
 
 
-def open_mix(config: PretrainConfig, out: Output, tokens: Artifact) -> MixedDataset:
-    """Return the mixed training windows, and log how much of each source will be read."""
+def open_mix(config: PretrainConfig, tokens: Artifact, end: int | None) -> MixedDataset:
+    """Return the mixed training windows; end: the token that ends a packed document, None if they are joined."""
     training = config.training
     try:
-        mixed = MixedDataset(
+        return MixedDataset(
             tokens.path,
             config.mix.asked(),
             seq_len=config.model.max_seq_len,
             draws=training.steps * training.batch_size,
             temperature=config.mix.temperature,
             seed=training.seed,
+            end=end,
         )
     except MixError as error:
         raise PermanentError(f"{error} See pretrain.mix.") from error
+
+
+def log_shares(out: Output, mixed: MixedDataset) -> None:
+    """Log how much of each source will be read."""
     for share in mixed.shares:
         limit = " (as often as it may be)" if share.capped else ""
         out.info(f"mix: {share.name}: {share.share:.1%} of what is read, {share.epochs:.2f} epochs of {share.tokens:,} "
                  f"tokens{limit}")  # fmt: skip
-    return mixed
 
 
 def preview(config: PretrainConfig, inputs: Mapping[str, Artifact]) -> list[dict[str, Any]]:
@@ -49,6 +53,7 @@ def preview(config: PretrainConfig, inputs: Mapping[str, Artifact]) -> list[dict
             seq_len=config.model.max_seq_len,
             draws=training.steps * training.batch_size,
             temperature=config.mix.temperature,
+            packed=config.documents == "separate",
         )
     except MixError as error:
         raise PermanentError(f"{error} See pretrain.mix.") from error
@@ -74,7 +79,7 @@ def mix_contract(artifact: Artifact) -> Iterator[str]:
         return
     rows = json.loads(path.read_text())
     draws = artifact.counts["steps"] * artifact.manifest.payload["config"]["training"]["batch_size"]
-    for name, taken in (("windows", draws), ("tokens", artifact.counts["tokens"])):
+    for name, taken in (("windows", draws), ("tokens", artifact.counts["tokens_read"])):
         if (drawn := sum(row[name] for row in rows)) != taken:
             yield f"{MIX_FILE} accounts for {drawn:,} {name}, but the training took {taken:,}."
     for row in rows:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from model.tokenizer import MASK
 from tasks.stage.preflight import Facts, Fault, device_faults
+from tasks.training.pretrain.reading import too_short
 
 if TYPE_CHECKING:
     from tasks.training.pretrain.config import PretrainConfig
@@ -33,3 +34,7 @@ def check(config: PretrainConfig, facts: Facts) -> Iterator[Fault]:
             "decontaminate.split.val",
             "Nothing is held out for validation during training; hold out a share, such as 0.02.",
         )
+    elif (tokens := facts.inputs.get("tokens")) is not None:
+        for split, field in (("train", "pretrain.model.max_seq_len"), ("val", "decontaminate.split.val")):
+            if why := too_short(split, tokens.counts[f"{split}_tokens"], config):
+                yield Fault(field, why)
