@@ -21,18 +21,22 @@ def commit(
     lake: Lake,
     stage: str,
     tables: dict[str, pa.Table] | None = None,
-    upstream: tuple[Artifact, ...] = (),
+    upstream: tuple[Artifact, ...] | dict[str, Artifact] = (),
     config: dict[str, Any] | None = None,
     hour: int = 0,
     texts: dict[str, str] | None = None,
     **manifest: Any,
 ) -> Artifact:
-    """Commit an artifact with these Parquet files and these texts, `hour` hours after noon."""
+    """Commit an artifact with these Parquet files and these texts, `hour` hours after noon.
+
+    upstream: what it was made from, by role, or in roles that are called like the stages.
+    """
+    roles = upstream if isinstance(upstream, dict) else {a.stage: a for a in upstream}
     payload = {
         "stage": stage,
         "version": 1,
         "config": config or {},
-        "inputs": {a.stage: a.content for a in upstream},
+        "inputs": {role: a.content for role, a in roles.items()},
         "code": {f"tasks.corpus.{stage}": "0" * 64},
     }
     key = sha256_of(payload)
@@ -49,7 +53,7 @@ def commit(
             version=1,
             payload=payload,
             content=content_of(files),
-            inputs={a.stage: InputEntry(stage=a.stage, key=a.key, content=a.content) for a in upstream},
+            inputs={role: InputEntry(stage=a.stage, key=a.key, content=a.content) for role, a in roles.items()},
             files=files,
             reason="never built",
             started_at=NOON,

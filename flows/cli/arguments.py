@@ -78,7 +78,7 @@ def load_or_replay(context: typer.Context, recipe: str, overrides: list[str] | N
     given = context.get_parameter_source("recipe")
     if given is not None and given.name != "DEFAULT":
         raise UserError(f"Give a recipe or --like, not both: is it {recipe}, or the recipe of the run {like}?")
-    from flows.run.compare import CompareError
+    from flows.comparing.runs import CompareError
     from flows.run.replay import ReplayError, recipe_like
 
     try:

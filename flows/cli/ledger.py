@@ -47,7 +47,7 @@ def ledger(
 def _subject(wanted: str | None) -> tuple[str, list[Artifact], list[str]]:
     """Return the subject of the audit, its artifacts in the order of the pipeline, and those that were deleted."""
     from data_lake.reading.audit import lineage
-    from flows.run import compare as comparing
+    from flows.comparing import runs as comparing
 
     store = lake()
     if wanted is not None and (wanted.split("/")[0] in {artifact.stage for artifact in store.artifacts()}):

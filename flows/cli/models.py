@@ -1,8 +1,7 @@
-"""`textmill generate`, `compare` and `champion`: using models, comparing the runs that made them, choosing one."""
+"""`textmill generate` and `champion`: using models, and choosing one."""
 
 from __future__ import annotations
 
-import datetime
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,17 +9,11 @@ import typer
 
 from data_lake.store.home import Home
 from data_lake.store.lake import Miss
-from flows.cli.arguments import AsJson, find_artifact, lake
-from flows.cli.console import UserError, examples, in_sentences, note, output, print_json, styled, table, write
+from flows.cli.arguments import find_artifact, lake
+from flows.cli.console import UserError, examples, in_sentences, note, write
 
 if TYPE_CHECKING:
-    from rich.table import Table
-    from rich.text import Text
-
     from data_lake.store.lake import Artifact
-    from flows.run.compare import Change, Comparison, MetricChange
-
-VERDICT_STYLES = {"different": "yellow", "not distinguishable": "dim", None: ""}
 
 
 @in_sentences
@@ -79,85 +72,6 @@ def generate(
 
 
 @in_sentences
-def compare(
-    before: Annotated[
-        str, typer.Argument(metavar="RUN", help="last, last~1, a run's name, its id or the id's first letters")
-    ],
-    after: Annotated[str, typer.Argument(metavar="RUN", help="the other run")],
-    show_all: Annotated[bool, typer.Option("--all", help="include metrics that did not change")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Put two pipeline runs side by side: changed parameters, metrics, and whether they differ by more than noise."""
-    from flows.run import compare as comparing
-
-    try:
-        runs = comparing.pipeline_runs(Home.from_env())
-        made = comparing.compare(comparing.find_run(before, runs), comparing.find_run(after, runs))
-    except comparing.CompareError as error:
-        raise UserError(str(error)) from error
-    if as_json:
-        print_json(made.to_json())
-        return
-    _print_comparison(made, show_all)
-
-
-def _print_comparison(made: Comparison, show_all: bool) -> None:
-    console = output()
-    heads = [f"{run.name} {run.run_id[:8]}" for run in (made.before, made.after)]
-    for head, run in zip(heads, (made.before, made.after), strict=True):
-        started = datetime.datetime.fromtimestamp(run.started_at / 1000, datetime.UTC)
-        console.print(f"{head}: {run.status.lower()}, started {started:%Y-%m-%d %H:%M:%S} UTC")
-    for title, changes in (("changed parameters", made.parameters), ("other artifacts", made.artifacts)):
-        if changes:
-            console.print(_change_table(title, heads, changes))
-        else:
-            note(f"No {title}.")
-    shown = [change for change in made.metrics if show_all or change.verdict or change.before != change.after]
-    if not shown:
-        note("No metric changed; --all shows them.")
-        return
-    rows = table(
-        "metrics", ("metric", *heads, "difference", "± 1.96 se", "verdict"), (*heads, "difference", "± 1.96 se")
-    )
-    for change in shown:
-        rows.add_row(*_metric_row(change))
-    console.print(rows)
-
-
-def _change_table(title: str, heads: list[str], changes: list[Change]) -> Table:
-    rows = table(title, ("", *heads))
-    for change in changes:
-        rows.add_row(change.name, _or_dash(change.before), _or_dash(change.after))
-    return rows
-
-
-def _metric_row(change: MetricChange) -> list[str | Text]:
-    from flows.run.compare import Z
-
-    style = VERDICT_STYLES[change.verdict]
-    verdict = styled(change.verdict, style) if change.verdict else ""
-    error = None if change.stderr is None else Z * change.stderr
-    sign = "+" if (change.difference or 0) > 0 else ""
-    difference = sign + _number(change.difference)
-    return [
-        change.name,
-        _number(change.before),
-        _number(change.after),
-        difference,
-        "" if error is None else _number(error),
-        verdict,
-    ]
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.0f}" if value.is_integer() else f"{value:.4g}"
-
-
-def _or_dash(value: str | None) -> str:
-    return "–" if value is None else value
-
-
-@in_sentences
 def champion(
     wanted: Annotated[
         str, typer.Argument(metavar="RUN_OR_ARTIFACT", help="an artifact, or a pipeline run (its last model)")
@@ -179,7 +93,7 @@ def _model_of(wanted: str) -> Artifact:
     try:
         return find_artifact(wanted)
     except UserError as no_artifact:
-        from flows.run.compare import CompareError, find_run, pipeline_runs
+        from flows.comparing.runs import CompareError, find_run, pipeline_runs
 
         try:
             run = find_run(wanted, pipeline_runs(Home.from_env()))
@@ -203,7 +117,4 @@ def register(app: typer.Typer) -> None:
             'textmill generate pretrain "The module " --temperature 0.8 --top-k 40 --seed 1',
         ),
     )(generate)
-    app.command(
-        rich_help_panel="Models", epilog=examples("textmill compare last~1 last", "textmill compare 3f2a 9c41 --json")
-    )(compare)
     app.command(rich_help_panel="Models", epilog=examples("textmill champion sft", "textmill champion last"))(champion)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from data_lake.store.home import Home
+from flows.comparing.runs import PipelineRecord, find_runs, pipeline_runs
 from flows.recipe.errors import RecipeError
 from flows.recipe.load import load_data
 from flows.recipe.recipe import Recipe, merged
-from flows.run.compare import PipelineRecord, find_runs, pipeline_runs
 from flows.run.pipeline_runs import RECIPE_FILE
 from tasks.tracking.mlflow_client import Sender
 

@@ -11,8 +11,8 @@ import pytest
 
 from data_lake.reading.ledger import Amount, Ledger
 from data_lake.store.lake import Lake
-from flows.run import compare
-from tests.flows.run.test_compare import record
+from flows.comparing import runs as compare
+from tests.flows.comparing.test_runs import record
 from tests.lakes import commit
 from tests.terminal import data, textmill
 

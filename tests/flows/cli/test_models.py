@@ -1,4 +1,4 @@
-"""`textmill generate`, `compare` and `champion`: right and wrong input, for people and for programs.
+"""`textmill generate` and `champion`: right and wrong input, for people and for programs.
 
 Also covers: tasks/delivery/generation.py
 Also covers: tasks/training/trained.py
@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from data_lake.store.lake import Artifact, Lake
-from flows.run import compare
+from flows.comparing import runs as compare
 from model.shape import GPTConfig
 from model.tokenizer import Tokenizer, specials_after
 from tasks.stage import Output, StageConfig, kinds, stage
 from tasks.tracking import watch
 from tasks.training.train import write_model
 from tasks.training.trained import CHAT_TEMPLATE
-from tests.flows.run.test_compare import record
-from tests.terminal import data, notes, textmill
+from tests.flows.comparing.test_runs import record
+from tests.terminal import notes, textmill
 
 
 class ModelConfig(StageConfig):
@@ -119,25 +119,6 @@ def test_a_damaged_model_is_not_used(model: Artifact) -> None:
     with (model.path / "model.safetensors").open("ab") as file:
         file.write(b"x")
     assert "`textmill run` builds it again" in textmill("generate", "pretrain", "x", code=2)
-
-
-# -- compare -----------------------------------------------------------------------------------------------------------
-
-
-def test_two_runs_side_by_side(runs: list[compare.PipelineRecord]) -> None:
-    shown = textmill("compare", "last~1", "last")
-    for words in ("old aaaaaaaa", "dedup.threshold", "[red]0.7", "-0.25", "dedup/0000"):
-        assert words in shown
-    assert "steps" not in shown
-    assert "steps" in textmill("compare", "old", "new", "--all")
-    found = data("compare", "aaaa", "bbbb")
-    assert [run["name"] for run in found["runs"]] == ["old", "new"]
-    assert {change["name"]: change["difference"] for change in found["metrics"]} == {"acc": -0.25, "steps": 0.0}
-
-
-@pytest.mark.parametrize("wanted", ["last~9", "cccc", "nosuch", "last~"])
-def test_a_run_that_nobody_knows(runs: list[compare.PipelineRecord], wanted: str) -> None:
-    assert "There is no " in textmill("compare", wanted, "last", code=2)
 
 
 # -- champion ----------------------------------------------------------------------------------------------------------

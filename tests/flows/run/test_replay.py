@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from data_lake.store.home import Home
+from flows.comparing.runs import pipeline_runs
 from flows.graph.node import Node
 from flows.graph.variants import graph_of
 from flows.recipe.recipe import Recipe
-from flows.run.compare import pipeline_runs
 from flows.run.pipeline_runs import RECIPE_FILE, PipelineRuns
 from flows.servers.mlflow_db import init_mlflow
 from tasks.tracking.watch import PIPELINE_EXPERIMENT, Tracker

@@ -1,26 +1,19 @@
-"""Comparing two pipeline runs: which settings and results differ, and whether the difference is more than noise."""
+"""Pipeline runs as MLflow has them, and which of them a name, an id or `last~1@variant` refers to."""
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from data_lake.store.home import Home
+from flows.recipe.errors import nearest
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
 MAX_RUNS = 5000
 MIN_PREFIX = 4
-# `acc_stderr` belongs to `acc`, and `acc_stderr_pretrain` to `acc_pretrain`.
-STDERR = re.compile(r"_stderr(?=_|$)")
-# Half-width of a 95 % interval in standard errors of the difference, under the normal approximation.
-Z = 1.96
-
-Significance = Literal["different", "not distinguishable"]
 
 
 class CompareError(Exception):
@@ -45,86 +38,6 @@ class PipelineRecord:
     def recipe_name(self) -> str:
         """The name of the run without its variant."""
         return self.name.replace(f"@{self.variant}", "", 1) if self.variant else self.name
-
-
-@dataclass(frozen=True)
-class Change:
-    """A parameter, or a stage's artifact, that differs; None if a run has none."""
-
-    name: str
-    before: str | None
-    after: str | None
-
-
-@dataclass(frozen=True)
-class MetricChange:
-    """A metric in both runs. The verdict needs a standard error in both, logged as `<metric>_stderr`."""
-
-    name: str
-    before: float | None
-    after: float | None
-    difference: float | None
-    stderr: float | None  # of the difference
-    verdict: Significance | None
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two runs side by side."""
-
-    before: PipelineRecord
-    after: PipelineRecord
-    parameters: list[Change]
-    artifacts: list[Change]
-    metrics: list[MetricChange]
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain data for `textmill compare --json`."""
-        head = ("run_id", "name", "variant", "status", "started_at")
-        return {
-            "runs": [{name: getattr(run, name) for name in head} for run in (self.before, self.after)],
-            "parameters": [asdict(change) for change in self.parameters],
-            "artifacts": [asdict(change) for change in self.artifacts],
-            "metrics": [asdict(change) for change in self.metrics],
-        }
-
-
-def compare(before: PipelineRecord, after: PipelineRecord) -> Comparison:
-    """Return what differs between two runs, and all metrics, whether they differ or not."""
-    names = [name for name in {**before.metrics, **after.metrics} if not STDERR.search(name)]
-    return Comparison(
-        before,
-        after,
-        _changes(before.parameters, after.parameters),
-        _changes(before.artifacts, after.artifacts),
-        [_metric_change(name, before.metrics, after.metrics) for name in names],
-    )
-
-
-def _changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[Change]:
-    return [
-        Change(name, before.get(name), after.get(name))
-        for name in {**before, **after}
-        if before.get(name) != after.get(name)
-    ]
-
-
-def _metric_change(name: str, before: Mapping[str, float], after: Mapping[str, float]) -> MetricChange:
-    """One metric's change. The runs' errors are assumed to be independent. On the same items they are positively
-    correlated, so the verdict "different" is safe, and "not distinguishable" may be too cautious."""
-    old, new = before.get(name), after.get(name)
-    if old is None or new is None:
-        return MetricChange(name, old, new, None, None, None)
-    difference = new - old
-    errors = [value for run in (before, after) for key, value in run.items() if key != name == STDERR.sub("", key)]
-    if len(errors) < 2:
-        return MetricChange(name, old, new, difference, None, None)
-    stderr = math.hypot(*errors)
-    verdict: Significance = "different" if abs(difference) > Z * stderr else "not distinguishable"
-    return MetricChange(name, old, new, difference, stderr, verdict)
-
-
-# -- finding runs ------------------------------------------------------------------------------------------------------
 
 
 def pipeline_runs(home: Home) -> list[PipelineRecord]:
@@ -171,8 +84,10 @@ def find_runs(wanted: str, runs: Sequence[PipelineRecord]) -> list[PipelineRecor
     found = _runs_of(which, variant if at else None, runs) if which else []
     if not found:
         newest = ", ".join(f"{run.run_id[:8]} ({run.name})" for run in runs[:5])
+        near = nearest(wanted, [name for run in runs for name in (run.recipe_name, run.name)])
+        hint = f" Did you mean {near}?" if near else ""
         raise CompareError(
-            f"There is no pipeline run {wanted!r}. The newest are {newest}; `last` and `last~1` work too."
+            f"There is no pipeline run {wanted!r}. The newest are {newest}; `last` and `last~1` work too.{hint}"
         )
     if at:
         return [run for run in found if run.variant == variant] or _no_variant(which, variant, found)
@@ -211,7 +126,9 @@ def _runs_of(which: str, variant: str | None, runs: Sequence[PipelineRecord]) ->
 def _no_variant(which: str, variant: str, runs: Sequence[PipelineRecord]) -> list[PipelineRecord]:
     names = list(dict.fromkeys(run.variant for run in reversed(runs) if run.variant))
     there = f"it has {', '.join(names)}" if names else "it has no variants"
-    raise CompareError(f"The run {which!r} has no variant {variant!r}; {there}.")
+    near = nearest(variant, names)
+    hint = f" Did you mean {near}?" if near else ""
+    raise CompareError(f"The run {which!r} has no variant {variant!r}; {there}.{hint}")
 
 
 def _record(run: Run) -> PipelineRecord:

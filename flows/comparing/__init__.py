@@ -1,0 +1,1 @@
+"""Comparing runs, variants and models: recipe, data, cost and scores, and whether a difference is more than noise."""

@@ -1,0 +1,1 @@
+"""Comparing models on the same items: paired tests, their correction, and what it would take to tell."""
