@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from model.tokenizer import PATTERNS, Tokenizer
 from model.vocabulary.exported import export_tokenizer
+from model.vocabulary.imported import import_tokenizer
 from model.vocabulary.ready import READY, ready_tokenizer
 from tests.model.vocabulary.small_models import HARD, hard_texts, imported_pieces, learned_pairs, sentencepiece_model
+from tests.model.vocabulary.test_imported import GPT2, QWEN3, SMOLLM, document, write
 
 pytestmark = pytest.mark.parity
 NO_EXTRAS = {"add_dummy_prefix": False, "remove_extra_whitespaces": False, "normalization_rule_name": "identity"}
@@ -79,6 +81,30 @@ def test_sentencepiece_models_are_the_same_in_sentencepiece_and_transformers(
     # in a unigram model of `tokenizers`, the name of a control token is one of the pieces that a text can have
     names = ours.specials if kind == "unigram" else ()
     same_for_all(ours, opened(ours), hard_texts.filter(lambda text: not any(name in text for name in names)))
+
+
+@pytest.mark.parametrize("change", [GPT2, SMOLLM, QWEN3], ids=["gpt2", "smollm", "qwen3"])
+def test_imported_byte_level_bpe_is_the_same_as_in_tokenizers(tmp_path: Path, change: dict[str, Any]) -> None:
+    import tokenizers
+
+    ours = import_tokenizer(write(tmp_path, tokenizer=document(change)))
+    theirs = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    theirs.encode_special_tokens = True
+
+    @given(hard_texts)
+    def check(text: str) -> None:
+        assert ours.encode(text) == theirs.encode(text).ids
+
+    check()
+
+
+@pytest.mark.shared
+def test_gpt2_is_the_same_however_it_comes_in(shared_data: Path) -> None:
+    folder = shared_data / "01_gpt2_bpe"
+    ready = ready_tokenizer("gpt2", folder / SAID["gpt2"])
+    assert (
+        import_tokenizer(folder / "neosantara-xyz__gigatoken/tests/fixtures/gpt2_tokenizer.json").sha256 == ready.sha256
+    )
 
 
 @pytest.fixture(scope="module")
