@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 
 import numpy as np
@@ -23,7 +23,11 @@ class Batch:
     `lengths`, int64 (B), is the number of tokens in each row before its padding; None = no row is padded.
     `documents`, int64 (B, T), is the number of the document at each position of a packed row, -1 = padding; None = a
     row is one text. For an encoder-decoder, `source`, int64 (B, S), has the text that each row is made from, and
-    `source_lengths` the number of its tokens.
+    `source_lengths` the number of its tokens. `facts` holds what an objective needs to know of each row besides, such
+    as advantages or a reference's log-probabilities: tensors (B, …).
+
+    The loss of a step is its sum divided by `count`; None = by its valid targets. `group` rows one after the other
+    belong together, such as a chosen and a rejected answer, and stay in one micro-batch.
     """
 
     inputs: Tensor
@@ -32,6 +36,9 @@ class Batch:
     documents: Tensor | None = None
     source: Tensor | None = None
     source_lengths: Tensor | None = None
+    facts: Mapping[str, Tensor] = field(default_factory=dict)
+    count: int | None = None
+    group: int = 1
 
     @property
     def n_valid(self) -> int:
@@ -46,8 +53,8 @@ class Batch:
         return self.inputs.numel() if self.lengths is None else int(self.lengths.sum())
 
     def split(self, rows: int) -> Iterator[Batch]:
-        """Yield micro-batches of at most `rows` sequences; 0 = all at once."""
-        size = rows or len(self.inputs)
+        """Yield micro-batches of at most `rows` sequences, but at least one group; 0 = all at once."""
+        size = max(self.group, rows - rows % self.group) if rows else len(self.inputs)
         for start in range(0, len(self.inputs), size):
             yield self.rows(slice(start, start + size))
 
@@ -60,8 +67,9 @@ class Batch:
         return replace(self._map(lambda tensor: tensor.to(device, non_blocking=True)), lengths=self.lengths)
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        changed = {name: change(value) for name, value in vars(self).items() if value is not None}
-        return replace(self, **changed)
+        changed = {name: change(value) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        facts = {name: change(value) for name, value in self.facts.items()}
+        return replace(self, **changed, facts=facts)
 
     @classmethod
     def of_windows(cls, windows: np.ndarray) -> Batch:
@@ -97,6 +105,40 @@ BatchOf = Callable[[int], Batch]
 """Returns the batch of a step. It depends on the step number only, so the step alone gives the position in the data."""
 
 
+class Rollouts:
+    """Makes batches with the model itself, at the step that needs them: nothing can be prepared before.
+
+    `batches_of(step)` returns the batches of `phase` steps, made with the weights that the model has at the first of
+    them. A checkpoint in between could not make them again, so there is none (`whole`).
+    """
+
+    def __init__(self, batches_of: Callable[[int], Sequence[Batch]], phase: int = 1) -> None:
+        self._batches_of, self.phase = batches_of, phase
+        self._made: Sequence[Batch] = ()
+        self.waited = 0.0
+
+    def take(self, step: int) -> Batch:
+        """Return the batch of `step`; steps are taken in order, from the beginning of a phase."""
+        place = step % self.phase
+        if place == 0:
+            began = time.perf_counter()
+            self._made = self._batches_of(step)
+            self.waited += time.perf_counter() - began
+            if len(self._made) != self.phase:
+                raise ValueError(f"A phase has {self.phase} steps, but {len(self._made)} batches were made for it.")
+        return self._made[place]
+
+    def whole(self, done: int) -> bool:
+        """Whether no batch is in use after `done` steps, so that a checkpoint may be written."""
+        return done % self.phase == 0
+
+    def __enter__(self) -> Rollouts:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._made = ()
+
+
 class Prefetcher:
     """Prepares the next batch in a thread during the current step, and measures how long training waited for it."""
 
@@ -114,6 +156,10 @@ class Prefetcher:
         self.waited += time.perf_counter() - began
         self._next = self._order(step + 1)
         return batch
+
+    def whole(self, done: int) -> bool:
+        """Whether a checkpoint may be written after `done` steps: always, as batches do not depend on the model."""
+        return True
 
     def _order(self, step: int) -> Future[Batch] | None:
         return self._pool.submit(self._batch_of, step) if step < self._stop else None

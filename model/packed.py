@@ -25,7 +25,10 @@ def states_of(model: GPT, batch: Batch) -> Tensor:
         seen = None if batch.source_lengths is None else masks.padded(batch.source_lengths, batch.source.shape[1])
         return model.hidden(batch.inputs, memory=model.encode(batch.source, seen), memory_mask=seen)
     if batch.documents is None:
-        return model.hidden(batch.inputs)
+        if model.config.causal or batch.lengths is None:  # padding at the end of a causal row is never seen
+            return model.hidden(batch.inputs)
+        seen = masks.padded(batch.lengths.to(batch.inputs.device), batch.inputs.shape[1])
+        return model.hidden(batch.inputs, mask=seen)
     mask = document_mask(batch.documents, model.config)
     return model.hidden(batch.inputs, positions=document_positions(batch.documents), mask=mask)
 

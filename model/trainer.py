@@ -17,7 +17,7 @@ import torch
 import torch.utils.deterministic
 from torch import Tensor
 
-from model.batches import Batch, BatchOf, Prefetcher
+from model.batches import Batch, BatchOf, Prefetcher, Rollouts
 from model.checkpoint import Checkpoint, Checkpoints
 from model.config import Runtime, Training
 from model.cores import usable_cores
@@ -28,8 +28,20 @@ from model.optim import build_optimizer
 from model.packed import states_of
 from model.schedule import learning_rate
 
-Objective = Callable[[GPT, Batch, torch.dtype], Tensor]
-"""The summed loss of a (micro-)batch; the trainer divides by the valid targets of the whole step."""
+Measures = Mapping[str, tuple[float, float]]
+"""By name a sum and the number of things it is over, such as (right answers, answers); reported as their quotient."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The summed loss of a (micro-)batch, and what else was measured on the way."""
+
+    total: Tensor
+    measures: Measures = field(default_factory=dict)
+
+
+Objective = Callable[[GPT, Batch, torch.dtype], Tensor | Loss]
+"""The summed loss of a (micro-)batch; the trainer divides by the whole step's `count` or valid targets."""
 
 Validate = Callable[[GPT, int, bool], Mapping[str, float]]
 """Called with the model, the number of steps done and whether this is the last validation; returns named numbers."""
@@ -61,10 +73,12 @@ class StepReport:
     data_wait_share: float
     peak_memory_gib: float
     mfu: float | None
+    measures: Mapping[str, float] = field(default_factory=dict)
 
     def metrics(self) -> dict[str, float | None]:
         """All numbers except the step, by name."""
-        return {name: value for name, value in vars(self).items() if name != "step"}
+        numbers = {name: value for name, value in vars(self).items() if name not in ("step", "measures")}
+        return numbers | dict(self.measures)
 
 
 @dataclass
@@ -81,7 +95,7 @@ class Trainer:
     def __init__(
         self,
         model: GPT,
-        batch_of: BatchOf,
+        batch_of: BatchOf | Rollouts,
         training: Training,
         runtime: Runtime,
         checkpoints: Path,
@@ -99,6 +113,7 @@ class Trainer:
         self.checkpoints = Checkpoints(checkpoints, runtime.keep_checkpoints)
         self.history = History()
         self.window: list[float] = []  # losses of the steps since the last report
+        self.measured: dict[str, tuple[float, float]] = {}  # and what else was measured in them
         self.tokens_seen = 0
         self.dtype = choose_dtype(runtime.precision, self.device)
         self.threads = runtime.threads or min(8, usable_cores())
@@ -120,10 +135,11 @@ class Trainer:
         training, runtime = self.training, self.runtime
         saved = time.perf_counter()
         meter = _Meter(self, start)
-        with Prefetcher(self.batch_of, start, training.steps) as batches:
+        own = self.batch_of
+        with own if isinstance(own, Rollouts) else Prefetcher(own, start, training.steps) as batches:
             for step in range(start, training.steps):
-                self.model.train()
                 batch = batches.take(step)
+                self.model.train()
                 loss, norm = self._step(step, batch)
                 meter.add(loss, batch, norm)
                 done = step + 1
@@ -133,7 +149,8 @@ class Trainer:
                 if last or (runtime.validate_every and done % runtime.validate_every == 0):
                     with meter.paused():
                         self._validate(done, last)
-                if last or time.perf_counter() - saved >= runtime.checkpoint_seconds:
+                due = time.perf_counter() - saved >= runtime.checkpoint_seconds
+                if last or (due and batches.whole(done)):
                     with meter.paused():
                         self._save(done)
                     saved = time.perf_counter()
@@ -146,22 +163,31 @@ class Trainer:
         n_valid = batch.n_valid
         if n_valid == 0:
             raise ValueError(f"The batch of step {step} has no valid target; there is nothing to learn from it.")
+        count = n_valid if batch.count is None else batch.count
         total = 0.0
         for micro in batch.split(self.runtime.micro_batch):
             with self._autocast():
-                loss = self.objective(self.model, micro.to(self.device), self.dtype)
-            (loss / n_valid).backward()
+                found = self.objective(self.model, micro.to(self.device), self.dtype)
+            loss = found.total if isinstance(found, Loss) else found
+            (loss / count).backward()
             total += loss.item()
+            if isinstance(found, Loss):
+                self._measure(found.measures)
         limit = self.training.grad_clip or math.inf
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit).item()
         if not (math.isfinite(total) and math.isfinite(norm)):
             raise TrainingDiverged(
-                f"Training diverged at step {step}: the loss is {total / n_valid:.4g}, the gradient's norm {norm:.4g}. "
+                f"Training diverged at step {step}: the loss is {total / count:.4g}, the gradient's norm {norm:.4g}. "
                 f"The weights still are those of the step before. {self._way_out()}"
             )
         self.optimizer.step(step, self.dtype)
         self.tokens_seen += n_valid
-        return total / n_valid, norm
+        return total / count, norm
+
+    def _measure(self, measures: Measures) -> None:
+        for name, (value, over) in measures.items():
+            before, number = self.measured.get(name, (0.0, 0.0))
+            self.measured[name] = (before + value, number + over)
 
     def _way_out(self) -> str:
         training = self.training
@@ -201,8 +227,9 @@ class Trainer:
             "steps": self.history.steps,
             "validations": self.history.validations,
             "window": self.window,
+            "measured": self.measured,
         }
-        self.checkpoints.save(done, self.model.state_dict(), state)
+        self.checkpoints.save(done, trained_weights(self.model), state)
 
     def _resume(self) -> int:
         """Restore the newest intact checkpoint and return the number of steps done."""
@@ -212,14 +239,14 @@ class Trainer:
             return 0
         self._check_same_run(found)
         state = found.state
-        self.model.load_state_dict(found.weights)
+        self._take_over(found.weights)
         self.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["rng"])
         if state["cuda_rng"] and self.device.type == "cuda":
             torch.cuda.set_rng_state_all(state["cuda_rng"])
         self.tokens_seen = state["tokens_seen"]
         self.history = History(state["steps"], state["validations"])
-        self.window = state["window"]
+        self.window, self.measured = state["window"], state["measured"]
         # float sums depend on how they are split among threads: an automatic thread count stays as in the first run
         if self.runtime.threads == 0:
             self.threads = state["threads"]
@@ -227,6 +254,16 @@ class Trainer:
             self.dtype = getattr(torch, state["dtype"])
         self.log(f"Training continues from the checkpoint after step {found.step} of {self.training.steps}.")
         return found.step
+
+    def _take_over(self, weights: dict[str, Tensor]) -> None:
+        expected = trained_weights(self.model).keys()
+        if expected != weights.keys():
+            odd = sorted(expected ^ weights.keys())[0]
+            raise ValueError(
+                f"The checkpoint in {self.checkpoints.folder} belongs to another run, as it does not hold the weights "
+                f"that this one trains ({odd}); delete the folder to start again."
+            )
+        self.model.load_state_dict(weights, strict=False)
 
     def _settings(self) -> dict[str, Any]:
         return {**self.model.config.model_dump(), **self.training.model_dump()}
@@ -239,6 +276,12 @@ class Trainer:
                 f"The checkpoint in {self.checkpoints.folder} belongs to another run ({'; '.join(changed)}); "
                 "delete the folder to start again."
             )
+
+
+def trained_weights(model: GPT) -> dict[str, Tensor]:
+    """Return the weights that training changes; those that are frozen are in the base model's folder already."""
+    frozen = {name for name, weight in model.named_parameters() if not weight.requires_grad}
+    return {name: weight for name, weight in model.state_dict().items() if name not in frozen}
 
 
 class _Meter:
@@ -271,8 +314,10 @@ class _Meter:
         speed = self.tokens / seconds
         flops = trainer.model.flops_per_token(self.seq_len) * speed
         loss = sum(trainer.window) / len(trainer.window)
-        trainer.window = []
-        trainer.history.steps.append({"step": done, "loss": loss, "learning_rate": rate, "grad_norm": self.norm})
+        measures = {name: value / over for name, (value, over) in trainer.measured.items() if over}
+        trainer.window, trainer.measured = [], {}
+        point = {"step": done, "loss": loss, "learning_rate": rate, "grad_norm": self.norm}
+        trainer.history.steps.append(point | measures)
         trainer.report(
             StepReport(
                 step=done,
@@ -284,6 +329,7 @@ class _Meter:
                 data_wait_share=(waited - self.waited) / seconds,
                 peak_memory_gib=peak_memory(trainer.device) / 2**30,
                 mfu=flops / self.flops_peak if self.flops_peak else None,
+                measures=measures,
             )
         )
         self._reset(waited)

@@ -16,11 +16,12 @@ from tasks.stage.figures import curve
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from model.batches import Batch
+    from model.adapter import Adapter
+    from model.batches import Batch, Rollouts
     from model.config import Runtime, Training
     from model.gpt import GPT
     from model.tokenizer import Tokenizer
-    from model.trainer import History, StepReport
+    from model.trainer import History, Objective, StepReport
 
 
 def train(
@@ -28,15 +29,21 @@ def train(
     model: GPT,
     training: Training,
     runtime: Runtime,
-    batch_of: Callable[[int], Batch],
+    batch_of: Callable[[int], Batch] | Rollouts,
     validate: Callable[[GPT, bool], dict[str, float]],
+    *,
+    objective: Objective | None = None,
+    adapter: Adapter | None = None,
 ) -> History:
     """Train the model in place, report steps, validations and results, and return the measurements.
 
-    `batch_of(step)` returns the batch of a step, `validate(model, last)` the results of a validation. Resumes from the
-    newest checkpoint in `out.work`. Raises PermanentError if the training diverges or cannot be set up.
+    `batch_of(step)` returns the batch of a step, `validate(model, last)` the results of a validation; `objective` is
+    the loss, None = that of the next token. With an adapter, only it is trained; it is written to the folder `adapter`
+    and merged into the model. Resumes from the newest checkpoint in `out.work`. Raises PermanentError if the training
+    diverges or cannot be set up.
     """
-    from model.trainer import Trainer, TrainingDiverged
+    from model.lora import adapt, merge, save_adapter, trainable_share
+    from model.trainer import Trainer, TrainingDiverged, next_token_loss
 
     def report(now: StepReport) -> None:
         out.log(now.metrics(), step=now.step)
@@ -49,14 +56,30 @@ def train(
 
     folder = out.work / "checkpoints"
     try:
-        trainer = Trainer(model, batch_of, training, runtime, folder, validate=validated, report=report, log=out.info)
+        if adapter is not None:
+            adapt(model, adapter, training.seed)
+            share = trainable_share(model)
+            out.info(f"An adapter of rank {adapter.rank} is trained: {share:.2%} of all weights.")
+            out.metric(trainable_share=share)
+        trainer = Trainer(
+            model,
+            batch_of,
+            training,
+            runtime,
+            folder,
+            objective=objective or next_token_loss,
+            validate=validated,
+            report=report,
+            log=out.info,
+        )
         history = trainer.fit()
     except (TrainingDiverged, ValueError) as error:
         raise PermanentError(str(error)) from error
-    out.metric(
-        train_loss=history.steps[-1]["loss"],
-        **{f"validation_{name}": history.validations[-1][name] for name in ("loss", "perplexity", "bits_per_byte")},
-    )
+    if adapter is not None:
+        save_adapter(model, adapter, out.dir / "adapter")
+        merge(model)
+    results = {name: value for name, value in history.validations[-1].items() if name != "step"}
+    out.metric(train_loss=history.steps[-1]["loss"], **{f"validation_{name}": value for name, value in results.items()})
     out.count(steps=training.steps, tokens=trainer.tokens_seen)
     return history
 

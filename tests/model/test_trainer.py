@@ -7,19 +7,22 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from model.batches import Batch
+from model.adapter import Adapter
+from model.batches import Batch, Rollouts
 from model.checkpoint import Checkpoints
 from model.config import Runtime, Training
 from model.gpt import GPT
+from model.lora import adapt
 from model.losses import IGNORE
 from model.shape import GPTConfig
-from model.trainer import StepReport, Trainer, TrainingDiverged
+from model.trainer import Loss, StepReport, Trainer, TrainingDiverged
 
 SHAPE = GPTConfig(vocab_size=64, n_layer=2, n_head=2, n_kv_head=1, d_model=32, d_ff=48, max_seq_len=16)
 Fields = dict[str, str | float]
@@ -193,3 +196,92 @@ def test_kill_9_at_random_moments_changes_no_bit(tmp_path: Path, fields: Fields)
     whole.fit()
     assert weights_equal(resumed.model, whole.model)
     assert resumed.history.steps == whole.history.steps
+
+
+def rollouts(model: GPT, phase: int, stop: int | None = None) -> Rollouts:
+    """Batches of which the first token is the one that the model itself finds likeliest, made once for each phase."""
+
+    def batches_of(step: int) -> list[Batch]:
+        if step == stop:
+            raise OSError("out of disk")
+        model.eval()
+        with torch.no_grad():
+            first = int(model(batch_of(step).inputs)[0, 0].argmax())
+        made = [batch_of(step + place) for place in range(phase)]
+        for one in made:
+            one.inputs[:, 0] = first
+        return made
+
+    return Rollouts(batches_of, phase)
+
+
+@pytest.mark.parametrize(("phase", "stop"), [(1, 5), (3, 6)])
+def test_a_killed_run_with_rollouts_is_bit_identical(tmp_path: Path, phase: int, stop: int) -> None:
+    def made(folder: Path, stop: int | None) -> Trainer:
+        one = trainer(folder, runtime=QUIET.model_copy(update={"checkpoint_seconds": 0.0}))
+        one.batch_of = rollouts(one.model, phase, stop)
+        return one
+
+    whole = made(tmp_path / "whole", None)
+    whole.fit()
+    with pytest.raises(OSError, match="out of disk"):
+        made(tmp_path / "cut", stop).fit()
+    assert all(step % phase == 0 for step in Checkpoints(tmp_path / "cut", 2).steps())
+    resumed = made(tmp_path / "cut", None)
+    resumed.fit()
+    assert weights_equal(whole.model, resumed.model)
+
+
+def test_an_objective_may_measure_and_divide_as_it_likes(tmp_path: Path) -> None:
+    """Pairs of rows: the loss is per pair, what is measured is a mean over rows, whatever the micro-batches."""
+
+    def pairs_of(step: int) -> Batch:
+        return replace(batch_of(step), count=2, group=2, facts={"weight": torch.tensor([1.0, 2.0, 3.0, 4.0])})
+
+    def objective(model: GPT, batch: Batch, dtype: torch.dtype) -> Loss:
+        assert len(batch.inputs) % 2 == 0
+        weights = batch.facts["weight"]
+        each = (model(batch.inputs).logsumexp(-1).mean(1) * weights).sum()
+        return Loss(each, {"weight": (float(weights.sum()), len(weights))})
+
+    said: list[StepReport] = []
+    found = []
+    for number, micro in enumerate((0, 1, 3)):
+        runtime = QUIET.model_copy(update={"micro_batch": micro})
+        one = trainer(tmp_path / str(number), steps=5, runtime=runtime, objective=objective, report=said.append)
+        one.batch_of = pairs_of
+        found.append(one.fit().steps[-1])
+    assert [point["weight"] for point in found] == [2.5] * 3
+    assert said[0].metrics()["weight"] == 2.5
+    assert found[0]["loss"] == pytest.approx(found[1]["loss"], rel=1e-4) == pytest.approx(found[2]["loss"], rel=1e-4)
+
+
+def test_an_adapter_is_trained_alone_and_resumed_exactly(tmp_path: Path) -> None:
+    def made(folder: Path) -> Trainer:
+        one = trainer(folder, runtime=QUIET.model_copy(update={"checkpoint_seconds": 0.0}))
+        adapt(one.model, Adapter(rank=2), seed=1)
+        return Trainer(one.model, batch_of, one.training, one.runtime, folder)
+
+    whole = made(tmp_path / "whole")
+    whole.fit()
+    start = GPT(SHAPE).initialise(0).state_dict()
+    name = "layers.0.self_attn.q_proj"
+    assert torch.equal(whole.model.state_dict()[f"{name}.base.weight"], start[f"{name}.weight"])
+    saved = Checkpoints(tmp_path / "whole", 2).load_newest(lambda _: None)
+    assert saved is not None
+    assert all("lora_" in name for name in saved.weights)
+
+    def stop_here(step: int) -> Batch:
+        if step == 4:
+            raise OSError("out of disk")
+        return batch_of(step)
+
+    halted = made(tmp_path / "cut")
+    halted.batch_of = stop_here
+    with pytest.raises(OSError, match="out of disk"):
+        halted.fit()
+    with pytest.raises(ValueError, match="does not hold the weights that this one trains"):
+        trainer(tmp_path / "cut").fit()
+    resumed = made(tmp_path / "cut")
+    resumed.fit()
+    assert weights_equal(whole.model, resumed.model)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from model.adapter import Adapter
 from model.config import Runtime, Training
 from tasks.stage import Execution, StageConfig
 
@@ -24,6 +25,9 @@ class SftConfig(StageConfig):
     training: Training = Field(
         Training(steps=300, batch_size=16, learning_rate=5e-4, weight_decay=0.0),
         description="optimizer, schedule, length and batch of the fine-tuning",
+    )
+    adapter: Adapter | None = Field(
+        None, description="low-rank adapter (LoRA) that is trained instead of all weights; null = all weights"
     )
     samples: int = Field(8, ge=0, description="held-out instructions that the finished model answers")
     sample_tokens: int = Field(64, ge=1, description="largest number of tokens of such an answer")

@@ -71,6 +71,7 @@ def sft(config: SftConfig, out: Output, corpus: kinds.Corpus, base: kinds.Model)
         config.runtime,
         batch_of,
         lambda model, last: _validate(config, model, [lesson.example for lesson in held_out], tokenizer, last),
+        adapter=config.adapter,
     )
     samples = list(_answers(config, model, [lesson.conversation for lesson in held_out], tokenizer))
     ended = sum(sample["ended"] for sample in samples) / len(samples) if samples else None

@@ -40,6 +40,7 @@ SPECIAL: dict[str, list[Any]] = {
     "pretrain.training.optimizer": ["muon", "adamw"],
     "sft.training.optimizer": ["muon", "adamw"],
     "pretrain.mix.sources": [[{"name": "a"}]],
+    "sft.adapter": [{"rank": 4}],
     "questions.contamination": [{"words": 9}],
     "schedule.timezone": ["Europe/Berlin"],
     "schedule.cron": ["1 4 * * *"],

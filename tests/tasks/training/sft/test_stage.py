@@ -11,8 +11,12 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from data_lake.store.lake import Artifact, Lake
+from model.folder import load_model
+from model.lora import load_adapter, merge
 from tasks.corpus.splits import documents_of
 from tasks.stage import PermanentError, local_output
 from tasks.training.sft import SftConfig, sft
@@ -149,3 +153,16 @@ def test_a_corpus_without_prose_asks_for_data(models: tuple[Lake, dict[str, Arti
     mixed = {**given(models), "corpus": other["decontaminate"]}
     with pytest.raises(PermanentError, match=r"no instruction pair to train on.*set sft.data"):
         sft(SftConfig(**SFT), local_output(tmp_path / "out"), **mixed)
+
+
+def test_an_adapter_alone_may_be_trained(models: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
+    out = local_output(tmp_path)
+    sft(SftConfig.model_validate({**SFT, "adapter": {"rank": 2, "targets": ["q_proj"]}}), out, **given(models))
+    assert 0 < out.metrics["trainable_share"] < 0.05
+    before, after = (load_file(path / "model.safetensors") for path in (models[1]["pretrain"].path, out.dir))
+    changed = {name for name, weight in after.items() if not torch.equal(weight, before[name])}
+    assert changed == {name for name in before if name.endswith("q_proj.weight")}, "it is merged into the model"
+    again, _ = load_model(models[1]["pretrain"].path)
+    load_adapter(again, out.dir / "adapter")
+    merge(again)
+    assert all(torch.allclose(weight, after[name], atol=1e-6) for name, weight in again.state_dict().items())
