@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,9 +68,10 @@ class Batch:
         return replace(self._map(lambda tensor: tensor.to(device, non_blocking=True)), lengths=self.lengths)
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        changed = {name: change(value) for name, value in vars(self).items() if isinstance(value, Tensor)}
-        facts = {name: change(value) for name, value in self.facts.items()}
-        return replace(self, **changed, facts=facts)
+        changed: dict[str, Any] = {
+            name: change(value) for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
+        return replace(self, **changed, facts={name: change(value) for name, value in self.facts.items()})
 
     @classmethod
     def of_windows(cls, windows: np.ndarray) -> Batch:

@@ -34,7 +34,8 @@ SPECIAL: dict[str, list[Any]] = {
     "clean.filters.classifiers": [[{"labelled": ["a.jsonl"]}]],
     "clean.normalize.emoji": ["text"],
     "pretrain.model.preset": ["gpt2-124m"],
-    "pretrain.model.network": ["encoder"],
+    "pretrain.model.network": ["encoder", "decoder"],
+    "pretrain.documents": ["separate"],
     "pretrain.model.d_head": [64],
     "pretrain.model.rope_scaling": [{"factor": 4.0}],
     "pretrain.training.optimizer": ["muon", "adamw"],
@@ -80,7 +81,7 @@ def others(path: str, value: Any) -> Iterator[Any]:
     elif isinstance(value, list):
         yield from (["other"], [])
     else:
-        yield from (3, 0.5, "other")
+        yield from (3, 0.5, "other", {})
 
 
 def changed_leaves(before: RecipeBase, after: RecipeBase) -> dict[str, Any]:
