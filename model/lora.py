@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from model.adapter import Adapter
 from model.files import whole_path
 from model.gpt import GPT
+from model.headed import Headed
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _PREFIX = "base_model.model.model."
@@ -63,7 +64,7 @@ class AdaptedLinear(nn.Module):
 
 
 def adapt(model: GPT, adapter: Adapter, seed: int) -> GPT:
-    """Freeze the network, put adapters around the matrices that `adapter` names, and return it.
+    """Freeze the network, put adapters around the matrices that `adapter` names, and return it. A head stays trained.
 
     Raises ValueError if the network has adapters already, or none of the named matrices.
     """
@@ -82,6 +83,8 @@ def adapt(model: GPT, adapter: Adapter, seed: int) -> GPT:
             f"The network has none of the adapter's targets ({', '.join(adapter.targets)}); a {model.config.family} "
             f"has {', '.join(sorted(_matrices(model)))}."
         )
+    if isinstance(model, Headed):
+        model.head.requires_grad_(True)
     for parent, name, child in places:
         setattr(parent, name, AdaptedLinear(child, adapter, generator).train(child.training))
     return model
