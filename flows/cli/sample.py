@@ -1,4 +1,4 @@
-"""`textmill sample removed|documents`: texts to read, for judging a filter or a corpus."""
+"""`textmill sample removed|documents|batches`: texts to read, for judging a filter, a corpus or a training."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.cli import batches as of_training
 from flows.cli.arguments import AsJson, lake
 from flows.cli.console import examples, in_sentences, note, output, plain_text, print_json
 from tasks.tracking.quantities import metric_text
@@ -91,9 +92,9 @@ def register(app: typer.Typer) -> None:
     verbs = typer.Typer(
         no_args_is_help=True, epilog=examples(*(example for part in EXAMPLES.values() for example in part))
     )
-    for command in (removed, documents):
+    for command in (removed, documents, of_training.batches):
         verbs.command(epilog=examples(*EXAMPLES[command.__name__]))(command)
-    about = "Show texts: removed documents with the value that decided, or documents of the corpus."
+    about = "Show texts: removed documents and why, documents of the corpus, or what a training step sees."
     app.add_typer(verbs, name="sample", help=about, rich_help_panel="The lake")
 
 
@@ -103,4 +104,5 @@ EXAMPLES = {
         "textmill sample removed --stage dedup --seed 7 --json",
     ),
     "documents": ("textmill sample documents --source example.org", "textmill sample documents --split test -n 20"),
+    "batches": of_training.EXAMPLES,
 }

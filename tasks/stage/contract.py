@@ -36,6 +36,7 @@ K = TypeVar("K", bound=Artifact)
 
 Contract = Callable[[Artifact], Iterator[str]]
 Preview = Callable[[Any, Mapping[str, Artifact]], list[dict[str, Any]]]
+Batches = Callable[[Any, Mapping[str, Artifact]], tuple[Callable[[int], Any], Any]]
 
 
 class ContractError(PermanentError):
@@ -74,6 +75,7 @@ class Stage(Generic[C, P, K]):
     check: Check | None = field(default=None, repr=False)
     without: Callable[[Any], Collection[str]] | None = field(default=None, repr=False)
     work: Callable[[Any, Sizes], Work] | None = field(default=None, repr=False)
+    batches: Batches | None = field(default=None, repr=False)
 
     @property
     def code(self) -> Code:
@@ -334,6 +336,7 @@ def stage(
     check: Check | None = None,
     without: Callable[[Any], Collection[str]] | None = None,
     work: Callable[[Any, Sizes], Work] | None = None,
+    batches: Batches | None = None,
 ) -> Callable[[Callable[Concatenate[C, Output, P], None]], Stage[C, P, K]]:
     """Make a stage of `def name(config: Config, out: Output, <role>: <kind>, ...)`.
 
@@ -355,6 +358,8 @@ def stage(
     reuses: the stage takes what did not change from `out.reuse_from`, an artifact that differs only in its inputs.
     work: how much a build has to do, from config and the bytes of each input by role (`tasks.stage.work`), for the
         price that a plan shows; without it, the work is to read its inputs. A role whose size is not known is missing.
+    batches: of a training, from config and inputs: a function that returns the batch of a step, and the tokenizer, so
+        that a step can be shown without training.
     """
 
     def decorate(function: Callable[Concatenate[C, Output, P], None]) -> Stage[C, P, K]:
@@ -379,6 +384,7 @@ def stage(
             check,
             without,
             work=work,
+            batches=batches,
         )
 
     return decorate

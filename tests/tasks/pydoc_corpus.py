@@ -14,7 +14,7 @@ from data_lake.tables.documents import doc_id, shard_path, split_of, write_parqu
 from tasks.corpus.splits import SplitConfig, count_splits
 from tasks.corpus.tokenize import TokenizeConfig, tokenize
 from tasks.corpus.tokenizer import TokenizerConfig, tokenizer
-from tasks.stage import BuildResult, Output, Stage, StageConfig, stage
+from tasks.stage import BuildResult, Output, Stage, StageConfig, kinds, stage
 
 VERBS = ("read", "write", "open", "close", "send", "parse", "copy", "merge", "split", "encode", "decode", "sort")
 THINGS = ("file", "socket", "header", "message", "buffer", "archive", "token", "record", "thread", "queue", "date")
@@ -63,7 +63,7 @@ class PagesConfig(StageConfig):
     split: SplitConfig = SplitConfig(val=0.15, test=0.2)
 
 
-@stage(makes=Artifact, version=1)
+@stage(makes=kinds.Corpus, version=1)
 def decontaminate(config: PagesConfig, out: Output) -> None:
     """Write pages as the decontaminate stage does."""
     tally = Tally()

@@ -35,12 +35,12 @@ class Reading:
         cannot be drawn from them."""
         self._config, self._tokens, self._tokenizer = config, tokens, tokenizer
         self.masking = masking_of(config, tokenizer)
+        self._end = end_of_document(config, tokenizer)
         try:
             self.train, self.held_out = self._rows("train"), self._rows("val")
         except (TokenShardError, FileNotFoundError) as error:
             raise PermanentError(str(error)) from error
-        end = tokenizer.eos if config.documents == "separate" else None
-        self.mixed = open_mix(config, tokens, end) if config.mix.sources else None
+        self.mixed = open_mix(config, tokens, self._end) if config.mix.sources else None
 
     @property
     def draws(self) -> int:
@@ -125,13 +125,13 @@ class Reading:
             )
         if why := too_short(split, data.n_tokens, self._config):
             raise PermanentError(why)
-        if self._config.documents == "joined":
+        if self._end is None:
             return data
         from data_lake.tokens.packing import PackedDataset
 
         index = documents_of_split(self._tokens.path, split)
         first, counts = index["first_token"].to_numpy(), index["n_tokens"].to_numpy()
-        return PackedDataset(data, first, counts, end=self._tokenizer.eos)
+        return PackedDataset(data, first, counts, end=self._end)
 
     def _read(self, step: int, rank: int, world_size: int) -> np.ndarray:
         training = self._config.training
@@ -159,6 +159,19 @@ class Reading:
         index = documents_of_split(self._tokens.path, split)
         n_bytes, tokens = (int(pc.sum(index[name]).as_py() or 0) for name in ("n_bytes", "n_tokens"))
         return Amount(index.num_rows, n_bytes, tokens)
+
+
+def end_of_document(config: PretrainConfig, tokenizer: Tokenizer) -> int | None:
+    """Return the token that the model learns to write after a packed document; None if documents are joined."""
+    if config.documents == "joined":
+        return None
+    try:
+        return tokenizer.eos
+    except KeyError as error:
+        raise PermanentError(
+            f"pretrain.documents is separate, so that a document ends with a token of its own. {error.args[0]} Choose "
+            "another tokenizer, or join the documents."
+        ) from error
 
 
 def too_short(split: str, n_tokens: int, config: PretrainConfig) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from model.shape import GPTConfig
@@ -16,6 +16,7 @@ from tasks.training.pretrain.reading import Reading
 from tasks.training.train import loss_curve, model_contract, train, write_model
 
 if TYPE_CHECKING:
+    from model.batches import Batch
     from model.gpt import GPT
     from model.tokenizer import Tokenizer
 
@@ -24,6 +25,14 @@ def contract(artifact: Artifact) -> Iterator[str]:
     """Check that the model is complete, and that the amounts read from the sources of the mix add up."""
     yield from model_contract(artifact)
     yield from mix_contract(artifact)
+
+
+def batches(config: PretrainConfig, inputs: Mapping[str, Artifact]) -> tuple[Callable[[int], Batch], Tokenizer]:
+    """Return what makes the batch of a step, and the tokenizer, to show them."""
+    from model.tokenizer import Tokenizer
+
+    tokenizer = Tokenizer.load(inputs["tokenizer"].path)
+    return Reading(config, inputs["tokens"], tokenizer).batch, tokenizer
 
 
 @stage(
@@ -37,6 +46,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
     without=lambda config: {"tiktoken"},
     gpu=True,
     work=pretraining,
+    batches=batches,
 )
 def pretrain(config: PretrainConfig, out: Output, tokens: kinds.Tokens, tokenizer: kinds.Tokenizer) -> None:
     """Train from scratch, or continue from the newest checkpoint of an interrupted attempt.

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_lake.tokens.order import draws_of_step, shuffled
-from tasks.stage import Output, kinds, stage
+from tasks.stage import Artifact, Output, kinds, local_output, stage
 from tasks.stage.work import fine_tuning
 from tasks.training.sft.config import SftConfig
 from tasks.training.sft.formats import Conversation
@@ -19,6 +22,7 @@ from tasks.training.train import loss_curve, model_contract, train, write_model
 from tasks.training.trained import CHAT_TEMPLATE, load_trained
 
 if TYPE_CHECKING:
+    from model.batches import Batch
     from model.chat import Example
     from model.gpt import GPT
     from model.tokenizer import Tokenizer
@@ -34,6 +38,18 @@ def sources(config: SftConfig) -> str | None:
     return digest.hexdigest()
 
 
+def batches(config: SftConfig, inputs: Mapping[str, Artifact]) -> tuple[Callable[[int], Batch], Tokenizer]:
+    """Return what makes the batch of a step, and the tokenizer, to show them."""
+    from model.tokenizer import Tokenizer
+
+    base = inputs["base"].path
+    tokenizer = Tokenizer.load(base / "tokenizer")
+    context = json.loads((base / "model.json").read_text())["config"]["max_seq_len"]
+    with tempfile.TemporaryDirectory() as folder:  # for the lists of pairs that a training keeps
+        kept, _ = gather(config, local_output(Path(folder)), inputs["corpus"], tokenizer, context)
+    return _batch_of(config, [lesson.example for lesson in kept], tokenizer), tokenizer
+
+
 @stage(
     makes=kinds.Model,
     headline=("validation_bits_per_byte",),
@@ -43,6 +59,7 @@ def sources(config: SftConfig) -> str | None:
     check=check,
     gpu=True,
     work=fine_tuning,
+    batches=batches,
 )
 def sft(config: SftConfig, out: Output, corpus: kinds.Corpus, base: kinds.Model) -> None:
     """Fine-tune on the answers only, and write the pairs to the model's folder.
@@ -51,17 +68,10 @@ def sft(config: SftConfig, out: Output, corpus: kinds.Corpus, base: kinds.Model)
     held-out pairs; `validation_bits_per_byte` is the validation loss in bits per byte of the answers. Lower is better.
     `samples_ended` is the share of sample answers that the model ended itself, before reaching the length limit.
     """
-    from model.batches import answer_batch
-
     model, tokenizer = load_trained(base)
     kept, held_out = gather(config, out, corpus, tokenizer, model.config.max_seq_len)
     training = config.training
     examples = [lesson.example for lesson in kept]
-
-    def batch_of(step: int) -> Any:
-        chosen = shuffled(draws_of_step(step, training.batch_size), len(examples), training.seed)
-        return answer_batch([examples[i] for i in chosen], tokenizer.pad)
-
     epochs = training.steps * training.batch_size / len(examples)
     out.info(f"Fine-tuning on {len(examples):,} pairs for {training.steps:,} steps: {epochs:.2f} epochs.")
     history = train(
@@ -69,7 +79,7 @@ def sft(config: SftConfig, out: Output, corpus: kinds.Corpus, base: kinds.Model)
         model,
         training,
         config.runtime,
-        batch_of,
+        _batch_of(config, examples, tokenizer),
         lambda model, last: _validate(config, model, [lesson.example for lesson in held_out], tokenizer, last),
         adapter=config.adapter,
     )
@@ -78,6 +88,19 @@ def sft(config: SftConfig, out: Output, corpus: kinds.Corpus, base: kinds.Model)
     out.metric(epochs=epochs, samples_ended=ended)
     out.figure("loss", loss_curve(history, "fine-tuning on answers"))
     write_model(out, model, tokenizer, samples, CHAT_TEMPLATE)
+
+
+def _batch_of(config: SftConfig, examples: Sequence[Example], tokenizer: Tokenizer) -> Callable[[int], Batch]:
+    """Return the function that makes the batch of a step: each pair comes once per epoch, reshuffled each time."""
+    from model.batches import answer_batch
+
+    training = config.training
+
+    def batch_of(step: int) -> Batch:
+        chosen = shuffled(draws_of_step(step, training.batch_size), len(examples), training.seed)
+        return answer_batch([examples[i] for i in chosen], tokenizer.pad)
+
+    return batch_of
 
 
 def _validate(
