@@ -117,7 +117,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 $(TESTABLE): $(INSTALLED)
 	@echo "Installing the test tools"
-	@$(PIP) install -qq -c constraints.txt -e '.[test]' || { $(INSTALL_FAILED); }
+	@$(PIP) install -qq -c constraints.txt -e '.[test,harness]' || { $(INSTALL_FAILED); }
+	@$(PIP) install -qq -c constraints.txt --no-deps lm_eval || { $(INSTALL_FAILED); }
 	@touch $@
 
 $(BENCHABLE): $(TESTABLE)

@@ -8,9 +8,10 @@ Views over Parquet files; each row names its `stage` and `artifact`:
     pages       URLs that a crawl met        documents     the corpus with its text
     removed     what a stage removed, why    duplicates    decisions of a deduplication
     tokens      where each document is       contamination passages shared with benchmarks
-They show the newest artifact of each stage. `documents` would count a corpus twice that way (clean and dedup both hold
-it), so it shows only the newest artifact of the last such stage. The same name with the prefix `all_` shows every
-artifact in the lake.
+    predictions every benchmark item that a model was asked, with its answer
+They show the newest artifact of each stage (of predictions, the newest of each stage's models). `documents` would count
+a corpus twice that way (clean and dedup both hold it), so it shows only the newest artifact of the last such stage. The
+same name with the prefix `all_` shows every artifact in the lake.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ PARQUET_VIEWS = {
     "duplicates": "duplicates.parquet",
     "contamination": "contamination.parquet",
     "tokens": "documents.parquet",
+    "predictions": "per_item.parquet",
 }
 
 
@@ -210,10 +212,15 @@ def _select(columns: str, holders: list[tuple[Artifact, list[str]]]) -> str:
 def _newest(
     holders: list[tuple[Artifact, list[str]]], everything: list[Artifact], *, last_stage_only: bool
 ) -> list[tuple[Artifact, list[str]]]:
-    """The first (newest) holder of each stage, or only that of the last stage, which reads the others."""
+    """The first (newest) holder of each stage, or only that of the last stage, which reads the others.
+
+    A run has an evaluation for each of its models: of those, the newest for each stage that made a model.
+    """
     by_stage: dict[str, tuple[Artifact, list[str]]] = {}
     for artifact, files in holders:
-        by_stage.setdefault(artifact.stage, (artifact, files))
+        measured = artifact.manifest.inputs.get("model")
+        name = artifact.stage if measured is None else f"{artifact.stage} {measured.stage}"
+        by_stage.setdefault(name, (artifact, files))
     if not last_stage_only:
         return list(by_stage.values())
     inputs = [(a.stage, entry.stage) for a in everything for entry in a.manifest.inputs.values()]
@@ -322,6 +329,7 @@ def _empty(view: str) -> pa.Table:
         "duplicates": schemas.DUPLICATES,
         "contamination": schemas.CONTAMINATION,
         "tokens": document_index_schema(),
+        "predictions": schemas.PREDICTIONS,
     }
     return pa.schema([("stage", pa.string()), ("artifact", pa.string()), *named[view]]).empty_table()
 

@@ -141,3 +141,28 @@ CONTAMINATION = pa.schema(
     ]
 )
 """Passages of documents that also occur in a benchmark's items, one row for each passage and item."""
+
+PREDICTIONS = pa.schema(
+    [
+        _required("model", pa.string()),  # the artifact that was asked: stage/key
+        _required("benchmark", pa.string()),  # as in results.json
+        _required("item", pa.int32()),  # its number among the items that were chosen
+        _required("subject", pa.string()),
+        _required("context", pa.string()),  # the whole prompt of the first choice, with its shots
+        _required("choices", pa.list_(pa.string())),
+        pa.field("gold", pa.int32()),  # the place of the (first) right choice
+        _required("log_likelihoods", pa.list_(pa.float64())),  # nats, one for each choice; none if a text was generated
+        pa.field("answer", pa.string()),  # the likeliest choice, or the generated text
+        pa.field("reference", pa.string()),  # the right choice, or the text that was wanted
+        pa.field("score", pa.float64()),  # of the benchmark's main metric, if it is a mean over items
+        pa.field("correct", pa.bool_()),  # by acc
+        pa.field("correct_norm", pa.bool_()),  # by acc_norm
+        pa.field("correct_bytes", pa.bool_()),  # by acc_bytes
+        _required("tokens", pa.int32()),  # that the model read, of all choices
+        _required("tokens_cut", pa.int32()),  # from the beginning of the prompt
+        _required("truncated", pa.bool_()),  # tokens_cut > 0
+        _required("contaminated", pa.bool_()),  # enough of its n-grams are in training text
+        _required("found_in_training", pa.float64()),  # the share of its n-grams found there
+    ]
+)
+"""Every item of every benchmark that a model was asked, with what it answered."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from flows.graph.agreed import decontaminate_config, questions_config
+from flows.graph.agreed import benchmarks_config, decontaminate_config, questions_config
 from flows.graph.node import Graph
 from flows.recipe.recipe import Recipe
+from tasks.benchmarks import benchmarks
 from tasks.corpus.clean import clean
 from tasks.corpus.crawl import crawl
 from tasks.corpus.decontaminate import decontaminate
@@ -33,6 +34,8 @@ def pipeline(recipe: Recipe, graph: Graph) -> None:
     if recipe.sft:
         models.append(graph.add(sft, recipe.sft, corpus, models[-1]))
     if recipe.evaluate:
-        asked = graph.add(questions, questions_config(recipe), corpus)
+        official = benchmarks_config(recipe)
+        items = graph.add(benchmarks, official) if official else None
+        asked = graph.add(questions, questions_config(recipe), corpus, items)
         for model in models:
             graph.add(evaluate, recipe.evaluate, model, asked)

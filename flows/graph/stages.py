@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tasks.benchmarks import benchmarks
 from tasks.corpus.clean import clean
 from tasks.corpus.crawl import crawl
 from tasks.corpus.decontaminate import decontaminate
@@ -15,5 +16,5 @@ from tasks.training.pretrain import pretrain
 from tasks.training.sft import sft
 
 _ALL: tuple[AnyStage, ...] = (crawl, clean, dedup, decontaminate, tokenizer, tokenize, pretrain, sft,
-                              questions, evaluate)  # fmt: skip
+                              benchmarks, questions, evaluate)  # fmt: skip
 STAGES: dict[str, AnyStage] = {stage.name: stage for stage in _ALL}

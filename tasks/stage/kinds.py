@@ -33,6 +33,10 @@ class Model(Artifact):
     """Weights, shape and tokenizer in one self-contained folder."""
 
 
+class Benchmarks(Artifact):
+    """Items of benchmarks, read from their official files, and the rows that are none."""
+
+
 class Questions(Artifact):
     """The questions for models: held-out texts, benchmark items, and facts about them that no model affects."""
 

@@ -100,7 +100,9 @@ MADE_BY = {"corpus": "decontaminate", "tokens": "tokenize", "base": "pretrain"}
 
 def make(stage: Stage, lake: Lake, config: StageConfig, built: dict[str, Artifact]) -> BuildResult:
     """Build a stage from those of the artifacts that it needs."""
-    return stage.build(lake, config, {role: built[MADE_BY.get(role, role)] for role in stage.inputs})
+    named = {name: MADE_BY.get(name, name) for name, role in stage.inputs.items()}
+    needed = {name: one for name, one in named.items() if one in built or not stage.inputs[name].optional}
+    return stage.build(lake, config, {name: built[one] for name, one in needed.items()})
 
 
 def build_corpus(folder: Path, config: PagesConfig | None = None) -> tuple[Lake, dict[str, Artifact]]:

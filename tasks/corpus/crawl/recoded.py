@@ -25,14 +25,20 @@ _STEP = 1 << 16
 
 def as_utf8(stream: IO[bytes]) -> IO[bytes]:
     """Return the stream, recoded to UTF-8 if it begins with another encoding's mark or is not UTF-8."""
+    name = encoding_of(stream)
+    return stream if name is None else _recoded(stream, decoder(name))
+
+
+def encoding_of(stream: IO[bytes]) -> str | None:
+    """Return the encoding of a stream by its beginning, which is not consumed; None if it is UTF-8, or unknown."""
     sample = stream.peek(_SAMPLE)[:_SAMPLE]  # type: ignore[attr-defined]
     if (codec := next((name for mark, name in _MARKS if sample.startswith(mark)), None)) is not None:
-        return _recoded(stream, decoder(codec))
+        return codec
     name = marked(sample)
     if name is None and not sample.isascii() and not is_utf8_with_faults(sample):
         beyond = len(sample.translate(None, bytes(range(128))))
         name = detect(sample) if len(sample) < _SAMPLE or beyond >= _ENOUGH else None
-    return stream if name is None else _recoded(stream, decoder(name))
+    return name
 
 
 def _recoded(stream: IO[bytes], decode: Callable[[bytes], str]) -> IO[bytes]:

@@ -1,139 +1,179 @@
-"""The benchmarks: turns items into requests, and the requests' scores into accuracies, as lm-eval 0.4.13 does."""
+"""The results of a benchmark: metrics with standard errors of all items and of parts of them, and a row per item."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
-from tasks.corpus.benchmarks.formats import LETTERS, HellaSwagItem, MmluItem, clean_hellaswag
-
-if TYPE_CHECKING:
-    from model.scoring import Scorer
+from tasks.benchmarks.base import Benchmark
+from tasks.benchmarks.metrics import aggregate, pooled
+from tasks.benchmarks.registry import BENCHMARKS
+from tasks.evaluation.evaluate.asking import Reply
+from tasks.synthetic.questions.chosen import Chosen
+from tasks.synthetic.questions.files import Asked, Seen
 
 
 @dataclass(frozen=True)
-class Question:
-    """A context with continuations to choose from; `texts` are the choices whose lengths normalise the scores."""
+class Asking:
+    """What is asked under one name of the results: a benchmark, its items, and how many there were to choose from."""
 
-    context: str
-    continuations: tuple[str, ...]
-    texts: tuple[str, ...]
-    gold: int
+    benchmark: Benchmark
+    chosen: Sequence[Chosen]
+    available: int
 
 
 @dataclass
-class Accuracy:
-    """Results of one benchmark format: acc by summed log-likelihood, acc_norm by log-likelihood per character.
+class Results:
+    """The results of one benchmark.
 
-    `n` items were asked, `n_truncated` of them with a prompt that was cut at the beginning to fit the model's context.
-    Another `n_too_long` items were not asked and are not part of `n`: one of their choices alone is longer than the
-    context.
+    `values` has each asked item's value of every metric, in the order of `rows`, which are what per_item.parquet has.
+    `n_too_long` items were not asked: one of their choices alone is longer than the context.
     """
 
-    n: int
-    chance: float | None
-    acc: float | None
-    acc_stderr: float | None
-    acc_norm: float | None
-    acc_norm_stderr: float | None
-    n_truncated: int = 0
+    asking: Asking
+    bootstrap: int
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    values: list[Mapping[str, Any]] = field(default_factory=list)
     n_too_long: int = 0
-    items: list[dict[str, Any]] = field(default_factory=list, repr=False)
+
+    @property
+    def main(self) -> str:
+        """The name of the metric that stands for the benchmark."""
+        return self.asking.benchmark.main.name
 
     def summary(self) -> dict[str, Any]:
-        """Return all fields except the items."""
-        return {name: value for name, value in vars(self).items() if name != "items"}
+        """Return all numbers: counts, metrics with standard errors, and those of parts of the items."""
+        chances = [row["chance"] for row in self.rows if row["chance"] is not None]
+        subjects = sorted({row["subject"] for row in self.rows})
+        return {
+            "available": self.asking.available,
+            "metric": self.main,
+            "shots": max((one.shots for one in self.asking.chosen), default=0),
+            "chance": sum(chances) / len(chances) if chances else None,
+            "n_truncated": sum(row["truncated"] for row in self.rows),
+            "n_too_long": self.n_too_long,
+            **self.metrics(lambda row: True),
+            "clean": self.metrics(lambda row: not row["contaminated"]),
+            "contaminated": self.metrics(lambda row: row["contaminated"]),
+            "subjects": {name: self.metrics(functools.partial(_has_subject, name)) for name in subjects}
+            if len(subjects) > 1
+            else {},
+        }
+
+    def metrics(self, which: Callable[[Mapping[str, Any]], bool]) -> dict[str, Any]:
+        """Return the number of items that `which` accepts, and their metrics with standard errors (None if unknown)."""
+        places = [number for number, row in enumerate(self.rows) if which(row)]
+        found: dict[str, Any] = {"n": len(places)}
+        for metric in self.asking.benchmark.metrics:
+            values = [self.values[place][metric.name] for place in places if metric.name in self.values[place]]
+            value, stderr = aggregate(metric.aggregation, values, self.bootstrap)
+            if metric.aggregation == "mean" and self.asking.benchmark.subjects_are_groups:
+                stderr = self._pooled(metric.name, places) or stderr
+            found |= {metric.name: value, f"{metric.name}_stderr": stderr}
+        return found
+
+    def _pooled(self, metric: str, places: Sequence[int]) -> float | None:
+        """Return the standard error of a group of tasks, as lm-eval pools it; None if a task has a single item."""
+        by_subject: dict[str, list[float]] = {}
+        for place in places:
+            by_subject.setdefault(self.rows[place]["subject"], []).append(self.values[place][metric])
+        parts = [(*aggregate("mean", values, 0), len(values)) for values in by_subject.values()]
+        return pooled([(mean, stderr, n) for mean, stderr, n in parts if mean is not None])[1] if parts else None
 
 
-def hellaswag_question(item: HellaSwagItem) -> Question:
-    """Return the request of lm-eval's task `hellaswag`."""
-    context = clean_hellaswag(f"{item.activity_label}: {item.ctx_a} {item.ctx_b.capitalize()}")
-    texts = tuple(clean_hellaswag(ending) for ending in item.endings)
-    return Question(context, tuple(f" {text}" for text in texts), texts, item.label)
+def formats(asked: Asked, mmlu_shots: int) -> dict[str, Asking]:
+    """Return everything that a model is asked, by its name in the results.
 
-
-def mmlu_letters(item: MmluItem, dev: Sequence[MmluItem] = ()) -> Question:
-    """Return the request of lm-eval's `mmlu_<subject>`: choices listed, answer by letter; `dev` are the shots."""
-    subject = item.subject.replace("_", " ")
-    description = f"The following are multiple choice questions (with answers) about {subject}.\n\n"
-    shots = "".join(f"{_listed(shot)} {LETTERS[shot.answer]}\n\n" for shot in dev)
-    letters = tuple(LETTERS)
-    return Question(description + shots + _listed(item), tuple(f" {x}" for x in letters), letters, item.answer)
-
-
-def mmlu_cloze(item: MmluItem, dev: Sequence[MmluItem] = ()) -> Question:
-    """Return the request of lm-eval's `mmlu_<subject>_continuation`: the text of the answer is scored."""
-    subject = item.subject.replace("_", " ")
-    description = f"The following are questions (with answers) about {subject}.\n\n"
-    shots = "".join(f"{_asked(shot)} {shot.choices[shot.answer]}\n\n" for shot in dev)
-    return Question(
-        description + shots + _asked(item), tuple(f" {choice}" for choice in item.choices), item.choices, item.answer
-    )
-
-
-def _listed(item: MmluItem) -> str:
-    choices = "".join(f"{letter}. {choice}\n" for letter, choice in zip(LETTERS, item.choices, strict=True))
-    return f"{item.question.strip()}\n{choices}Answer:"
-
-
-def _asked(item: MmluItem) -> str:
-    return f"Question: {item.question.strip()}\nAnswer:"
-
-
-def answer(scorer: Scorer, questions: Sequence[Question]) -> Accuracy:
-    """Ask a model all questions. Its answer is the likeliest continuation, or the first of equally likely ones."""
-    encoded = [[scorer.encode_pair(asked.context, text) for text in asked.continuations] for asked in questions]
-    answerable = [all(scorer.fits(continuation) for _, continuation in pairs) for pairs in encoded]
-    requests = [pair for pairs, can in zip(encoded, answerable, strict=True) if can for pair in pairs]
-    scores = iter(scorer.score_ids(requests))
-    items: list[dict[str, Any]] = []
-    for number, (asked, can) in enumerate(zip(questions, answerable, strict=True)):
-        if not can:
-            continue
-        found = [next(scores) for _ in asked.continuations]
-        likelihoods = [score.log_likelihood for score in found]
-        # lm-eval's acc_norm divides by characters, without the delimiting space, although its papers say bytes
-        normed = [value / max(1, len(text)) for value, text in zip(likelihoods, asked.texts, strict=True)]
-        chosen, chosen_norm = likelihoods.index(max(likelihoods)), normed.index(max(normed))
-        items.append(
-            {
-                "item": number,
-                "context": asked.context,
-                "choices": list(asked.texts),
-                "gold": asked.gold,
-                "log_likelihoods": likelihoods,
-                "correct": chosen == asked.gold,
-                "correct_norm": chosen_norm == asked.gold,
-                "tokens_cut": max(score.cut for score in found),
-            }
-        )
-    truncated = sum(item["tokens_cut"] > 0 for item in items)
-    left_out = len(questions) - len(items)
-    if not items:
-        return Accuracy(0, None, None, None, None, None, truncated, left_out)
-    acc, acc_stderr = mean_and_stderr([item["correct"] for item in items])
-    acc_norm, acc_norm_stderr = mean_and_stderr([item["correct_norm"] for item in items])
-    chance = sum(1 / len(item["choices"]) for item in items) / len(items)
-    return Accuracy(len(items), chance, acc, acc_stderr, acc_norm, acc_norm_stderr, truncated, left_out, items)
-
-
-def mean_and_stderr(values: Sequence[float]) -> tuple[float, float | None]:
-    """Return the mean and its standard error sqrt(sample variance / n); None for one value, which has no variance."""
-    n = len(values)
-    mean = sum(values) / n
-    if n == 1:
-        return mean, None
-    return mean, math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1) / n)
-
-
-def better_format(results: Mapping[str, Accuracy]) -> tuple[str, float | None, float | None]:
-    """Return name, accuracy and standard error of the format that suits the model better.
-
-    OLMES (Gu et al. 2024, § 3.3) reports the better of letters and cloze: small models cannot use letters yet, and
-    cloze underrates large ones. Letters are compared by acc, which equals acc_norm for single letters; cloze by
-    acc_norm.
+    Items that were made from held-out pages are asked in the formats of HellaSwag and of MMLU, both by letter and by
+    the text of the choice, as small models cannot use letters yet and cloze underrates large ones (OLMES, § 3.3).
     """
-    best = max(results, key=lambda name: -1.0 if (share := results[name].acc_norm) is None else share)
-    return best, results[best].acc_norm, results[best].acc_norm_stderr
+    found: dict[str, Asking] = {}
+    if asked.hellaswag:
+        found["hellaswag"] = _made(
+            "hellaswag", asked, [asdict(item) for item in asked.hellaswag], asked.seen["hellaswag"]
+        )
+    for name, benchmark in (("mmlu_letters", "mmlu"), ("mmlu_cloze", "mmlu_continuation")):
+        if asked.mmlu:
+            rows = [{**asdict(item), "choices": list(item.choices)} for item in asked.mmlu]
+            found[name] = _made(benchmark, asked, rows, asked.seen["mmlu"], mmlu_shots)
+    for name, chosen in asked.benchmarks.items():
+        found[name] = Asking(BENCHMARKS[name], chosen, asked.available[name])
+    return found
+
+
+def _made(name: str, asked: Asked, rows: Sequence[dict[str, Any]], seen: Seen, shots: int = 0) -> Asking:
+    benchmark, dev = BENCHMARKS[name], asked.dev
+    chosen = []
+    for row, contaminated, share in zip(rows, seen.contaminated, seen.share, strict=True):
+        item = benchmark.item(row, "")
+        shown = [benchmark.item({**asdict(one), "choices": list(one.choices)}, "") for one in dev.get(item.subject, [])]
+        before = benchmark.before(item, shown[:shots])
+        chosen.append(Chosen(item, before, len(shown[:shots]), contaminated, share))
+    return Asking(benchmark, chosen, asked.available[name.partition("_")[0]])
+
+
+def results_of(asking: Asking, replies: Sequence[Reply | None], bootstrap: int) -> Results:
+    """Return the results of a benchmark from a model's replies, one for each item."""
+    found = Results(asking, bootstrap)
+    for number, (one, reply) in enumerate(zip(asking.chosen, replies, strict=True)):
+        if reply is None:
+            found.n_too_long += 1
+            continue
+        values = asking.benchmark.measured(one.item, reply.answered)
+        found.values.append(values)
+        found.rows.append(_row(asking.benchmark, number, one, reply, values))
+    return found
+
+
+def _row(benchmark: Benchmark, number: int, one: Chosen, reply: Reply, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an item's row of per_item.parquet."""
+    item, scores = one.item, list(reply.answered.log_likelihoods)
+    choosing = benchmark.output == "choice"
+    score = values.get(benchmark.main.name)
+    return {
+        "item": number,
+        "subject": item.subject,
+        "context": benchmark.requests(item, one.before)[0][0],
+        "choices": list(item.options),
+        "gold": item.gold[0],
+        "log_likelihoods": scores,
+        "answer": item.options[scores.index(max(scores))] if choosing else reply.answered.text or None,
+        "reference": item.options[item.gold[0]],
+        "score": float(score) if isinstance(score, int | float) else None,
+        "correct": _right(values.get("acc")),
+        "correct_norm": _right(values.get("acc_norm")) if not item.partial else None,
+        "correct_bytes": _right(values.get("acc_bytes")) if not item.partial else None,
+        "chance": len(item.gold) / len(item.options) if choosing else None,
+        "tokens": reply.tokens,
+        "tokens_cut": reply.cut,
+        "truncated": reply.cut > 0,
+        "contaminated": one.contaminated,
+        "found_in_training": one.share,
+    }
+
+
+def _right(value: float | None) -> bool | None:
+    """Return whether an answer is right; None for a share of probability, and where nothing is right or wrong."""
+    return bool(value) if value in (0, 1) else None
+
+
+def _has_subject(subject: str, row: Mapping[str, Any]) -> bool:
+    return bool(row["subject"] == subject)
+
+
+def better_format(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the name of the format that suits the model better, as OLMES (Gu et al. 2024, § 3.3) reports it.
+
+    Letters are compared by acc, which equals acc_norm for single letters; cloze by acc_norm.
+    """
+    return max(results, key=lambda name: -1.0 if (share := results[name]["acc_norm"]) is None else share)
+
+
+def rows_of(results: Mapping[str, Results]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of all benchmarks."""
+    for name, found in results.items():
+        yield from (
+            {"benchmark": name, **{key: value for key, value in row.items() if key != "chance"}} for row in found.rows
+        )

@@ -20,6 +20,12 @@ class EvaluateConfig(StageConfig):
         ge=1,
         description="smallest number of tokens that each token is predicted from; 1 = lm-eval's windows",
     )
+    bootstrap: int = Field(
+        100_000,
+        ge=0,
+        description="samples for the standard errors of perplexity, F1 and Matthews correlation (lm-eval's "
+        "bootstrap_iters); 0 = none",
+    )
     device: str = Execution("auto", description="auto = cuda where there is one, else cpu; or a torch device name")
     threads: int = Execution(0, ge=0, le=1024, description="CPU threads; 0 = one per usable core, at most 8")
     batch_tokens: int = Execution(8192, ge=1, description="tokens scored in one forward pass")

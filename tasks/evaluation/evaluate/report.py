@@ -10,39 +10,20 @@ from typing import Any
 
 from data_lake.store.lake import Artifact
 from data_lake.tables.documents import write_parquet
-from tasks.evaluation.evaluate.benchmarks import Accuracy
 from tasks.evaluation.evaluate.contaminated import parts_in_words
-from tasks.synthetic.questions.files import HeldOut, Seen
+from tasks.synthetic.questions.files import HeldOut
 
-
-def rows_of(benchmark: str, accuracy: Accuracy, seen: Seen) -> Iterator[dict[str, Any]]:
-    """Yield a row per item: question, score of each choice, whether it was right, and what training has of it."""
-    for item in accuracy.items:
-        number = item["item"]
-        found = {"contaminated": seen.contaminated[number], "found_in_training": seen.share[number]}
-        yield {"benchmark": benchmark, **item, **found}
+_FORMATS = ("hellaswag", "mmlu", "mmlu_letters", "mmlu_cloze")
+_NO_BETTER = "not distinguishable from chance"
 
 
 def write_items(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write all rows as one Parquet file."""
+    """Write all rows as one Parquet file, which SQL reads as `predictions`."""
     import pyarrow as pa
 
-    schema = pa.schema(
-        [
-            pa.field("benchmark", pa.string(), nullable=False),
-            pa.field("item", pa.int32(), nullable=False),
-            pa.field("context", pa.string(), nullable=False),
-            pa.field("choices", pa.list_(pa.string()), nullable=False),
-            pa.field("gold", pa.int32(), nullable=False),
-            pa.field("log_likelihoods", pa.list_(pa.float64()), nullable=False),
-            pa.field("correct", pa.bool_(), nullable=False),
-            pa.field("correct_norm", pa.bool_(), nullable=False),
-            pa.field("tokens_cut", pa.int32(), nullable=False),  # from the beginning of the prompt
-            pa.field("contaminated", pa.bool_(), nullable=False),  # enough of its n-grams are in training text
-            pa.field("found_in_training", pa.float64(), nullable=False),  # the share of its n-grams found there
-        ]
-    )
-    write_parquet(path, pa.Table.from_pylist(list(rows), schema=schema))
+    from data_lake.tables.schemas import PREDICTIONS
+
+    write_parquet(path, pa.Table.from_pylist(list(rows), schema=PREDICTIONS))
 
 
 def documents_of(texts: Sequence[HeldOut], scores: Sequence[tuple[float, int]]) -> list[dict[str, Any]]:
@@ -94,13 +75,34 @@ def comparison(models: Mapping[str, Mapping[str, Any]]) -> str:
     lines += [f"  {name:<{width}} {found['text']['bits_per_byte']:.3f}" for name, found in models.items()]
     lines += [f"  {'xz -9e':<{width}} {xz['xz']:.3f}{primed}", "Multiple choice, share right (± standard error):"]
     for benchmark, title in (("hellaswag", "HellaSwag format"), ("mmlu", "MMLU format")):
-        marks = [_mark(f"{name:<{width}}", found["benchmarks"][benchmark]) for name, found in models.items()]
-        lines += [f"  {title}:", *(f"    {mark}" for mark in marks)]
+        marks = [
+            _mark(f"{name:<{width}}", results["benchmarks"][benchmark])
+            for name, results in models.items()
+            if benchmark in results["benchmarks"]
+        ]
+        if marks:
+            lines += [f"  {title}:", *(f"    {mark}" for mark in marks)]
     for benchmark in ("mmlu_letters", "mmlu_cloze"):
-        found = {name: results["benchmarks"][benchmark] for name, results in models.items()}
-        shares = ", ".join(f"{name} {_share(one)}{_caveats(one)}" for name, one in found.items())
-        lines.append(f"  {benchmark.replace('_', ' by ')}: {shares}")
-    return "\n".join(lines)
+        found = {name: results["benchmarks"].get(benchmark) for name, results in models.items()}
+        shares = ", ".join(f"{name} {_share(one)}{_caveats(one)}" for name, one in found.items() if one)
+        if shares:
+            lines.append(f"  {benchmark.replace('_', ' by ')}: {shares}")
+    return "\n".join([*lines, *_official(models, width)])
+
+
+def _official(models: Mapping[str, Mapping[str, Any]], width: int) -> Iterator[str]:
+    """Yield the lines of the official benchmarks."""
+    names = dict.fromkeys(name for results in models.values() for name in results["benchmarks"] if name not in _FORMATS)
+    if names:
+        yield "Official benchmarks (± standard error):"
+    for name in names:
+        found = {
+            model: results["benchmarks"][name] for model, results in models.items() if name in results["benchmarks"]
+        }
+        first = next(iter(found.values()))
+        shots = f", {first['shots']} shots" if first["shots"] else ""
+        yield f"  {name} ({first['metric']}{shots}):"
+        yield from (f"    {_mark(f'{model:<{width}}', one)}" for model, one in found.items())
 
 
 def comparisons(evaluations: Mapping[str, Artifact]) -> list[str]:
@@ -116,20 +118,21 @@ def comparisons(evaluations: Mapping[str, Artifact]) -> list[str]:
 
 
 def _mark(name: str, found: Mapping[str, Any]) -> str:
-    """Return one model's accuracy and its distance from chance in standard errors."""
-    share, stderr, chance = found["acc_norm"], found["acc_norm_stderr"], found["chance"]
+    """Return one model's value of the main metric and, if there is a chance level, the distance from it in standard
+    errors."""
+    metric = found["metric"]
+    share, stderr, chance = found[metric], found[f"{metric}_stderr"], found["chance"]
     how = f" [{found['format'].removeprefix('mmlu_')}]" if "format" in found else ""
     if share is None:
         return f"{name}{how} asked nothing{_caveats(found)}"
     asked = f"{found['n']:,}" if found["n"] == found["available"] else f"{found['n']:,} of {found['available']:,}"
-    if not stderr:
-        return f"{name}{how} {share:.3f} of {asked}, chance {chance:.3f}{_caveats(found)}{parts_in_words(found)}"
-    distance = (share - chance) / stderr
-    verdict = "beats chance" if distance > 2 else "not distinguishable from chance" if distance > -2 else "below chance"
-    return (
-        f"{name}{how} {share:.3f} ± {stderr:.3f} of {asked}, chance {chance:.3f}: {distance:+.1f} s.e., {verdict}"
-        f"{_caveats(found)}{parts_in_words(found)}"
-    )
+    error = f" ± {stderr:.3f}" if stderr else ""
+    by_chance = "" if chance is None else f", chance {chance:.3f}"
+    if stderr and chance is not None:
+        distance = (share - chance) / stderr
+        verdict = "beats chance" if distance > 2 else _NO_BETTER if distance > -2 else "below chance"
+        by_chance += f": {distance:+.1f} s.e., {verdict}"
+    return f"{name}{how} {share:.3f}{error} of {asked}{by_chance}{_caveats(found)}{parts_in_words(found)}"
 
 
 def _share(found: Mapping[str, Any]) -> str:

@@ -11,22 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from data_lake.store.files import write_whole
-from tasks.corpus.benchmarks.formats import MmluItem
-from tasks.evaluation.evaluate.benchmarks import (
-    Accuracy,
-    answer,
-    better_format,
-    hellaswag_question,
-    mmlu_cloze,
-    mmlu_letters,
-)
+from tasks.evaluation.evaluate.asking import Write, ask
+from tasks.evaluation.evaluate.benchmarks import Results, better_format, formats, results_of, rows_of
 from tasks.evaluation.evaluate.config import EvaluateConfig
-from tasks.evaluation.evaluate.contaminated import with_parts
 from tasks.evaluation.evaluate.preflight import check
-from tasks.evaluation.evaluate.report import comparison, documents_of, rows_of, write_documents, write_items
+from tasks.evaluation.evaluate.report import comparison, documents_of, write_documents, write_items
 from tasks.stage import Artifact, Output, kinds, stage
 from tasks.stage.work import asking
-from tasks.synthetic.questions.files import Asked, Seen, read_questions
+from tasks.synthetic.questions.files import Asked, read_questions
 from tasks.training.trained import chat_template_of, load_trained
 
 if TYPE_CHECKING:
@@ -44,10 +36,10 @@ def contract(artifact: Artifact) -> Iterator[str]:
     if not (math.isfinite(value) and value > 0):
         yield f"The bits per byte are {value}, no positive number."
     for name, found in results["benchmarks"].items():
-        if found["n"] and not 0 <= found["acc"] <= 1:
+        if found["n"] and not 0 <= found.get("acc", 0) <= 1:
             yield f"The accuracy in {name} is {found['acc']} over {found['n']} items."
     rows = pq.read_metadata(artifact.path / "per_item.parquet").num_rows
-    asked = sum(results["benchmarks"][name]["n"] for name in FORMATS)
+    asked = sum(found["n"] for found in results["benchmarks"].values() if "format" not in found)
     if rows != asked:
         yield f"per_item.parquet has {rows:,} rows, but {asked:,} items were asked."
     documents = pq.read_metadata(artifact.path / "per_document.parquet").num_rows
@@ -78,17 +70,18 @@ def evaluate(config: EvaluateConfig, out: Output, model: kinds.Model, questions:
     """
     asked = read_questions(questions.path)
     out.progress(0, 2, "parts", "held-out text")
-    with _scorer(config, model) as scorer:
+    askings = formats(asked, config.mmlu_shots)
+    found: dict[str, Results] = {}
+    with _scorer(config, model) as (scorer, write):
         documents = documents_of(asked.texts, scorer.rolling([one.text for one in asked.texts], config.min_context))
-        out.progress(1, 2, "parts", "multiple choice")
-        accuracies = _benchmarks(scorer, asked, config.mmlu_shots)
-    benchmarks: dict[str, dict[str, Any]] = {
-        name: with_parts(accuracy, _seen(asked, name)) | {"available": asked.available[_benchmark(name)]}
-        for name, accuracy in accuracies.items()
-    }
-    rows = [row for name, accuracy in accuracies.items() for row in rows_of(name, accuracy, _seen(asked, name))]
-    best, _, _ = better_format({name: accuracies[name] for name in ("mmlu_letters", "mmlu_cloze")})
-    benchmarks["mmlu"] = {**benchmarks[best], "format": best}
+        for done, (name, asking) in enumerate(askings.items(), start=1):
+            out.progress(done, len(askings) + 1, "parts", name)
+            found[name] = results_of(asking, ask(scorer, write, asking.benchmark, asking.chosen), config.bootstrap)
+    benchmarks = {name: one.summary() for name, one in found.items()}
+    rows = [{"model": model.name, **row} for row in rows_of(found)]
+    if asked.mmlu:
+        best = better_format({name: benchmarks[name] for name in ("mmlu_letters", "mmlu_cloze")})
+        benchmarks["mmlu"] = {**benchmarks[best], "metric": "acc_norm", "format": best}
     text = _text([one.text for one in asked.texts], documents)
     results = {"text": text, "benchmarks": benchmarks, "compression": asked.compression}
 
@@ -97,10 +90,10 @@ def evaluate(config: EvaluateConfig, out: Output, model: kinds.Model, questions:
     out.count(
         text_bytes=sum(document["bytes"] for document in documents),
         text_documents=len(documents),
-        hellaswag_items=len(asked.hellaswag),
-        mmlu_items=len(asked.mmlu),
+        hellaswag_items=len(asked.benchmarks.get("hellaswag", asked.hellaswag)),
+        mmlu_items=len(asked.benchmarks.get("mmlu", asked.mmlu)),
     )
-    _tell_about_prompts(out, benchmarks, config.mmlu_shots)
+    _tell_about_prompts(out, benchmarks)
     _tell_about_shots(out, asked, config.mmlu_shots)
     write_items(out.dir / "per_item.parquet", rows)
     write_documents(out.dir / "per_document.parquet", documents)
@@ -111,24 +104,16 @@ def evaluate(config: EvaluateConfig, out: Output, model: kinds.Model, questions:
     out.table("items", rows[:100])
 
 
-def _benchmark(name: str) -> str:
-    """Return the benchmark of a format: mmlu_cloze asks the items of mmlu."""
-    return name.partition("_")[0]
-
-
-def _seen(asked: Asked, name: str) -> Seen:
-    return asked.seen[_benchmark(name)]
-
-
 @contextlib.contextmanager
-def _scorer(config: EvaluateConfig, artifact: Artifact) -> Iterator[Scorer]:
-    """Provide a scorer for an artifact's model; meanwhile torch uses the configured number of threads."""
+def _scorer(config: EvaluateConfig, artifact: Artifact) -> Iterator[tuple[Scorer, Write]]:
+    """Provide a scorer and a writer of an artifact's model; meanwhile torch uses the configured number of threads."""
     import torch
 
     from model.chat import prompt_ids
     from model.cores import usable_cores
     from model.hardware import choose_device, keep_freed_memory
     from model.scoring import Scorer
+    from tasks.evaluation.evaluate.writing import Writer
 
     keep_freed_memory()
     before = torch.get_num_threads()
@@ -137,7 +122,8 @@ def _scorer(config: EvaluateConfig, artifact: Artifact) -> Iterator[Scorer]:
         model, tokenizer = load_trained(artifact, str(choose_device(config.device)))
         in_chat = config.chat_template and chat_template_of(artifact) is not None
         prompt = functools.partial(prompt_ids, tokenizer) if in_chat else None
-        yield Scorer(model, tokenizer.encode, tokenizer.bos, config.batch_tokens, prompt)
+        scorer = Scorer(model, tokenizer.encode, tokenizer.bos, config.batch_tokens, prompt)
+        yield scorer, Writer(model, tokenizer, prompt)
     finally:
         torch.set_num_threads(before)
 
@@ -154,19 +140,6 @@ def _text(texts: Sequence[str], documents: Sequence[Mapping[str, Any]]) -> dict[
     }
 
 
-def _benchmarks(scorer: Scorer, asked: Asked, shots: int) -> dict[str, Accuracy]:
-    """Return the accuracies of a model in each format."""
-
-    def dev(item: MmluItem) -> list[MmluItem]:
-        return asked.dev.get(item.subject, [])[:shots]
-
-    return {
-        "hellaswag": answer(scorer, [hellaswag_question(item) for item in asked.hellaswag]),
-        "mmlu_letters": answer(scorer, [mmlu_letters(item, dev(item)) for item in asked.mmlu]),
-        "mmlu_cloze": answer(scorer, [mmlu_cloze(item, dev(item)) for item in asked.mmlu]),
-    }
-
-
 def _tell_about_shots(out: Output, asked: Asked, shots: int) -> None:
     """Count and report the questions that had fewer shots than the recipe asks for, because dev/ has too few."""
     short = [item for item in asked.mmlu if len(asked.dev.get(item.subject, [])) < shots]
@@ -180,13 +153,15 @@ def _tell_about_shots(out: Output, asked: Asked, shots: int) -> None:
         )
 
 
-def _tell_about_prompts(out: Output, benchmarks: dict[str, dict[str, Any]], mmlu_shots: int) -> None:
+def _tell_about_prompts(out: Output, benchmarks: dict[str, dict[str, Any]]) -> None:
     """Count and report the items whose prompt was cut or that were left out."""
-    for name in FORMATS:
-        found = benchmarks[name]
+    for name, found in benchmarks.items():
+        if "format" in found:
+            continue
         out.count(**{f"{name}_truncated": found["n_truncated"], f"{name}_too_long": found["n_too_long"]})
         if found["n_truncated"]:
-            fewer = " or fewer shots (evaluate.mmlu_shots)" if mmlu_shots and name != "hellaswag" else ""
+            field = "evaluate.mmlu_shots" if name in FORMATS else f"questions.benchmarks.{name}.shots"
+            fewer = f" or fewer shots ({field})" if found["shots"] else ""
             out.warning(
                 f"{name}: {found['n_truncated']:,} of {found['n']:,} prompts are longer than the model's context and "
                 f"lost their beginning; a model with a longer context (pretrain.model.max_seq_len){fewer} would read "
@@ -202,8 +177,13 @@ def _tell_about_prompts(out: Output, benchmarks: dict[str, dict[str, Any]], mmlu
 def _headline(out: Output, text: dict[str, float], benchmarks: dict[str, dict[str, Any]]) -> None:
     """Record the metrics by which models and runs are compared."""
     numbers = {"bits_per_byte": text["bits_per_byte"], "perplexity": text["token_perplexity"]}
-    for title, found in (("hellaswag_acc_norm", benchmarks["hellaswag"]), ("mmlu_acc", benchmarks["mmlu"])):
+    titles = {"hellaswag_acc_norm": "hellaswag", "mmlu_acc": "mmlu"}
+    titles |= {
+        f"{name}_{found['metric']}": name for name, found in benchmarks.items() if name not in (*FORMATS, "mmlu")
+    }
+    for title, name in titles.items():
+        found = benchmarks[name]
         for part, numbers_of in (("", found), ("_clean", found["clean"]), ("_contaminated", found["contaminated"])):
-            numbers[f"{title}{part}"] = numbers_of["acc_norm"]
-            numbers[f"{title}{part}_stderr"] = numbers_of["acc_norm_stderr"]
+            numbers[f"{title}{part}"] = numbers_of[found["metric"]]
+            numbers[f"{title}{part}_stderr"] = numbers_of[f"{found['metric']}_stderr"]
     out.metric(**numbers)

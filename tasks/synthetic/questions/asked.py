@@ -32,35 +32,40 @@ class Items:
 
 
 def items_of(config: QuestionsConfig, out: Output, test: Sequence[SplitDocument], corpus: Path) -> Items:
-    """Return the items to ask; items made here are also written to files in the benchmarks' own formats."""
+    """Return the items to ask; items made here are also written to files in the benchmarks' own formats.
+
+    A benchmark that `config.benchmarks` names is asked from there and has no items here.
+    """
     sentences: list[HellaSwagItem] = []
     questions: list[MmluItem] = []
     dev: dict[str, list[MmluItem]] = {}
-    if config.hellaswag:
+    wanted = [name for name in ("hellaswag", "mmlu") if name not in config.benchmarks]
+    making = [name for name in wanted if not getattr(config, name)]
+    if config.hellaswag and "hellaswag" in wanted:
         sentences = read_hellaswag(Path(config.hellaswag))
-    if config.mmlu:
+    if config.mmlu and "mmlu" in wanted:
         questions, dev = read_mmlu(Path(config.mmlu))
     available = {"hellaswag": len(sentences), "mmlu": len(questions)}
     sentences, questions = _with_choices(config, out, sentences, questions)
     sentences = evenly(sentences, config.max_items, lambda item: item.source_id.partition("~")[0])
     questions = evenly(questions, config.max_items, lambda item: item.subject)
-    if not (config.hellaswag and config.mmlu):
+    if making:
         found = [passage for document in test for passage in passages(document)]
         pool, n_seen = without_seen(found, (document.text for document in documents_of(corpus, {"train"})))
         out.count(passages=len(found), passages_in_training=n_seen)
-        if not config.hellaswag:
+        if "hellaswag" in making:
             sentences = hellaswag_items(pool[0::2], config.max_items)
             write_hellaswag(out.dir / "items" / "hellaswag_val.jsonl", sentences)
-        if not config.mmlu:  # from other passages, so the benchmarks differ
+        if "mmlu" in making:  # from other passages, so the benchmarks differ
             made = mmlu_items(pool[1::2], config.max_items + 5)
             dev, questions = {SUBJECT: made[:5]}, made[5:]
             for split, part in (("dev", dev[SUBJECT]), ("test", questions)):
                 write_mmlu(out.dir / "items" / "mmlu" / split / f"{SUBJECT}_{split}.csv", part)
-    if not sentences or not questions:
+    if any(not {"hellaswag": sentences, "mmlu": questions}[name] for name in wanted):
         raise PermanentError(
             f"There are {len(sentences)} HellaSwag and {len(questions)} MMLU items to ask. Items are made of "
-            "pages in the test split; hold out more of them with decontaminate.split.test, or set "
-            "questions.hellaswag and questions.mmlu to your own files."
+            "pages in the test split; hold out more of them with decontaminate.split.test, or name "
+            "your own files in questions.benchmarks."
         )
     for name, asked in (("hellaswag", sentences), ("mmlu", questions)):
         available[name] = available[name] or len(asked)

@@ -4,8 +4,23 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from tasks.benchmarks.config import BenchmarkFiles
 from tasks.corpus.contamination.detection import DetectionConfig
 from tasks.stage.config import StageConfig
+
+
+class AskedConfig(BenchmarkFiles):
+    """How much of a benchmark is asked, and after how many shots."""
+
+    limit: int | None = Field(
+        None, ge=0, description="largest number of items, evenly from its subjects; null = `max_items`, 0 = all"
+    )
+    seed: int | None = Field(
+        None, description="draws the items of each subject at random; null = the first ones, as lm-eval's --limit"
+    )
+    shots: int | None = Field(
+        None, ge=0, le=100, description="solved examples before each question (lm-eval's num_fewshot); null = lm-eval's"
+    )
 
 
 class QuestionsConfig(StageConfig):
@@ -14,6 +29,11 @@ class QuestionsConfig(StageConfig):
     hellaswag: str = Field("", description="your own HellaSwag jsonl file; empty = items made from held-out pages")
     mmlu: str = Field(
         "", description="your own MMLU folder (dev/ and test/ csv); empty = items made from held-out pages"
+    )
+    benchmarks: dict[str, AskedConfig] = Field(
+        {},
+        description="benchmarks by their names in lm-eval, with their official files: {arc_easy: {path: arc/, shots: "
+        "25}}; `hellaswag` or `mmlu` here takes the place of the items that are made",
     )
     max_items: int = Field(
         200, ge=1, description="largest number of items per benchmark: the first ones of each subject or source, evenly"

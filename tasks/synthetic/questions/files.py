@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from data_lake.store.files import write_whole
 from data_lake.store.lake import Artifact
 from data_lake.tables.documents import write_parquet
 from tasks.corpus.benchmarks.formats import HellaSwagItem, MmluItem
+from tasks.synthetic.questions.chosen import CHOSEN, Chosen, chosen_schema, read_chosen, write_chosen
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,6 +47,7 @@ class Asked:
     """What the models are asked.
 
     dev: the shots by subject. seen, available: by benchmark; `available` is how many items there were to choose from.
+    benchmarks: the items of official benchmarks, by name.
     compression: bits per byte of xz on the texts, alone (`xz`) and primed with training text (`xz_primed`, None if
     that was not measured).
     """
@@ -57,6 +59,7 @@ class Asked:
     seen: dict[str, Seen]
     available: dict[str, int]
     compression: dict[str, float | None]
+    benchmarks: dict[str, list[Chosen]] = field(default_factory=dict)
 
 
 def write_questions(folder: Path, asked: Asked) -> None:
@@ -65,6 +68,7 @@ def write_questions(folder: Path, asked: Asked) -> None:
     _write(folder / HELLASWAG, _with_seen(asked.hellaswag, asked.seen["hellaswag"]))
     _write(folder / MMLU, _with_seen(asked.mmlu, asked.seen["mmlu"]))
     _write(folder / MMLU_DEV, [asdict(item) for shots in asked.dev.values() for item in shots])
+    write_chosen(folder, asked.benchmarks)
     facts = {"available": asked.available, "compression": asked.compression}
     write_whole(folder / FACTS, json.dumps(facts, indent=2, sort_keys=True) + "\n")
 
@@ -84,6 +88,7 @@ def read_questions(folder: Path) -> Asked:
         {"hellaswag": _seen(hellaswag), "mmlu": _seen(mmlu)},
         facts["available"],
         facts["compression"],
+        read_chosen(folder),
     )
 
 
@@ -101,10 +106,11 @@ def problems(artifact: Artifact) -> Iterator[str]:
         return
     for file, name in counted.items():
         rows, count = pq.read_metadata(artifact.path / file).num_rows, artifact.counts.get(name, 0)
-        if rows != count:
+        official = rows == 0 and file != TEXTS  # then benchmarks.parquet has its items
+        if rows != count and not official:
             yield f"{file} has {rows:,} rows, but the stage counted {count:,}."
-        if not rows:
-            yield f"{file} is empty: there is nothing to ask."
+        if not rows and file == TEXTS:
+            yield f"{file} is empty: there is no text to measure the models on."
     asked = read_questions(artifact.path)
     for name, choices in (
         ("hellaswag", [(item.endings, item.label) for item in asked.hellaswag]),
@@ -112,8 +118,15 @@ def problems(artifact: Artifact) -> Iterator[str]:
     ):
         if wrong := [number for number, (texts, gold) in enumerate(choices) if not 0 <= gold < len(texts)]:
             yield f"{name} has {len(wrong):,} items whose answer is none of their choices, item {wrong[0]} first."
+        if not choices and name not in asked.benchmarks:
+            yield f"{name} is empty: there is nothing to ask."
         if asked.available[name] < len(choices):
             yield f"{name} has {len(choices):,} items of {asked.available[name]:,}."
+    for name, items in asked.benchmarks.items():
+        if len(items) != artifact.counts.get(f"{name}_items", 0):
+            yield f"{name} has {len(items):,} items, but the stage counted {artifact.counts.get(f'{name}_items', 0):,}."
+        if wrong := [number for number, one in enumerate(items) if not one.item.gold]:
+            yield f"{name} has {len(wrong):,} items without an answer, item {wrong[0]} first."
     for name, bits in asked.compression.items():
         if bits is not None and not (math.isfinite(bits) and bits > 0):
             yield f"The bits per byte of {name} are {bits}, no positive number."
@@ -136,6 +149,7 @@ def _schemas() -> dict[str, pa.Schema]:
         HELLASWAG: pa.schema([*hellaswag, *seen]),
         MMLU: pa.schema([*mmlu, *seen]),
         MMLU_DEV: pa.schema(mmlu),
+        CHOSEN: chosen_schema(),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tasks.corpus.benchmarks.item import hellaswag_texts, mmlu_texts
@@ -12,6 +13,7 @@ from tasks.corpus.contamination.judge import contamination_of
 from tasks.corpus.splits import documents_of
 from tasks.stage import Output, PermanentError, kinds, stage
 from tasks.synthetic.questions.asked import Items, items_of
+from tasks.synthetic.questions.chosen import Chosen, choose, passages_of
 from tasks.synthetic.questions.compression import primed_xz_bits_per_byte, xz_bits_per_byte
 from tasks.synthetic.questions.config import QuestionsConfig
 from tasks.synthetic.questions.files import Asked, HeldOut, Seen, problems, write_questions
@@ -41,7 +43,9 @@ def sources(config: QuestionsConfig) -> str | None:
     sources=sources,
     check=check,
 )
-def questions(config: QuestionsConfig, out: Output, corpus: kinds.Corpus) -> None:
+def questions(
+    config: QuestionsConfig, out: Output, corpus: kinds.Corpus, benchmarks: kinds.Benchmarks | None = None
+) -> None:
     """Choose held-out text and multiple-choice items, and measure what needs no model: contamination and xz.
 
     `xz_bits_per_byte` is how many bits the compressor xz needs per byte of held-out text, `xz_primed_bits_per_byte` how
@@ -52,25 +56,29 @@ def questions(config: QuestionsConfig, out: Output, corpus: kinds.Corpus) -> Non
     if not texts:
         raise PermanentError("The test split is empty; hold out more documents with decontaminate.split.test.")
     items = items_of(config, out, test, corpus.path)
+    chosen, available = choose(config, out, benchmarks.path if benchmarks else None)
     out.progress(1, 3, "steps", "looking for the items in training documents")
-    seen = _seen(config, items, corpus.path)
+    seen, chosen = _seen(config, items, chosen, corpus.path)
     out.progress(2, 3, "steps", "compressing with xz")
     compression = _compression(config, texts, corpus.path)
     held_out = [HeldOut(one.doc_id, one.url, one.source, one.language, one.text) for one in test[: len(texts)]]
-    write_questions(
-        out.dir, Asked(held_out, items.hellaswag, items.mmlu, items.dev, seen, items.available, compression)
-    )
+    everything = {**items.available, **available}
+    asked = Asked(held_out, items.hellaswag, items.mmlu, items.dev, seen, everything, compression, chosen)
+    write_questions(out.dir, asked)
     out.count(
         text_bytes=sum(len(text.encode()) for text in texts),
         text_documents=len(texts),
-        hellaswag_items=len(items.hellaswag),
-        mmlu_items=len(items.mmlu),
+        hellaswag_items=len(chosen.get("hellaswag", items.hellaswag)),
+        mmlu_items=len(chosen.get("mmlu", items.mmlu)),
         **{f"{name}_contaminated_items": sum(found.contaminated) for name, found in seen.items()},
+        **{f"{name}_contaminated_items": sum(one.contaminated for one in found) for name, found in chosen.items()},
     )
     out.metric(**{f"{name}_bits_per_byte": bits for name, bits in compression.items()})
 
 
-def _seen(config: QuestionsConfig, items: Items, corpus: Path) -> dict[str, Seen]:
+def _seen(
+    config: QuestionsConfig, items: Items, chosen: dict[str, list[Chosen]], corpus: Path
+) -> tuple[dict[str, Seen], dict[str, list[Chosen]]]:
     """Return how much of each benchmark item occurs in the training documents.
 
     The documents are searched again here. The findings of decontaminate cannot be used: they are about the benchmark
@@ -78,9 +86,19 @@ def _seen(config: QuestionsConfig, items: Items, corpus: Path) -> dict[str, Seen
     search, adding a benchmark later needs no new model, and the flags always describe the text that models learned.
     """
     training = (document.text for document in documents_of(corpus, {"train"}))
-    texts = {"hellaswag": hellaswag_texts(items.hellaswag), "mmlu": mmlu_texts(items.mmlu)}
-    found = contamination_of(texts, training, config.contamination or DetectionConfig())
-    return {name: Seen(one.contaminated.tolist(), one.fraction.tolist()) for name, one in found.items()}
+    made = {"hellaswag": hellaswag_texts(items.hellaswag), "mmlu": mmlu_texts(items.mmlu)}
+    official = {f"{name} (official)": passages_of(name, found) for name, found in chosen.items()}
+    found = contamination_of({**made, **official}, training, config.contamination or DetectionConfig())
+    seen = {name: Seen(one.contaminated.tolist(), one.fraction.tolist()) for name, one in found.items()}
+    flagged = {
+        name: [
+            replace(one, contaminated=flag, share=share)
+            for one, flag, share in zip(of_one, flags.contaminated, flags.share, strict=True)
+        ]
+        for name, of_one in chosen.items()
+        for flags in (seen[f"{name} (official)"],)
+    }
+    return {name: seen[name] for name in made}, flagged
 
 
 def _compression(config: QuestionsConfig, texts: Sequence[str], corpus: Path) -> dict[str, float | None]:

@@ -34,8 +34,23 @@ def reads(graph: Graph, name: str) -> dict[str, AnyNode]:
 
 def test_every_stage_is_in_the_graph_of_the_default_recipe() -> None:
     graph = graph_of(Recipe())
-    assert {node.stage.name for node in graph.nodes} == set(STAGES)
-    assert list(STAGES) == list(Recipe().configs())
+    optional = {"benchmarks"}  # has no section: it reads what `questions.benchmarks` names
+    assert {node.stage.name for node in graph.nodes} == set(STAGES) - optional
+    assert [name for name in STAGES if name not in optional] == list(Recipe().configs())
+
+
+def test_official_benchmarks_are_read_once_and_asked_by_their_content() -> None:
+    asked = {"arc_easy": {"path": "arc/", "shots": 25}, "piqa": {"path": ["a.jsonl", "b.jsonl"], "limit": 50}}
+    graph = graph_of(Recipe.model_validate({"questions": {"benchmarks": asked}}))
+    read = config(graph, "benchmarks")
+    assert {name: files.path for name, files in read.files.items()} == {
+        "arc_easy": ("arc/",), "piqa": ("a.jsonl", "b.jsonl"),
+    }  # fmt: skip
+    assert read.shots == ("arc_easy",)
+    assert reads(graph, "questions")["benchmarks"] is graph.select("benchmarks")[0]
+    chosen = config(graph, "questions").benchmarks
+    assert (chosen["arc_easy"].path, chosen["arc_easy"].shots, chosen["piqa"].limit) == ((), 25, 50)
+    assert "benchmarks" not in names(graph_of(Recipe()))
 
 
 def test_a_stage_that_is_off_is_not_in_the_graph() -> None:

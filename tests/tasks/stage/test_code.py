@@ -287,7 +287,9 @@ def test_our_own_code_is_followed_in_whatever_folder_it_lies(tmp_path: Path) -> 
         {(stage, module) for stage in STAGES for module, sha in new[stage].items() if old[stage].get(module) != sha}
         for old, new in itertools.pairwise(states)
     ]
-    assert changed[0] == {(stage, "tasks.corpus.charsets.labels") for stage in ("crawl", "clean", "decontaminate")}
+    assert changed[0] == {
+        (stage, "tasks.corpus.charsets.labels") for stage in ("crawl", "clean", "decontaminate", "benchmarks")
+    }
     assert changed[1] == {(stage, "model.optim") for stage in ("pretrain", "sft")}
     assert changed[2:] == [set(), set()]
 

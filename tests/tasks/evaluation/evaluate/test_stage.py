@@ -92,7 +92,7 @@ def test_a_model_that_is_evaluated_again_leaves_the_other_one_and_the_questions_
     assert make(evaluate, lake, shots, {**built, "model": built["sft"]}).status == "built"
     assert make(evaluate, lake, CONFIG, {**built, "model": built["pretrain"]}).status == "cached"
     # what no model changes knows of no model
-    assert list(questions.inputs) == ["corpus"]
+    assert list(questions.inputs) == ["corpus", "benchmarks"]
     assert make(questions, lake, ASKED, built).status == "cached"
 
 

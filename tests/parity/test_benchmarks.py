@@ -1,0 +1,123 @@
+"""Parity with lm-eval 0.4.13: every benchmark's metrics, standard errors and log-likelihoods, on rows in its format."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model.gpt import GPT
+from tasks.benchmarks.base import Benchmark
+from tasks.benchmarks.config import BenchmarkFiles, BenchmarksConfig
+from tasks.benchmarks.registry import BENCHMARKS
+from tasks.benchmarks.stage import benchmarks
+from tasks.evaluation.evaluate.asking import ask
+from tasks.evaluation.evaluate.benchmarks import Asking, Results, results_of
+from tasks.evaluation.evaluate.writing import Writer
+from tasks.stage import local_output
+from tasks.synthetic.questions.chosen import choose
+from tasks.synthetic.questions.config import AskedConfig, QuestionsConfig
+from tests.parity.harness import Bytes, reference, scorer_of, tiny_model
+from tests.parity.rows import rows_of
+
+pytestmark = pytest.mark.parity
+pytest.importorskip("lm_eval", reason="lm-eval is not installed; `make test` installs it.")
+
+DOCS = 4
+BOOTSTRAP = 1000
+MMLU = {"mmlu": ("abstract_algebra", "anatomy"), "mmlu_continuation": ("anatomy", "virology")}
+
+
+def splits_of(task: str, shots: int) -> dict[str, list[dict[str, Any]]]:
+    """The rows of each split that the task has."""
+    benchmark = BENCHMARKS[task]
+    splits = {benchmark.evaluated: rows_of(task, DOCS)}
+    if benchmark.shots_from not in splits:
+        splits[benchmark.shots_from] = rows_of(task, DOCS + 5, seed=1)
+    if benchmark.evaluated == "test" and not benchmark.first_shots:
+        splits.setdefault("validation", rows_of(task, 2, seed=2))
+    splits.setdefault("train", rows_of(task, 2, seed=3))
+    return splits
+
+
+def ours(folder: Path, model: GPT, task: str, rows: dict[str, list[dict[str, Any]]], shots: int | None) -> Results:
+    """The results of our own stages on the same rows, read from files."""
+    for split, of_split in rows.items():
+        path = folder / task / f"{split}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(json.dumps(row) + "\n" for row in of_split))
+    out = local_output(folder / f"{task}-{shots}")
+    files = {task: BenchmarkFiles(path=(str(folder / task),))}
+    benchmarks(BenchmarksConfig(files=files, shots=(task,)), out)
+    assert (out.counts["rows"], out.counts["left_out"]) == (out.counts["items"], 0)
+    asked = QuestionsConfig(benchmarks={task: AskedConfig(limit=0, shots=shots)})
+    chosen, available = choose(asked, local_output(folder / "chosen"), out.dir)
+    asking = Asking(BENCHMARKS[task], chosen[task], available[task])
+    write = Writer(model, Bytes())  # type: ignore[arg-type]
+    return results_of(asking, ask(scorer_of(model), write, asking.benchmark, asking.chosen), BOOTSTRAP)
+
+
+def agree(benchmark: Benchmark, own: dict[str, Any], theirs: dict[str, Any]) -> None:
+    """All metrics of lm-eval are ours, with their standard errors."""
+    compared = 0
+    for metric in benchmark.metrics:
+        key = f"{metric.name},none"
+        if key not in theirs:
+            continue
+        compared += 1
+        assert own[metric.name] == pytest.approx(theirs[key], rel=1e-5), metric
+        error = theirs[f"{metric.name}_stderr,none"]
+        if error == "N/A":
+            assert own[f"{metric.name}_stderr"] is None, metric
+        else:
+            assert own[f"{metric.name}_stderr"] == pytest.approx(error, rel=1e-4), metric
+    reported = {key.split(",")[0] for key in theirs if key.endswith(",none") and "_stderr" not in key}
+    assert compared == len(reported)
+
+
+@pytest.fixture(scope="module")
+def model() -> GPT:
+    return tiny_model()
+
+
+@pytest.mark.parametrize("shots", [0, 3])
+@pytest.mark.parametrize("task", MMLU)
+def test_groups_are_lm_evals(task: str, shots: int, model: GPT, tmp_path: Path) -> None:
+    """MMLU's subjects are tasks, and MMLU is the group of them: weighted by size, with the pooled standard error."""
+    subjects = {"anatomy": 4, "virology": 6}
+    rows = {"test": [], "dev": []}
+    theirs = {}
+    for number, (subject, count) in enumerate(subjects.items()):
+        own = {"test": rows_of(task, count, seed=number), "dev": rows_of(task, 5, seed=10 + number)}
+        for split, of_split in own.items():
+            rows[split] += [{**row, "subject": subject} for row in of_split]
+        theirs[f"mmlu_{subject}" + task.removeprefix("mmlu")] = own
+    results, samples = reference(tmp_path, model, theirs, shots, group=task)
+    found = ours(tmp_path, model, task, rows, shots)
+    summary = found.summary()
+    agree(BENCHMARKS[task], summary, results[task])
+    for subject, name in zip(subjects, theirs, strict=True):
+        agree(BENCHMARKS[task], summary["subjects"][subject], results[name])
+    rows_of_all = [one for name in theirs for one in sorted(samples[name], key=lambda one: one["doc_id"])]
+    for row, sample in zip(found.rows, rows_of_all, strict=True):
+        assert row["context"] == sample["arguments"][0][0]
+        assert row["log_likelihoods"] == pytest.approx([reply[0][0] for reply in sample["resps"]], rel=1e-5)
+
+
+@pytest.mark.parametrize("shots", [0, 2])
+def test_every_benchmark_is_lm_evals(shots: int, model: GPT, tmp_path: Path) -> None:
+    tasks = [name for name, benchmark in BENCHMARKS.items() if not benchmark.subjects_are_groups]
+    rows = {name: splits_of(name, shots) for name in tasks}
+    results, samples = reference(tmp_path, model, rows, shots, BOOTSTRAP)
+    for name in tasks:
+        own = ours(tmp_path, model, name, rows[name], shots)
+        agree(BENCHMARKS[name], own.summary(), results[name])
+        for row, sample in zip(own.rows, sorted(samples[name], key=lambda one: one["doc_id"]), strict=True):
+            scores = [
+                float(reply[0][0] if isinstance(reply[0], list | tuple) else reply[0]) for reply in sample["resps"]
+            ]
+            if BENCHMARKS[name].output != "generate":
+                assert row["log_likelihoods"] == pytest.approx(scores, rel=1e-5), name
+            assert row["context"] == sample["arguments"][0][0] or name == "wikitext"
