@@ -62,15 +62,18 @@ def opened(corpus: tuple[Lake, dict[str, Artifact]], **changes: Any) -> Reading:
     return Reading(config(**changes), corpus[1]["tokenize"], Tokenizer.load(corpus[1]["tokenizer"].path))
 
 
+COLUMNS = ("inputs", "targets", "documents")
+
+
 def same(one: Batch, other: Batch) -> bool:
-    """Whether two batches are equal, tensor by tensor."""
-    mine, theirs = vars(one).values(), vars(other).values()
+    """Whether two batches hold the same rows."""
+    mine, theirs = ([getattr(batch, name) for name in COLUMNS] for batch in (one, other))
     return all(a is b is None or torch.equal(a, b) for a, b in zip(mine, theirs, strict=True))
 
 
 def joined(parts: list[Batch]) -> Batch:
     """Batches one below the other."""
-    columns = {name: [vars(part)[name] for part in parts] for name in vars(parts[0])}
+    columns = {name: [getattr(part, name) for part in parts] for name in COLUMNS}
     return Batch(**{name: None if column[0] is None else torch.cat(column) for name, column in columns.items()})
 
 
