@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from data_lake.tokens.mix import REST, Source
 from model.config import Runtime, Training
+from model.dial import shape_of, training_of
 from model.shape import GPTShape
 from tasks.stage import Execution, StageConfig
 
@@ -117,6 +119,17 @@ class MaskingConfig(StageConfig):
 class PretrainConfig(StageConfig):
     """Which model is trained, and how."""
 
+    # Names for values of model and training, which are in the key.
+    depth: int | None = Execution(
+        None,
+        ge=1,
+        le=64,
+        description="one dial: layers of a Llama, from which width, heads, context, steps, batch and rate follow; what "
+        "model and training say besides replaces that; null = as model and training say",
+    )
+    tokens_per_weight: float = Execution(
+        20.0, gt=0, description="with depth: tokens to read per weight of the layers (20: Hoffmann et al. 2022)"
+    )
     model: GPTShape = Field(GPTShape(), description="shape of the network")
     training: Training = Field(Training(), description="optimizer, schedule, length and batch of the training")
     documents: Literal["joined", "separate"] = Field(
@@ -131,8 +144,25 @@ class PretrainConfig(StageConfig):
         Runtime(), description="hardware, micro-batches and intervals; they never enter the key"
     )
 
+    @classmethod
+    def completed(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Complete what the depth sets."""
+        depth, ratio = given.get("depth"), given.get("tokens_per_weight", cls.model_fields["tokens_per_weight"].default)
+        if not isinstance(depth, int) or isinstance(depth, bool) or not 1 <= depth <= 64:
+            return given  # reported by the field
+        if not isinstance(ratio, int | float) or not ratio > 0:
+            return given
+        filled = dict(given)
+        for name, fields in (("model", shape_of(depth)), ("training", training_of(depth, ratio))):
+            own = given.get(name, {})
+            if isinstance(own, Mapping):
+                filled[name] = {**fields, **own}
+        return filled
+
     @model_validator(mode="after")
     def _objective_is_known(self) -> Self:
+        if self.depth is None and self.tokens_per_weight != 20.0:
+            raise ValueError("tokens_per_weight means nothing without depth; set depth, or training.steps instead")
         if self.model.network == "encoder-decoder":
             raise ValueError(
                 "pretrain trains decoders and encoders; an encoder-decoder learns from pairs of texts, in stage seq2seq"

@@ -24,6 +24,12 @@ def check(config: PretrainConfig, facts: Facts) -> Iterator[Fault]:
             "The output matrix is tied to the embedding, so it has no rate of its own; leave it out, or set "
             "pretrain.model.tie_embeddings: false.",
         )
+    if config.depth is not None and config.depth != config.model.n_layer:
+        yield Fault(
+            "pretrain.depth",
+            f"The depth is {config.depth}, but model.n_layer is {config.model.n_layer}, which counts.",
+            stops=False,
+        )
     specials = facts.value("tokenizer.specials")
     if config.model.network == "encoder" and specials is not None and MASK not in specials:
         yield Fault(

@@ -48,6 +48,7 @@ SPECIAL: dict[str, list[Any]] = {
 }
 # Fields that mean something only together with others.
 TOGETHER = {
+    "pretrain.tokens_per_weight",
     "pretrain.mix.temperature",
     "pretrain.mix.rest.weight",
     "pretrain.mix.rest.max_epochs",
@@ -57,7 +58,7 @@ TOGETHER = {
     "pretrain.masking.whole_words",
 }
 # Names for the values of several other fields.
-SHORT_FORMS = {"dedup.profile", "pretrain.model.preset"}
+SHORT_FORMS = {"dedup.profile", "pretrain.model.preset", "pretrain.depth"}
 
 
 def leaves(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

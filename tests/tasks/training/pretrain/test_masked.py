@@ -78,6 +78,16 @@ def test_a_tokenizer_without_a_mask_stops_the_training_and_the_plan(
     assert [fault.field for fault in check_sft(SftConfig(), Facts({"pretrain": CONFIG}, lake))] == ["sft"]
 
 
+def test_a_depth_that_another_field_overrules_is_told() -> None:
+    overruled = PretrainConfig.model_validate({"depth": 6, "model": {"n_layer": 2}})
+    assert overruled.model.d_model == 384
+    [told] = check(overruled, Facts({}, Lake(Path())))
+    assert (told.field, told.stops) == ("pretrain.depth", False)
+    assert not list(check(PretrainConfig(depth=6), Facts({}, Lake(Path()))))
+    with pytest.raises(ValidationError, match="tokens_per_weight means nothing without depth"):
+        PretrainConfig(tokens_per_weight=5)
+
+
 def test_settings_of_another_network_are_refused() -> None:
     with pytest.raises(ValidationError, match="masking means nothing for a decoder"):
         PretrainConfig.model_validate({"masking": {"whole_words": True}})
