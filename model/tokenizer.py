@@ -255,7 +255,8 @@ class Tokenizer:
         first = max(self._tokens, default=-1) + 1
         specials = self.specials | {name: first + i for i, name in enumerate(wanted)}
         last = max([self.vocab_size, *(id_ + 1 for id_ in specials.values())])
-        return Tokenizer.of(self.vocabulary, specials, roles | missing, last + -last % multiple)
+        complete = roles | missing
+        return Tokenizer.of(self.vocabulary, specials, None if complete == ROLES else complete, last + -last % multiple)
 
     # ---- folder
 

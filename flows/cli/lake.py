@@ -105,6 +105,7 @@ def show(
     console = output()
     _show_head(console, found, damage)
     _show_numbers(console, found)
+    _show_tables(console, found)
     _show_ledger(console, found)
     _show_payload(console, found)
     _show_files(console, found)
@@ -136,6 +137,31 @@ def _show_numbers(console: Console, artifact: Artifact) -> None:
     metrics = [(name, metric_text(value)) for name, value in artifact.metrics.items()]
     _pairs(console, "counts", counts)
     _pairs(console, "metrics", metrics)
+
+
+def _show_tables(console: Console, artifact: Artifact) -> None:
+    """The rows of the JSON files that the artifact's kind names as its tables."""
+    from tasks.stage import kinds
+
+    for name in getattr(getattr(kinds, artifact.manifest.kind or "", None), "tables", ()):
+        if name not in artifact.files or not (artifact.path / name).is_file():
+            continue
+        listed = json.loads((artifact.path / name).read_text("utf-8"))
+        columns = list(listed[0]) if listed else []
+        numeric = [c for c in columns if not any(isinstance(row[c], str) for row in listed)]
+        rows = table(name.removesuffix(".json").replace("_", " "), [c.replace("_", " ") for c in columns],
+                     [c.replace("_", " ") for c in numeric])  # fmt: skip
+        for row in listed[:MAX_FILES_SHOWN]:
+            rows.add_row(*(_cell(row[column]) for column in columns))
+        console.print(rows)
+        if len(listed) > MAX_FILES_SHOWN:
+            note(f"… and {len(listed) - MAX_FILES_SHOWN} more rows in {artifact.path / name}.")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
+    return value if isinstance(value, str) else metric_text(value)
 
 
 def _show_ledger(console: Console, artifact: Artifact) -> None:

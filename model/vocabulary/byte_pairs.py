@@ -57,6 +57,11 @@ class BytePairs:
         self.normalizer = normalizer
         self.encode = _encoder(self.ranks, pattern, normalizer)
 
+    @property
+    def keeps_text(self) -> bool:
+        """Whether every text comes back as it was, if the pattern matches every character."""
+        return self.normalizer is None
+
     def tokens(self) -> dict[int, bytes]:
         """Return the bytes of each id."""
         return {rank: token for token, rank in self.ranks.items()}

@@ -49,6 +49,12 @@ class Pieces:
         ids: list[int] = self._tokenizer.encode(whole_characters(text), add_special_tokens=False).ids
         return ids
 
+    @property
+    def keeps_text(self) -> bool:
+        """Whether every text comes back as it was: its bytes are the alphabet, and nothing is normalized."""
+        steps = steps_of(self.document, "decoder")
+        return [step["type"] for step in steps] == ["ByteLevel"] and not self.document.get("normalizer")
+
     def tokens(self) -> dict[int, bytes]:
         """Return the bytes of each id."""
         return self._tokens

@@ -18,6 +18,7 @@ class SentencePieces:
     """A SentencePiece model. Its control tokens are specials, which no text can spell."""
 
     kind = "sentencepiece"
+    keeps_text = False
 
     def __init__(self, model: bytes, hidden: Collection[str] = ()) -> None:
         """hidden: user-defined pieces that are special tokens, and from now on no text.

@@ -24,6 +24,8 @@ class Corpus(Documents):
 class Tokenizer(Artifact):
     """A vocabulary and the rule by which text is split (model.tokenizer)."""
 
+    tables = ("bytes_per_token.json",)
+
 
 class Tokens(Artifact):
     """Token shards train/, val/ and test/, and documents.parquet with the position of each document."""

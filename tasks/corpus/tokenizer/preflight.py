@@ -1,4 +1,4 @@
-"""Checks of the tokenizer stage before it runs: whether the user's own pattern works."""
+"""Checks of the tokenizer stage before it runs: the user's own pattern works, and ready or imported ones are there."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from model.tokenizer import PATTERNS, Tokenizer
+from model.vocabulary.exported import byte_level_steps
+from model.vocabulary.ready import ready_ranks
+from tasks.corpus.tokenizer.elsewhere import taken
 from tasks.stage.preflight import Facts, Fault, attempt
 
 if TYPE_CHECKING:
@@ -24,6 +27,16 @@ SAMPLE = (
 
 def check(config: TokenizerConfig, facts: Facts) -> Iterator[Fault]:
     """Yield why no tokenizer can be learned with this config."""
+    if config.gpt2:
+        yield from attempt("tokenizer.gpt2", ready_ranks, "gpt2", config.gpt2)
+    if not config.learns:
+        # what may be downloaded is not missing yet
+        if config.ready is None or config.files or not config.download:
+            field = "tokenizer.files" if config.files else "tokenizer.ready"
+            yield from attempt(field, lambda: taken(config, may_download=False))
+        return
+    if config.algorithm == "unigram":
+        yield from attempt("tokenizer.pattern", byte_level_steps, PATTERNS.get(config.pattern, config.pattern))
     if config.pattern not in PATTERNS:
         yield from attempt("tokenizer.pattern", _try_pattern, config.pattern)
 

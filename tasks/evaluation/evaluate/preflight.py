@@ -44,8 +44,13 @@ def _is_too_long(choice: str, facts: Facts) -> bool:
     """Return whether a choice alone is certainly longer than the context: each piece that the pattern splits text into
     becomes at least one token. The exact number of tokens is not known before the tokenizer exists."""
     context, pattern = facts.value("pretrain.model.max_seq_len"), PATTERNS.get(facts.value("tokenizer.pattern") or "")
-    if context is None or pattern is None or facts.value("tokenizer.keep") or len(choice) <= context:
+    if context is None or pattern is None or not _is_learned(facts) or len(choice) <= context:
         return False
     import regex
 
     return len(regex.findall(pattern, choice)) > context
+
+
+def _is_learned(facts: Facts) -> bool:
+    """Return whether the tokenizer will be learned with the recipe's pattern, and is not one that is there already."""
+    return not any(facts.value(f"tokenizer.{name}") for name in ("keep", "ready", "files"))

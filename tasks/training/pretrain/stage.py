@@ -42,8 +42,8 @@ def batches(config: PretrainConfig, inputs: Mapping[str, Artifact]) -> tuple[Cal
     contract=contract,
     preview=preview,
     check=check,
-    # tiktoken only writes the samples; the weights come from tokens that were encoded before
-    without=lambda config: {"tiktoken"},
+    # these only write the samples; the weights come from tokens that were encoded before
+    without=lambda config: {"tiktoken", "tokenizers", "sentencepiece"},
     gpu=True,
     work=pretraining,
     batches=batches,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from data_lake.store.lake import Lake
+from tests.lakes import commit
 from tests.terminal import data, textmill
 
 
@@ -49,6 +51,17 @@ def test_show_says_everything(lake: Lake) -> None:
     found = data("show", "clean")
     assert found["damage"] is None
     assert found["ledger"]["removed"]["too_short"]["documents"] == 2
+
+
+def test_show_has_the_tables_of_an_artifact(lake: Lake) -> None:
+    rows = [
+        {"by": "all", "name": "", "tokens": 1200, "bytes_per_token": 3.5, "gpt2_bytes_per_token": None},
+        {"by": "source", "name": "example.org", "tokens": 1200, "bytes_per_token": 3.5, "gpt2_bytes_per_token": 4.25},
+    ]
+    commit(lake, "tokenizer", texts={"bytes_per_token.json": json.dumps(rows)}, kind="Tokenizer")
+    shown = textmill("show", "tokenizer")
+    for word in ("bytes per token", "gpt2 bytes per token", "example.org", "1,200", "4.25", "–"):
+        assert word in shown
 
 
 def test_show_says_what_is_damaged(lake: Lake) -> None:

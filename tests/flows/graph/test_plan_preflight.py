@@ -50,6 +50,10 @@ WRONG: list[tuple[str, str, str, str]] = [
     ("tokenizer", "tokenizer.keep=tokenizer/0123", "tokenizer.keep", "the lake has 0 such artifacts"),
     ("tokenizer", "tokenizer.pattern=a", "tokenizer.pattern", "must match every character"),
     ("tokenizer", "tokenizer.pattern=(", "tokenizer.pattern", "cannot be used"),
+    ("tokenizer", "tokenizer.ready=o200k_base", "tokenizer.ready", "not in tiktoken's cache"),
+    ("tokenizer", "tokenizer.files=empty.jsonl", "tokenizer.files", "empty.jsonl"),
+    ("tokenizer", "tokenizer.files=nowhere", "tokenizer.files", "There is no tokenizer in nowhere"),
+    ("tokenizer", "tokenizer.gpt2=empty.jsonl", "tokenizer.gpt2", "are not those of gpt2"),
     ("pretrain", "decontaminate.split.val=0", "decontaminate.split.val", "Nothing is held out"),
     ("pretrain", "pretrain.training.head_learning_rate=0.1", "pretrain.training.head_learning_rate", "tied to the"),
     ("sft", "sft.data=[nosuch.jsonl]", "sft.data", "'nosuch.jsonl'"),
@@ -65,6 +69,7 @@ def test_what_cannot_work_is_a_row_of_the_plan(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str, override: str, field: str, words: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
     Path("empty.jsonl").write_text("")
     Path("latin1.txt").write_bytes(b"caf\xe9\n")
     plan = plan_of(home, override)

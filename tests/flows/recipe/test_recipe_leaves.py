@@ -33,6 +33,8 @@ SPECIAL: dict[str, list[Any]] = {
     "clean.filters.gopher_repetition.repeated_ngrams": [[[5, 0.5]]],
     "clean.filters.classifiers": [[{"labelled": ["a.jsonl"]}]],
     "clean.normalize.emoji": ["text"],
+    "tokenizer.algorithm": ["unigram"],
+    "tokenizer.ready": ["gpt2"],
     "pretrain.model.preset": ["gpt2-124m"],
     "pretrain.model.network": ["encoder", "decoder"],
     "pretrain.documents": ["separate"],
