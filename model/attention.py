@@ -1,4 +1,4 @@
-"""Attention: grouped queries over the text itself or over an encoded source, and the cache of keys and values.
+"""Attention: grouped queries over the text itself or over an encoded source.
 
 Shapes: B batch, T positions of this call, S positions in all (cached + T), H query heads, K key/value heads, D head
 width, C = d_model. Parameter names are those of `transformers`' Llama, so an export renames nothing.
@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model.cache import KVCache
 from model.flex import attend_blocks
 from model.norms import RMSNorm
 from model.positions import rotate
@@ -34,38 +35,6 @@ class Reach:
     angles: Tensor | None
     mask: Tensor | BlockMask | None
     causal: bool
-
-
-class KVCache:
-    """Keys and values of the positions seen so far, for generation: per layer two tensors (B, K, max_seq_len, D)."""
-
-    def __init__(self, config: GPTConfig) -> None:
-        self.config = config
-        self.length = 0
-        self._stored: dict[int, tuple[Tensor, Tensor]] = {}
-        self._source: dict[int, tuple[Tensor, Tensor]] = {}
-
-    def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Append keys and values (B, K, T, D) to those of layer `layer` and return all of them: (B, K, S, D) twice.
-
-        The caller advances `length` after the last layer, so that all layers see the same offset.
-        """
-        if layer not in self._stored:  # the first keys determine batch size, device and dtype
-            shape = (keys.shape[0], keys.shape[1], self.config.max_seq_len, keys.shape[3])
-            self._stored[layer] = (keys.new_empty(shape), values.new_empty(shape))
-        all_keys, all_values = self._stored[layer]
-        end = self.length + keys.shape[2]
-        all_keys[:, :, self.length : end] = keys
-        all_values[:, :, self.length : end] = values
-        return all_keys[:, :, :end], all_values[:, :, :end]
-
-    def source(self, layer: int) -> tuple[Tensor, Tensor] | None:
-        """Return the keys and values of the encoded source text for layer `layer`, if they were kept."""
-        return self._source.get(layer)
-
-    def keep_source(self, layer: int, keys: Tensor, values: Tensor) -> None:
-        """Keep the keys and values of the encoded source text: they are the same for each new token."""
-        self._source[layer] = (keys, values)
 
 
 SHORT = 512

@@ -1,117 +1,122 @@
-"""Text generation: tokens one after another with a KV cache, sampled with a separate random generator."""
+"""Text generation: one prompt, token by token or as a whole, or many prompts at once.
+
+What these functions do is said by `model.decoding.Request`, and what they return by `Generation`.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Generator, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
-import torch
-from torch import Tensor
-
-from model.attention import KVCache
+from model.decoding import DecodeBytes, Decoder, Finish, Generation, Request
 from model.gpt import GPT
+from model.sampling import GREEDY, Sampling
 
-Finish = Literal["stop", "length", "context"]
-"""Why an answer ends: an end token was generated, the maximum length was reached, or the context is full."""
-
-
-@dataclass(frozen=True)
-class Generation:
-    """New token ids without the end token, and why generation ended."""
-
-    ids: list[int]
-    finish: Finish
-
-    @property
-    def ended(self) -> bool:
-        """Whether the model itself ended its answer."""
-        return self.finish == "stop"
+__all__ = ["Finish", "Generation", "Sampling", "generate", "generate_batch", "stream"]
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """How the next token is drawn. temperature 0 = the most likely one; top_k 0 and top_p 1 = from all tokens."""
-
-    temperature: float = 0.0
-    top_k: int = 0
-    top_p: float = 1.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        # Written so that nan, for which every comparison is false, is rejected too.
-        if not (0 <= self.temperature < math.inf and self.top_k >= 0 and 0 < self.top_p <= 1):
-            raise ValueError(f"{self} needs a finite temperature ≥ 0, top_k ≥ 0 and 0 < top_p ≤ 1.")
-        if not -(2**63) <= self.seed < 2**64:
-            raise ValueError(f"The seed {self.seed} does not fit 64 bits; give one from 0 to 2^64 - 1.")
-
-
-def filtered(logits: Tensor, sampling: Sampling) -> Tensor:
-    """Return the probabilities (…, V) to draw from: temperature, then top-k, then top-p (Holtzman et al. 2020).
-
-    top_p keeps the smallest set of most likely tokens whose probability reaches it; one token at least.
-    """
-    # The largest logit is shifted to 0 before the division, in float64: a temperature of 1e-40 then turns the others
-    # into -inf and leaves it at 0, whereas plain logits / temperature would give inf - inf = nan.
-    logits = ((logits - logits.amax(dim=-1, keepdim=True)).double() / sampling.temperature).float()
-    if 0 < sampling.top_k < logits.shape[-1]:
-        floor = logits.topk(sampling.top_k, dim=-1).values[..., -1:]
-        logits = logits.masked_fill(logits < floor, -torch.inf)
-    probabilities = logits.softmax(dim=-1)
-    if sampling.top_p < 1:
-        ordered, order = probabilities.sort(dim=-1, descending=True, stable=True)
-        outside = ordered.cumsum(dim=-1) - ordered >= sampling.top_p
-        probabilities = probabilities.masked_fill(outside.scatter(-1, order, outside), 0.0)
-        probabilities = probabilities / probabilities.sum(dim=-1, keepdim=True)
-    return probabilities
-
-
-@torch.inference_mode()
 def stream(
-    model: GPT, prompt: Sequence[int], max_new_tokens: int, sampling: Sampling | None = None, stop: Collection[int] = ()
-) -> Generator[int, None, Finish]:
-    """Yield at most `max_new_tokens` new token ids after `prompt`, ending before the first id in `stop`.
+    model: GPT, prompt: Sequence[int], max_new_tokens: int, sampling: Sampling = GREEDY, stop: Collection[int] = ()
+) -> Generator[int, None, Generation]:
+    """Yield the new token ids after `prompt` one by one, and return the finished text.
 
-    Returns why it ended. Prompt and answer share the model's context of `max_seq_len` tokens: the whole prompt is
-    always read, and the answer ends when the context is full. Raises ValueError if the prompt alone does not fit.
+    Prompt and text share the model's context of `max_seq_len` tokens: the whole prompt is always read, and the text
+    ends when the context is full. Raises ValueError if the prompt alone does not fit.
     """
-    sampling = sampling or Sampling()
-    context = model.config.max_seq_len
-    if not prompt:
-        raise ValueError("An empty prompt has nothing to go on from; begin it with the tokenizer's <|bos|>.")
-    if len(prompt) > context:
-        raise ValueError(f"A prompt of {len(prompt):,} tokens does not fit the context of {context:,}; shorten it.")
-    generator = torch.Generator(device=model.device).manual_seed(sampling.seed)
-    cache = KVCache(model.config)
-    chunk = torch.tensor([list(prompt)], device=model.device)
-    room = context - len(prompt) + 1  # the last token is never fed to the model, so it needs no place in it
-    for _ in range(min(max_new_tokens, room)):
-        hidden = model.hidden(chunk, cache)[:, -1]
-        logits = torch.nn.functional.linear(hidden, model.output_weight)[0]
-        if sampling.temperature == 0:
-            token = int(logits.argmax())
-        else:
-            token = int(torch.multinomial(filtered(logits, sampling), 1, generator=generator))
-        if token in stop:
-            return "stop"
-        yield token
-        chunk = torch.tensor([[token]], device=model.device)
-    return "length" if max_new_tokens <= room else "context"
+    decoder = Decoder(model)
+    made = decoder.add(Request(prompt, max_new_tokens, sampling, stop))
+    shown = 0
+    while made.finish is None:
+        decoder.step()
+        if len(made.ids) > shown:
+            yield made.ids[-1]
+            shown += 1
+    return made
 
 
 def generate(
-    model: GPT, prompt: Sequence[int], max_new_tokens: int, sampling: Sampling | None = None, stop: Collection[int] = ()
+    model: GPT,
+    prompt: Sequence[int],
+    max_new_tokens: int,
+    sampling: Sampling = GREEDY,
+    stop: Collection[int] = (),
+    *,
+    slide: int | None = None,
+    source: Sequence[int] | None = None,
+    decode_bytes: DecodeBytes | None = None,
 ) -> Generation:
-    """Return what `stream` yields, and why it ended."""
-    was_training = model.training
-    model.eval()
-    ids: list[int] = []
-    tokens = stream(model, prompt, max_new_tokens, sampling, stop)
-    try:
-        while True:
-            ids.append(next(tokens))
-    except StopIteration as end:
-        return Generation(ids, end.value)
-    finally:
-        model.train(was_training)
+    """Return the finished text of one prompt.
+
+    Prompt and text share the model's context: the whole prompt is always read; when the context is full, the text ends
+    or, with `slide`, goes on without its oldest quarter. Raises ValueError if the prompt alone does not fit, if its ids
+    are not the model's, or if a setting does not fit the model.
+    """
+    return generate_batch(
+        model,
+        [prompt],
+        max_new_tokens,
+        sampling,
+        stop,
+        slide=slide,
+        sources=None if source is None else [source],
+        decode_bytes=decode_bytes,
+        batch_size=1,
+    )[0]
+
+
+def generate_batch(
+    model: GPT,
+    prompts: Sequence[Sequence[int]],
+    max_new_tokens: int | Sequence[int],
+    sampling: Sampling | Sequence[Sampling] = GREEDY,
+    stop: Collection[int] = (),
+    *,
+    slide: int | None = None,
+    sources: Sequence[Sequence[int]] | None = None,
+    decode_bytes: DecodeBytes | None = None,
+    batch_size: int = 32,
+) -> list[Generation]:
+    """Return the finished texts of many prompts, in their order; lengths and samplings are for all or one for each.
+
+    At most `batch_size` texts grow at the same time: as soon as half of them have ended, the next prompts join. A
+    prompt that occurs several times is read once if its samples join together.
+    """
+    lengths = [max_new_tokens] * len(prompts) if isinstance(max_new_tokens, int) else list(max_new_tokens)
+    samplings = [sampling] * len(prompts) if isinstance(sampling, Sampling) else list(sampling)
+    given = [None] * len(prompts) if sources is None else list(sources)
+    if not len(prompts) == len(lengths) == len(samplings) == len(given):
+        raise ValueError(
+            f"There are {len(prompts):,} prompts, {len(lengths):,} lengths, {len(samplings):,} samplings and "
+            f"{len(given):,} source texts; give one for all or one for each prompt."
+        )
+    requests = [
+        Request(prompt, length, sampled, stop, slide, source)
+        for prompt, length, sampled, source in zip(prompts, lengths, samplings, given, strict=True)
+    ]
+    return generate_all(model, requests, decode_bytes=decode_bytes, batch_size=batch_size)
+
+
+def generate_all(
+    model: GPT, requests: Sequence[Request], *, decode_bytes: DecodeBytes | None = None, batch_size: int = 32
+) -> list[Generation]:
+    """Return the finished texts of many requests, in their order; as `generate_batch`, with settings for each."""
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}; at least one text must grow.")
+    decoder = Decoder(model, decode_bytes)
+    for number, request in enumerate(requests):  # before the first text, not after the last
+        try:
+            decoder.check(request)
+        except ValueError as error:
+            which = f"Prompt {number + 1} of {len(requests):,}: " if len(requests) > 1 else ""
+            raise ValueError(f"{which}{error}") from None
+    # Long prompts first: texts that grow together are then of similar length and need little padding.
+    waiting = iter(sorted(range(len(requests)), key=lambda number: len(requests[number].prompt), reverse=True))
+    made: dict[int, Generation] = {}
+    while True:
+        if 2 * decoder.active <= batch_size:
+            for number in waiting:
+                made[number] = decoder.add(requests[number])
+                if decoder.active == batch_size:
+                    break
+        if not decoder.active:
+            return [made[number] for number in range(len(requests))]
+        decoder.step()

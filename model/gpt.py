@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model import masks
-from model.attention import KVCache, Reach
+from model.attention import Reach
+from model.cache import KVCache
 from model.layers import Block
 from model.norms import norm_of
 from model.positions import rotary_table

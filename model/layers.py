@@ -9,7 +9,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.attention import Attention, KVCache, Reach
+from model.attention import Attention, Reach
+from model.cache import KVCache
 from model.norms import norm_of
 from model.shape import GPTConfig
 

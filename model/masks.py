@@ -16,6 +16,17 @@ def padded(lengths: Tensor, length: int) -> Tensor:
     return (torch.arange(length, device=lengths.device) < lengths[:, None])[:, None, None, :]
 
 
+def left_padded(padding: Tensor, length: int, past: int = 0) -> Tensor:
+    """Return the causal mask (B, 1, T, past + T) of rows whose first `padding` (B) places are no text.
+
+    A place of padding sees itself: attention over nothing would be nan, which spreads to the text behind it.
+    """
+    places = torch.arange(past + length, device=padding.device)
+    here = places[past:, None]
+    text = (places >= padding[:, None])[:, None]
+    return ((text & (places <= here)) | (places == here))[:, None]
+
+
 def same_document(documents: Tensor, *, causal: bool = True) -> Tensor:
     """Return the mask (B, 1, T, T) that keeps attention within one document of a packed row.
 

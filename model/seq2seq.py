@@ -12,12 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 
-from model import masks
-from model.attention import KVCache
 from model.batches import Batch
-from model.generate import Generation
+from model.generate import Generation, generate_batch
 from model.gpt import GPT
 from model.losses import IGNORE
 from model.tokenizer import Tokenizer
@@ -56,35 +53,11 @@ def _padded(rows: Sequence[Sequence[int]], filler: int) -> tuple[torch.Tensor, t
     return padded, lengths
 
 
-@torch.inference_mode()
 def write_targets(
     model: GPT, sources: Sequence[Sequence[int]], max_new_tokens: int, bos: int, eos: int, pad: int
 ) -> list[Generation]:
-    """Return what the model writes for each source, all at once and greedily: the most likely token each time.
+    """Return what the model writes for each source, greedily: the most likely token each time.
 
-    sources: as `PairIds.source`. The encoder reads them once; then all texts grow together, each until its end token,
-    `max_new_tokens`, or the end of the context.
+    sources: as `PairIds.source`. Each text grows until its end token, `max_new_tokens`, or the end of the context.
     """
-    source, lengths = _padded(sources, pad)
-    seen = masks.padded(lengths.to(model.device), source.shape[1])
-    memory = model.encode(source.to(model.device), seen)
-    cache = KVCache(model.config)
-    chunk = torch.full((len(sources), 1), bos, device=model.device)
-    room = min(max_new_tokens, model.config.max_seq_len)
-    written: list[list[int]] = [[] for _ in sources]
-    ended = [False] * len(sources)
-    for _ in range(room):
-        states = model.hidden(chunk, cache, memory=memory, memory_mask=seen)[:, -1]
-        chosen = F.linear(states, model.output_weight).argmax(dim=-1)
-        for number, token in enumerate(chosen.tolist()):
-            ended[number] = ended[number] or token == eos
-            if not ended[number]:
-                written[number].append(token)
-        if all(ended):
-            break
-        chunk = chosen[:, None]
-    full = "length" if max_new_tokens <= model.config.max_seq_len else "context"
-    return [
-        Generation(ids, "stop" if done else full)  # type: ignore[arg-type]
-        for ids, done in zip(written, ended, strict=True)
-    ]
+    return generate_batch(model, [[bos]] * len(sources), max_new_tokens, stop={eos}, sources=sources)

@@ -52,7 +52,7 @@ def generate_text(
         try:
             token = next(tokens)
         except StopIteration as end:
-            finish = end.value
+            finish = end.value.finish
             break
         count += 1
         yield decoder.decode(tokenizer.decode_bytes([token]))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from model import masks
-from model.attention import KVCache
+from model.cache import KVCache
 from model.gpt import GPT
 from model.shape import GPTConfig
 

@@ -101,14 +101,16 @@ def _account(out: Output, config: PretrainConfig, reading: Reading) -> None:
 def _samples(config: SamplesConfig, model: GPT, reading: Reading, tokenizer: Tokenizer) -> Iterator[dict[str, Any]]:
     """Yield prompts with their continuations, each sampled with a different seed."""
     from model.chat import fitted
-    from model.generate import Sampling, generate
+    from model.generate import Sampling, generate_batch
 
     if config.prompts:
         prompts = [[tokenizer.bos, *tokenizer.encode(text)] for text in config.prompts]
     else:
         prompts = reading.prompts(config.count, config.prompt_tokens)
-    for number, prompt in enumerate(prompts):
-        sampling = Sampling(config.temperature, config.top_k, config.top_p, config.seed + number)
-        prompt, _ = fitted(tokenizer, prompt, model.config.max_seq_len)
-        made = generate(model, prompt, config.new_tokens, sampling, stop={tokenizer.bos, tokenizer.eos})
+    prompts = [fitted(tokenizer, prompt, model.config.max_seq_len)[0] for prompt in prompts]
+    samplings = [
+        Sampling(config.temperature, config.top_k, config.top_p, config.seed + number) for number in range(len(prompts))
+    ]
+    texts = generate_batch(model, prompts, config.new_tokens, samplings, {tokenizer.bos, tokenizer.eos})
+    for prompt, made in zip(prompts, texts, strict=True):
         yield {"prompt": tokenizer.decode(prompt), "continuation": tokenizer.decode(made.ids), "finish": made.finish}

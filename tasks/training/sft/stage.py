@@ -120,11 +120,13 @@ def _answers(
 ) -> Iterator[dict[str, Any]]:
     """Yield held-out instructions with the expected answer and the model's, which is decoded greedily."""
     from model.chat import prompt_ids
-    from model.generate import generate
+    from model.generate import generate_batch
 
-    for one in itertools.islice(held_out, config.samples):
-        prompt = prompt_ids(tokenizer, one.instruction, one.input, one.system, one.history)
-        made = generate(model, prompt, config.sample_tokens + 1, stop={tokenizer.eos})
+    asked = list(itertools.islice(held_out, config.samples))
+    prompts = [prompt_ids(tokenizer, one.instruction, one.input, one.system, one.history) for one in asked]
+    for one, made in zip(
+        asked, generate_batch(model, prompts, config.sample_tokens + 1, stop={tokenizer.eos}), strict=True
+    ):
         yield {
             **one.row(),
             "answer": tokenizer.decode(made.ids[: config.sample_tokens]),

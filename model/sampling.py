@@ -1,0 +1,166 @@
+"""Sampling: how the next token is chosen from the logits, each text with a random generator of its own.
+
+The order is that of `transformers`: repetition penalty, temperature, top-k, top-p, min-p.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are drawn, and which strings end a text. The default is greedy: always the most likely token.
+
+    temperature 0 = greedy; top_k 0, top_p 1 and min_p 0 = from all tokens; repetition_penalty 1 = none. A text ends
+    before the first of the strings `stop` that is complete in it.
+    """
+
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    stop: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        # Written so that nan, for which every comparison is false, is rejected too.
+        if not (0 <= self.temperature < math.inf and self.top_k >= 0 and 0 < self.top_p <= 1):
+            raise ValueError(f"{self} needs a finite temperature ≥ 0, top_k ≥ 0 and 0 < top_p ≤ 1.")
+        if not (0 <= self.min_p <= 1 and 0 < self.repetition_penalty < math.inf):
+            raise ValueError(f"{self} needs 0 ≤ min_p ≤ 1 and a finite repetition_penalty > 0 (1 = none).")
+        if not -(2**63) <= self.seed < 2**64:
+            raise ValueError(f"The seed {self.seed} does not fit 64 bits; give one from 0 to 2^64 - 1.")
+        if isinstance(self.stop, str) or not all(self.stop):
+            raise ValueError(f"stop is {self.stop!r}, but it must be a tuple of strings, none of them empty.")
+
+
+GREEDY = Sampling()
+"""Always the most likely token."""
+
+
+def penalised(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:
+    """Return `logits` (…, V) with every token that is `seen` (bool, …, V) made less likely (Keskar et al. 2019).
+
+    A positive logit is divided by the penalty, a negative one multiplied by it.
+    """
+    return torch.where(seen, torch.where(logits > 0, logits / penalty, logits * penalty), logits)
+
+
+def filtered(logits: Tensor, sampling: Sampling) -> Tensor:
+    """Return the probabilities (B, V) to draw from, given logits (B, V); those of `candidates`, all others are 0."""
+    probabilities, ids = candidates(logits, sampling)
+    return probabilities if ids is None else torch.zeros_like(logits).scatter(-1, ids, probabilities)
+
+
+def candidates(logits: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor | None]:
+    """Return probabilities (B, N) and the ids (B, N) they belong to, in rising order; None = N is the vocabulary.
+
+    Temperature, then top-k, top-p, min-p. top_p keeps the smallest set of most likely tokens whose probability reaches
+    it, one token at least (Holtzman et al. 2020); min_p keeps the tokens at least that likely in relation to the most
+    likely one (Nguyen et al. 2024).
+    """
+    # The largest logit is shifted to 0 before the division: a temperature of 1e-30, and what is below it is no
+    # different, then turns the others into -inf and leaves it at 0; logits / temperature would give inf - inf = nan.
+    logits = (logits - logits.amax(dim=-1, keepdim=True)) / max(sampling.temperature, 1e-30)
+    ids = None
+    if 0 < sampling.top_k < logits.shape[-1]:
+        logits, ids = _top_k(logits, sampling.top_k)
+    probabilities = logits.softmax(dim=-1)
+    if sampling.top_p < 1:
+        probabilities, ids = _top_p(probabilities, ids, sampling.top_p)
+    if sampling.min_p > 0:
+        least = probabilities.amax(dim=-1, keepdim=True) * sampling.min_p
+        probabilities = probabilities.masked_fill(probabilities < least, 0.0)
+    if sampling.top_p < 1 or sampling.min_p > 0:
+        probabilities = probabilities / probabilities.sum(dim=-1, keepdim=True)
+    return probabilities, ids
+
+
+def _top_k(logits: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return the k largest logits of each row with their ids; if the last of them has equals, these too."""
+    values, ids = logits.topk(k + 1, dim=-1)
+    floor = values[..., k - 1 : k]
+    equals = bool((values[..., k:] >= floor).any())
+    most = max(k, int((logits >= floor).sum(dim=-1).max())) if equals else k
+    if most > k:
+        ids = logits.topk(most, dim=-1).indices
+    ids = ids[..., :most].sort(dim=-1).values
+    logits = logits.gather(-1, ids)
+    return logits.masked_fill(logits < floor, -torch.inf), ids
+
+
+NUCLEUS = 256
+"""Tokens that are sorted first: the nucleus of a trained model rarely has more, and sorting 50,304 takes 4 ms."""
+
+
+def _top_p(probabilities: Tensor, ids: Tensor | None, p: float) -> tuple[Tensor, Tensor | None]:
+    """Return the probabilities of the nucleus of each row, the others set to 0 or left out, and their ids."""
+    if probabilities.shape[-1] > NUCLEUS:
+        places = probabilities.topk(NUCLEUS, dim=-1).indices.sort(dim=-1).values
+        some = probabilities.gather(-1, places)
+        nucleus = _nucleus(some, p)
+        # Only if the nucleus ends among them and no equal of its last token was left out.
+        last, least = nucleus.masked_fill(nucleus == 0, torch.inf).amin(dim=-1), some.amin(dim=-1)
+        if bool((last > least).all()):
+            return nucleus, places if ids is None else ids.gather(-1, places)
+    return _nucleus(probabilities, p), ids
+
+
+def _nucleus(probabilities: Tensor, p: float) -> Tensor:
+    ordered, order = probabilities.sort(dim=-1, descending=True, stable=True)
+    outside = ordered.cumsum(dim=-1) - ordered >= p
+    return probabilities.masked_fill(torch.zeros_like(outside).scatter(-1, order, outside), 0.0)
+
+
+class Drawing:
+    """The state of one text's sampling: its random generator, and which tokens the repetition penalty has to know."""
+
+    def __init__(self, sampling: Sampling, prompt: Sequence[int], vocab_size: int, device: torch.device) -> None:
+        self.sampling = sampling
+        self.filters = (sampling.temperature, sampling.top_k, sampling.top_p, sampling.min_p)
+        self.generator = torch.Generator().manual_seed(sampling.seed)  # on the CPU: a seed means the same everywhere
+        self.seen: Tensor | None = None
+        if sampling.repetition_penalty != 1:
+            self.seen = torch.zeros(vocab_size, dtype=torch.bool, device=device)
+            self.seen[list(prompt)] = True
+
+
+def choose(logits: Tensor, drawings: Sequence[Drawing]) -> Tensor:
+    """Return one token (int64, B) for each row of `logits` (B, V) by that row's own sampling.
+
+    What a row gets does not depend on the rows beside it: each draws one number from its own generator and takes the
+    token at that place of the summed probabilities.
+    """
+    penalties = [number for number, drawing in enumerate(drawings) if drawing.seen is not None]
+    if penalties:
+        logits = logits.clone()
+        for number in penalties:
+            drawing = drawings[number]
+            assert drawing.seen is not None
+            logits[number] = penalised(logits[number], drawing.seen, drawing.sampling.repetition_penalty)
+    tokens = logits.argmax(dim=-1)
+    alike: dict[tuple[float, ...], list[int]] = {}
+    for number, drawing in enumerate(drawings):
+        if drawing.sampling.temperature > 0:
+            alike.setdefault(drawing.filters, []).append(number)
+    for numbers in alike.values():
+        some = logits if len(numbers) == len(drawings) else logits[numbers]
+        probabilities, ids = candidates(some, drawings[numbers[0]].sampling)
+        sums = probabilities.cumsum(dim=-1, dtype=torch.float64)
+        drawn = torch.stack([torch.rand(1, generator=drawings[number].generator) for number in numbers])
+        # A float32 below 1 times the whole sum is below that sum, so the place found has a probability above 0.
+        places = torch.searchsorted(sums, drawn.to(sums) * sums[:, -1:], right=True)
+        places.clamp_(max=sums.shape[-1] - 1)  # nan, which the caller finds in the token's logit
+        tokens[numbers] = (places if ids is None else ids.gather(-1, places))[:, 0]
+    for number in penalties:
+        seen = drawings[number].seen
+        assert seen is not None
+        seen[tokens[number]] = True
+    return tokens
