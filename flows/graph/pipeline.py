@@ -12,9 +12,11 @@ from tasks.corpus.decontaminate import decontaminate
 from tasks.corpus.dedup import dedup
 from tasks.corpus.tokenize import tokenize
 from tasks.corpus.tokenizer import tokenizer
+from tasks.delivery.export import export
 from tasks.evaluation.evaluate import evaluate
 from tasks.stage import kinds
 from tasks.synthetic.questions import questions
+from tasks.training.import_model import import_model
 from tasks.training.pretrain import pretrain
 from tasks.training.sft import sft
 
@@ -25,12 +27,15 @@ def pipeline(recipe: Recipe, graph: Graph) -> None:
     earlier = [graph.pinned(kinds.Documents, name, "dedup.against") for name in recipe.dedup.against]
     unique = graph.add(dedup, recipe.dedup, documents, against=earlier)
     corpus = graph.add(decontaminate, decontaminate_config(recipe), unique)
-    if recipe.tokenizer.keep:
-        vocabulary = graph.pinned(kinds.Tokenizer, recipe.tokenizer.keep, "tokenizer.keep")
-    else:
-        vocabulary = graph.add(tokenizer, recipe.tokenizer, corpus)
-    tokens = graph.add(tokenize, recipe.tokenize, corpus, vocabulary)
-    models = [graph.add(pretrain, recipe.pretrain, tokens, vocabulary)]
+    models = [graph.add(import_model, recipe.import_model)] if recipe.import_model else []
+    base = models[-1] if models else None
+    if recipe.pretrain:
+        if recipe.tokenizer.keep:
+            vocabulary = graph.pinned(kinds.Tokenizer, recipe.tokenizer.keep, "tokenizer.keep")
+        else:
+            vocabulary = graph.add(tokenizer, recipe.tokenizer, corpus, base)
+        tokens = graph.add(tokenize, recipe.tokenize, corpus, vocabulary)
+        models.append(graph.add(pretrain, recipe.pretrain, tokens, vocabulary, base))
     if recipe.sft:
         models.append(graph.add(sft, recipe.sft, corpus, models[-1]))
     if recipe.evaluate:
@@ -39,3 +44,6 @@ def pipeline(recipe: Recipe, graph: Graph) -> None:
         asked = graph.add(questions, questions_config(recipe), corpus, items)
         for model in models:
             graph.add(evaluate, recipe.evaluate, model, asked)
+    if recipe.export:
+        for model in models:
+            graph.add(export, recipe.export, model)

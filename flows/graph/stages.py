@@ -9,12 +9,14 @@ from tasks.corpus.decontaminate import decontaminate
 from tasks.corpus.dedup import dedup
 from tasks.corpus.tokenize import tokenize
 from tasks.corpus.tokenizer import tokenizer
+from tasks.delivery.export import export
 from tasks.evaluation.evaluate import evaluate
 from tasks.stage.contract import AnyStage
 from tasks.synthetic.questions import questions
+from tasks.training.import_model import import_model
 from tasks.training.pretrain import pretrain
 from tasks.training.sft import sft
 
-_ALL: tuple[AnyStage, ...] = (crawl, clean, dedup, decontaminate, tokenizer, tokenize, pretrain, sft,
-                              benchmarks, questions, evaluate)  # fmt: skip
+_ALL: tuple[AnyStage, ...] = (crawl, clean, dedup, decontaminate, import_model, tokenizer, tokenize, pretrain, sft,
+                              benchmarks, questions, evaluate, export)  # fmt: skip
 STAGES: dict[str, AnyStage] = {stage.name: stage for stage in _ALL}

@@ -15,9 +15,11 @@ from tasks.corpus.decontaminate import DecontaminateConfig
 from tasks.corpus.dedup import DedupConfig
 from tasks.corpus.tokenize import TokenizeConfig
 from tasks.corpus.tokenizer import TokenizerConfig
+from tasks.delivery.export import ExportConfig
 from tasks.evaluation.evaluate import EvaluateConfig
 from tasks.stage.config import StageConfig, with_defaults
 from tasks.synthetic.questions import QuestionsConfig
+from tasks.training.import_model import ImportConfig
 from tasks.training.pretrain import PretrainConfig
 from tasks.training.sft import SftConfig
 
@@ -99,12 +101,31 @@ class Recipe(RecipeBase):
     decontaminate: DecontaminateConfig = Field(
         DecontaminateConfig(), description="which benchmarks must not be in the training text, and what is held out"
     )
+    import_model: ImportConfig | None = Field(
+        None, description="a model from elsewhere to go on from, with its vocabulary; null = a new one is trained"
+    )
     tokenizer: TokenizerConfig = Field(TokenizerConfig(), description="how text is split into tokens")
     tokenize: TokenizeConfig = Field(TokenizeConfig(), description="how tokens are laid out")
-    pretrain: PretrainConfig = Field(PretrainConfig(), description="which model, and how it learns")
+    pretrain: PretrainConfig | None = Field(
+        PretrainConfig(), description="which model, and how it learns; null = the imported one stays as it is"
+    )
     sft: SftConfig | None = Field(SftConfig(), description="how the model learns to answer; null = not at all")
     questions: QuestionsConfig = Field(QuestionsConfig(), description="what models are measured on")
     evaluate: EvaluateConfig | None = Field(EvaluateConfig(), description="how models are asked; null = not at all")
+    export: ExportConfig | None = Field(
+        None, description="in which formats models leave for other programs; null = in none"
+    )
+
+    @model_validator(mode="after")
+    def _has_one_model_to_begin_with(self) -> Self:
+        if self.import_model is None and self.pretrain is None:
+            raise ValueError("there is no model: neither is one trained (pretrain) nor does one come in (import_model)")
+        if self.import_model is not None and (self.tokenizer.keep or not self.tokenizer.learns):
+            raise ValueError(
+                "an imported model has a tokenizer of its own; leave out tokenizer.keep, tokenizer.ready and "
+                "tokenizer.files, or the model"
+            )
+        return self
 
     @classmethod
     def completed(cls, given: dict[str, Any]) -> dict[str, Any]:

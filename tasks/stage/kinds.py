@@ -39,6 +39,10 @@ class Benchmarks(Artifact):
     """Items of benchmarks, read from their official files, and the rows that are none."""
 
 
+class Export(Artifact):
+    """A model in the formats of other programs, one folder for each format."""
+
+
 class Questions(Artifact):
     """The questions for models: held-out texts, benchmark items, and facts about them that no model affects."""
 

@@ -50,6 +50,8 @@ class _Crawl(Protocol):
 def pretraining(config: _Pretraining, sizes: Sizes) -> Work:
     """Seconds: tokens × weights; bytes: weights. The weights of the vocabulary are not known here."""
     shape, training = config.model, config.training
+    if "base" in sizes:  # it goes on from a model, whose shape is not in the config
+        return Work(training.steps * training.batch_size * sizes["base"], sizes["base"])
     attention = shape.d_model * shape.head_dim * 2 * (shape.n_head + shape.n_kv_head)
     weights = shape.n_layer * (attention + 3 * shape.d_model * shape.d_ff)
     return Work(training.steps * training.batch_size * shape.max_seq_len * weights, weights)

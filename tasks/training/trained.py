@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from model.shape import GPTConfig
 from tasks.stage import Artifact, PermanentError
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ def load_trained(artifact: Artifact, device: str = "cpu") -> tuple[GPT, Tokenize
             f"its folder has {tokenizer.sha256[:16]}; build the stage {artifact.stage} again."
         )
     return model, tokenizer
+
+
+def config_of(artifact: Artifact) -> GPTConfig:
+    """Return the config of a model's network, without its weights."""
+    return GPTConfig(**json.loads((artifact.path / "model.json").read_text())["config"])
 
 
 def chat_template_of(artifact: Artifact) -> str | None:

@@ -11,6 +11,8 @@ from tasks.stage import PermanentError
 from tasks.stage.preflight import Facts, Fault, device_faults
 from tasks.synthetic.questions.config import QuestionsConfig
 from tasks.synthetic.questions.preflight import Choices, has_texts, left_out, own_benchmarks
+from tasks.training.import_model.config import ImportConfig
+from tasks.training.import_model.shape import imported_shape
 
 if TYPE_CHECKING:
     from tasks.evaluation.evaluate.config import EvaluateConfig
@@ -21,12 +23,12 @@ SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that on
 def check(config: EvaluateConfig, facts: Facts) -> Iterator[Fault]:
     """Yield why the model cannot be measured."""
     yield from device_faults("evaluate.device", config.device)
-    context = facts.value("pretrain.model.max_seq_len")
+    context, field = context_of(facts)
     if context is not None and config.min_context > context:
         yield Fault(
             "evaluate.min_context",
             f"A token cannot be predicted from {config.min_context:,} others at least by a model whose context is "
-            f"{context:,} (pretrain.model.max_seq_len).",
+            f"{context:,} ({field}).",
         )
     asked = facts.configs.get("questions")
     if not isinstance(asked, QuestionsConfig):
@@ -40,10 +42,23 @@ def check(config: EvaluateConfig, facts: Facts) -> Iterator[Fault]:
             yield from left_out(field, path, items, fitting, "longer than the context")
 
 
+def context_of(facts: Facts) -> tuple[int | None, str]:
+    """Return the context of the models of a recipe in tokens, if it is known, and the field that says it."""
+    imported = facts.configs.get("import_model")
+    if not isinstance(imported, ImportConfig):
+        return facts.value("pretrain.model.max_seq_len"), "pretrain.model.max_seq_len"
+    try:
+        return imported_shape(imported).max_seq_len, "import_model.max_seq_len"
+    except (ValueError, OSError):  # the check of import_model reports why
+        return None, "import_model.folder"
+
+
 def _is_too_long(choice: str, facts: Facts) -> bool:
     """Return whether a choice alone is certainly longer than the context: each piece that the pattern splits text into
     becomes at least one token. The exact number of tokens is not known before the tokenizer exists."""
-    context, pattern = facts.value("pretrain.model.max_seq_len"), PATTERNS.get(facts.value("tokenizer.pattern") or "")
+    context, pattern = context_of(facts)[0], PATTERNS.get(facts.value("tokenizer.pattern") or "")
+    if "import_model" in facts.configs:  # the vocabulary is its own, however the recipe splits text
+        return False
     if context is None or pattern is None or not _is_learned(facts) or len(choice) <= context:
         return False
     import regex

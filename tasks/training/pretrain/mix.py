@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from data_lake.store.files import write_whole
 from data_lake.tokens.mix import MixedDataset, MixError, documents_of_split, plan_mix
 from tasks.stage import Artifact, Output, PermanentError, figures
+from tasks.training.pretrain.base import with_shape_of
 
 if TYPE_CHECKING:
     from tasks.training.pretrain.config import PretrainConfig
@@ -45,6 +46,8 @@ def preview(config: PretrainConfig, inputs: Mapping[str, Artifact]) -> list[dict
     """Return how much of each source will be read, using only the index of the tokens; [] if there is no mix."""
     if not config.mix.sources:
         return []
+    if "base" in inputs:
+        config = with_shape_of(inputs["base"], config)
     training = config.training
     try:
         shares, _ = plan_mix(

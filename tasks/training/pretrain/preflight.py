@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from model.tokenizer import MASK
+from tasks.stage import PermanentError
 from tasks.stage.preflight import Facts, Fault, device_faults
+from tasks.training.import_model.config import ImportConfig
+from tasks.training.import_model.shape import imported_shape
+from tasks.training.pretrain.base import with_shape
 from tasks.training.pretrain.reading import too_short
 
 if TYPE_CHECKING:
@@ -18,6 +22,13 @@ SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that on
 def check(config: PretrainConfig, facts: Facts) -> Iterator[Fault]:
     """Yield why the model cannot be trained."""
     yield from device_faults("pretrain.runtime.device", config.runtime.device)
+    if isinstance(imported := facts.configs.get("import_model"), ImportConfig):
+        try:
+            config = with_shape(config, imported_shape(imported))
+        except PermanentError as error:
+            yield Fault("pretrain.model", str(error))
+        except (ValueError, OSError):  # the check of import_model reports why
+            return
     if config.training.head_learning_rate is not None and config.model.tie_embeddings:
         yield Fault(
             "pretrain.training.head_learning_rate",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from model.shape import GPTConfig
 from tasks.stage import Artifact, Output, kinds, stage
 from tasks.stage.work import pretraining
+from tasks.training.pretrain.base import load_base
 from tasks.training.pretrain.config import PretrainConfig, SamplesConfig
 from tasks.training.pretrain.masked import filled_gaps
 from tasks.training.pretrain.mix import log_shares, mix_contract, preview, report_mix
@@ -48,8 +49,14 @@ def batches(config: PretrainConfig, inputs: Mapping[str, Artifact]) -> tuple[Cal
     work=pretraining,
     batches=batches,
 )
-def pretrain(config: PretrainConfig, out: Output, tokens: kinds.Tokens, tokenizer: kinds.Tokenizer) -> None:
-    """Train from scratch, or continue from the newest checkpoint of an interrupted attempt.
+def pretrain(
+    config: PretrainConfig,
+    out: Output,
+    tokens: kinds.Tokens,
+    tokenizer: kinds.Tokenizer,
+    base: kinds.Model | None = None,
+) -> None:
+    """Train from random weights or go on from a base, or continue from the newest checkpoint of an interrupted attempt.
 
     `loss` and `validation_loss` are the mean cross-entropy of the next token in nats, on training and on held-out text;
     of an encoder, that of the hidden tokens, which is no measure of how well it would continue a text.
@@ -62,9 +69,13 @@ def pretrain(config: PretrainConfig, out: Output, tokens: kinds.Tokens, tokenize
     from model.validation import validation_loss
 
     loaded = Tokenizer.load(tokenizer.path)
+    model = None
+    if base is not None:
+        model, config = load_base(base, loaded, config, out)
     reading = Reading(config, tokens, loaded)
     training = config.training
-    model = GPT(GPTConfig(vocab_size=loaded.vocab_size, **config.model.model_dump())).initialise(training.seed)
+    if model is None:
+        model = GPT(GPTConfig(vocab_size=loaded.vocab_size, **config.model.model_dump())).initialise(training.seed)
     out.info(
         f"Training {model.count_parameters():,} weights for {training.steps:,} steps of {training.batch_size} × "
         f"{reading.train.seq_len} tokens: {reading.epochs:.2f} epochs of {reading.train.n_tokens:,} tokens."

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows.graph.plan import Plan, Row
-from flows.graph.stages import STAGES
+from flows.recipe.recipe import Recipe
 from tests.terminal import data, textmill
 
 MIX = [
@@ -18,12 +18,13 @@ MIX = [
 
 def test_a_plan_for_an_empty_lake(home: Path) -> None:
     found = data("plan", "demo")
-    assert list(dict.fromkeys(row["stage"] for row in found["nodes"])) == list(STAGES)
+    on = list(Recipe().configs())
+    assert list(dict.fromkeys(row["stage"] for row in found["nodes"])) == on
     assert found["nodes"][0]["status"] == "run"
     assert not home.exists()
     shown = textmill("plan", "demo")
     assert "plan for the recipe demo" in shown
-    assert all(stage in shown for stage in STAGES)
+    assert all(stage in shown for stage in on)
 
 
 def test_a_plan_goes_as_far_as_it_is_asked(home: Path) -> None:

@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from data_lake.store.lake import Lake
 from flows.graph.node import AnyNode, Graph, Pinned
@@ -32,11 +33,46 @@ def reads(graph: Graph, name: str) -> dict[str, AnyNode]:
     return dict(graph.select(name)[0].inputs)
 
 
-def test_every_stage_is_in_the_graph_of_the_default_recipe() -> None:
-    graph = graph_of(Recipe())
-    optional = {"benchmarks"}  # has no section: it reads what `questions.benchmarks` names
-    assert {node.stage.name for node in graph.nodes} == set(STAGES) - optional
-    assert [name for name in STAGES if name not in optional] == list(Recipe().configs())
+SECTIONS = [name for name in STAGES if name != "benchmarks"]  # which reads what `questions.benchmarks` names
+OFF = {name for name in SECTIONS if getattr(Recipe(), name) is None}
+
+
+def test_every_stage_is_a_section_and_in_the_graph_unless_it_is_off() -> None:
+    assert {node.stage.name for node in graph_of(Recipe()).nodes} == set(SECTIONS) - OFF
+    assert list(Recipe.model_validate({name: {} for name in OFF}).configs()) == SECTIONS
+    graph = graph_of(Recipe.model_validate({name: {} for name in OFF}))
+    assert {node.stage.name for node in graph.nodes} == set(SECTIONS)
+
+
+def test_an_imported_model_is_gone_on_from_with_its_vocabulary() -> None:
+    graph = graph_of(Recipe.model_validate({"import_model": {"folder": "there"}}))
+    imported = graph.select("import_model")[0]
+    assert reads(graph, "pretrain")["base"] is reads(graph, "tokenizer")["base"] is imported
+    assert reads(graph, "pretrain")["tokenizer"] is reads(graph, "tokenize")["tokenizer"]
+    assert reads(graph, "sft")["base"].base_name == "pretrain"
+    assert [name for name in names(graph) if name.startswith("evaluate")] == [
+        "evaluate-import_model", "evaluate-pretrain", "evaluate-sft",
+    ]  # fmt: skip
+
+
+def test_an_imported_model_may_stay_as_it_is() -> None:
+    graph = graph_of(Recipe.model_validate({"import_model": {"folder": "there"}, "pretrain": None, "export": {}}))
+    assert not {"tokenizer", "tokenize", "pretrain"} & set(names(graph))
+    assert reads(graph, "sft")["base"].base_name == "import_model"
+    assert [name for name in names(graph) if name.startswith("export")] == ["export-import_model", "export-sft"]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"pretrain": None}, "there is no model"),
+        ({"import_model": {"folder": "there"}, "tokenizer": {"keep": "tokenizer/01"}}, "has a tokenizer of its own"),
+        ({"import_model": {"folder": "there"}, "tokenizer": {"ready": "gpt2"}}, "has a tokenizer of its own"),
+    ],
+)
+def test_a_recipe_has_one_model_to_begin_with(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        Recipe.model_validate(given)
 
 
 def test_official_benchmarks_are_read_once_and_asked_by_their_content() -> None:

@@ -45,6 +45,7 @@ SPECIAL: dict[str, list[Any]] = {
     "pretrain.mix.sources": [[{"name": "a"}]],
     "sft.adapter": [{"rank": 4}],
     "questions.contamination": [{"words": 9}],
+    **{section: [{}] for section in ("import_model", "pretrain", "sft", "evaluate", "export")},
     "schedule.timezone": ["Europe/Berlin"],
     "schedule.cron": ["1 4 * * *"],
 }
