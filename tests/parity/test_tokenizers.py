@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.generate import generate
 from model.tokenizer import PATTERNS, Tokenizer
 from model.vocabulary.exported import export_tokenizer
 from model.vocabulary.imported import import_tokenizer
 from model.vocabulary.ready import READY, ready_tokenizer
+from model.vocabulary.sentence_pieces import SentencePieces
 from tests.model.vocabulary.small_models import HARD, hard_texts, imported_pieces, learned_pairs, sentencepiece_model
 from tests.model.vocabulary.test_imported import GPT2, QWEN3, SMOLLM, document, write
+from tests.parity.test_stories260k import load_llama2c
 
 pytestmark = pytest.mark.parity
 NO_EXTRAS = {"add_dummy_prefix": False, "remove_extra_whitespaces": False, "normalization_rule_name": "identity"}
@@ -176,3 +181,62 @@ def test_patterns_and_specials_are_tiktoken_s(monkeypatch: pytest.MonkeyPatch, n
     told = getattr(public, name)()
     assert (told["pat_str"], told["special_tokens"]) == (READY[name].pattern, READY[name].specials)
     assert asked == [(url, READY[name].sha256) for url in READY[name].urls]
+
+
+def stories_model(path: Path) -> bytes:
+    """The SentencePiece model that llama2.c's `tok512.bin` was made from: a score and a text for each piece."""
+    from sentencepiece import sentencepiece_model_pb2 as protos
+
+    data, at = path.read_bytes(), 4
+    proto = protos.ModelProto()
+    proto.trainer_spec.model_type, proto.trainer_spec.byte_fallback = 2, True
+    proto.normalizer_spec.add_dummy_prefix, proto.normalizer_spec.remove_extra_whitespaces = True, False
+    while at < len(data):
+        score, length = struct.unpack_from("<fi", data, at)
+        text = data[at + 8 : at + 8 + length].decode()
+        number = len(proto.pieces)
+        named = {0: ("<unk>", 2), 1: ("<s>", 3), 2: ("</s>", 3)}
+        piece, kind = named.get(number, (text.replace(" ", "▁"), 6 if number < 259 else 1))
+        proto.pieces.add(piece=piece, score=score, type=kind)
+        at += 8 + length
+    return proto.SerializeToString()
+
+
+def as_llama2c(text: str, tokenizer: Tokenizer) -> list[int]:
+    """The ids that llama2.c's `encode` gives: characters, or their bytes, and the best of all neighbours merged."""
+    assert isinstance(tokenizer.vocabulary, SentencePieces)
+    pieces = [(piece.piece, piece.score) for piece in tokenizer.vocabulary.proto.pieces]
+    ids = {piece: i for i, (piece, _) in enumerate(pieces)}
+    made: list[int] = []
+    for character in " " * bool(text) + text:
+        id_ = ids.get(character.replace(" ", "▁"))
+        made += [id_] if id_ is not None else [byte + 3 for byte in character.encode()]
+    while True:
+        found = [
+            (pieces[merged][1], -i, merged)
+            for i, pair in enumerate(itertools.pairwise(made))
+            if (merged := ids.get(pieces[pair[0]][0] + pieces[pair[1]][0])) is not None
+        ]
+        if not found:
+            return made
+        _, i, merged = max(found)
+        made[-i : -i + 2] = [merged]
+
+
+@pytest.mark.shared
+def test_stories260k_comes_with_its_tokenizer(shared_data: Path, tmp_path: Path, opened: Callable[..., Any]) -> None:
+    folder = shared_data / "11_reference_models"
+    (tmp_path / "tokenizer.model").write_bytes(stories_model(folder / "DaveBben__esp32-llm" / "data" / "tok512.bin"))
+    ours = import_tokenizer(tmp_path, 512)
+    document = (folder / "karpathy__llama2.c" / "doc" / "stories260K.md").read_text()
+    story = document.split("-t 0.0\n", 1)[1].split("```", 1)[0].strip()
+    texts = (story, "", "Lily's cat, 3 dogs!\n\nÉté ☃  end ", "<s>")
+    for text in texts:
+        assert ours.encode(text) == as_llama2c(text, ours)
+        assert ours.decode(ours.encode(text)) == text
+    assert len(ours.encode(story)) < len(story) / 2
+    model = load_llama2c(folder / "DaveBben__esp32-llm" / "data" / "stories260K.bin")
+    written = ours.decode(generate(model, [ours.bos], 256).ids)
+    assert written.strip()[:300] == story[:300]
+    theirs = opened(ours)
+    assert [theirs(text, split_special_tokens=True)["input_ids"] for text in texts] == [ours.encode(t) for t in texts]

@@ -17,7 +17,7 @@ class TokenizerConfig(StageConfig):
     algorithm: Literal["bpe", "unigram"] = Field(
         "bpe",
         description="What is learned: byte-pair merges, or a unigram vocabulary (Kudo 2018), which splits each word in "
-        "the most probable way but is applied many times as slowly",
+        "the most probable way but is applied six times as slowly",
     )
     vocab_size: int = Field(
         8192,

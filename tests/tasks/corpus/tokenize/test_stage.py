@@ -19,6 +19,7 @@ from tasks.corpus.splits import SplitConfig
 from tasks.corpus.tokenize import TokenizeConfig, tokenize
 from tasks.corpus.tokenizer import TokenizerConfig, tokenizer
 from tasks.stage import ContractError, Output, local_output
+from tests.model.vocabulary.small_models import sentencepiece_model
 
 Given = Callable[..., Artifact]
 SPLIT = SplitConfig(val=0.2, test=0.2)
@@ -62,6 +63,23 @@ def test_every_document_is_found_again(lake: Lake, given_documents: Given, learn
     assert {stream.tokenizer_sha256 for stream in streams.values()} == {loaded.sha256}
     assert made.counts["documents"] == len(TEXTS)
     assert tokenize.violations(made) == []
+
+
+@pytest.mark.parametrize("kind", ["unigram", "imported"])
+def test_documents_are_found_again_in_every_kind_of_vocabulary(
+    lake: Lake, given_documents: Given, tmp_path: Path, kind: str
+) -> None:
+    documents = given_documents(TEXTS[-20:], split=SPLIT)
+    (tmp_path / "tokenizer.model").write_bytes(sentencepiece_model("bpe", normalization_rule_name="identity"))
+    settings = {"files": str(tmp_path)} if kind == "imported" else {"algorithm": "unigram", "vocab_size": 512}
+    learned = tokenizer.build(lake, TokenizerConfig(**settings), {"corpus": documents}).artifact
+    loaded = Tokenizer.load(learned.path)
+    made = build(lake, documents, learned)
+    assert tokenize.violations(made) == []
+    for row, text in zip(pq.read_table(made.path / "documents.parquet").to_pylist(), TEXTS[-20:], strict=True):
+        tokens = TokenDataset(made.path, row["split"]).tokens(row["first_token"], row["first_token"] + row["n_tokens"])
+        assert tokens[0] == loaded.bos
+        assert loaded.decode(tokens[1:].tolist()) == text
 
 
 def test_a_documents_split_stays_when_documents_are_added(
