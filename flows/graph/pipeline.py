@@ -14,6 +14,7 @@ from tasks.corpus.tokenize import tokenize
 from tasks.corpus.tokenizer import tokenizer
 from tasks.delivery.export import export
 from tasks.evaluation.evaluate import evaluate
+from tasks.evaluation.evaluate_encoder import evaluate_encoder
 from tasks.stage import kinds
 from tasks.synthetic.questions import questions
 from tasks.training.import_model import import_model
@@ -36,6 +37,10 @@ def pipeline(recipe: Recipe, graph: Graph) -> None:
             vocabulary = graph.add(tokenizer, recipe.tokenizer, corpus, base)
         tokens = graph.add(tokenize, recipe.tokenize, corpus, vocabulary)
         models.append(graph.add(pretrain, recipe.pretrain, tokens, vocabulary, base))
+    if recipe.pretrain and recipe.pretrain.model.network == "encoder":
+        if recipe.evaluate_encoder:
+            graph.add(evaluate_encoder, recipe.evaluate_encoder, models[-1], corpus)
+        return  # what follows is for models that write texts
     if recipe.sft:
         models.append(graph.add(sft, recipe.sft, corpus, models[-1]))
     if recipe.evaluate:

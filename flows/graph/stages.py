@@ -11,6 +11,7 @@ from tasks.corpus.tokenize import tokenize
 from tasks.corpus.tokenizer import tokenizer
 from tasks.delivery.export import export
 from tasks.evaluation.evaluate import evaluate
+from tasks.evaluation.evaluate_encoder import evaluate_encoder
 from tasks.stage.contract import AnyStage
 from tasks.synthetic.questions import questions
 from tasks.training.import_model import import_model
@@ -18,5 +19,5 @@ from tasks.training.pretrain import pretrain
 from tasks.training.sft import sft
 
 _ALL: tuple[AnyStage, ...] = (crawl, clean, dedup, decontaminate, import_model, tokenizer, tokenize, pretrain, sft,
-                              benchmarks, questions, evaluate, export)  # fmt: skip
+                              benchmarks, questions, evaluate, evaluate_encoder, export)  # fmt: skip
 STAGES: dict[str, AnyStage] = {stage.name: stage for stage in _ALL}

@@ -17,6 +17,7 @@ from tasks.corpus.tokenize import TokenizeConfig
 from tasks.corpus.tokenizer import TokenizerConfig
 from tasks.delivery.export import ExportConfig
 from tasks.evaluation.evaluate import EvaluateConfig
+from tasks.evaluation.evaluate_encoder import EvaluateEncoderConfig
 from tasks.stage.config import StageConfig, with_defaults
 from tasks.synthetic.questions import QuestionsConfig
 from tasks.training.import_model import ImportConfig
@@ -112,6 +113,9 @@ class Recipe(RecipeBase):
     sft: SftConfig | None = Field(SftConfig(), description="how the model learns to answer; null = not at all")
     questions: QuestionsConfig = Field(QuestionsConfig(), description="what models are measured on")
     evaluate: EvaluateConfig | None = Field(EvaluateConfig(), description="how models are asked; null = not at all")
+    evaluate_encoder: EvaluateEncoderConfig | None = Field(
+        EvaluateEncoderConfig(), description="how encoders are measured instead; null = not at all"
+    )
     export: ExportConfig | None = Field(
         None, description="in which formats models leave for other programs; null = in none"
     )

@@ -47,5 +47,9 @@ class Questions(Artifact):
     """The questions for models: held-out texts, benchmark items, and facts about them that no model affects."""
 
 
+class EncoderEvaluation(Artifact):
+    """How well an encoder names hidden tokens: hidden.parquet with a row for each."""
+
+
 class Evaluation(Artifact):
     """The results of one model: results.json, and the scores of every item."""

@@ -68,6 +68,11 @@ def crawling(config: _Crawl, sizes: Sizes) -> Work:
     return Work(pages, pages)
 
 
+def reading_with_model(config: object, sizes: Sizes) -> Work:
+    """Seconds: the size of the model, as it is asked a fixed number of times; bytes: the same for all."""
+    return Work(sizes["model"], 1)
+
+
 def asking(config: object, sizes: Sizes) -> Work:
     """Seconds: questions × the size of the model that answers; bytes: the size of the questions."""
     return Work(sizes["questions"] * sizes["model"], sizes["questions"])

@@ -34,14 +34,15 @@ def reads(graph: Graph, name: str) -> dict[str, AnyNode]:
 
 
 SECTIONS = [name for name in STAGES if name != "benchmarks"]  # which reads what `questions.benchmarks` names
+ENCODERS = {"evaluate_encoder"}
 OFF = {name for name in SECTIONS if getattr(Recipe(), name) is None}
 
 
 def test_every_stage_is_a_section_and_in_the_graph_unless_it_is_off() -> None:
-    assert {node.stage.name for node in graph_of(Recipe()).nodes} == set(SECTIONS) - OFF
+    assert {node.stage.name for node in graph_of(Recipe()).nodes} == set(SECTIONS) - OFF - ENCODERS
     assert list(Recipe.model_validate({name: {} for name in OFF}).configs()) == SECTIONS
     graph = graph_of(Recipe.model_validate({name: {} for name in OFF}))
-    assert {node.stage.name for node in graph.nodes} == set(SECTIONS)
+    assert {node.stage.name for node in graph.nodes} == set(SECTIONS) - ENCODERS
 
 
 def test_an_imported_model_is_gone_on_from_with_its_vocabulary() -> None:
@@ -73,6 +74,13 @@ def test_an_imported_model_may_stay_as_it_is() -> None:
 def test_a_recipe_has_one_model_to_begin_with(given: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         Recipe.model_validate(given)
+
+
+def test_an_encoder_writes_no_answers_and_is_measured_by_a_stage_of_its_own() -> None:
+    recipe = Recipe.model_validate({"pretrain": {"model": {"network": "encoder"}}, "sft": None})
+    assert names(graph_of(recipe))[-2:] == ["pretrain", "evaluate_encoder-pretrain"]
+    assert reads(graph_of(recipe), "evaluate_encoder")["model"].name == "pretrain"
+    assert names(graph_of(recipe.model_copy(update={"evaluate_encoder": None})))[-1] == "pretrain"
 
 
 def test_official_benchmarks_are_read_once_and_asked_by_their_content() -> None:

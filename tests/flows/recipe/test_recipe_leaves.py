@@ -44,6 +44,7 @@ SPECIAL: dict[str, list[Any]] = {
     "sft.training.optimizer": ["muon", "adamw"],
     "pretrain.mix.sources": [[{"name": "a"}]],
     "sft.adapter": [{"rank": 4}],
+    "questions.benchmarks": [{"piqa": {"path": "piqa.jsonl"}}],
     "questions.contamination": [{"words": 9}],
     **{section: [{}] for section in ("import_model", "pretrain", "sft", "evaluate", "export")},
     "schedule.timezone": ["Europe/Berlin"],
