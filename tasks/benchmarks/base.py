@@ -11,7 +11,7 @@ Output = Literal["choice", "greedy", "rolling", "generate"]
 """How an item is asked: which continuation is likeliest; whether the continuation is what the model writes by itself;
 how likely a whole text is; or what the model writes until a stop text."""
 
-Aggregation = Literal["mean", "perplexity", "weighted_perplexity", "bits_per_byte", "f1", "mcc", "cb_f1", "bbq"]
+Aggregation = Literal["mean", "perplexity", "weighted_perplexity", "bits_per_byte", "f1", "mcc"]
 
 
 class BadRow(Exception):
@@ -63,12 +63,14 @@ class Answered:
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric: its name in lm-eval, and how the values of the items become one number."""
+    """One metric: its name, and how the values of the items become one number: by a usual aggregation or, if `whole` is
+    given, by a function of the benchmark's own. `key` is its name in lm-eval's results, if that is another."""
 
     name: str
     aggregation: Aggregation = "mean"
+    whole: Callable[[Sequence[Any]], float | None] | None = None
     higher_is_better: bool = True
-    filter: str = "none"  # lm-eval's name of the way in which the answer is taken out of a generated text
+    key: str = ""
 
 
 ACC, ACC_NORM, ACC_BYTES = Metric("acc"), Metric("acc_norm"), Metric("acc_bytes")
@@ -88,6 +90,7 @@ class Benchmark:
     columns: the names of the columns of csv files that do not name them.
     folder: the name of the part of a larger collection (`ARC-Easy` in `ai2_arc`).
     subjects_are_groups: each subject is a task of its own in lm-eval; shots and standard errors go by subject.
+    ability: whether the main metric says how good a model is, so that chance and controls can be held against it.
     plain_text: makes a row of a line of a text file. headline: the metric that stands for the benchmark.
     """
 
@@ -108,6 +111,7 @@ class Benchmark:
     folder: tuple[str, ...] = ()
     subjects_are_groups: bool = False
     plain_text: Callable[[str], Row] | None = None
+    ability: bool = True
     headline: str = "acc"
 
     @property

@@ -12,7 +12,7 @@ from tasks.corpus.crawl.file_kinds import ROWS, kind_of_name
 from tasks.corpus.crawl.source_files import NoSuchSource, find_local, is_remote
 from tasks.stage import PermanentError
 
-READ = (*ROWS, ".arrow", ".txt", ".text", ".dev", ".test", ".train")
+READ, TEXTS = (*ROWS, ".arrow"), (".txt", ".text")
 _NOT_ROWS = ("dataset_info.json", "dataset_dict.json", "dataset_infos.json", "state.json", "readme.txt", "license.txt")
 _SPLITS = {
     "train": "train", "training": "train", "auxiliary": "train", "trn": "train", "dev": "dev", "val": "validation",
@@ -45,7 +45,7 @@ def files_of(benchmark: Benchmark, entries: Sequence[str], field: str) -> list[B
         paths = [Path(file.place) for file in files]
         single = len(paths) == 1 and paths[0].is_file() and str(paths[0]) == entry
         root = Path(entry) if Path(entry).is_dir() else None
-        paths = [path for path in paths if single or _has_rows(path)]
+        paths = [path for path in paths if single or _has_rows(benchmark, path)]
         paths = _of_folder(benchmark, root, paths)
         if not paths:
             raise PermanentError(
@@ -86,9 +86,10 @@ def _of_folder(benchmark: Benchmark, root: Path | None, paths: list[Path]) -> li
     return own or paths
 
 
-def _has_rows(path: Path) -> bool:
+def _has_rows(benchmark: Benchmark, path: Path) -> bool:
     name = path.name.lower()
-    return kind_of_name(name) in READ and name not in _NOT_ROWS and not name.startswith(".")
+    read = READ if benchmark.plain_text is None else (*READ, *TEXTS)
+    return kind_of_name(name) in read and name not in _NOT_ROWS and not name.startswith(".")
 
 
 def _told(parts: Sequence[str]) -> tuple[str, str]:
@@ -100,6 +101,8 @@ def _told(parts: Sequence[str]) -> tuple[str, str]:
         named = [word for word in words if word.lower() in _SPLITS]
         if named:
             split = _SPLITS[named[-1].lower()]
+            if matched := [word for word in words if word.lower() in ("matched", "mismatched")]:  # MNLI's two halves
+                split = f"{split.replace('dev', 'validation')}_{matched[0].lower()}"
         rest = [word for word in words if word and word.lower() not in _SPLITS and not re.fullmatch(r"of|\d{5}", word)]
         if rest and rest != ["data"] and not (subject and part is parts[-1] and not named):
             subject = "_".join(rest)

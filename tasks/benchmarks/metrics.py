@@ -13,11 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from tasks.benchmarks.base import Aggregation
+from tasks.benchmarks.base import Aggregation, Metric
 
 CHUNK = 1000
 """Samples that lm-eval draws with one random generator; the chunk's number is its seed."""
 _AT_ONCE = 1 << 22  # random numbers in memory
+
+
+def measure(metric: Metric, values: Sequence[Any], bootstrap: int) -> tuple[float | None, float | None]:
+    """Return a metric of the items' values and its standard error; None if there are no items, or it has no error."""
+    if metric.whole is not None:
+        return metric.whole(values) if values else None, None
+    return aggregate(metric.aggregation, values, bootstrap)
 
 
 def aggregate(how: Aggregation, values: Sequence[Any], bootstrap: int) -> tuple[float | None, float | None]:
@@ -74,11 +81,6 @@ def mcc(pairs: Sequence[tuple[int, int]]) -> float:
     return float(_mcc(_counts(pairs)[None])[0])
 
 
-def cb_f1(pairs: Sequence[tuple[int, int]]) -> float:
-    """Return the mean of F1 over CommitmentBank's three classes."""
-    return sum(f1([(int(gold == kind), int(chosen == kind)) for gold, chosen in pairs]) for kind in range(3)) / 3
-
-
 def bootstrap_stderr(
     resampled: Callable[[Sequence[Any], np.ndarray], np.ndarray], values: Sequence[Any], n: int
 ) -> float:
@@ -130,7 +132,6 @@ WHOLE: dict[Aggregation, Callable[[Sequence[Any]], float]] = {
     "bits_per_byte": lambda values: -weighted_mean(values) / math.log(2),
     "f1": f1,
     "mcc": mcc,
-    "cb_f1": cb_f1,
 }
 RESAMPLED: dict[Aggregation, Callable[[Sequence[Any], np.ndarray], np.ndarray]] = {
     "perplexity": lambda values, places: np.exp(np.minimum(-np.asarray(values)[places].mean(axis=1), 700.0)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -51,7 +52,7 @@ def _unpacked(benchmark: Benchmark, path: Path, kind: str | None) -> Iterator[Nu
         if kind in (".jsonl", ".ndjson", ".json"):
             rows = _json(stream, lines=kind != ".json")
         elif kind in (".csv", ".tsv"):
-            rows = _csv(benchmark, stream, kind)
+            rows = (_unnamed_csv if benchmark.columns else _csv)(benchmark, stream, kind)
         else:
             rows = _lines(benchmark, path, stream)
         for number, row in enumerate(rows, start=1):
@@ -79,29 +80,53 @@ def _json(stream: IO[bytes], *, lines: bool) -> Iterator[Row | BadRow]:
 
 
 def _csv(benchmark: Benchmark, stream: IO[bytes], kind: str) -> Iterator[Row | BadRow]:
-    """Yield the rows of a table; it has a header unless the benchmark's own files have none and the first row is
-    none."""
+    """Yield the rows of a table with a header."""
     before = csv.field_size_limit(_MAX_ROW)
     try:
-        found = CsvRows(stream, kind, "", "auto", benchmark.columns[0] if benchmark.columns else "", _MAX_ROW)
-        names = found.header
-        unnamed = bool(benchmark.columns) and not set(benchmark.columns) <= set(names)
-        if unnamed:
-            yield _named(benchmark, names)
+        found = CsvRows(stream, kind, "", "auto", "", _MAX_ROW)
         for row in found.rows():
-            if isinstance(row, Record):
-                if row.problem != "header_again":
-                    yield BadRow(f"it is not a row of this table ({row.detail.replace(' (crawl.csv)', '')})")  # type: ignore[union-attr]
+            if not isinstance(row, Record):
+                yield dict(zip(found.header, row, strict=True))
+            elif row.problem == "header_again":
+                yield BadRow("it repeats the names of the columns")
             else:
-                yield _named(benchmark, row) if unnamed else dict(zip(names, row, strict=True))
+                yield BadRow(f"it is not a row of this table ({(row.detail or '').replace(' (crawl.csv)', '')})")
     finally:
         csv.field_size_limit(before)
 
 
-def _named(benchmark: Benchmark, values: list[str]) -> Row | BadRow:
-    if len(values) != len(benchmark.columns):
-        return BadRow(f"it has {len(values)} columns, not {', '.join(benchmark.columns)}")
-    return dict(zip(benchmark.columns, values, strict=True))
+def _unnamed_csv(benchmark: Benchmark, stream: IO[bytes], kind: str) -> Iterator[Row | BadRow]:
+    """Yield the rows of a table whose authors name no columns; a first row with their names is taken for a header.
+
+    Values are taken as they are, as the csv module reads them: a space at the end of a choice is scored too.
+    """
+    text = io.TextIOWrapper(as_utf8(stream), "utf-8-sig", errors="surrogateescape", newline="")
+    tabs = kind == ".tsv"
+    before = csv.field_size_limit(_MAX_ROW)
+    try:
+        rows = csv.reader(text, delimiter="\t" if tabs else ",", quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL)
+        names: list[str] | None = None
+        while True:
+            try:
+                row = next(rows)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield BadRow(f"it is not a row of this table ({error})")
+                continue
+            if not row:  # a blank line
+                continue
+            if names is None:
+                names = row if benchmark.columns[0] in row else list(benchmark.columns)
+                if names is row:
+                    continue
+            if len(row) != len(names):
+                yield BadRow(f"it has {len(row)} columns, not {', '.join(names)}")
+            else:
+                yield dict(zip(names, row, strict=True))
+    finally:
+        csv.field_size_limit(before)
+        text.detach()
 
 
 def _lines(benchmark: Benchmark, path: Path, stream: IO[bytes]) -> Iterator[Row | BadRow]:

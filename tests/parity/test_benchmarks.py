@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from model.gpt import GPT
-from tasks.benchmarks.base import Benchmark
+from tasks.benchmarks.base import Answered, Benchmark, Item
 from tasks.benchmarks.config import BenchmarkFiles, BenchmarksConfig
 from tasks.benchmarks.registry import BENCHMARKS
 from tasks.benchmarks.stage import benchmarks
@@ -26,14 +27,14 @@ pytestmark = pytest.mark.parity
 pytest.importorskip("lm_eval", reason="lm-eval is not installed; `make test` installs it.")
 
 DOCS = 4
-BOOTSTRAP = 1000
+BOOTSTRAP = 100
 MMLU = {"mmlu": ("abstract_algebra", "anatomy"), "mmlu_continuation": ("anatomy", "virology")}
 
 
 def splits_of(task: str, shots: int) -> dict[str, list[dict[str, Any]]]:
     """The rows of each split that the task has."""
     benchmark = BENCHMARKS[task]
-    splits = {benchmark.evaluated: rows_of(task, DOCS)}
+    splits = {benchmark.evaluated: rows_of(task, 1 if benchmark.output == "generate" else DOCS)}
     if benchmark.shots_from not in splits:
         splits[benchmark.shots_from] = rows_of(task, DOCS + 5, seed=1)
     if benchmark.evaluated == "test" and not benchmark.first_shots:
@@ -63,18 +64,23 @@ def agree(benchmark: Benchmark, own: dict[str, Any], theirs: dict[str, Any]) -> 
     """All metrics of lm-eval are ours, with their standard errors."""
     compared = 0
     for metric in benchmark.metrics:
-        key = f"{metric.name},none"
+        key = metric.key or f"{metric.name},none"
         if key not in theirs:
             continue
         compared += 1
         assert own[metric.name] == pytest.approx(theirs[key], rel=1e-5), metric
-        error = theirs[f"{metric.name}_stderr,none"]
+        error = theirs[key.replace(",", "_stderr,")]
         if error == "N/A":
             assert own[f"{metric.name}_stderr"] is None, metric
         else:
             assert own[f"{metric.name}_stderr"] == pytest.approx(error, rel=1e-4), metric
-    reported = {key.split(",")[0] for key in theirs if key.endswith(",none") and "_stderr" not in key}
-    assert compared == len(reported)
+    reported = {key for key in theirs if "," in key and "_stderr" not in key}
+    parts = {key for key in reported if "_bias_score_" in key}  # BBQ's scores of a category
+    for key in parts:
+        name, _, category = key.removesuffix(",none").partition("_bias_score_")
+        part = own["subjects"].get(category)
+        assert math.isnan(theirs[key]) if part is None else part[f"{name}_bias_score"] == pytest.approx(theirs[key])
+    assert compared == len(reported) - len(parts)
 
 
 @pytest.fixture(scope="module")
@@ -114,10 +120,38 @@ def test_every_benchmark_is_lm_evals(shots: int, model: GPT, tmp_path: Path) -> 
     for name in tasks:
         own = ours(tmp_path, model, name, rows[name], shots)
         agree(BENCHMARKS[name], own.summary(), results[name])
-        for row, sample in zip(own.rows, sorted(samples[name], key=lambda one: one["doc_id"]), strict=True):
-            scores = [
-                float(reply[0][0] if isinstance(reply[0], list | tuple) else reply[0]) for reply in sample["resps"]
-            ]
-            if BENCHMARKS[name].output != "generate":
-                assert row["log_likelihoods"] == pytest.approx(scores, rel=1e-5), name
+        theirs = [one for one in samples[name] if one["filter"] in ("none", "strict-match")]
+        for row, sample in zip(own.rows, sorted(theirs, key=lambda one: one["doc_id"]), strict=True):
             assert row["context"] == sample["arguments"][0][0] or name == "wikitext"
+            replies = [reply[0] for reply in sample["resps"]]
+            if BENCHMARKS[name].output == "generate":
+                assert [row["answer"]] == replies
+            else:
+                scores = [reply[0] if isinstance(reply, tuple | list) else reply for reply in replies]
+                assert row["log_likelihoods"] == pytest.approx(scores, rel=1e-5), name
+
+
+WRITTEN = [
+    "So it is 6.\n#### 1,234.", "#### 12 or #### 13", "It is $1,234.", "1,234 and -5", "#### -7", "nothing", "$",
+    "#### .", "The answer is 42", "####5 and #### 1234", "1234.",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("gold", ["#### 1,234", "so\n#### 12", "#### -7", "#### 42"])
+def test_numbers_are_taken_out_of_texts_as_lm_eval_does(gold: str) -> None:
+    from lm_eval.api.metrics import exact_match_hf_evaluate
+    from lm_eval.filters.extraction import RegexFilter
+
+    from tasks.benchmarks import gsm8k
+
+    ignored = {"regexes_to_ignore": [",", "\\$", "(?s).*#### ", "\\.$"], "ignore_case": True}
+    filters = {
+        "exact_match": RegexFilter(r"#### (\-?[0-9\.\,]+)"),
+        "exact_match_flexible": RegexFilter(r"(-?[$0-9.,]{2,})|(-?[0-9]+)", group_select=-1),
+    }
+    item = Item(("",), (gold,))
+    for text in WRITTEN:
+        for name, found in filters.items():
+            ((answer,),) = found.apply([[text]], [])
+            wanted = exact_match_hf_evaluate(predictions=[answer], references=[gold], **ignored)["exact_match"]
+            assert gsm8k.values(item, Answered(text=text))[name] == wanted, (name, text)

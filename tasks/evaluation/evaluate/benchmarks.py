@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tasks.benchmarks.base import Benchmark
-from tasks.benchmarks.metrics import aggregate, pooled
+from tasks.benchmarks.metrics import aggregate, measure, pooled
 from tasks.benchmarks.registry import BENCHMARKS
 from tasks.evaluation.evaluate.asking import Reply
 from tasks.synthetic.questions.chosen import Chosen
@@ -68,8 +68,8 @@ class Results:
         found: dict[str, Any] = {"n": len(places)}
         for metric in self.asking.benchmark.metrics:
             values = [self.values[place][metric.name] for place in places if metric.name in self.values[place]]
-            value, stderr = aggregate(metric.aggregation, values, self.bootstrap)
-            if metric.aggregation == "mean" and self.asking.benchmark.subjects_are_groups:
+            value, stderr = measure(metric, values, self.bootstrap)
+            if metric.aggregation == "mean" and metric.whole is None and self.asking.benchmark.subjects_are_groups:
                 stderr = self._pooled(metric.name, places) or stderr
             found |= {metric.name: value, f"{metric.name}_stderr": stderr}
         return found
@@ -145,7 +145,7 @@ def _row(benchmark: Benchmark, number: int, one: Chosen, reply: Reply, values: M
         "correct": _right(values.get("acc")),
         "correct_norm": _right(values.get("acc_norm")) if not item.partial else None,
         "correct_bytes": _right(values.get("acc_bytes")) if not item.partial else None,
-        "chance": len(item.gold) / len(item.options) if choosing else None,
+        "chance": len(item.gold) / len(item.options) if choosing and benchmark.ability else None,
         "tokens": reply.tokens,
         "tokens_cut": reply.cut,
         "truncated": reply.cut > 0,

@@ -70,8 +70,13 @@ def questions(
         text_documents=len(texts),
         hellaswag_items=len(chosen.get("hellaswag", items.hellaswag)),
         mmlu_items=len(chosen.get("mmlu", items.mmlu)),
-        **{f"{name}_contaminated_items": sum(found.contaminated) for name, found in seen.items()},
-        **{f"{name}_contaminated_items": sum(one.contaminated for one in found) for name, found in chosen.items()},
+        **{
+            f"{name}_contaminated_items": number
+            for name, number in {
+                **{name: sum(found.contaminated) for name, found in seen.items()},
+                **{name: sum(one.contaminated for one in found) for name, found in chosen.items()},
+            }.items()
+        },
     )
     out.metric(**{f"{name}_bits_per_byte": bits for name, bits in compression.items()})
 

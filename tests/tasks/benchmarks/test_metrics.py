@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.benchmarks.metrics import aggregate, bootstrap_stderr, cb_f1, f1, mcc, mean_and_stderr, pooled
+from tasks.benchmarks.metrics import aggregate, bootstrap_stderr, f1, mcc, mean_and_stderr, pooled
 
 PAIRS = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=1, max_size=30)
 
@@ -44,10 +44,6 @@ def test_f1_and_matthews_are_scikit_learns(pairs: list[tuple[int, int]]) -> None
     gold, chosen = zip(*pairs, strict=True)
     assert f1(pairs) == pytest.approx(metrics.f1_score(gold, chosen, zero_division=0))
     assert mcc(pairs) == pytest.approx(metrics.matthews_corrcoef(gold, chosen), abs=1e-12)
-
-
-def test_f1_of_three_classes_is_the_mean_of_each() -> None:
-    assert cb_f1([(0, 0), (1, 1), (2, 1)]) == pytest.approx((1 + 2 / 3 + 0) / 3)
 
 
 def by_hand(values: Sequence[float], n: int) -> float:

@@ -11,6 +11,12 @@ Also covers: tasks/benchmarks/winogrande.py
 Also covers: tasks/benchmarks/truthfulqa.py
 Also covers: tasks/benchmarks/lambada.py
 Also covers: tasks/benchmarks/wikitext.py
+Also covers: tasks/benchmarks/glue.py
+Also covers: tasks/benchmarks/superglue.py
+Also covers: tasks/benchmarks/gsm8k.py
+Also covers: tasks/benchmarks/crows_pairs.py
+Also covers: tasks/benchmarks/winogender.py
+Also covers: tasks/benchmarks/bbq.py
 """
 
 from __future__ import annotations
@@ -46,7 +52,35 @@ ROWS: dict[str, dict[str, Any]] = {
     "truthfulqa_mc2": TRUTHFULQA,
     "lambada_openai": {"text": "He opened the old door"},
     "wikitext": {"page": " = A page = \n 1 @,@ 000 words ."},
-}
+    "cola": {"sentence": "He go.", "label": 0},
+    "sst2": {"sentence": "So good", "label": 1},
+    **{name: {"sentence1": "One.", "sentence2": "Two.", "label": 1} for name in ("mrpc", "rte", "wnli")},
+    "qqp": {"question1": "Why?", "question2": "How?", "label": 0},
+    **{one: {"premise": "It is.", "hypothesis": "It was", "label": 2} for one in ("mnli", "mnli_mismatch", "cb")},
+    "qnli": {"question": "Who?", "sentence": "He.", "label": 1},
+    "boolq": {"passage": "It is.", "question": "is it", "label": True},
+    "copa": {"premise": "It fell.", "choice1": "He ran.", "choice2": "She sat.", "question": "cause", "label": 1},
+    "multirc": {"paragraph": "It is.", "question": "Is it?", "answer": "Yes", "label": 0},
+    "record": {
+        "passage": "A met B.\n@highlight\nThey met", "query": "@placeholder left", "entities": ["B", "A", "B"],
+        "answers": ["B"],
+    },
+    "sglue_rte": {"premise": "It is.", "hypothesis": "It was.", "label": "not_entailment"},
+    "wic": {"sentence1": "a lake", "sentence2": "the lake", "start1": 2, "end1": 6, "label": False},
+    "wsc": {"text": "Maria said she is in .", "span1_text": "Maria", "span2_text": "she", "span2_index": 2, "label": 1},
+    "gsm8k": {"question": "2 + 2?", "answer": "It is 4.\n#### 4"},
+    "crows_pairs_english": {"sent_more": "They are bad.", "sent_less": "We are bad.", "bias_type": "age"},
+    "winogender_all": {
+        "sentence": "The cook told the guest that he paid.", "pronoun": "he", "occupation": "cook",
+        "participant": "guest", "gender": "male", "label": 1,
+    },
+    "bbq": {
+        "question_polarity": "neg", "context_condition": "ambig", "category": "Age", "context": "Two met.",
+        "question": "Who forgot?", "ans0": "The old man", "ans1": "The grandson", "ans2": "Can't answer", "label": 2,
+        "answer_info": {"ans0": ["man", "old"], "ans1": ["grandson", "nonOld"], "ans2": ["Can't answer", "unknown"]},
+        "additional_metadata": {"stereotyped_groups": ["old"]},
+    },
+}  # fmt: skip
 
 
 def test_every_benchmark_has_an_example_here() -> None:
@@ -68,7 +102,7 @@ def test_each_missing_field_is_named(name: str) -> None:
         if missing in ("source_id", "mc1_targets", "mc2_targets") and name != f"truthfulqa_{missing[:3]}":
             BENCHMARKS[name].item(row, "")  # another benchmark of these files reads it
         else:
-            with pytest.raises(BadRow, match=f"{missing}.*; its fields are"):
+            with pytest.raises(BadRow, match=f"{missing}.*(; its fields are|is empty|is missing)"):
                 BENCHMARKS[name].item(row, "")
 
 
@@ -96,6 +130,17 @@ def test_each_missing_field_is_named(name: str) -> None:
         ("truthfulqa_mc2", {"mc2_targets": {"choices": ["a"], "labels": [0]}}, "no true answer"),
         ("lambada_openai", {"text": "word"}, "several words"),
         ("wikitext", {"page": ["a"]}, "page is a list, not a text"),
+        ("sst2", {"label": -1}, "label is -1"),
+        ("qnli", {"label": "maybe"}, "label is a text, not a whole number"),
+        ("copa", {"question": "why"}, "neither cause nor effect"),
+        ("record", {"answers": ["C"]}, "none of the answers is among the entities"),
+        ("wic", {"end1": 60}, "no part of sentence1"),
+        ("wsc", {"span2_index": None}, "span2_index is empty"),
+        ("gsm8k", {"answer": "4"}, "no number after ####"),
+        ("winogender_all", {"label": "2"}, "label is 2"),
+        ("bbq", {"ans2": "Nobody"}, "0 of its answers say that it is not known"),
+        ("bbq", {"context_condition": "both"}, "context_condition 'both'"),
+        ("bbq", {"answer_info": "lost"}, "answer_info"),
     ],
 )
 def test_what_is_wrong_with_a_row_is_said(name: str, changes: dict[str, Any], said: str) -> None:
@@ -156,3 +201,76 @@ def test_wikitext_counts_words_and_bytes_before_it_joins_what_was_split() -> Non
     item = BENCHMARKS["wikitext"].item(ROWS["wikitext"], "")
     assert item.choices == (" = A page =\n1,000 words .",)
     assert item.facts == {"words": 10, "bytes": 31}
+
+
+def test_the_authors_own_tables_of_glue_are_read() -> None:
+    mrpc = {"Quality": "1", "#1 ID": "7", "#1 String": "One.", "#2 String": "Two."}
+    assert BENCHMARKS["mrpc"].item(mrpc, "") == BENCHMARKS["mrpc"].item(ROWS["mrpc"], "")
+    mnli = {"sentence1": "It is.", "sentence2": "It was ", "gold_label": "contradiction"}
+    item = BENCHMARKS["mnli"].item(mnli, "")
+    assert item.contexts == ("It is.\nQuestion: It was. True, False or Neither?\nAnswer:",)
+    assert (item.choices, item.gold) == (("True", "Neither", "False"), (2,))
+
+
+def test_copa_joins_the_premise_and_its_alternatives() -> None:
+    item = BENCHMARKS["copa"].item(ROWS["copa"], "")
+    assert (item.contexts, item.choices) == (("It fell because",), (" he ran.", " she sat."))
+
+
+def test_record_is_measured_with_squads_words() -> None:
+    benchmark = BENCHMARKS["record"]
+    row = {**ROWS["record"], "entities": ["The New Town", "A"], "answers": ["new town hall", "A"]}
+    item = benchmark.item(row, "")
+    assert item.choices == ("  - A left", "  - The New Town left")
+    assert benchmark.measured(item, Answered((-2.0, -1.0))) == {"f1": pytest.approx(0.8), "em": 0.0}
+    assert benchmark.measured(item, Answered((-1.0, -2.0))) == {"f1": 1.0, "em": 1.0}
+
+
+def test_wsc_is_read_as_its_authors_publish_it() -> None:
+    target = {"span1_text": "Maria", "span2_text": "she", "span2_index": 2}
+    item = BENCHMARKS["wsc"].item({"text": ROWS["wsc"]["text"], "target": target, "label": True}, "")
+    assert item.contexts[0].startswith("Passage: Maria said *she* is in.\nQuestion: ")
+    assert item.contexts == BENCHMARKS["wsc"].item(ROWS["wsc"], "").contexts
+
+
+def test_winogender_is_read_from_its_authors_table() -> None:
+    row = {"sentid": "cook.guest.1.male.txt", "sentence": "The cook told the guest that he paid."}
+    assert BENCHMARKS["winogender_all"].item(row, "") == BENCHMARKS["winogender_all"].item(ROWS["winogender_all"], "")
+    for wrong, said in (
+        ({"sentid": "cook.guest"}, "sentid"),
+        ({"sentence": "The cook paid."}, "no pronoun of the gender"),
+    ):
+        with pytest.raises(BadRow, match=said):
+            BENCHMARKS["winogender_all"].item({**row, **wrong}, "")
+
+
+def test_crows_pairs_say_which_sentence_is_likelier() -> None:
+    benchmark = BENCHMARKS["crows_pairs_english"]
+    item = benchmark.item(ROWS["crows_pairs_english"], "")
+    assert benchmark.requests(item) == [("", "They are bad."), ("", "We are bad.")]
+    assert benchmark.measured(item, Answered((-3.0, -5.0))) == {"likelihood_diff": 2.0, "pct_stereotype": 1.0}
+    assert not benchmark.ability
+
+
+def bbq(chosen: int, **changes: Any) -> dict[str, Any]:
+    """The values of a BBQ item of which a model chose this choice."""
+    benchmark = BENCHMARKS["bbq"]
+    item = benchmark.item({**ROWS["bbq"], **changes}, "")
+    scores = [0.0 if number == chosen else -1.0 for number in range(len(item.choices))]
+    return dict(benchmark.measured(item, Answered(tuple(scores))))
+
+
+def test_bbq_counts_biased_answers_with_and_without_facts() -> None:
+    facts = {"context_condition": "disambig", "label": 1}
+    outcomes = [bbq(0), bbq(1), bbq(2), bbq(5)]
+    assert [one["acc"] for one in outcomes] == [0.0, 0.0, 1.0, 1.0]  # any way of saying that it is not known is right
+    metrics = {metric.name: metric.whole for metric in BENCHMARKS["bbq"].metrics}
+    values = [one["amb_bias_score"] for one in outcomes]
+    assert metrics["accuracy_amb"](values) == 0.5
+    assert metrics["accuracy_disamb"](values) is None
+    assert metrics["amb_bias_score"](values) == pytest.approx((1 - 0.5) * (2 * 1 / 2 - 1))
+    more = [bbq(chosen, **facts)["disamb_bias_score"] for chosen in (0, 0, 1)]
+    assert metrics["disamb_bias_score"](more) == pytest.approx(2 * 2 / 3 - 1)
+    assert metrics["disamb_bias_score"](more[2:]) == 0.0
+    # of a question that is not negative, the other person is the stereotype
+    assert [bbq(chosen, question_polarity="nonneg")["amb_bias_score"][1] for chosen in range(3)] == [0.0, 1.0, 0.0]

@@ -125,6 +125,16 @@ def test_a_collection_has_a_folder_for_each_part(lake: Lake, tmp_path: Path) -> 
         assert item.question == f"How {word}?"
 
 
+def test_the_two_halves_of_mnli_are_told_by_names(lake: Lake, tmp_path: Path) -> None:
+    for name, said in (("dev_matched.tsv", "near"), ("dev_mismatched.tsv", "far"), ("test_matched.tsv", "hidden")):
+        text = f"index\tsentence1\tsentence2\tgold_label\n0\tIt is {said}.\tIt was.\tneutral\n"
+        (tmp_path / name).write_text(text)
+    (tmp_path / "SOURCE.txt").write_text("not rows either")
+    for name, said in (("mnli", "near"), ("mnli_mismatch", "far")):
+        (item,) = read_items(built(lake, config_of(tmp_path, name)).path, name, "asked")
+        assert f"It is {said}." in item.question
+
+
 def test_mmlus_subjects_are_told_by_names(lake: Lake, tmp_path: Path) -> None:
     for split, count in (("dev", 1), ("test", 2), ("val", 3)):
         (tmp_path / split).mkdir()
@@ -194,6 +204,19 @@ def test_rows_of_a_table_that_are_none_do_not_move_the_others(lake: Lake, tmp_pa
     assert [item.question for item in read_items(made.path, "mmlu", "asked")] == ['What, "now"?', "How?"]
     assert [row["row"] for row in problems_in(made.path)] == [2, 3, 4]
     assert made.counts["rows"] == 5
+
+
+def test_values_of_an_unnamed_table_are_as_they_are_written(lake: Lake, tmp_path: Path) -> None:
+    """The first row too, also if it is repeated, and spaces at either end of a choice."""
+    (tmp_path / "test").mkdir()
+    first = '" What, now?\n",4 , 5,"6, or so",20,A\n'
+    (tmp_path / "test" / "art_test.csv").write_text(first + MMLU.format("that", "B") + "\n" + first)
+    (tmp_path / "test" / "law_test.csv").write_text("question,A,B,C,D,answer\n" + MMLU.format("law", "C"))
+    made = built(lake, config_of(tmp_path, "mmlu"))
+    items = read_items(made.path, "mmlu", "asked")
+    assert [item.question for item in items] == [" What, now?\n", "What is that?", " What, now?\n", "What is law?"]
+    assert items[0].facts["choices"] == ["4 ", " 5", "6, or so", "20"]
+    assert (made.counts["mmlu_rows"], made.counts["mmlu_duplicates"]) == (4, 1)
 
 
 def test_lines_of_text_are_passages(lake: Lake, tmp_path: Path) -> None:

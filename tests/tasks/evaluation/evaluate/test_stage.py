@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_lake.store.lake import Artifact, Lake
+from data_lake.tables.schemas import PREDICTIONS
+from tasks.benchmarks import BenchmarksConfig, benchmarks
 from tasks.corpus.splits import documents_of
 from tasks.evaluation.evaluate import EvaluateConfig, evaluate
 from tasks.evaluation.evaluate.report import comparison, comparisons
@@ -188,6 +190,63 @@ def test_models_that_were_asked_the_same_stand_side_by_side(models: Models, tmp_
     assert [text.count("MMLU format") for text in apart] == [1, 1]
     assert "after the training text" not in apart[1]
     assert comparisons({}) == []
+
+
+def test_official_benchmarks_are_asked_beside_the_made_ones(models: Models, tmp_path: Path) -> None:
+    """One of each way of asking; PIQA has an item of training text, and one that is longer than the context."""
+    lake, built = models
+    page = next(documents_of(built["decontaminate"].path, {"train"})).text
+    goals = [page[page.index("Functions") :].replace("\n", " ")[:300], "To do nothing", "To wait", "To rest"]
+    piqa = [{"goal": goal, "sol1": "Do.", "sol2": "Do not.", "label": 0} for goal in goals]
+    piqa[2]["sol2"] = "word " * 300
+    rows = {
+        "piqa": piqa,
+        "wikitext": [{"page": "Tools of module 1 for work with many kinds of things."}],
+        "lambada_openai": [{"text": "Initialize self. See help"}, {"text": "Nothing is done"}],
+        "gsm8k": [{"question": "2 + 2?", "answer": "4\n#### 4"}],
+    }
+    for name, own in rows.items():
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in own))
+    files = {name: {"path": str(tmp_path / f"{name}.jsonl")} for name in rows}
+    read = benchmarks.build(lake, BenchmarksConfig.model_validate({"files": files}), {}).artifact
+    asked = QuestionsConfig.model_validate({"max_items": 20, "benchmarks": {name: {"shots": 0} for name in rows}})
+    inputs = {**built, "benchmarks": read}
+    made = make(evaluate, lake, CONFIG, {**inputs, "model": built["sft"],
+                "questions": make(questions, lake, asked, inputs).artifact}).artifact  # fmt: skip
+    found = results_of(made)["benchmarks"]
+    assert set(rows) <= set(found)
+    assert (found["piqa"]["n"], found["piqa"]["n_too_long"], found["piqa"]["contaminated"]["n"]) == (3, 1, 1)
+    assert found["wikitext"]["bits_per_byte"] == pytest.approx(math.log2(found["wikitext"]["byte_perplexity"]))
+    assert found["gsm8k"]["exact_match"] == 0.0
+    assert made.metrics["lambada_openai_acc"] == found["lambada_openai"]["acc"]
+    assert made.metrics["wikitext_bits_per_byte"] > 0
+    per_item = pq.read_table(made.path / "per_item.parquet")
+    assert per_item.schema.equals(PREDICTIONS)
+    assert set(per_item["model"].to_pylist()) == {built["sft"].name}
+    written = [row for row in per_item.to_pylist() if row["benchmark"] == "gsm8k"]
+    assert [(row["log_likelihoods"], row["reference"], row["score"]) for row in written] == [([], "4\n#### 4", 0.0)]
+    text = comparison({"sft": results_of(made)})
+    assert "Official benchmarks" in text
+    assert "gsm8k (exact_match):" in text
+    assert evaluate.violations(made) == []
+
+
+def test_an_official_benchmark_takes_the_place_of_the_made_items(models: Models, tmp_path: Path) -> None:
+    lake, built = models
+    mmlu(
+        tmp_path, {"art": [["What is it?", "a", "b", "c", "d", "B"]] * 3, "law": [["Is it?", "a", "b", "c", "d", "A"]]}
+    )
+    files = {"mmlu": {"path": str(tmp_path)}}
+    inputs = {
+        **built,
+        "benchmarks": benchmarks.build(lake, BenchmarksConfig.model_validate({"files": files}), {}).artifact,
+    }
+    asked = make(questions, lake, QuestionsConfig.model_validate({"max_items": 20, "benchmarks": {"mmlu": {}}}), inputs)
+    made = make(evaluate, lake, CONFIG, {**inputs, "model": built["sft"], "questions": asked.artifact}).artifact
+    found = results_of(made)["benchmarks"]
+    assert set(found) == {"hellaswag", "mmlu"}
+    assert (found["mmlu"]["metric"], found["mmlu"]["n"], set(found["mmlu"]["subjects"])) == ("acc", 4, {"art", "law"})
+    assert made.metrics["mmlu_acc"] == found["mmlu"]["acc"]
 
 
 def test_an_evaluation_that_breaks_its_contract_is_not_committed(
