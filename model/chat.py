@@ -62,7 +62,7 @@ def fitted(tokenizer: Tokenizer, prompt: Sequence[int], room: int) -> tuple[list
     if excess > len(text):
         roles = len(prompt) - len(text)
         raise ValueError(f"A prompt needs {roles} tokens for its roles alone, but there is room for {room}.")
-    user = prompt.index(tokenizer.user) if tokenizer.user in prompt else 0
+    user = prompt.index(tokenizer.user) if tokenizer.has("user") and tokenizer.user in prompt else 0
     oldest_first = sorted(text, key=lambda place: (place < user, place))
     left_out = set(oldest_first[:excess])
     return [token for place, token in enumerate(prompt) if place not in left_out], excess

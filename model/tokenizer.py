@@ -210,6 +210,10 @@ class Tokenizer:
             raise KeyError(f"This tokenizer has no token for the role {role!r}; it has {', '.join(roles)}.")
         return self.special(roles[role])
 
+    def has(self, role: str) -> bool:
+        """Whether a special token plays a role; some imported tokenizers have no <|bos|>, and many no turns."""
+        return (ROLES if self.roles is None else self.roles).get(role) in self.specials
+
     @property
     def bos(self) -> int:
         """Id that opens every document."""

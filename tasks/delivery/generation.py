@@ -1,64 +1,188 @@
-"""Text generation with a trained model from the lake: an answer or a continuation, piece by piece."""
+"""Text generation with a trained model from the lake: answers or continuations, one piece by piece or many at once."""
 
 from __future__ import annotations
 
-import codecs
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from tasks.stage import Artifact
 
+if TYPE_CHECKING:
+    from model.decoding import Finish, Generation, Request
+    from model.gpt import GPT
+    from model.sampling import Sampling
+    from model.tokenizer import Tokenizer
 
-def generate_text(
-    artifact: Artifact,
-    prompt: str,
-    *,
-    max_tokens: int = 120,
+BATCH = 32
+"""Texts that grow at the same time."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """What a model wrote for a prompt, why it ended, and how sure the model was of it."""
+
+    prompt: str
+    seed: int
+    text: str
+    finish: Finish
+    prompt_tokens: int
+    tokens: int
+    mean_log_prob: float | None
+    """In nats per token; null = no token was generated."""
+    prompt_tokens_left_out: int
+    tokens_slid_out: int
+
+    def notes(self, max_tokens: int, context: int) -> list[str]:
+        """Return what a person should know beside the text, in sentences."""
+        said = []
+        if self.prompt_tokens_left_out:
+            said.append(
+                f"The prompt has {self.prompt_tokens_left_out + self.prompt_tokens:,} tokens, but the model's context "
+                f"only {context:,}: the first {self.prompt_tokens_left_out:,} tokens of its text were left out."
+            )
+        if self.tokens_slid_out:
+            said.append(
+                f"Prompt and answer are longer than the model's context of {context:,} tokens: the oldest "
+                f"{self.tokens_slid_out:,} slid out of its sight."
+            )
+        if self.finish == "context":
+            said.append(
+                f"The answer ends after {self.tokens:,} of {max_tokens:,} tokens: with the prompt's "
+                f"{self.prompt_tokens:,} it fills the model's context of {context:,}."
+            )
+        if self.mean_log_prob is not None:
+            said.append(
+                f"Mean log-probability: {self.mean_log_prob:.3f} nats per token, a probability of "
+                f"{math.exp(self.mean_log_prob):.1%} each in the geometric mean."
+            )
+        return said
+
+
+def sampling(
     temperature: float = 0.0,
     top_k: int = 0,
     top_p: float = 1.0,
     seed: int = 0,
-    device: str = "auto",
-    warn: Callable[[str], None] = lambda _: None,
-) -> Iterator[str]:
-    """Yield the model's output piece by piece: an answer if it was taught a chat template, else a continuation.
+    min_p: float = 0.0,
+    repetition_penalty: float = 1.0,
+    stop: tuple[str, ...] = (),
+) -> Sampling:
+    """Return how tokens are drawn; raises ValueError if a setting is impossible."""
+    from model.sampling import Sampling
 
-    Prompt and answer share the model's context. The prompt has priority: if both do not fit, the answer is shortened.
-    Only a prompt that is longer than the context itself loses the beginning of its text. `warn` is called with a
-    message in either case. Raises ValueError if the device or a sampling parameter is invalid, PermanentError if the
-    model was trained with another tokenizer.
+    return Sampling(temperature, top_k, top_p, seed, min_p, repetition_penalty, stop)
+
+
+@dataclass(frozen=True)
+class _Prompt:
+    """A prompt in tokens, shortened by `left_out` if it had to be; `opening` of them stay when the context slides."""
+
+    text: str
+    ids: list[int]
+    opening: int
+    left_out: int
+    source: list[int] | None = None
+
+
+class Writer:
+    """A model of the lake that answers if it was taught a chat template, and else continues texts.
+
+    Prompt and text share the model's context, unless an encoder reads the prompt. The prompt has priority: if both do
+    not fit, the text is shortened, or with `slide` goes on without its oldest quarter. Only a prompt that is longer
+    than the context itself loses the beginning of its text.
     """
-    from model.chat import fitted, prompt_ids
-    from model.generate import Sampling, stream
-    from model.hardware import choose_device
-    from tasks.training.trained import chat_template_of, load_trained
 
-    sampling = Sampling(temperature, top_k, top_p, seed)
-    model, tokenizer = load_trained(artifact, str(choose_device(device)))
-    ids = prompt_ids(tokenizer, prompt) if chat_template_of(artifact) else [tokenizer.bos, *tokenizer.encode(prompt)]
-    context = model.config.max_seq_len
-    # A prompt that has to be cut leaves at most a quarter of the context for the answer.
-    room = context if len(ids) <= context else context - min(max_tokens, context // 4)
-    ids, left_out = fitted(tokenizer, ids, room)
-    if left_out:
-        warn(
-            f"The prompt has {left_out + len(ids):,} tokens, but the model's context only {context:,}: the first "
-            f"{left_out:,} tokens of its text were left out."
-        )
-    # A character may span several tokens: the decoder holds its bytes back until it is complete.
-    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    tokens = stream(model, ids, max_tokens, sampling, stop=(tokenizer.eos, tokenizer.bos))
-    count = 0
-    while True:
-        try:
-            token = next(tokens)
-        except StopIteration as end:
-            finish = end.value.finish
-            break
-        count += 1
-        yield decoder.decode(tokenizer.decode_bytes([token]))
-    yield decoder.decode(b"", final=True)
-    if finish == "context":
-        warn(
-            f"The answer ends after {count:,} of {max_tokens:,} tokens: with the prompt's {len(ids):,} it fills the "
-            f"model's context of {context:,}."
+    def __init__(self, artifact: Artifact, device: str = "auto", *, slide: bool = False) -> None:
+        """Load the model. Raises ValueError if the device is wrong, PermanentError if its tokenizer is another."""
+        from model.hardware import choose_device
+        from tasks.training.trained import chat_template_of, load_trained
+
+        self.model: GPT
+        self.tokenizer: Tokenizer
+        self.model, self.tokenizer = load_trained(artifact, str(choose_device(device)))
+        self.chats, self.slide = bool(chat_template_of(artifact)), slide
+        roles = (self.tokenizer.role(role) for role in ("eos", "bos") if self.tokenizer.has(role))
+        self.ends = tuple(dict.fromkeys(roles))
+
+    def write(
+        self,
+        prompts: Sequence[str],
+        max_tokens: int,
+        sampling: Sampling,
+        count: int = 1,
+        *,
+        show: Callable[[str], None] | None = None,
+    ) -> list[Text]:
+        """Return `count` texts for each prompt, with the seeds from `sampling.seed` on.
+
+        `show` is given the text piece by piece while it grows, if there is only one. Raises ValueError if a prompt or
+        a setting does not fit the model.
+        """
+        from model.decoding import Request
+        from model.generate import generate_all
+
+        prepared = [one for prompt in prompts for one in [self._prepare(prompt, max_tokens)] * count]
+        samplings = [replace(sampling, seed=sampling.seed + number) for _ in prompts for number in range(count)]
+        requests = [
+            Request(one.ids, max_tokens, drawn, self.ends, one.opening if self.slide else None, one.source)
+            for one, drawn in zip(prepared, samplings, strict=True)
+        ]
+        if show and len(requests) == 1:
+            made = [self._grow(requests[0], show)]
+        else:
+            made = generate_all(self.model, requests, decode_bytes=self.tokenizer.decode_bytes, batch_size=BATCH)
+        return [self._text(*one) for one in zip(prepared, samplings, made, strict=True)]
+
+    def _prepare(self, prompt: str, max_tokens: int) -> _Prompt:
+        """Return a prompt in tokens, in the chat template if the model was taught one."""
+        from model.chat import fitted, prompt_ids
+        from model.seq2seq import pair_ids
+
+        tokenizer, context = self.tokenizer, self.model.config.max_seq_len
+        if self.model.encoder is not None:
+            source = list(pair_ids(tokenizer, prompt, "").source)
+            left_out = max(0, len(source) - context)
+            return _Prompt(prompt, [tokenizer.bos], 1, left_out, source[left_out:])
+        if self.chats:
+            ids = prompt_ids(tokenizer, prompt)
+        else:
+            ids = [*([tokenizer.bos] if self.tokenizer.has("bos") else []), *tokenizer.encode(prompt)]
+        # A prompt that has to be cut leaves at most a quarter of the context for the answer.
+        room = context if len(ids) <= context else context - min(max_tokens, context // 4)
+        ids, left_out = fitted(tokenizer, ids, room)
+        # A question stays in view if it leaves half of the context for the answer; a text that is continued grows old.
+        opening = len(ids) if self.chats and 2 * len(ids) <= context else int(self.tokenizer.has("bos"))
+        return _Prompt(prompt, ids, opening, left_out)
+
+    def _grow(self, request: Request, show: Callable[[str], None]) -> Generation:
+        from model.decoding import Decoder
+
+        decoder = Decoder(self.model, self.tokenizer.decode_bytes)
+        made, shown = decoder.add(request), 0
+        while made.finish is None:
+            decoder.step()
+            text = self._shown(made)
+            show(text[shown:])
+            shown = len(text)
+        return made
+
+    def _shown(self, made: Generation) -> str:
+        """Return the text without the space that SentencePiece puts before one: an answer begins a text."""
+        text = made.text or ""
+        return text[1:] if self.chats and self.tokenizer.vocabulary.drops_first_space and text[:1] == " " else text
+
+    def _text(self, prompt: _Prompt, sampling: Sampling, made: Generation) -> Text:
+        assert made.finish is not None
+        return Text(
+            prompt=prompt.text,
+            seed=sampling.seed,
+            text=self._shown(made),
+            finish=made.finish,
+            prompt_tokens=len(prompt.source or prompt.ids),
+            tokens=len(made.ids),
+            mean_log_prob=made.mean_log_prob,
+            prompt_tokens_left_out=prompt.left_out,
+            tokens_slid_out=made.left_out,
         )

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from data_lake.store.lake import Lake
+from data_lake.store.lake import Artifact, Lake
+from tests.flows.cli.untrained import untrained
 from tests.lakes import small_lake
 
 
@@ -14,3 +15,9 @@ from tests.lakes import small_lake
 def lake(home: Path) -> Lake:
     """crawl, two cleans and a dedup."""
     return small_lake(home / "lake")
+
+
+@pytest.fixture
+def model(home: Path) -> Artifact:
+    """A model that has learned nothing."""
+    return untrained(home)
