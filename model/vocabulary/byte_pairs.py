@@ -50,6 +50,8 @@ class BytePairs:
                 f"Byte {bytes_without_token[0]} has no token of its own, so some text could not be encoded: "
                 "byte-pair ranks must contain all 256 single bytes."
             )
+        if len(set(ranks.values())) != len(ranks):
+            raise ValueError("Two tokens have the same rank, so ids could not be decoded: each must be used once.")
         if normalizer not in (None, "NFC"):
             raise ValueError(f"The normalizer {normalizer!r} is not known; it is NFC, or there is none.")
         self.ranks = dict(ranks)

@@ -115,10 +115,21 @@ def _of_document(document: dict[str, Any], names: Mapping[str, dict[str, Any]], 
     if isinstance(ids, dict):
         specials |= {name: ids[name] for name in _named(names) if name in ids and name not in specials}
     pieces = Pieces(document, specials)
+    trial = _tried(pieces)
     pairs = _as_byte_pairs(document, specials)
-    if pairs is not None and any(pairs.encode(text) != pieces.encode(text) for text in _TRIAL):
+    if pairs is not None and [pairs.encode(text) for text in _TRIAL] != trial:
         pairs = None
     return _finished(pieces if pairs is None else pairs, specials, names, vocab_size)
+
+
+def _tried(pieces: Pieces) -> list[list[int]]:
+    """Return the ids of hard texts; raises ValueError if there are none for some text."""
+    try:
+        return [pieces.encode(text) for text in _TRIAL]
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # of the library: a plain Exception, or the panic of its Rust code
+        raise ValueError(f"some texts have no ids: {error}") from error
 
 
 def _as_byte_pairs(document: Mapping[str, Any], specials: Mapping[str, int]) -> BytePairs | None:

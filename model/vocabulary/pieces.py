@@ -12,7 +12,7 @@ import copy
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from model.vocabulary.byte_pairs import whole_characters
@@ -35,13 +35,16 @@ class Pieces:
         import tokenizers
 
         self.document = _without(document, hidden or {})
+        bytes_of = _speller(self.document)
         text = json.dumps(self.document, ensure_ascii=False)
         try:
             self._tokenizer = tokenizers.Tokenizer.from_str(text)
-        except Exception as error:  # the library raises plain Exception
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # of the library: a plain Exception, or the panic of its Rust code
             raise ValueError(f"The library tokenizers cannot read it: {error}") from error
         self._tokenizer.encode_special_tokens = True
-        self._tokens = self._bytes_of_tokens()
+        self._tokens = self._bytes_of_tokens(bytes_of)
         self.drops_first_space = _drops_first_space(self.document)
 
     def encode(self, text: str) -> list[int]:
@@ -83,9 +86,8 @@ class Pieces:
     def _bytes(self) -> bytes:
         return json.dumps(self.document, ensure_ascii=False, sort_keys=True).encode()
 
-    def _bytes_of_tokens(self) -> dict[int, bytes]:
+    def _bytes_of_tokens(self, bytes_of: Callable[[str], bytes]) -> dict[int, bytes]:
         names = {id_: name for name, id_ in self._tokenizer.get_vocab(with_added_tokens=False).items()}
-        bytes_of = _speller(self.document)
         found = {id_: bytes_of(name) for id_, name in names.items() if not _is_hidden(name)}
         # added tokens are text as it stands, whatever the others are spelled in
         added = ((token["id"], token["content"]) for token in self.document["added_tokens"])
@@ -172,7 +174,7 @@ def steps_of(document: Mapping[str, Any], *sections: str) -> list[dict[str, Any]
     return [step for section in sections for step in _steps(document.get(section))]
 
 
-def _speller(document: Mapping[str, Any]) -> Any:
+def _speller(document: Mapping[str, Any]) -> Callable[[str], bytes]:
     """Return the function from a token's name to its bytes; raises ValueError if the document does not say."""
     kinds = {step["type"] for step in steps_of(document, "decoder", "pre_tokenizer")}
     model = document["model"].get("type")
@@ -180,6 +182,9 @@ def _speller(document: Mapping[str, Any]) -> Any:
         raise ValueError(
             f"Its model is {model}, which does not keep the text it splits; only BPE and Unigram give back all bytes."
         )
+    for odd in ("continuing_subword_prefix", "end_of_word_suffix"):
+        if document["model"].get(odd):  # also, the library may end the whole process if merges do not fit the prefix
+            raise ValueError(f"Its model marks pieces with a {odd}, which does not keep the text it splits.")
     if "ByteLevel" in kinds:
         return lambda name: name.encode() if (token := unspelled(name)) is None else token
     falls_back = bool(document["model"].get("byte_fallback")) or "ByteFallback" in kinds

@@ -14,12 +14,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.generate import generate
-from model.tokenizer import PATTERNS, Tokenizer
+from model.tokenizer import PATTERNS, Tokenizer, specials_after
 from model.vocabulary.exported import export_tokenizer
 from model.vocabulary.imported import import_tokenizer
 from model.vocabulary.ready import READY, ready_tokenizer
 from model.vocabulary.sentence_pieces import SentencePieces
-from tests.model.vocabulary.small_models import HARD, hard_texts, imported_pieces, learned_pairs, sentencepiece_model
+from tasks.corpus.tokenizer.unigram import learn_unigram
+from tests.model.vocabulary.small_models import (
+    HARD,
+    hard_texts,
+    imported_pieces,
+    learned_pairs,
+    sentencepiece_model,
+    sentences,
+)
 from tests.model.vocabulary.test_imported import GPT2, QWEN3, SMOLLM, document, write
 from tests.parity.test_stories260k import load_llama2c
 
@@ -64,6 +72,14 @@ def test_tokenizers_learned_here_are_the_same_in_transformers(opened: Callable[.
     assert (theirs.bos_token_id, theirs.eos_token_id, theirs.pad_token_id) == (ours.bos, ours.eos, ours.pad)
     asked = theirs.apply_chat_template([{"role": "user", "content": "The mill"}], return_dict=False)
     assert asked == [ours.bos, *ours.encode("The mill")]
+
+
+def test_unigram_vocabularies_learned_here_are_the_same_in_transformers(
+    opened: Callable[..., Any], tmp_path: Path
+) -> None:
+    vocabulary = learn_unigram(sentences(), 500, PATTERNS["gpt4"], tmp_path)
+    ours = Tokenizer.of(vocabulary, specials_after(len(vocabulary.tokens()), 64))
+    same_for_all(ours, opened(ours))
 
 
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])

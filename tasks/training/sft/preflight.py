@@ -19,6 +19,9 @@ def check(config: SftConfig, facts: Facts) -> Iterator[Fault]:
     yield from device_faults("sft.runtime.device", config.runtime.device)
     if facts.value("pretrain.model.network") == "encoder":
         yield Fault("sft", "The base model is an encoder, which writes no answers; set sft to null.")
+    if facts.value("tokenizer.roles") is False and (facts.value("tokenizer.ready") or facts.value("tokenizer.files")):
+        why = "Conversations need special tokens for their roles, such as <|user|>; set it to true, or sft to null."
+        yield Fault("tokenizer.roles", why)
     for pattern in config.data:
         yield from attempt("sft.data", _find_pair, pattern)
 

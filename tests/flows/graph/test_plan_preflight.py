@@ -56,6 +56,7 @@ WRONG: list[tuple[str, str, str, str]] = [
     ("tokenizer", "tokenizer.gpt2=empty.jsonl", "tokenizer.gpt2", "are not those of gpt2"),
     ("pretrain", "decontaminate.split.val=0", "decontaminate.split.val", "Nothing is held out"),
     ("pretrain", "pretrain.training.head_learning_rate=0.1", "pretrain.training.head_learning_rate", "tied to the"),
+    ("sft", "tokenizer={ready: gpt2, roles: false, download: true}", "tokenizer.roles", "for their roles"),
     ("sft", "sft.data=[nosuch.jsonl]", "sft.data", "'nosuch.jsonl'"),
     ("sft", "sft.data=[empty.jsonl]", "sft.data", "no record that can be used"),
     ("evaluate", "evaluate.min_context=257", "evaluate.min_context", "whose context is 256"),

@@ -37,6 +37,8 @@ def test_ranks_are_stored_as_tiktoken_stores_them() -> None:
 def test_what_cannot_encode_is_refused() -> None:
     with pytest.raises(ValueError, match="Byte 0 has no token"):
         BytePairs({}, "a")
+    with pytest.raises(ValueError, match="Two tokens have the same rank"):
+        BytePairs({**BYTES, b"ab": 7}, "a")
     with pytest.raises(ValueError, match="not a regular expression"):
         BytePairs(BYTES, "(")
     with pytest.raises(ValueError, match="normalizer 'NFKC' is not known"):

@@ -84,6 +84,8 @@ def test_added_words_stay_text_and_added_marks_are_special() -> None:
         ({"model": {"type": "WordPiece", "vocab": {"a": 0}, "unk_token": "a"}}, "model is WordPiece"),
         ({"model": {"type": "BPE", "vocab": {}, "merges": [["a", "b"]]}}, "tokenizers cannot read it"),
         ({"normalizer": {"type": "Nonsense"}}, "tokenizers cannot read it"),
+        ({"normalizer": {"type": "Precompiled", "precompiled_charsmap": 7}}, "tokenizers cannot read it"),
+        ({"model": {"type": "BPE", "vocab": {}, "merges": [], "continuing_subword_prefix": "##"}}, "marks pieces with"),
     ],
 )
 def test_what_gives_no_bytes_is_refused(change: dict[str, Any], message: str) -> None:

@@ -162,6 +162,22 @@ def test_a_ready_encoding_is_the_same_for_every_corpus(
         build(lake, given_documents(texts(6)), ready="gpt2", files=str(tmp_path / "nowhere"))
 
 
+def test_ranks_are_downloaded_only_if_the_recipe_says_so(
+    lake: Lake, given_documents: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("tiktoken.load.read_file_cached", asked.append)
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+    documents = given_documents(texts(3))
+    for config in ({"ready": "gpt2"}, {"ready": "gpt2", "download": True, "files": str(tmp_path)}):
+        with pytest.raises(PermanentError, match="ranks of gpt2 are not in"):
+            build(lake, documents, **config)
+    assert asked == []
+    with pytest.raises(PermanentError, match="ranks of gpt2 are not in"):  # as nothing came
+        build(lake, documents, ready="gpt2", download=True)
+    assert asked == list(ready.READY["gpt2"].urls)
+
+
 def test_an_imported_tokenizer_is_in_the_key_with_its_content(
     lake: Lake, given_documents: Given, tmp_path: Path
 ) -> None:
