@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -47,3 +48,10 @@ def write_whole(path: Path, text: str, *, durable: bool = True, concurrent: bool
     """Write a UTF-8 text as a whole file."""
     with whole_file(path, "w", durable=durable, concurrent=concurrent, encoding="utf-8") as file:
         file.write(text)
+
+
+def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write one JSON object per line; the file appears complete or not at all."""
+    with whole_file(path, "w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -97,6 +97,16 @@ DOCUMENTS = pa.schema(
 CORPUS = DOCUMENTS.append(_required("split", pa.string()))  # "train", "val", "test"
 """Documents as decontaminate writes them for all that learns or measures: nothing may be learned but "train"."""
 
+PAIRS = pa.schema(
+    [
+        _required("source", pa.large_string()),  # what is read
+        _required("target", pa.large_string()),  # what is written for it
+        _required("split", pa.string()),  # "train" or "val"; equal sources have the same
+        _required("place", pa.string()),  # file#row that it came from
+    ]
+)
+"""Pairs of texts, one to learn from in each row."""
+
 REMOVED = pa.schema(
     [
         pa.field("doc_id", pa.string()),

@@ -7,9 +7,10 @@ from flows.graph.node import Graph
 from flows.recipe.recipe import Recipe
 from tasks.benchmarks import benchmarks
 from tasks.corpus.clean import clean
-from tasks.corpus.crawl import crawl
+from tasks.corpus.crawl import CrawlConfig, crawl
 from tasks.corpus.decontaminate import decontaminate
 from tasks.corpus.dedup import dedup
+from tasks.corpus.pairs import pairs
 from tasks.corpus.tokenize import tokenize
 from tasks.corpus.tokenizer import tokenizer
 from tasks.delivery.export import export
@@ -19,28 +20,39 @@ from tasks.stage import kinds
 from tasks.synthetic.questions import questions
 from tasks.training.import_model import import_model
 from tasks.training.pretrain import pretrain
+from tasks.training.seq2seq import seq2seq
 from tasks.training.sft import sft
 
 
 def pipeline(recipe: Recipe, graph: Graph) -> None:
     """Add the nodes of one recipe, or of one variant of it."""
-    documents = graph.add(clean, recipe.clean, graph.add(crawl, recipe.crawl))
-    earlier = [graph.pinned(kinds.Documents, name, "dedup.against") for name in recipe.dedup.against]
-    unique = graph.add(dedup, recipe.dedup, documents, against=earlier)
-    corpus = graph.add(decontaminate, decontaminate_config(recipe), unique)
     models = [graph.add(import_model, recipe.import_model)] if recipe.import_model else []
-    base = models[-1] if models else None
-    if recipe.pretrain:
-        if recipe.tokenizer.keep:
-            vocabulary = graph.pinned(kinds.Tokenizer, recipe.tokenizer.keep, "tokenizer.keep")
+    vocabulary = None
+    if recipe.crawl:
+        corpus = _corpus(recipe, graph, recipe.crawl)
+        if recipe.pretrain:
+            base = models[-1] if models else None
+            vocabulary = _vocabulary(recipe, graph, corpus, base)
+            tokens = graph.add(tokenize, recipe.tokenize, corpus, vocabulary)
+            models.append(graph.add(pretrain, recipe.pretrain, tokens, vocabulary, base))
+        if recipe.pretrain and recipe.pretrain.model.network == "encoder":
+            if recipe.evaluate_encoder:
+                graph.add(evaluate_encoder, recipe.evaluate_encoder, models[-1], corpus)
+            models = []  # what follows is for models that write texts
         else:
-            vocabulary = graph.add(tokenizer, recipe.tokenizer, corpus, base)
-        tokens = graph.add(tokenize, recipe.tokenize, corpus, vocabulary)
-        models.append(graph.add(pretrain, recipe.pretrain, tokens, vocabulary, base))
-    if recipe.pretrain and recipe.pretrain.model.network == "encoder":
-        if recipe.evaluate_encoder:
-            graph.add(evaluate_encoder, recipe.evaluate_encoder, models[-1], corpus)
-        return  # what follows is for models that write texts
+            _taught_and_asked(recipe, graph, corpus, models)
+    if recipe.pairs:
+        both = graph.add(pairs, recipe.pairs)
+        if recipe.seq2seq:
+            words = _vocabulary(recipe, graph, both) if vocabulary is None else vocabulary
+            graph.add(seq2seq, recipe.seq2seq, both, words)
+    if recipe.export:
+        for model in models:
+            graph.add(export, recipe.export, model)
+
+
+def _taught_and_asked(recipe: Recipe, graph: Graph, corpus: kinds.Corpus, models: list[kinds.Model]) -> None:
+    """Add the models that the last one becomes to the list, and what all of them are asked."""
     if recipe.sft:
         models.append(graph.add(sft, recipe.sft, corpus, models[-1]))
     if recipe.evaluate:
@@ -49,6 +61,18 @@ def pipeline(recipe: Recipe, graph: Graph) -> None:
         asked = graph.add(questions, questions_config(recipe), corpus, items)
         for model in models:
             graph.add(evaluate, recipe.evaluate, model, asked)
-    if recipe.export:
-        for model in models:
-            graph.add(export, recipe.export, model)
+
+
+def _corpus(recipe: Recipe, graph: Graph, source: CrawlConfig) -> kinds.Corpus:
+    """Add what becomes of crawled pages until they can be learned from."""
+    documents = graph.add(clean, recipe.clean, graph.add(crawl, source))
+    earlier = [graph.pinned(kinds.Documents, name, "dedup.against") for name in recipe.dedup.against]
+    unique = graph.add(dedup, recipe.dedup, documents, against=earlier)
+    return graph.add(decontaminate, decontaminate_config(recipe), unique)
+
+
+def _vocabulary(recipe: Recipe, graph: Graph, corpus: kinds.Corpus, base: kinds.Model | None = None) -> kinds.Tokenizer:
+    """Return the vocabulary that the recipe keeps, or add one: that of the base, or one learned from the corpus."""
+    if recipe.tokenizer.keep:
+        return graph.pinned(kinds.Tokenizer, recipe.tokenizer.keep, "tokenizer.keep")
+    return graph.add(tokenizer, recipe.tokenizer, corpus, base)

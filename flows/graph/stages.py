@@ -7,6 +7,7 @@ from tasks.corpus.clean import clean
 from tasks.corpus.crawl import crawl
 from tasks.corpus.decontaminate import decontaminate
 from tasks.corpus.dedup import dedup
+from tasks.corpus.pairs import pairs
 from tasks.corpus.tokenize import tokenize
 from tasks.corpus.tokenizer import tokenizer
 from tasks.delivery.export import export
@@ -16,8 +17,9 @@ from tasks.stage.contract import AnyStage
 from tasks.synthetic.questions import questions
 from tasks.training.import_model import import_model
 from tasks.training.pretrain import pretrain
+from tasks.training.seq2seq import seq2seq
 from tasks.training.sft import sft
 
-_ALL: tuple[AnyStage, ...] = (crawl, clean, dedup, decontaminate, import_model, tokenizer, tokenize, pretrain, sft,
-                              benchmarks, questions, evaluate, evaluate_encoder, export)  # fmt: skip
+_ALL: tuple[AnyStage, ...] = (crawl, clean, dedup, decontaminate, import_model, pairs, tokenizer, tokenize, pretrain,
+                              sft, seq2seq, benchmarks, questions, evaluate, evaluate_encoder, export)  # fmt: skip
 STAGES: dict[str, AnyStage] = {stage.name: stage for stage in _ALL}

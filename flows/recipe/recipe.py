@@ -13,6 +13,7 @@ from tasks.corpus.clean import CleanConfig
 from tasks.corpus.crawl import CrawlConfig
 from tasks.corpus.decontaminate import DecontaminateConfig
 from tasks.corpus.dedup import DedupConfig
+from tasks.corpus.pairs import PairsConfig
 from tasks.corpus.tokenize import TokenizeConfig
 from tasks.corpus.tokenizer import TokenizerConfig
 from tasks.delivery.export import ExportConfig
@@ -22,6 +23,7 @@ from tasks.stage.config import StageConfig, with_defaults
 from tasks.synthetic.questions import QuestionsConfig
 from tasks.training.import_model import ImportConfig
 from tasks.training.pretrain import PretrainConfig
+from tasks.training.seq2seq import Seq2SeqConfig
 from tasks.training.sft import SftConfig
 
 MAX_VARIANTS = 1000
@@ -96,7 +98,9 @@ def merged(given: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
 class Recipe(RecipeBase):
     """All configs of a run: a section per stage. Fields that are left out keep their defaults."""
 
-    crawl: CrawlConfig = Field(CrawlConfig(), description="where pages come from")
+    crawl: CrawlConfig | None = Field(
+        CrawlConfig(), description="where pages come from; null = no corpus is made, and no model of one"
+    )
     clean: CleanConfig = Field(CleanConfig(), description="how pages become documents, and which are kept")
     dedup: DedupConfig = Field(DedupConfig(), description="when two documents count as one")
     decontaminate: DecontaminateConfig = Field(
@@ -105,12 +109,16 @@ class Recipe(RecipeBase):
     import_model: ImportConfig | None = Field(
         None, description="a model from elsewhere to go on from, with its vocabulary; null = a new one is trained"
     )
+    pairs: PairsConfig | None = Field(None, description="texts that belong together, for seq2seq; null = none")
     tokenizer: TokenizerConfig = Field(TokenizerConfig(), description="how text is split into tokens")
     tokenize: TokenizeConfig = Field(TokenizeConfig(), description="how tokens are laid out")
     pretrain: PretrainConfig | None = Field(
         PretrainConfig(), description="which model, and how it learns; null = the imported one stays as it is"
     )
     sft: SftConfig | None = Field(SftConfig(), description="how the model learns to answer; null = not at all")
+    seq2seq: Seq2SeqConfig | None = Field(
+        None, description="an encoder-decoder that learns from pairs, and how; null = none is trained"
+    )
     questions: QuestionsConfig = Field(QuestionsConfig(), description="what models are measured on")
     evaluate: EvaluateConfig | None = Field(EvaluateConfig(), description="how models are asked; null = not at all")
     evaluate_encoder: EvaluateEncoderConfig | None = Field(
@@ -122,13 +130,21 @@ class Recipe(RecipeBase):
 
     @model_validator(mode="after")
     def _has_one_model_to_begin_with(self) -> Self:
-        if self.import_model is None and self.pretrain is None:
+        if self.crawl is not None and self.import_model is None and self.pretrain is None:
             raise ValueError("there is no model: neither is one trained (pretrain) nor does one come in (import_model)")
         if self.import_model is not None and (self.tokenizer.keep or not self.tokenizer.learns):
             raise ValueError(
                 "an imported model has a tokenizer of its own; leave out tokenizer.keep, tokenizer.ready and "
                 "tokenizer.files, or the model"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _has_something_to_make(self) -> Self:
+        if self.seq2seq is not None and self.pairs is None:
+            raise ValueError("seq2seq learns from pairs, and there are none: name their files in pairs.data")
+        if self.crawl is None and self.pairs is None and self.import_model is None:
+            raise ValueError("there is nothing to make: no corpus (crawl), no pairs of texts (pairs), no import_model")
         return self
 
     @classmethod

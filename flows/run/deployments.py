@@ -87,7 +87,7 @@ def schedule_of(recipe: "Recipe") -> "Schedule | None":
 
 def scheduled(recipe: "Recipe") -> "Recipe":
     """The recipe for scheduled runs only, in which sources older than the schedule's max_age are refreshed."""
-    if recipe.schedule is None:
+    if recipe.schedule is None or recipe.crawl is None:
         return recipe
     crawl = recipe.crawl.model_copy(update={"max_age": recipe.schedule.max_age})
     return recipe.model_copy(update={"crawl": crawl})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -43,6 +44,16 @@ class SplitDocument:
     text: str
     n_bytes: int
     split: str
+
+
+def word_key(text: str) -> str:
+    """Return the words of a text, NFKC-normalised, case-folded and without punctuation; the text itself if it has none.
+
+    Texts with the same key belong into the same split: what differs in case or punctuation only is no new question.
+    """
+    from data_lake.text.units import words
+
+    return " ".join(words(unicodedata.normalize("NFKC", text).casefold())) or text
 
 
 def documents_of(corpus: Path, splits: Collection[str]) -> Iterator[SplitDocument]:

@@ -21,6 +21,10 @@ class Corpus(Documents):
     """The documents to learn from and to measure on: each is held out or not."""
 
 
+class Pairs(Corpus):
+    """Pairs of texts: pairs.parquet with source, target and split, and each text as a document, for the tokenizer."""
+
+
 class Tokenizer(Artifact):
     """A vocabulary and the rule by which text is split (model.tokenizer)."""
 

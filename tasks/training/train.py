@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_lake.store.files import whole_file
+from data_lake.store.files import write_jsonl
 from tasks.stage import Artifact, Output, PermanentError
 from tasks.stage.figures import curve
 
@@ -122,13 +122,6 @@ def write_model(
     tokenizer.save(out.dir / "tokenizer")
     save_model(model, out.dir, tokenizer_sha256=tokenizer.sha256, chat_template=chat_template)
     out.count(parameters=model.count_parameters())
-
-
-def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write one JSON object per line; the file appears complete or not at all."""
-    with whole_file(path, "w", encoding="utf-8") as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
 def model_contract(artifact: Artifact) -> Iterator[str]:

@@ -24,10 +24,13 @@ STAGES = (
     "clean",
     "dedup",
     "decontaminate",
+    "pairs",
     "tokenizer",
     "tokenize",
     "pretrain",
     "sft",
+    "seq2seq",
+    "benchmarks",
     "questions",
     "evaluate",
 )

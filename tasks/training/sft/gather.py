@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import re
-import unicodedata
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from data_lake.reading.ledger import Tally
+from data_lake.store.files import write_jsonl
 from data_lake.tables.documents import split_of
 from data_lake.tables.draws import hash_draw
-from tasks.corpus.splits import documents_of
+from tasks.corpus.splits import documents_of, word_key
 from tasks.stage import Artifact, Output, PermanentError
+from tasks.stage.rejected import Rejected
 from tasks.synthetic.instructions import Pair, completions_of, pairs_of
 from tasks.training.sft.formats import Conversation
 from tasks.training.sft.instructions import instruction_files, read_instructions
-from tasks.training.train import write_jsonl
 
 if TYPE_CHECKING:
     from model.chat import Example
@@ -46,11 +44,11 @@ def gather(
     from model.chat import example
 
     tally = Tally("instruction pairs")
-    rejected: list[dict[str, str]] = []
+    rejected = Rejected(out, BROKEN)
 
     def reject(name: str, place: str, reason: str, record: str, size: int) -> None:
         tally.remove(name, size)
-        rejected.append({"place": place, "kind": name, "reason": reason, "record": record[:2000]})
+        rejected.add(name, place, reason, record)
 
     kept: dict[str, list[Lesson]] = {"train": [], "val": []}
     found = _of_files(config, reject) if config.data else _of_documents(config, corpus)
@@ -72,7 +70,7 @@ def gather(
             kept[split].append(Lesson(split, place, one, made))
             if split == "train":
                 trained.add(_prompt_key(one))
-    put_aside = _reasons(rejected)
+    put_aside = rejected.summary()
     if not kept["train"]:
         raise PermanentError(
             "There is no instruction pair to train on. "
@@ -85,34 +83,13 @@ def gather(
         )
     if not kept["val"]:  # with few pairs the hash may select none; one is then held out for the validation
         kept["val"].append(kept["train"].pop() if len(kept["train"]) > 1 else kept["train"][0])
-    if rejected:
-        # losing records of the user's own files is worth a warning; duplicates among pages are normal
-        tell = out.warning if config.data else out.info
-        tell(f"{len(rejected):,} records were put aside (rejected.jsonl has them all): {put_aside}.")
-        write_jsonl(out.dir / "rejected.jsonl", rejected)
+    # losing records of the user's own files is worth a warning; duplicates among pages are normal
+    rejected.write(out.warning if config.data else out.info)
     write_jsonl(out.dir / "alpaca.jsonl", [lesson.conversation.row() for lesson in kept["train"]])
     write_jsonl(out.dir / "alpaca_validation.jsonl", [lesson.conversation.row() for lesson in kept["val"]])
     out.ledger(tally.ledger())
-    out.count(pairs=len(kept["train"]), validation_pairs=len(kept["val"]), rejected=len(rejected))
+    out.count(pairs=len(kept["train"]), validation_pairs=len(kept["val"]), rejected=len(rejected.rows))
     return kept["train"], kept["val"]
-
-
-def _reasons(rejected: Sequence[dict[str, str]]) -> str:
-    """Return how many records were put aside for each kind of reason, with the first record of each kind."""
-    kinds = [_kind_of(row) for row in rejected]
-    counts = Counter(kinds)
-    shown = []
-    for kind, n in counts.most_common(5):
-        row = rejected[kinds.index(kind)]
-        said = row["reason"] if row["kind"] == BROKEN else f"{row['kind']}: {row['reason']}"
-        shown.append(f"{n:,} × {said} (first: {row['place']})")
-    more = len(counts) - len(shown)
-    return "; ".join(shown) + (f"; and {more} other reasons" if more else "")
-
-
-def _kind_of(row: dict[str, str]) -> str:
-    """Return the kind of reason; for broken records it is the sentence without its numbers, so that they group."""
-    return re.sub(r"\d[\d,.]*|0x\w+", "#", row["reason"]) if row["kind"] == BROKEN else row["kind"]
 
 
 def _of_documents(config: SftConfig, corpus: Artifact) -> Iterator[tuple[str, str, Conversation]]:
@@ -148,11 +125,7 @@ def _of_files(config: SftConfig, reject: Callable[..., None]) -> Iterator[tuple[
 
 
 def _prompt_key(one: Conversation) -> str:
-    """Return the words of a prompt, NFKC-normalised, case-folded and without punctuation."""
-    from data_lake.text.units import words
-
-    asked = "\n".join(one.texts[:-1])
-    return " ".join(words(unicodedata.normalize("NFKC", asked).casefold())) or asked
+    return word_key("\n".join(one.texts[:-1]))
 
 
 def _draw(one: Conversation) -> int:

@@ -20,6 +20,8 @@ from flows.graph.stages import STAGES
 from flows.graph.variants import graph_of
 from flows.recipe.recipe import Recipe
 
+PAIRS: dict[str, Any] = {"pairs": {}, "seq2seq": {}}
+
 
 def names(graph: Graph) -> list[str]:
     return [node.name for node in graph.nodes]
@@ -188,3 +190,34 @@ def test_the_corpus_is_the_same_whether_a_model_of_it_is_evaluated_or_not() -> N
     section = {"questions": {"mmlu": "there"}}
     with_models, alone = (graph_of(Recipe.model_validate(section | more)) for more in ({}, {"evaluate": None}))
     assert config(with_models, "decontaminate") == config(alone, "decontaminate")
+
+
+def test_pairs_need_no_corpus_and_give_their_own_vocabulary() -> None:
+    graph = graph_of(Recipe.model_validate({"crawl": None, **PAIRS}))
+    assert names(graph) == ["pairs", "tokenizer", "seq2seq"]
+    assert [one.base_name for one in reads(graph, "tokenizer").values()] == ["pairs"]
+    kept = graph_of(Recipe.model_validate({"crawl": None, "tokenizer": {"keep": "tokenizer/01"}, **PAIRS}))
+    assert names(kept) == ["pairs", "seq2seq"]
+    assert isinstance(reads(kept, "seq2seq")["tokenizer"], Pinned)
+
+
+def test_beside_a_corpus_pairs_share_its_vocabulary_and_no_question_is_asked_of_their_model() -> None:
+    graph = graph_of(Recipe.model_validate(PAIRS))
+    assert reads(graph, "seq2seq")["tokenizer"] is reads(graph, "pretrain")["tokenizer"]
+    assert [name for name in names(graph) if name.startswith("evaluate")] == ["evaluate-pretrain", "evaluate-sft"]
+    alone = names(graph_of(Recipe.model_validate({"pairs": {}})))
+    assert "pairs" in alone
+    assert "seq2seq" not in alone
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [({"crawl": None}, "nothing to make"), ({"seq2seq": {}}, "name their files in pairs.data")]
+)
+def test_a_recipe_with_nothing_to_make_is_refused(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Recipe.model_validate(given)
+
+
+def test_an_imported_model_may_leave_without_a_corpus() -> None:
+    recipe = Recipe.model_validate({"crawl": None, "import_model": {"folder": "there"}, "export": {}})
+    assert names(graph_of(recipe)) == ["import_model", "export-import_model"]

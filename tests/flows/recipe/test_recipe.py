@@ -71,7 +71,7 @@ def test_a_recipe_with_variants_comes_back_from_every_form_that_it_takes(path: P
         ("small: {pretrain: {model: {layers: 2}}}", ":2", "variants.small.pretrain.model.layers", "no field layers"),
         ("small: {pretrain: {training: {steps: none}}}", ":2", "variants.small.pretrain.training.steps", "integer"),
         ("small: {pretrian: {}}", ":2", "variants.small.pretrian", "no section pretrian"),
-        ("small: {crawl: null}", ":2", "variants.small.crawl", "section"),
+        ("small: {clean: null}", ":2", "variants.small.clean", "section"),
         ("'a@b': {}", "", "variants", "label"),
         ("small: {name: x}", "", "variants", "what the whole recipe says"),
         ("small: 3", ":2", "variants.small", "It must be"),
