@@ -51,7 +51,7 @@ def build(name: str, **changes: Any) -> Any:
     if kind != "GPT2":
         settings = {"intermediate_size": 24, "num_hidden_layers": 2, "max_position_embeddings": 32, **settings}
     config = getattr(transformers, f"{kind}Config")(
-        vocab_size=VOCAB, bos_token_id=1, eos_token_id=2, pad_token_id=None, **{**settings, **changes}
+        **{"vocab_size": VOCAB, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": None, **settings, **changes}
     )
     model = getattr(transformers, f"{kind}LMHeadModel" if kind == "GPT2" else f"{kind}ForCausalLM")(config)
     generator = torch.Generator().manual_seed(0)

@@ -57,6 +57,11 @@ SPECIAL: dict[str, list[Any]] = {
 TOGETHER = {
     "pretrain.tokens_per_weight",
     "pretrain.mix.temperature",
+    # beside an imported model, which has a tokenizer of its own; and the only format
+    "tokenizer.keep",
+    "tokenizer.ready",
+    "tokenizer.files",
+    "export.formats",
     "pretrain.mix.rest.weight",
     "pretrain.mix.rest.max_epochs",
     "pretrain.model.n_encoder_layer",
