@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Row = dict[str, Any]
@@ -77,6 +77,17 @@ ACC, ACC_NORM, ACC_BYTES = Metric("acc"), Metric("acc_norm"), Metric("acc_bytes"
 CHOICE = (ACC, ACC_NORM, ACC_BYTES)
 
 
+def without_question(item: Item) -> Item:
+    """Return an item whose choices follow nothing; in a partial evaluation, contexts begin where they differ."""
+    if not item.partial:
+        return replace(item, contexts=("",))
+    same = 0
+    while all(context[: same + 1] == item.contexts[0][: same + 1] and same < len(context) for context in item.contexts):
+        same += 1
+    start = item.contexts[0].rfind(" ", 0, same) + 1
+    return replace(item, contexts=tuple(context[start:] for context in item.contexts))
+
+
 @dataclass(frozen=True)
 class Benchmark:
     """A benchmark by its name in lm-eval.
@@ -90,6 +101,8 @@ class Benchmark:
     columns: the names of the columns of csv files that do not name them.
     folder: the name of the part of a larger collection (`ARC-Easy` in `ai2_arc`).
     subjects_are_groups: each subject is a task of its own in lm-eval; shots and standard errors go by subject.
+    blind: takes the question out of an item. reordered: puts its listed choices into another order; None if the order
+    cannot matter, as each choice is scored by itself.
     ability: whether the main metric says how good a model is, so that chance and controls can be held against it.
     plain_text: makes a row of a line of a text file. headline: the metric that stands for the benchmark.
     """
@@ -112,6 +125,8 @@ class Benchmark:
     subjects_are_groups: bool = False
     plain_text: Callable[[str], Row] | None = None
     ability: bool = True
+    blind: Callable[[Item], Item] | None = without_question
+    reordered: Callable[[Item], Item] | None = None
     headline: str = "acc"
 
     @property

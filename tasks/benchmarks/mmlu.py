@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Sequence
 from dataclasses import replace
 
+from tasks.benchmarks import base
 from tasks.benchmarks.base import BadRow, Benchmark, Item, Row
 from tasks.benchmarks.fields import field, place, text, texts
 from tasks.corpus.benchmarks.formats import LETTERS
@@ -26,9 +29,8 @@ def _parts(row: Row, subject: str) -> tuple[str, tuple[str, ...], int, str]:
 def by_letter(row: Row, subject: str = "") -> Item:
     """Return the item of lm-eval's `mmlu_<subject>`: the choices are listed and the answer is a letter."""
     question, choices, gold, subject = _parts(row, subject)
-    listed = "".join(f"{letter}. {choice}\n" for letter, choice in zip(LETTERS, choices, strict=True))
     return Item(
-        (f"{question.strip()}\n{listed}Answer:",),
+        (_listed(question, choices),),
         tuple(LETTERS),
         (gold,),
         subject,
@@ -37,6 +39,24 @@ def by_letter(row: Row, subject: str = "") -> Item:
         choices[gold],
         {"choices": list(choices)},
     )
+
+
+def _listed(question: str, choices: Sequence[str]) -> str:
+    listed = "".join(f"{letter}. {choice}\n" for letter, choice in zip(LETTERS, choices, strict=True))
+    return f"{question.strip()}\n{listed}Answer:"
+
+
+def without_question(item: Item) -> Item:
+    """Return an item that lists its choices after an empty line instead of the question."""
+    return replace(item, contexts=(_listed("", item.facts["choices"]),))
+
+
+def reordered(item: Item) -> Item:
+    """Return an item whose choices have moved on by one, two or three letters, depending on its question."""
+    by = 1 + zlib.crc32(item.question.encode("utf-8", "surrogatepass")) % (len(LETTERS) - 1)
+    choices = [item.facts["choices"][place - by] for place in range(len(LETTERS))]
+    gold = (item.gold[0] + by) % len(LETTERS)
+    return replace(item, contexts=(_listed(item.question, choices),), gold=(gold,), facts={"choices": choices})
 
 
 def by_text(row: Row, subject: str = "") -> Item:
@@ -62,5 +82,9 @@ MMLU = Benchmark(
     first_shots=True,
     columns=_COLUMNS,
     subjects_are_groups=True,
+    blind=without_question,
+    reordered=reordered,
 )
-MMLU_CONTINUATION = replace(MMLU, name="mmlu_continuation", item=by_text, headline="acc_norm")
+MMLU_CONTINUATION = replace(
+    MMLU, name="mmlu_continuation", item=by_text, headline="acc_norm", blind=base.without_question, reordered=None
+)

@@ -20,6 +20,11 @@ class EvaluateConfig(StageConfig):
         ge=1,
         description="smallest number of tokens that each token is predicted from; 1 = lm-eval's windows",
     )
+    controls: bool = Field(
+        True,
+        description="also ask the choices without the question and, where they are listed, in another order; a score "
+        "that does not beat these says nothing",
+    )
     bootstrap: int = Field(
         100_000,
         ge=0,

@@ -11,6 +11,7 @@ from typing import Any
 from data_lake.store.lake import Artifact
 from data_lake.tables.documents import write_parquet
 from tasks.evaluation.evaluate.contaminated import parts_in_words
+from tasks.evaluation.evaluate.controls import IN_WORDS, SHUFFLED, depends_on_order, verdict
 from tasks.synthetic.questions.files import HeldOut
 
 _FORMATS = ("hellaswag", "mmlu", "mmlu_letters", "mmlu_cloze")
@@ -132,7 +133,19 @@ def _mark(name: str, found: Mapping[str, Any]) -> str:
         distance = (share - chance) / stderr
         verdict = "beats chance" if distance > 2 else _NO_BETTER if distance > -2 else "below chance"
         by_chance += f": {distance:+.1f} s.e., {verdict}"
-    return f"{name}{how} {share:.3f}{error} of {asked}{by_chance}{_caveats(found)}{parts_in_words(found)}"
+    more = f"{_by_controls(found)}{_caveats(found)}{parts_in_words(found)}"
+    return f"{name}{how} {share:.3f}{error} of {asked}{by_chance}{more}"
+
+
+def _by_controls(found: Mapping[str, Any]) -> str:
+    """Return the control that the score does not beat, if there is one, and whether it depends on the order."""
+    said = ""
+    if (unbeaten := verdict(found)) is not None:
+        name, value = unbeaten
+        said = f"; does not beat {IN_WORDS[name]} ({value:.3f})"
+    if depends_on_order(found):
+        said += f"; depends on the order of the choices ({found['controls'][SHUFFLED]['value']:.3f} in another)"
+    return said
 
 
 def _share(found: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from data_lake.store.files import write_whole
 from tasks.evaluation.evaluate.asking import Write, ask
 from tasks.evaluation.evaluate.benchmarks import Results, better_format, formats, results_of, rows_of
 from tasks.evaluation.evaluate.config import EvaluateConfig
+from tasks.evaluation.evaluate.controls import controls_of
 from tasks.evaluation.evaluate.preflight import check
 from tasks.evaluation.evaluate.report import comparison, documents_of, write_documents, write_items
 from tasks.stage import Artifact, Output, kinds, stage
@@ -72,12 +73,15 @@ def evaluate(config: EvaluateConfig, out: Output, model: kinds.Model, questions:
     out.progress(0, 2, "parts", "held-out text")
     askings = formats(asked, config.mmlu_shots)
     found: dict[str, Results] = {}
+    controls: dict[str, dict[str, Any]] = {}
     with _scorer(config, model) as (scorer, write):
         documents = documents_of(asked.texts, scorer.rolling([one.text for one in asked.texts], config.min_context))
         for done, (name, asking) in enumerate(askings.items(), start=1):
             out.progress(done, len(askings) + 1, "parts", name)
-            found[name] = results_of(asking, ask(scorer, write, asking.benchmark, asking.chosen), config.bootstrap)
-    benchmarks = {name: one.summary() for name, one in found.items()}
+            replies = ask(scorer, write, asking.benchmark, asking.chosen)
+            found[name] = results_of(asking, replies, config.bootstrap)
+            controls[name] = controls_of(scorer, write, asking, replies) if config.controls else {}
+    benchmarks = {name: {**one.summary(), "controls": controls[name]} for name, one in found.items()}
     rows = [{"model": model.name, **row} for row in rows_of(found)]
     if asked.mmlu:
         best = better_format({name: benchmarks[name] for name in ("mmlu_letters", "mmlu_cloze")})
