@@ -54,7 +54,7 @@ def _padded(rows: Sequence[Sequence[int]], filler: int) -> tuple[torch.Tensor, t
 
 
 def write_targets(
-    model: GPT, sources: Sequence[Sequence[int]], max_new_tokens: int, bos: int, eos: int, pad: int
+    model: GPT, sources: Sequence[Sequence[int]], max_new_tokens: int, bos: int, eos: int
 ) -> list[Generation]:
     """Return what the model writes for each source, greedily: the most likely token each time.
 

@@ -113,7 +113,7 @@ def test_it_learns_to_reverse(tmp_path: Path) -> None:
     learned = trainer(tmp_path, 250)
     learned.fit()
     unseen = reversed_digits(10_000, rows=32)
-    made = write_targets(learned.model, [pair.source for pair in unseen], 10, BOS, EOS, PAD)
+    made = write_targets(learned.model, [pair.source for pair in unseen], 10, BOS, EOS)
     right = sum(one.ids == list(pair.target[1:-1]) and one.ended for one, pair in zip(made, unseen, strict=True))
     assert right >= 24
 
@@ -121,9 +121,9 @@ def test_it_learns_to_reverse(tmp_path: Path) -> None:
 def test_a_text_is_the_same_alone_and_with_others() -> None:
     model = GPT(SHAPE).initialise(2).eval()
     sources = [pair.source for pair in reversed_digits(5, rows=8)]
-    together = write_targets(model, sources, 6, BOS, EOS, PAD)
+    together = write_targets(model, sources, 6, BOS, EOS)
     for source, one in zip(sources, together, strict=True):
-        assert write_targets(model, [source], 6, BOS, EOS, PAD) == [one]
+        assert write_targets(model, [source], 6, BOS, EOS) == [one]
         memory, ids = model.encode(torch.tensor([source])), [BOS]
         for _ in range(6):
             token = int(model(torch.tensor([ids]), memory=memory)[0, -1].argmax())
@@ -135,6 +135,6 @@ def test_a_text_is_the_same_alone_and_with_others() -> None:
 
 def test_a_text_ends_with_the_context() -> None:
     model = GPT(SHAPE).initialise(2).eval()
-    (made,) = write_targets(model, [(1, 2, EOS)], 100, BOS, 12, PAD)
+    (made,) = write_targets(model, [(1, 2, EOS)], 100, BOS, 12)
     assert made.finish in ("context", "stop")
     assert len(made.ids) <= SHAPE.max_seq_len

@@ -109,7 +109,7 @@ def _translations(
     for start in range(0, len(held_out), READ_AT_ONCE):
         part = held_out[start : start + READ_AT_ONCE]
         sources = [lesson.ids.source for lesson in part]
-        made = write_targets(model, sources, longest, tokenizer.bos, tokenizer.eos, tokenizer.pad)
+        made = write_targets(model, sources, longest, tokenizer.bos, tokenizer.eos)
         for lesson, one in zip(part, made, strict=True):
             text = tokenizer.decode(one.ids).strip()
             yield {"source": lesson.source, "wanted": lesson.target, "written": text, "ended": one.ended}
