@@ -1,0 +1,40 @@
+"""Log-probabilities of given tokens, with gradients: what losses over preferences and rewards are made of."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from model.batches import Batch
+from model.gpt import GPT
+from model.losses import IGNORE
+from model.packed import states_of
+
+CHUNK = 1024
+"""Targets whose logits are in memory at once; they are computed again in the backward pass."""
+
+
+def token_log_probs(model: GPT, batch: Batch, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Return the log-probability of each target (B, T) in float32; 0 where there is none.
+
+    Only positions with a target are projected onto the vocabulary, `CHUNK` at a time, with products in `dtype` and the
+    softmax in float32.
+    """
+    states = states_of(model, batch)
+    counted = batch.targets != IGNORE
+    rows, wanted = states[counted], batch.targets[counted]
+    weight = model.output_weight
+    parts = []
+    for start in range(0, len(rows), CHUNK):
+        arguments = (rows[start : start + CHUNK], weight, wanted[start : start + CHUNK], dtype)
+        recompute = torch.is_grad_enabled()
+        parts.append(checkpoint(_picked, *arguments, use_reentrant=False) if recompute else _picked(*arguments))
+    found = torch.zeros(batch.targets.shape, dtype=torch.float32, device=states.device)
+    return found.masked_scatter(counted, torch.cat(parts)) if parts else found
+
+
+def _picked(rows: Tensor, weight: Tensor, wanted: Tensor, dtype: torch.dtype) -> Tensor:
+    logits = F.linear(rows.to(dtype), weight.to(dtype)).float()
+    return logits.log_softmax(dim=-1).gather(1, wanted[:, None])[:, 0]
