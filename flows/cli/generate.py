@@ -18,7 +18,7 @@ from flows.cli.console import UserError, examples, in_sentences, note, output, p
 @in_sentences
 def generate(
     artifact: Annotated[
-        str, typer.Argument(metavar="ARTIFACT", help="a model: sft or pretrain (the newest), or stage/key")
+        str, typer.Argument(metavar="ARTIFACT", help="a model: sft, pretrain or seq2seq (the newest), or stage/key")
     ],
     prompts: Annotated[
         list[str] | None,
@@ -55,7 +55,10 @@ def generate(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Let a model answer a question (sft) or continue a text (pretrain); several prompts are answered in one batch."""
+    """Let a model answer a question (sft), continue a text (pretrain) or write one for another (seq2seq).
+
+    Several prompts are answered in one batch.
+    """
     if top_p == 0:
         raise UserError("--top-p 0 leaves no token to sample; give a value above 0, or --temperature 0.")
     if n > 1 and temperature == 0:
@@ -63,7 +66,7 @@ def generate(
     found = find_artifact(artifact)
     if not any(name.endswith("model.safetensors") for name in found.files):
         raise UserError(
-            f"{found.name} has no model; name an artifact of pretrain or sft, as in: textmill generate sft …"
+            f"{found.name} has no model; name an artifact of pretrain, sft or seq2seq, as in: textmill generate sft …"
         )
     texts = _prompts(prompts or [], file)
     if isinstance(checked := lake().lookup(found.stage, found.key), Miss):

@@ -97,7 +97,9 @@ def _tell(result: RunResult, next_steps: list[tuple[str, str]]) -> None:
 def _next_steps(recipe: str, loaded: Recipe, until: Sequence[str]) -> list[tuple[str, str]]:
     """Useful next commands, and what each of them shows."""
     steps = [("artifacts", "what is in the lake now"), (f"plan {recipe}", "what a second run would do, and why")]
-    if not until and loaded.evaluate is not None:
+    if not until and loaded.seq2seq is not None:
+        steps.append(("show seq2seq", "how good its texts are, with a few of them"))
+    if not until and loaded.crawl is not None and loaded.evaluate is not None:
         steps.append(("show evaluate", "how good the model is"))
         if (beginning := _beginning()) is not None:
             steps.append((f"generate pretrain {shlex.quote(beginning)}", "let it continue a line of the corpus"))

@@ -33,14 +33,17 @@ class Text:
     """In nats per token; null = no token was generated."""
     prompt_tokens_left_out: int
     tokens_slid_out: int
+    is_source: bool = False
+    """Whether an encoder read the prompt, which then takes no room from the text."""
 
     def notes(self, max_tokens: int, context: int) -> list[str]:
         """Return what a person should know beside the text, in sentences."""
         said = []
         if self.prompt_tokens_left_out:
+            which = "last" if self.is_source else "first"
             said.append(
                 f"The prompt has {self.prompt_tokens_left_out + self.prompt_tokens:,} tokens, but the model's context "
-                f"only {context:,}: the first {self.prompt_tokens_left_out:,} tokens of its text were left out."
+                f"only {context:,}: the {which} {self.prompt_tokens_left_out:,} tokens of its text were left out."
             )
         if self.tokens_slid_out:
             said.append(
@@ -48,9 +51,10 @@ class Text:
                 f"{self.tokens_slid_out:,} slid out of its sight."
             )
         if self.finish == "context":
+            both = "it" if self.is_source else f"with the prompt's {self.prompt_tokens:,} it"
             said.append(
-                f"The answer ends after {self.tokens:,} of {max_tokens:,} tokens: with the prompt's "
-                f"{self.prompt_tokens:,} it fills the model's context of {context:,}."
+                f"The answer ends after {self.tokens:,} of {max_tokens:,} tokens: {both} fills the model's context of "
+                f"{context:,}."
             )
         if self.mean_log_prob is not None:
             said.append(
@@ -144,7 +148,9 @@ class Writer:
         if self.model.encoder is not None:
             source = list(pair_ids(tokenizer, prompt, "").source)
             left_out = max(0, len(source) - context)
-            return _Prompt(prompt, [tokenizer.bos], 1, left_out, source[left_out:])
+            if left_out:  # its end goes, as in `seq2seq.long_sources: cut`
+                source = [*source[: context - 1], tokenizer.eos]
+            return _Prompt(prompt, [tokenizer.bos], 1, left_out, source)
         if self.chats:
             ids = prompt_ids(tokenizer, prompt)
         else:
@@ -185,4 +191,5 @@ class Writer:
             mean_log_prob=made.mean_log_prob,
             prompt_tokens_left_out=prompt.left_out,
             tokens_slid_out=made.left_out,
+            is_source=prompt.source is not None,
         )

@@ -31,6 +31,11 @@ def fit(config: Seq2SeqConfig, out: Output, pairs: Artifact, tokenizer: Tokenize
 
     from model.seq2seq import PairIds, pair_ids
 
+    if missing := [role for role in ("bos", "eos", "pad") if not tokenizer.has(role)]:
+        raise PermanentError(
+            f"The tokenizer has no special token for {' and '.join(missing)}, with which texts begin, end and are "
+            "padded; learn one from the pairs, or keep another (tokenizer.keep)."
+        )
     longest = dict(zip(("source", "target"), config.limits, strict=True))
     tally, rejected, shortened = Tally("pairs"), Rejected(out, ""), 0
     kept: dict[str, list[Lesson]] = {"train": [], "val": []}

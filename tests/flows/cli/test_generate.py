@@ -160,6 +160,9 @@ def test_an_encoder_decoder_reads_the_prompt_as_its_source(home: Path) -> None:
     assert (one["prompt_tokens"], one["prompt_tokens_left_out"]) == (7, 0)  # six letters and <|eos|>
     assert (other["prompt_tokens"], other["prompt_tokens_left_out"]) == (32, 19)
     assert one["tokens"] == 32  # the prompt takes no room from the answer
+    said = " ".join(notes("generate", made.name, "b" * 50, "--max-tokens", "40").split())
+    assert "only 32: the last 19 tokens of its text were left out" in said
+    assert "The answer ends after 32 of 40 tokens: it fills the model's context of 32." in said
     assert "An encoder reads whole texts" in textmill(
         "generate", untrained(home, network="encoder").name, "a mill", code=2
     )

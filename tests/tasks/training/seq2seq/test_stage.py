@@ -8,6 +8,7 @@ Also covers: tasks/training/seq2seq/preflight.py
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from pydantic import ValidationError
 
 from data_lake.store.lake import Artifact, Lake
+from model.tokenizer import Tokenizer
 from tasks.corpus.pairs import PairsConfig, pairs
 from tasks.corpus.tokenizer import TokenizerConfig, tokenizer
 from tasks.stage import PermanentError, local_output
@@ -122,6 +124,16 @@ def test_nothing_that_fits_is_a_sentence(given: tuple[Lake, dict[str, Artifact]]
     config = Seq2SeqConfig(**{**TINY, "max_target_tokens": 2})
     with pytest.raises(PermanentError, match=r"No pair to learn from fits.*target too long.*max_seq_len"):
         seq2seq(config, local_output(tmp_path / "out"), **given[1])
+
+
+def test_a_tokenizer_that_cannot_begin_or_end_a_text_is_a_sentence(
+    given: tuple[Lake, dict[str, Artifact]], tmp_path: Path
+) -> None:
+    plain = Tokenizer({bytes([b]): b for b in range(256)}, r"\s+|\S+", {"<|x|>": 256}, roles={})
+    plain.save(tmp_path / "plain")
+    other = {**given[1], "tokenizer": replace(given[1]["tokenizer"], path=tmp_path / "plain")}
+    with pytest.raises(PermanentError, match="no special token for bos and eos and pad"):
+        seq2seq(Seq2SeqConfig(**TINY), local_output(tmp_path / "out"), **other)
 
 
 def test_without_measured_pairs_the_measures_are_not_known(
