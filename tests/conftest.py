@@ -18,6 +18,7 @@ SHARING_SERVERS = {
     "tests/flows/servers/test_proxies.py",
     "tests/flows/servers/test_reconcile.py",
     "tests/flows/run/test_runner.py",
+    "tests/flows/run/test_verdicts.py",
     "tests/flows/servers/test_connect.py",
 }
 SHARED = ROOT.parent / "shared" / "data"

@@ -29,7 +29,7 @@ def compare(
     subjects: Annotated[
         list[str],
         typer.Argument(
-            metavar="A B [C …]",
+            metavar="RUN",
             help="what to compare with the first: runs (last, last~1, a name, an id or its first letters), variants "
             "(last@d6), models (pretrain/<key>); one run with variants stands for all of them",
         ),

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from flows.recipe.promote import PromoteConfig
 from flows.recipe.schedule import Schedule
 from tasks.corpus.clean import CleanConfig
 from tasks.corpus.crawl import CrawlConfig
@@ -41,6 +42,11 @@ class RecipeBase(StageConfig):
     )
     description: str = Field("", max_length=2000, description="what the recipe is for, in a sentence or two")
     schedule: Schedule | None = Field(None, description="when `textmill up` runs this recipe by itself; null = never")
+    promote: PromoteConfig | None = Field(
+        None,
+        description="at the end of a run, make its model the champion of MLflow's registry if it is not worse; "
+        "null = never",
+    )
     variants: dict[str, dict[str, Any]] = Field(
         {},
         max_length=MAX_VARIANTS,

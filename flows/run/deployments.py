@@ -1,4 +1,4 @@
-"""The deployments: `pipeline/nightly` with its schedule, `stage-<name>/rerun` for each stage, and how they are served.
+"""The deployments of a recipe: the pipeline with its schedule, each stage again, promote, compare; how they are served.
 
 `python -m flows.run.deployments RECIPE` serves them from this machine; `textmill up` keeps that process running. The
 same deployments go to a work pool, whose workers may be on other machines, by `textmill deploy` (flows/run/pools.py).
@@ -39,7 +39,9 @@ def deployments(recipe: "Recipe") -> "list[RunnerDeployment]":
     from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
     from prefect.types.entrypoint import EntrypointType
 
+    from flows.recipe.promote import PromoteConfig
     from flows.run.flows import STAGE_FLOWS, pipeline
+    from flows.run.verdicts import compare, promote
 
     values = recipe.model_dump(mode="json")
     nightly = pipeline.to_deployment(
@@ -64,7 +66,24 @@ def deployments(recipe: "Recipe") -> "list[RunnerDeployment]":
         )
         for name, stage_flow in STAGE_FLOWS.items()
     ]
-    return cast("list[RunnerDeployment]", [nightly, *reruns])  # coroutines only for async callers
+    verdicts = [
+        promote.to_deployment(
+            "promote",
+            description="The last run's model, or another one, becomes the champion if it is not worse than this one.",
+            parameters={"model": "last", "config": (recipe.promote or PromoteConfig()).model_dump(mode="json")},
+            tags=[TAG],
+            entrypoint_type=EntrypointType.MODULE_PATH,
+        ),
+        compare.to_deployment(
+            "compare",
+            description="Runs, variants or models side by side, with paired tests of their scores.",
+            parameters={"subjects": ["last~1", "last"]},
+            tags=[TAG],
+            entrypoint_type=EntrypointType.MODULE_PATH,
+        ),
+    ]
+    # coroutines only for async callers
+    return cast("list[RunnerDeployment]", [nightly, *reruns, *verdicts])
 
 
 def _config_of(recipe: "Recipe", stage: str) -> dict[str, Any]:

@@ -5,25 +5,41 @@ from __future__ import annotations
 from typing import Any
 
 from prefect import Flow, flow
+from prefect.client.schemas.objects import State
 
+from flows.graph.promoted import promoted
 from flows.graph.stages import STAGES
 from flows.graph.variants import graph_of
 from flows.recipe.recipe import Recipe
 from flows.run.rerun import changed_recipe, rerun_scope
 from flows.run.runner import run_graph
+from flows.run.verdicts import judged_in_run
 from tasks.stage.contract import AnyStage
 
 
 @flow(name="pipeline", log_prints=False)
-def pipeline(config: Recipe = Recipe(), until: list[str] = [], force: list[str] = []) -> None:  # noqa: B006, B008
+def pipeline(
+    config: Recipe = Recipe(),  # noqa: B008
+    until: list[str] = [],  # noqa: B006
+    force: list[str] = [],  # noqa: B006
+) -> State[Any] | None:
     """Run the whole pipeline, from the crawl to the evaluated models.
+
+    If the recipe has a `promote` section, the run ends with it, as Promoted or NotPromoted; not if it stops before.
 
     Args:
         config: the recipe: one section for each stage, and its variants
         until: the last stages to run, or nodes such as pretrain@d6; empty for all
         force: stages or nodes to rebuild even if the lake has them
     """
-    run_graph(graph_of(config), config, until, force)
+    graph = graph_of(config)
+    lines = run_graph(graph, config, until, force)
+    if config.promote is None or until:
+        return None
+    model, evaluation = promoted(graph, config.promote, config.name)
+    return judged_in_run(
+        lines[model.name].artifact, lines[evaluation.name].artifact, f"{config.name}-{model.stage.name}", config.promote
+    )
 
 
 def _flow_of(stage: AnyStage) -> Flow[Any, None]:

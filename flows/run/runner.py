@@ -23,7 +23,7 @@ from flows.graph.plan import require_sound
 from flows.graph.price import prices
 from flows.graph.resolve import Decision, Resolver
 from flows.recipe.recipe import RecipeBase
-from flows.run.report import Report
+from flows.run.report import Line, Report
 from flows.servers.reconcile import hold_flow_lock
 from tasks.stage import BuildResult
 from tasks.tracking.watch import Tracker, TrackingWatch
@@ -38,15 +38,15 @@ class NodeFailed(Exception):
 
 def run_graph(
     graph: Graph, recipe: RecipeBase, until: Collection[str] = (), force: Collection[str] = ()
-) -> dict[str, str]:
-    """Run a graph inside the current flow run; return the outcome of each node.
+) -> dict[str, Line]:
+    """Run a graph inside the current flow run; return the outcome of each node by its name.
 
     Artifacts that the lake has are `Cached`; missing ones are built. Raises RecipeError before anything runs if a node
     would fail, and NodeFailed if one did.
     """
     with GraphRun(graph, recipe, until, force) as run:
         run.execute()
-    return {name: line.status for name, line in run.report.lines.items()}
+    return run.report.lines
 
 
 class GraphRun:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import importlib
 import shutil
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Any
 
 from data_lake.store.home import Home, HomeError, explain
 from data_lake.store.lake import Lake
 from flows.graph.plan import require_sound
 from flows.graph.variants import graph_of
+from flows.recipe.promote import PromoteConfig
 from flows.recipe.recipe import Recipe
 from flows.run.rerun import rerun_scope
 from flows.servers.connect import Connection, ServerError, connect
@@ -24,12 +26,13 @@ ALMOST_NOTHING_BYTES = 4_000_000
 
 @dataclass(frozen=True)
 class RunResult:
-    """The outcome of a run; `problem` is a sentence if it failed."""
+    """The outcome of a run: `problem` is a sentence if it failed, `outcome` what the flow returned, as text."""
 
     ok: bool
     problem: str | None
     prefect_url: str | None
     mlflow_url: str | None
+    outcome: str = ""
 
 
 def run_pipeline(recipe: Recipe, until: Collection[str] = (), force: Collection[str] = ()) -> RunResult:
@@ -38,7 +41,7 @@ def run_pipeline(recipe: Recipe, until: Collection[str] = (), force: Collection[
     Raises RecipeError if a node would fail, UnknownNode.
     """
     require_sound(graph_of(recipe), Lake(Home.from_env().lake), force, until, recipe.name)
-    return _run("pipeline", recipe, until=list(until), force=list(force))
+    return _run("flows.run.flows", lambda flows: flows.pipeline(config=recipe, until=list(until), force=list(force)))
 
 
 def rerun_stage(recipe: Recipe, name: str, downstream: bool, force: bool) -> RunResult:
@@ -51,10 +54,21 @@ def rerun_stage(recipe: Recipe, name: str, downstream: bool, force: bool) -> Run
     until = rerun_scope(graph, name, downstream=downstream)
     require_sound(graph, Lake(Home.from_env().lake), [name] if force else [], until, recipe.name)
     node = name if name != stage else ""
-    return _run(stage, recipe, node=node, downstream=downstream, force=force)
+    return _run(
+        "flows.run.flows",
+        lambda flows: flows.STAGE_FLOWS[stage](
+            config=recipe.config(stage), recipe=recipe, node=node, downstream=downstream, force=force
+        ),
+    )
 
 
-def _run(which: str, recipe: Recipe, **arguments: object) -> RunResult:
+def promote_model(model: str, config: PromoteConfig) -> RunResult:
+    """Promote a model in this process, or not, as the Prefect flow `promote`; the outcome is the name of its state."""
+    return _run("flows.run.verdicts", lambda flows: flows.promote(model=model, config=config))
+
+
+def _run(module: str, call: Callable[[Any], object]) -> RunResult:
+    """Start what servers are missing, import a module of flows, and call one of them."""
     home = Home.from_env()
     connection: Connection | None = None
     try:
@@ -62,14 +76,11 @@ def _run(which: str, recipe: Recipe, **arguments: object) -> RunResult:
         connection = connect(home)
         connection.apply()
         # The imports take as long as the start of the server, so they run at the same time.
-        flows = importlib.import_module("flows.run.flows")
+        flows = importlib.import_module(module)
         connection.wait()
         _mark_dead_runs(connection)
         with connection.quick_flows():
-            if which == "pipeline":
-                flows.pipeline(config=recipe, **arguments)
-            else:
-                flows.STAGE_FLOWS[which](config=recipe.config(which), recipe=recipe, **arguments)
+            outcome = call(flows)
     except (HomeError, ServerError) as error:
         return _result(connection, str(error.args[-1]))
     except OSError as error:
@@ -81,7 +92,7 @@ def _run(which: str, recipe: Recipe, **arguments: object) -> RunResult:
     finally:
         if connection is not None:
             connection.close()
-    return _result(connection, None)
+    return _result(connection, None, str(outcome or ""))
 
 
 def _disk_fault(home: Home) -> str | None:
@@ -117,6 +128,6 @@ def _mark_dead_runs(connection: Connection) -> None:
         log(f"! Runs that were killed could not be marked as crashed: {error}")
 
 
-def _result(connection: Connection | None, problem: str | None) -> RunResult:
+def _result(connection: Connection | None, problem: str | None, outcome: str = "") -> RunResult:
     prefect_url = connection.ui_url if connection and connection.origin != "embedded" else None
-    return RunResult(problem is None, problem, prefect_url, connection.mlflow_url if connection else None)
+    return RunResult(problem is None, problem, prefect_url, connection.mlflow_url if connection else None, outcome)

@@ -101,31 +101,39 @@ class Sender:
             raise
         wanted.unlink(missing_ok=True)
 
-    def model(self, run_id: str, entry: Mapping[str, Any]) -> None:
-        """Register the model of an artifact as a version of `entry["name"]`; its files stay in the lake."""
+    def model(self, run_id: str | None, entry: Mapping[str, Any], experiment: str = "") -> str:
+        """Register the model of an artifact as a version of `entry["name"]`; its files stay in the lake.
+
+        It belongs to the experiment of its run; where there is no run, to the one that is named. Returns its number.
+        """
         import mlflow
 
         # A pointer instead of a copy: an external model names a path, and MLflow need not hold the weights.
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
         # Without an experiment it would go to the default one, with artifacts in ./mlruns of the first run's folder.
-        experiment = self._call(self.client.get_run, run_id).info.experiment_id
+        run: Any = self._call(self.client.get_run, run_id, missing_ok=True) if run_id else _MISSING
+        if run is _MISSING:
+            run_id = None
         model = self._call(
             mlflow.create_external_model,
             name=entry["name"],
             source_run_id=run_id,
-            experiment_id=experiment,
+            experiment_id=self._experiment(experiment, None) if run_id is None else run.info.experiment_id,
             params={"artifact": entry["artifact"], "content": entry["content"]},
         )
         self._call(self.client.create_registered_model, entry["name"], exists_ok=True)
-        self._call(
+        # journals of an earlier textmill have no tags
+        tags = {"artifact": entry["artifact"], **entry.get("tags", {})}
+        made = self._call(
             self.client.create_model_version,
             entry["name"],
             source=f"models:/{model.model_id}",
             run_id=run_id,
-            tags={"artifact": entry["artifact"]},
+            tags={name: str(value)[:MAX_VALUE] for name, value in tags.items()},
             model_id=model.model_id,
         )
+        return str(made.version)
 
     def finish(self, run_id: str, status: str, end_time: int) -> None:
         """End the run as FINISHED, FAILED or KILLED."""

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data_lake.reading.audit import lineage
 from data_lake.store.files import write_whole
 from data_lake.store.home import Home
-from data_lake.store.lake import KEY_LENGTH, WORK, Artifact
+from data_lake.store.lake import KEY_LENGTH, WORK, Artifact, Lake
 from tasks.stage import Build, Stage
 from tasks.stage.config import execution, flatten, identity
 from tasks.stage.contract import Watch
@@ -124,9 +125,9 @@ class TrackedRun:
         self.file(f"{name}.json", lambda path: path.write_text(json.dumps(data, default=str), "utf-8"))
         self.tags({"mlflow.loggedArtifacts": [{"path": f"{name}.json", "type": "table"}]})
 
-    def model(self, name: str, artifact: Artifact) -> None:
-        """Register an artifact's model as a version of `name`."""
-        self.journal.write("model", name=name, artifact=artifact.name, content=artifact.content)
+    def model(self, name: str, artifact: Artifact, tags: Mapping[str, str]) -> None:
+        """Register an artifact's model as a version of `name`, with these tags."""
+        self.journal.write("model", name=name, artifact=artifact.name, content=artifact.content, tags=dict(tags))
 
     def finish(self, status: str) -> None:
         """End the run: FINISHED, FAILED or KILLED."""
@@ -273,11 +274,10 @@ class TrackingWatch(Watch):
             run.finish(status)
 
     def _register(self, run: TrackedRun, build: Build) -> None:
-        from data_lake.store.lake import Lake
-
-        found = Lake(build.folder.parent.parent).lookup(build.stage.name, build.key)
+        lake = Lake(build.folder.parent.parent)
+        found = lake.lookup(build.stage.name, build.key)
         if isinstance(found, Artifact) and "model.safetensors" in found.files:
-            run.model(f"{self._model_name}-{build.stage.name}", found)
+            run.model(f"{self._model_name}-{build.stage.name}", found, version_tags(found, lake))
 
 
 def mlflow_run_id(home: Home, artifact: Artifact) -> str | None:
@@ -287,21 +287,17 @@ def mlflow_run_id(home: Home, artifact: Artifact) -> str | None:
     return runs.get("mlflow_run_id") or (run_id_of(home.spool, journal) if journal else None)
 
 
-def set_champion(home: Home, artifact: Artifact) -> str:
-    """Point the alias `champion` of the artifact's registered model at its version; return `name version N`.
-
-    Raises LookupError with a sentence if the artifact has no registered model.
-    """
-    sender = Sender(home)
-    for model in sender.client.search_registered_models():
-        for version in sender.client.search_model_versions(f"name = '{model.name}'"):
-            if version.tags.get("artifact") == artifact.name:
-                sender.client.set_registered_model_alias(model.name, "champion", version.version)
-                return f"{model.name} version {version.version}"
-    raise LookupError(
-        f"No registered model belongs to {artifact.name}. Models are registered when pretrain or sft builds them; "
-        "`textmill artifacts` lists what is there."
-    )
+def version_tags(artifact: Artifact, lake: Lake) -> dict[str, str]:
+    """Return the tags of a registered version of a model: the artifact, and the names of all that it was made from."""
+    made, gone = lineage(lake, [artifact])
+    names = [one.name for one in made if one.name != artifact.name] + gone
+    return {
+        "artifact": artifact.name,
+        "stage": artifact.stage,
+        "key": artifact.key,
+        "content": artifact.content,
+        "lineage": " ".join(names),
+    }
 
 
 def flush_spool(home: Home) -> str | None:

@@ -22,8 +22,8 @@ POWER = 0.80
 RESAMPLES = 20_000
 """The smallest p-value of a bootstrap is 1 / (RESAMPLES + 1); Holm's correction of many rows needs small ones."""
 MAX_BLOCKS = 1_000
-FEWEST = 10
-"""Fewer units are not resampled: all 2^n ways to swap the two models can be tried instead."""
+MOST_EXACT = 15
+"""So few units are not resampled: all 2^n ways to swap the two models can be tried instead."""
 MAX_SEEDS = 1_000
 CHUNK_VALUES = 1 << 20
 """Resampled values in memory at a time: about 40 MB."""
@@ -35,7 +35,7 @@ class Effect:
 
     `spread` is the standard deviation of one unit's difference (an item, a document, a seed on each side), and
     `null_spread` what it would be if the models were equally good; from them follows how many units would be needed.
-    There is no interval where signs were flipped.
+    There is no interval where all 2^n ways to swap the models are too few for the level.
     """
 
     test: str
@@ -99,8 +99,8 @@ def paired_bootstrap(
     name = "paired bootstrap"
     if not values.any():
         return Effect(name, 0.0, 0.0, 0.0, 1.0, None)
-    if n < FEWEST:
-        return Effect("sign flips, exact", estimate, None, None, _sign_flips(values), spread)
+    if n <= MOST_EXACT:
+        return _sign_flips(values, sizes, level, spread)
     rng = np.random.default_rng(seed)
     residuals, sizes = _blocks(values - estimate * sizes, sizes, rng)
     error = _standard_error(residuals, sizes)
@@ -123,14 +123,24 @@ def paired_bootstrap(
     return Effect(name, estimate, estimate - half, estimate + half, (1 + at_least) / (resamples + 1), spread)
 
 
-def _sign_flips(differences: Floats) -> float:
-    """Return the share of all 2^n swaps of the two models, unit by unit, with a sum as far from 0 (Fisher 1935)."""
+def _sign_flips(values: Floats, sizes: Floats, level: float, spread: float | None) -> Effect:
+    """Test a ratio by all 2^n ways to swap the two models, unit by unit (Fisher 1935).
+
+    The interval lies between the k-th smallest and the k-th largest ratio of all 2^n - 1 subsets of the units, which is
+    exact as well (Hartigan's typical values, 1969).
+    """
     import numpy as np
 
-    n = len(differences)
-    signs = 1 - 2.0 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
-    sums = np.abs(signs @ differences)
-    return float((sums >= abs(float(differences.sum())) * (1 - 1e-12)).mean())
+    n = len(values)
+    estimate = float(values.sum() / sizes.sum())
+    subsets = ((np.arange(1, 2**n)[:, None] >> np.arange(n)) & 1).astype(np.float64)
+    ratios = np.sort((subsets @ values) / (subsets @ sizes))
+    slack = 1e-12 * float(np.abs(ratios).max())
+    beyond = int(min((ratios <= slack).sum(), (ratios >= -slack).sum()))
+    p = min(1.0, 2 * (1 + beyond) / 2**n)
+    kth = math.floor((1 - level) * 2**n / 2)
+    low, high = (float(ratios[kth - 1]), float(ratios[-kth])) if kth else (None, None)
+    return Effect("sign flips, exact", estimate, low, high, p, spread)
 
 
 def _blocks(residuals: Floats, sizes: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:

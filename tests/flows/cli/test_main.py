@@ -29,6 +29,7 @@ VERBS = [
     "compare",
     "generate",
     "adopt",
+    "promote",
     "champion",
 ]
 
@@ -95,7 +96,7 @@ def test_version() -> None:
         (["plan", "demo", "extra"], ["extra"]),
         (["show"], ["ARTIFACT"]),
         (["sql", "SELECT 1", "--limit", "0"], ["--limit"]),
-        (["compare", "last"], ["RUN"]),
+        (["compare"], ["RUN"]),
         (["generate", "sft", "x", "--max-tokens", "many"], ["--max-tokens"]),
         (["plan", "dmo"], ["There is no recipe", "demo"]),
         (["plan", "no/such.yaml"], ["There is no file"]),

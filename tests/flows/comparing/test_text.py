@@ -24,7 +24,7 @@ def test_rows_fit_80_columns_and_say_what_it_would_take(made: Runs) -> None:
     assert "A demo 00000000: finished, started 1970-01-01 00:00:00 UTC B demo 00010001" in words
     assert "pretrain A B B − A B is" in words
     assert "bits_per_byte 1.7810 1.7803 −0.0007 not distinguishable" in words
-    assert "12 documents (paired bootstrap); p " in words
+    assert "12 documents (sign flips, exact); p " in words
     assert "90 items (McNemar, exact); p 1; " in words
     assert "items would tell" in words
     assert "Intervals (95%) are of one row alone; p is corrected" in words

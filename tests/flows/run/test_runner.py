@@ -45,7 +45,7 @@ def run(server: Connection, home: Path) -> Any:
         @flow(name="toy")
         def toy(values: dict[str, Any]) -> dict[str, str]:
             recipe = ToyRecipe(**values)
-            return run_graph(toy_graph(recipe), recipe, until, force)
+            return {name: line.status for name, line in run_graph(toy_graph(recipe), recipe, until, force).items()}
 
         return toy(sections)
 

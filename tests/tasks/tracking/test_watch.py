@@ -23,6 +23,7 @@ from data_lake.store.lake import Lake
 from flows.servers.connect import is_up
 from tasks.tracking.journal import unsent
 from tasks.tracking.mlflow_client import Sender
+from tasks.tracking.registry import set_champion
 from tasks.tracking.watch import (
     LoggedSteps,
     StageReporter,
@@ -30,7 +31,7 @@ from tasks.tracking.watch import (
     TrackingWatch,
     flush_spool,
     mlflow_run_id,
-    set_champion,
+    version_tags,
 )
 from tests.toy import NumbersConfig, TotalConfig, numbers, squares, total
 from tests.tracked import Logger, client, only_run, watch
@@ -316,7 +317,7 @@ def test_the_champion_is_a_registered_version_and_an_unknown_artifact_is_a_sente
     lake = Lake(textmill.lake)
     artifact = numbers.build(lake, NumbersConfig(), {}, watch=watch(tracker)).artifact
     run = tracker.start_run("textmill/sft", "model", {}, {})
-    run.model("demo-sft", artifact)
+    run.model("demo-sft", artifact, version_tags(artifact, lake))
     run.finish("FINISHED")
     assert tracker.close() is None
     assert set_champion(textmill, artifact) == "demo-sft version 1"

@@ -102,8 +102,37 @@ def test_few_units_are_tested_by_swapping_them_in_all_ways() -> None:
     found = paired_bootstrap(values)
     assert found.test == "sign flips, exact"
     assert found.p == np.mean(np.array(sums) >= values.sum() - 1e-9) == exact.pvalue
-    assert (found.low, found.high) == (None, None)
-    assert paired_bootstrap(np.array([0.5])).p == 1.0  # one document proves nothing
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low < found.difference < found.high
+    alone = paired_bootstrap(np.array([0.5]))
+    assert (alone.p, alone.low, alone.high) == (1.0, None, None)  # one document proves nothing
+
+
+@given(st.lists(st.tuples(st.integers(-50, 50), st.integers(1, 1000)), min_size=7, max_size=11))
+def test_the_interval_of_few_units_excludes_0_where_the_test_does(units: list[tuple[int, int]]) -> None:
+    values, sizes = (np.array(column, dtype=float) for column in zip(*units, strict=True))
+    if not values.any():
+        return
+    found = paired_bootstrap(values, sizes)
+    signs = np.array(list(itertools.product((1, -1), repeat=len(values))))
+    sums = np.abs(signs @ values)
+    assert found.p == pytest.approx(np.mean(sums >= sums[0]))
+    assert found.low is not None
+    assert found.high is not None
+    assert found.low - 1e-12 <= found.difference <= found.high + 1e-12
+    assert (found.low > 0 or found.high < 0) == (found.p <= 0.05)
+
+
+def test_the_interval_of_few_units_holds_the_truth_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(4)
+    held = 0
+    for _ in range(400):
+        found = paired_bootstrap(rng.standard_t(3, 10) + 0.7)
+        assert found.low is not None
+        assert found.high is not None
+        held += found.low <= 0.7 <= found.high
+    assert held / 400 == pytest.approx(0.95, abs=0.03)
 
 
 def test_equal_models_and_a_difference_without_spread() -> None:
@@ -136,6 +165,7 @@ def test_the_bootstrap_is_fooled_no_more_often_than_its_level() -> None:
 # -- seeds -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:Precision loss")
 @given(st.lists(st.floats(1, 5), min_size=2, max_size=6), st.lists(st.floats(1, 5), min_size=2, max_size=6))
 def test_welch_as_scipy_has_it(before: list[float], after: list[float]) -> None:
     if np.var(before) + np.var(after) < 1e-3:
