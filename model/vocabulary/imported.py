@@ -16,7 +16,7 @@ from typing import Any
 from model.huggingface.folder import read_json
 from model.tokenizer import ROLES, Tokenizer
 from model.vocabulary.byte_pairs import PATTERNS, BytePairs
-from model.vocabulary.exported import oniguruma
+from model.vocabulary.exported import byte_level_steps, oniguruma
 from model.vocabulary.merges import ranks_if_equal, unspelled
 from model.vocabulary.pieces import Pieces, special_added, steps_of
 from model.vocabulary.sentence_pieces import SentencePieces
@@ -31,6 +31,9 @@ _SAFE = re.compile(
 )
 # SmolLM: each digit by itself, and GPT-2's pattern on what lies between
 _DIGITS = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++|\p{N}| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?![^\s\p{N}])|\s"""
+_QWEN = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 _KNOWN = {oniguruma(pattern): pattern for pattern in PATTERNS.values()}
 _TRIAL = (
     "The mill's wheel turned 1234567.5 times; we'LL see 12 of 3½ naïve cafe\u0301.\n\n\n  x\t\ty \r\n   z",
@@ -100,7 +103,7 @@ def _imported(file: Path, vocab_size: int | None) -> Tokenizer:
             return Tokenizer.load(file.parent)
         return _of_document(document, names, vocab_size)
     if file.name in PAIRS:
-        return _of_document(_document_of_pairs(file.parent), names, vocab_size)
+        return _of_document(_document_of_pairs(file.parent, names), names, vocab_size)
     return _of_sentencepiece(file, names, vocab_size)
 
 
@@ -174,25 +177,36 @@ def _pattern(document: Mapping[str, Any]) -> str | None:
     return _KNOWN.get(pattern) or (pattern if pattern and _SAFE.fullmatch(pattern) else None)
 
 
-def _document_of_pairs(folder: Path) -> dict[str, Any]:
-    """Return GPT-2's own two files as a document."""
+def _document_of_pairs(folder: Path, names: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return GPT-2's own two files as a document. How text is split is known by the class that `transformers` uses."""
+    known = str(names["tokenizer_config.json"].get("tokenizer_class") or "GPT2Tokenizer").removesuffix("Fast")
+    if known not in ("GPT2Tokenizer", "Qwen2Tokenizer"):
+        raise ValueError(
+            f"these two files do not say how a {known} splits text. Let transformers write a {JSON_FILE}, with "
+            "AutoTokenizer.from_pretrained(…).save_pretrained(…)."
+        )
     vocabulary, merges = read_json(folder / PAIRS[0]), folder / PAIRS[1]
     if not merges.is_file():
         raise ValueError(f"{PAIRS[1]} is missing beside {PAIRS[0]}.")
     lines = merges.read_text("utf-8").split("\n")
     pairs = [line.split(" ") for line in lines if line.strip() and not line.startswith("#version")]
+    if any(len(pair) != 2 for pair in pairs):
+        raise ValueError(f"{PAIRS[1]} has lines that are no pair of tokens.")
     made = {left + right for left, right in pairs}
     marks = {name: id_ for name, id_ in vocabulary.items() if len(name) > 1 and name not in made}
+    marks |= _added(names)
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    splits: dict[str, Any] = {"normalizer": None, "pre_tokenizer": byte_level}
+    if known == "Qwen2Tokenizer":
+        splits = {"normalizer": {"type": "NFC"}, "pre_tokenizer": byte_level_steps(_QWEN)["pre_tokenizer"]}
     return {
         "version": "1.0",
         "added_tokens": [
             {"id": id_, "content": name, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
              "special": True}
-            for name, id_ in marks.items()
+            for name, id_ in sorted(marks.items(), key=lambda item: item[1])
         ],
-        "normalizer": None,
-        "pre_tokenizer": byte_level,
+        **splits,
         "decoder": byte_level,
         "model": {"type": "BPE", "vocab": vocabulary, "merges": pairs},
     }  # fmt: skip
@@ -210,13 +224,16 @@ def _of_sentencepiece(file: Path, names: Mapping[str, dict[str, Any]], vocab_siz
     vocabulary = SentencePieces(data, set(_named(names)))
     specials = vocabulary.specials()
     beyond = len(vocabulary.proto.pieces)
-    added = dict(names["added_tokens.json"])
-    for id_, token in (names["tokenizer_config.json"].get("added_tokens_decoder") or {}).items():
-        added[token["content"]] = int(id_)
-    specials |= {name: id_ for name, id_ in added.items() if id_ >= beyond}
+    specials |= {name: id_ for name, id_ in _added(names).items() if id_ >= beyond}
     spec = vocabulary.proto.trainer_spec
     own = {"bos_token": spec.bos_piece, "eos_token": spec.eos_piece, "pad_token": spec.pad_piece}
     return _finished(vocabulary, specials, {**names, "model": own}, vocab_size)
+
+
+def _added(names: Mapping[str, dict[str, Any]]) -> dict[str, int]:
+    """Return the tokens that the files beside a vocabulary add to it."""
+    described = names["tokenizer_config.json"].get("added_tokens_decoder") or {}
+    return {**names["added_tokens.json"], **{token["content"]: int(id_) for id_, token in described.items()}}
 
 
 def _finished(

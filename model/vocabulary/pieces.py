@@ -19,6 +19,9 @@ from model.vocabulary.byte_pairs import whole_characters
 from model.vocabulary.merges import unspelled
 
 PIECES_FILE = "pieces.json"
+_HTML = re.compile(
+    "table|caption|thead|tbody|tfoot|t[rhd]|h[1-6]|blockquote|strong|em|[abiusp]|su[bp]|code|br|li|[ou]l|div|span|pre|img"
+)
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 
 
@@ -98,7 +101,9 @@ class Pieces:
 
 
 def is_mark(name: str) -> bool:
-    """Whether an added token is spelled as a mark (`<…>`, `[…]`) and not as text, such as a run of spaces."""
+    """Whether an added token is spelled as a mark (`<…>`, `[…]`) and not as text: runs of spaces, HTML (in Gemma's)."""
+    if (tag := re.fullmatch(r"</?([a-z]+[1-6]?)>", name)) and _HTML.fullmatch(tag[1]):
+        return False
     return re.fullmatch(r"<[^<>\s]+>|\[[^\[\]\s]+\]", name) is not None
 
 

@@ -110,6 +110,25 @@ def test_gpt2_s_own_two_files(tmp_path: Path) -> None:
     assert [made.encode(text) for text in HARD] == [ours.encode(text) for text in HARD]
 
 
+def test_the_two_files_of_others_are_read_as_their_class_says(tmp_path: Path) -> None:
+    import tokenizers
+
+    ours = learned_pairs("gpt2")
+    lines = [" ".join(map(spelled, pair)) for pair in merges_of(ours.ranks)[0]]
+    (tmp_path / "merges.txt").write_text("\n".join(lines) + "\n", "utf-8")
+    added = {str(600 + i): {"content": name, "special": not i} for i, name in enumerate(("<|im_end|>", "<think>"))}
+    config = {"tokenizer_class": "Qwen2TokenizerFast", "added_tokens_decoder": added, "eos_token": "<|im_end|>"}
+    write(tmp_path, vocab={spelled(token): id_ for token, id_ in ours.ranks.items()}, tokenizer_config=config)
+    made = import_tokenizer(tmp_path, 640)
+    assert isinstance(made.vocabulary, BytePairs)
+    assert (made.specials, made.eos) == ({"<|im_end|>": 600, "<think>": 601}, 600)
+    theirs = tokenizers.Tokenizer.from_str(json.dumps(document(QWEN3)))
+    assert all(made.encode(text) == theirs.encode(text).ids for text in HARD if text not in ours.specials)
+    write(tmp_path, tokenizer_config={"tokenizer_class": "RobertaTokenizer"})
+    with pytest.raises(ValueError, match=r"do not say how a RobertaTokenizer splits text.*save_pretrained"):
+        import_tokenizer(tmp_path)
+
+
 def test_roles_come_from_the_files_beside(tmp_path: Path) -> None:
     given = document(QWEN3)
     size = len(given["model"]["vocab"])
