@@ -64,7 +64,7 @@ def generate(
     if n > 1 and temperature == 0:
         raise UserError(f"Without sampling, all {n} answers are the same; give --n 1, or a --temperature above 0.")
     found = find_artifact(artifact)
-    if not any(name.endswith("model.safetensors") for name in found.files):
+    if "model.safetensors" not in found.files:
         raise UserError(
             f"{found.name} has no model; name an artifact of pretrain, sft or seq2seq, as in: textmill generate sft …"
         )

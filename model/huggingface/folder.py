@@ -67,7 +67,10 @@ def read_folder(path: Path) -> ModelFolder:
     if path.is_file():
         raise NoModelFolder(f"{path} is a file; name the folder that holds the model's {CONFIG} and weights.")
     if not path.is_dir():
-        raise NoModelFolder(f"There is no folder {path}.")
+        hub = (
+            "" if path.is_absolute() else " Nothing is downloaded here: if this is a name on a hub, download it first."
+        )
+        raise NoModelFolder(f"There is no folder {path}.{hub}")
     config = _config(path)
     files, pickled = _weight_files(path)
     return ModelFolder(path, config, files, None if pickled else dict(_stored(path, files)))

@@ -41,9 +41,16 @@ def read_tokenizer(folder: ModelFolder, rows: int) -> Vocabulary:
         raise NoModelFolder(str(error)) from error
     tokenizer = own.with_roles()
     added = tuple(name for name in tokenizer.specials if name not in own.specials)
+    return Vocabulary(tokenizer, added, not added and _has_our_template(folder, tokenizer))
+
+
+def _has_our_template(folder: ModelFolder, tokenizer: Tokenizer) -> bool:
     beside = folder.path / TOKENIZER_CONFIG
     template = read_json(beside).get("chat_template") if beside.is_file() else None
-    return Vocabulary(tokenizer, added, not added and template == jinja_template(tokenizer))
+    try:
+        return template is not None and template == jinja_template(tokenizer)
+    except ValueError:  # this tokenizer can have none
+        return False
 
 
 def check_tokenizer(folder: ModelFolder, rows: int) -> None:

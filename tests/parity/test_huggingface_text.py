@@ -22,11 +22,12 @@ from model.huggingface.folder import read_folder
 from model.huggingface.weights import read_model
 from model.shape import GPTConfig
 from model.tokenizer import Tokenizer
+from model.vocabulary.imported import import_tokenizer
 from tasks.delivery.export import ExportConfig, export
 from tasks.training.import_model import ImportConfig, import_model
 from tasks.training.trained import load_trained
 from tests.hugging_face import build
-from tests.model.vocabulary.small_models import learned_pairs, sentences
+from tests.model.vocabulary.small_models import learned_pairs, sentencepiece_model, sentences
 from tests.parity.test_stories260k import BOS, load_llama2c
 
 pytestmark = pytest.mark.parity
@@ -203,6 +204,24 @@ def test_a_model_with_its_tokenizer_comes_in_and_leaves_again(kind: str, tmp_pat
         expected,
         transformers.AutoTokenizer.from_pretrained(left.path / "hf").decode(expected),
     )
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama", "qwen3", "sentencepiece-bpe", "sentencepiece-unigram"])
+def test_a_template_fits_every_kind_of_tokenizer(kind: str, tmp_path: Path) -> None:
+    """Some put a space before each text, some only before the first of all."""
+    (tmp_path / "in").mkdir()
+    if kind.startswith("sentencepiece"):
+        (tmp_path / "in" / "tokenizer.model").write_bytes(sentencepiece_model(kind.removeprefix("sentencepiece-")))
+    else:
+        trained_there(kind).save_pretrained(tmp_path / "in")
+    tokenizer = import_tokenizer(tmp_path / "in").with_roles()
+    write_folder(ours_of(SHAPES[0], tokenizer), tokenizer, tmp_path / "out", chat=True)
+    opened = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
+    for text in ("The mill", " the mill", "  ", "é", "\n1\n", "水车 turned", "a"):
+        messages = [{"role": "user", "content": text}, {"role": "assistant", "content": text}]
+        ids = opened.apply_chat_template([*messages, messages[0]], add_generation_prompt=True, return_dict=False)
+        assert list(ids) == prompt_ids(tokenizer, text, history=[(text, text)]), text
+        assert opened(text).input_ids == [tokenizer.bos, *tokenizer.encode(text)], text
 
 
 @pytest.mark.shared

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 
-from data_lake.store.fingerprint import file_sha256
 from model.huggingface.folder import files_read
+from tasks.corpus.crawl.fingerprints import fingerprint_files
 from tasks.stage import Artifact, Output, PermanentError, kinds, stage
+from tasks.stage.file_patterns import as_text
 from tasks.training.import_model.config import ImportConfig
 from tasks.training.import_model.preflight import check
 from tasks.training.import_model.shape import imported_shape
@@ -17,10 +17,7 @@ from tasks.training.trained import CHAT_TEMPLATE
 
 def sources(config: ImportConfig) -> str:
     """Return a fingerprint of the files that are read, so that a model is imported again if one of them is edited."""
-    digest = hashlib.sha256()
-    for path in files_read(config.path):
-        digest.update(f"{path.name}\0{file_sha256(path)}\n".encode())
-    return digest.hexdigest()
+    return fingerprint_files([as_text(str(path)) for path in files_read(config.path)])
 
 
 def contract(artifact: Artifact) -> Iterator[str]:

@@ -181,8 +181,10 @@ def test_a_file_and_nothing_are_no_folder(tmp_path: Path) -> None:
     (tmp_path / "model.bin").write_bytes(b"")
     with pytest.raises(NoModelFolder, match="is a file; name the folder"):
         read_folder(tmp_path / "model.bin")
-    with pytest.raises(NoModelFolder, match="There is no folder"):
+    with pytest.raises(NoModelFolder, match=r"There is no folder .*nowhere\.$"):
         read_folder(tmp_path / "nowhere")
+    with pytest.raises(NoModelFolder, match="if this is a name on a hub, download it first"):
+        read_folder(Path("openai-community/gpt2"))
 
 
 @given(data=st.binary(max_size=200), at=st.integers(0, 400))
