@@ -40,6 +40,8 @@ class Accelerator:
     def gather_for_metrics(self, value: Any) -> Any:
         return value
 
+    gather = gather_for_metrics
+
 
 def trainer(**fields: Any) -> Any:
     """What trl's losses ask of their trainer."""
