@@ -30,7 +30,7 @@ TESTABLE  := $(VENV)/.testable-$(TORCH)
 BENCHABLE := $(VENV)/.benchable-$(TORCH)
 READABLE  := $(VENV)/.readable-$(TORCH)
 # The measurements of the data side, in the order of the pipeline.
-BENCH_DATA := $(wildcard $(patsubst %,tests/benchmarks/test_%.py,crawl sources extraction filters dedup decontaminate growth))
+BENCH_DATA := $(wildcard $(patsubst %,tests/benchmarks/test_%.py,crawl sources extraction filters dedup decontaminate tokens growth))
 
 # An environment knows its own absolute path and its Python: one that was moved, or whose Python went away, is made anew.
 ifneq ($(wildcard $(VENV)/.home),)

@@ -69,22 +69,30 @@ class TokenDataset:
             raise IndexError(f"Tokens {start} to {stop} are outside the {self.n_tokens} of split {self.split!r}.")
         if start == stop:
             return np.empty(0, dtype=self.dtype)
+        return self._between(start, stop)
+
+    def _between(self, start: int, stop: int) -> np.ndarray:
+        """`tokens` of at least one token, without its checks: reading a window is little more than a slice."""
         i = bisect_right(self._starts, start) - 1
         offset = start - self._starts[i]
-        parts = [self._pieces[i][offset : offset + stop - start]]
-        got = len(parts[0])
-        while got < stop - start:
+        size = stop - start
+        first = self._pieces[i][offset : offset + size]
+        got = len(first)
+        if got == size:
+            return first
+        parts = [first]
+        while got < size:
             i += 1
-            parts.append(self._pieces[i][: stop - start - got])
+            parts.append(self._pieces[i][: size - got])
             got += len(parts[-1])
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return np.concatenate(parts)
 
     def window(self, i: int) -> np.ndarray:
         """Return window i: uint16 or uint32[seq_len + 1]; `[:-1]` are the inputs, `[1:]` the targets."""
-        if not 0 <= i < len(self):
-            raise IndexError(f"Window {i} is outside the {len(self)} windows of split {self.split!r}.")
         start = i * self.seq_len
-        return self.tokens(start, start + self.seq_len + 1)
+        if start < 0 or start + self.seq_len >= self.n_tokens:
+            raise IndexError(f"Window {i} is outside the {len(self)} windows of split {self.split!r}.")
+        return self._between(start, start + self.seq_len + 1)
 
     def batch(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """Return windows as one array: uint16 or uint32[len(indices), seq_len + 1]."""

@@ -129,18 +129,19 @@ class TokenShardWriter:
         if not len(ids):
             return
         given = np.asarray(ids)
-        low, high = int(given.min()), int(given.max())
+        low = 0 if given.dtype.kind == "u" else int(given.min())
+        high = int(given.max())
         if low < 0 or high >= self._info.vocab_size:
             wrong = low if low < 0 else high
             raise ValueError(f"Id {wrong} for {self.path} is outside the vocabulary of {self._info.vocab_size} ids.")
-        tokens = given.astype(self._dtype)
-        self._n_tokens += len(tokens)
-        self._n_bos += int(np.count_nonzero(tokens == self._info.bos))
+        self._n_tokens += len(given)
         self._max_id = max(self._max_id, high)
-        while len(tokens):
+        while len(given):
             room = len(self._group) - self._filled
-            part, tokens = tokens[:room], tokens[room:]
-            self._group[self._filled : self._filled + len(part)] = part
+            part, given = given[:room], given[room:]
+            place = self._group[self._filled : self._filled + len(part)]
+            place[:] = part
+            self._n_bos += int(np.count_nonzero(place == self._info.bos))
             self._filled += len(part)
             if self._filled == len(self._group):
                 self._flush()
@@ -196,9 +197,9 @@ class TokenShardWriter:
 
         writer = self._open()
         row_bytes = self._info.row_bytes
-        data = self._group[: self._filled].tobytes()
-        rows = len(data) // row_bytes
-        column = pa.FixedSizeBinaryArray.from_buffers(pa.binary(row_bytes), rows, [None, pa.py_buffer(data)])
+        tokens = self._group[: self._filled]
+        rows = tokens.nbytes // row_bytes
+        column = pa.FixedSizeBinaryArray.from_buffers(pa.binary(row_bytes), rows, [None, pa.py_buffer(tokens)])
         writer.write_table(pa.table([column], schema=writer.schema), row_group_size=ROWS_PER_GROUP)
         self._filled = 0
 
