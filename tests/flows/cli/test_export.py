@@ -6,10 +6,28 @@ from pathlib import Path
 
 import pytest
 
-from data_lake.store.lake import Artifact
+from data_lake.store.lake import Artifact, Lake
+from model.gpt import GPT
 from model.huggingface import export as writing
-from tests.flows.cli.test_models import model as model  # a fixture
+from model.shape import GPTConfig
+from tasks.stage import Output, StageConfig, kinds, stage
+from tasks.training.train import write_model
+from tests.model.vocabulary.small_models import learned_pairs
 from tests.terminal import data, notes, textmill
+
+
+@stage(makes=kinds.Model, version=1)
+def pretrain(config: StageConfig, out: Output) -> None:
+    """Write a model that has learned nothing."""
+    tokenizer = learned_pairs(vocab_size=300)
+    shape = GPTConfig(vocab_size=tokenizer.vocab_size, n_layer=1, n_head=2, n_kv_head=1, d_model=16, max_seq_len=32)
+    write_model(out, GPT(shape).initialise(0), tokenizer, [])
+
+
+@pytest.fixture
+def model(home: Path) -> Artifact:
+    """The model, in this test's home."""
+    return pretrain.build(Lake(home / "lake"), StageConfig(), {}).artifact
 
 
 def test_a_model_leaves(model: Artifact, tmp_path: Path) -> None:
