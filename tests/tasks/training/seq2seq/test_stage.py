@@ -23,7 +23,7 @@ from tasks.stage import PermanentError, local_output
 from tasks.stage.preflight import Facts
 from tasks.training.seq2seq import Seq2SeqConfig, seq2seq
 
-MONTHS = ("January", "March", "May", "October")
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 TINY: dict[str, Any] = {
     "model": {"n_layer": 1, "n_head": 2, "n_kv_head": 2, "d_model": 32, "d_ff": 64, "max_seq_len": 48},
     "training": {"steps": 3, "batch_size": 8, "learning_rate": 1e-2},
@@ -33,15 +33,9 @@ TINY: dict[str, Any] = {
 }
 
 
-def dates() -> list[dict[str, str]]:
-    """Return days of four months and of ten years, as they are written and as ISO 8601 has them."""
-    numbers = {"January": 1, "March": 3, "May": 5, "October": 10}
-    return [
-        {"source": f"{day} {month} {year}", "target": f"{year}-{numbers[month]:02d}-{day:02d}"}
-        for day in range(1, 29)
-        for month in MONTHS
-        for year in range(2000, 2010)
-    ]
+def numbers() -> list[dict[str, str]]:
+    """Return numbers of three digits, spelled and in digits."""
+    return [{"source": " ".join(WORDS[int(digit)] for digit in f"{n:03}"), "target": f"{n:03}"} for n in range(1000)]
 
 
 def inputs(lake: Lake, folder: Path, rows: list[dict[str, str]]) -> dict[str, Artifact]:
@@ -56,19 +50,19 @@ def inputs(lake: Lake, folder: Path, rows: list[dict[str, str]]) -> dict[str, Ar
 
 @pytest.fixture(scope="module")
 def given(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, dict[str, Artifact]]:
-    folder = tmp_path_factory.mktemp("dates")
+    folder = tmp_path_factory.mktemp("numbers")
     lake = Lake(folder / "lake")
-    return lake, inputs(lake, folder, dates())
+    return lake, inputs(lake, folder, numbers())
 
 
-def test_it_learns_dates_it_has_not_seen(given: tuple[Lake, dict[str, Artifact]]) -> None:
+def test_it_learns_numbers_it_has_not_seen(given: tuple[Lake, dict[str, Artifact]]) -> None:
     lake, made = given
     config = Seq2SeqConfig(
-        **{**TINY, "training": {"steps": 400, "batch_size": 32, "learning_rate": 1e-2}, "measured_pairs": 60}
+        **{**TINY, "training": {"steps": 200, "batch_size": 32, "learning_rate": 5e-3}, "measured_pairs": 60}
     )
     artifact = seq2seq.build(lake, config, made).artifact
     metrics = artifact.metrics
-    assert metrics["exact_match"] > 0.2
+    assert metrics["exact_match"] > 0.6
     assert metrics["copy_exact_match"] == 0
     assert metrics["chrf"] > metrics["copy_chrf"] + 30
     assert metrics["validation_bits_per_byte"] < 1
@@ -105,7 +99,7 @@ def test_a_stage_that_is_started_again_makes_the_same_model(
 
 
 def test_long_pairs_are_left_out_or_their_sources_cut_and_all_are_counted(lake: Lake, tmp_path: Path) -> None:
-    rows = [*dates()[:200], *({"source": f"{n} " + "x y " * 60, "target": f"long {n}"} for n in range(6))]
+    rows = [*numbers()[:200], *({"source": f"{n} " + "x y " * 60, "target": f"long {n}"} for n in range(6))]
     rows += [{"source": f"a long answer {n}", "target": "z " * 90} for n in range(4)]
     made = inputs(lake, tmp_path, rows)
     for choice, left_out, cut in (("drop", 10, 0), ("cut", 4, 6)):
