@@ -1,8 +1,7 @@
-"""Reports of evaluations: a row per item and per held-out document, and a text that compares the models of a run."""
+"""Reports of evaluations: a row per item, and a text that compares the models of a run."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,6 @@ from data_lake.store.lake import Artifact
 from data_lake.tables.documents import write_parquet
 from tasks.evaluation.evaluate.contaminated import parts_in_words
 from tasks.evaluation.evaluate.controls import IN_WORDS, SHUFFLED, depends_on_order, verdict
-from tasks.synthetic.questions.files import HeldOut
 
 _FORMATS = ("hellaswag", "mmlu", "mmlu_letters", "mmlu_cloze")
 _NO_BETTER = "not distinguishable from chance"
@@ -25,43 +23,6 @@ def write_items(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     from data_lake.tables.schemas import PREDICTIONS
 
     write_parquet(path, pa.Table.from_pylist(list(rows), schema=PREDICTIONS))
-
-
-def documents_of(texts: Sequence[HeldOut], scores: Sequence[tuple[float, int]]) -> list[dict[str, Any]]:
-    """Return a row per held-out document: what it is, and how well the model predicts it.
-
-    scores: (log-likelihood in nats, number of tokens) of each text.
-    """
-    return [
-        {
-            "doc_id": one.doc_id,
-            "source": one.source,
-            "language": one.language,
-            "sha256": hashlib.sha256(one.text.encode()).hexdigest(),
-            "nats": -log_likelihood,
-            "tokens": tokens,
-            "bytes": len(one.text.encode()),
-        }
-        for one, (log_likelihood, tokens) in zip(texts, scores, strict=True)
-    ]
-
-
-def write_documents(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write all rows as one Parquet file."""
-    import pyarrow as pa
-
-    schema = pa.schema(
-        [
-            pa.field("doc_id", pa.string(), nullable=False),
-            pa.field("source", pa.string(), nullable=False),
-            pa.field("language", pa.string()),
-            pa.field("sha256", pa.string(), nullable=False),  # of the text: a document may change and keep its id
-            pa.field("nats", pa.float64(), nullable=False),  # negative log-likelihood of the whole text
-            pa.field("tokens", pa.int64(), nullable=False),
-            pa.field("bytes", pa.int64(), nullable=False),
-        ]
-    )
-    write_parquet(path, pa.Table.from_pylist(list(map(dict, rows)), schema=schema))
 
 
 def comparison(models: Mapping[str, Mapping[str, Any]]) -> str:

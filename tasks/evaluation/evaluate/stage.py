@@ -6,8 +6,7 @@ import contextlib
 import functools
 import json
 import math
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from data_lake.store.files import write_whole
@@ -16,7 +15,8 @@ from tasks.evaluation.evaluate.benchmarks import Results, better_format, formats
 from tasks.evaluation.evaluate.config import EvaluateConfig
 from tasks.evaluation.evaluate.controls import controls_of
 from tasks.evaluation.evaluate.preflight import check
-from tasks.evaluation.evaluate.report import comparison, documents_of, write_documents, write_items
+from tasks.evaluation.evaluate.report import comparison, write_items
+from tasks.evaluation.evaluate.texts import by_group, documents_of, perplexities, write_documents
 from tasks.stage import Artifact, Output, kinds, stage
 from tasks.stage.work import asking
 from tasks.synthetic.questions.files import Asked, read_questions
@@ -86,7 +86,8 @@ def evaluate(config: EvaluateConfig, out: Output, model: kinds.Model, questions:
     if asked.mmlu:
         best = better_format({name: benchmarks[name] for name in ("mmlu_letters", "mmlu_cloze")})
         benchmarks["mmlu"] = {**benchmarks[best], "metric": "acc_norm", "format": best}
-    text = _text([one.text for one in asked.texts], documents)
+    text = perplexities(documents)
+    text |= {"sources": by_group(documents, "source"), "languages": by_group(documents, "language")}
     results = {"text": text, "benchmarks": benchmarks, "compression": asked.compression}
 
     _headline(out, text, benchmarks)
@@ -132,18 +133,6 @@ def _scorer(config: EvaluateConfig, artifact: Artifact) -> Iterator[tuple[Scorer
         torch.set_num_threads(before)
 
 
-def _text(texts: Sequence[str], documents: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Return perplexities and bits per byte of whole documents (lm-eval's wikitext metrics and token perplexity)."""
-    nats, n_tokens, n_bytes = (sum(one[column] for one in documents) for column in ("nats", "tokens", "bytes"))
-    n_words = sum(len(re.split(r"\s+", text)) for text in texts)
-    return {
-        "token_perplexity": math.exp(nats / n_tokens),
-        "word_perplexity": math.exp(min(nats / n_words, 700.0)),
-        "byte_perplexity": math.exp(nats / n_bytes),
-        "bits_per_byte": nats / n_bytes / math.log(2),
-    }
-
-
 def _tell_about_shots(out: Output, asked: Asked, shots: int) -> None:
     """Count and report the questions that had fewer shots than the recipe asks for, because dev/ has too few."""
     short = [item for item in asked.mmlu if len(asked.dev.get(item.subject, [])) < shots]
@@ -178,9 +167,10 @@ def _tell_about_prompts(out: Output, benchmarks: dict[str, dict[str, Any]]) -> N
             )
 
 
-def _headline(out: Output, text: dict[str, float], benchmarks: dict[str, dict[str, Any]]) -> None:
+def _headline(out: Output, text: dict[str, Any], benchmarks: dict[str, dict[str, Any]]) -> None:
     """Record the metrics by which models and runs are compared."""
-    numbers = {"bits_per_byte": text["bits_per_byte"], "perplexity": text["token_perplexity"]}
+    numbers = {name: text[name] for name in ("bits_per_byte", "bits_per_character")}
+    numbers["perplexity"] = text["token_perplexity"]
     titles = {"hellaswag_acc_norm": "hellaswag", "mmlu_acc": "mmlu"}
     titles |= {
         f"{name}_{found['metric']}": name for name, found in benchmarks.items() if name not in (*FORMATS, "mmlu")
