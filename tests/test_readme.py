@@ -60,7 +60,7 @@ def test_the_example_stage_runs_as_its_page_says(tmp_path: Path) -> None:
         ("graph/stages.py", "(crawl, clean,", " words,"),
         ("graph/pipeline.py", unique, "    graph.add(words, recipe.words, unique)\n"),
         (
-            "recipe.py",
+            "recipe/recipe.py",
             tokenize,
             '    words: WordsConfig = Field(WordsConfig(), description="which words to list")\n',
         ),
@@ -70,7 +70,7 @@ def test_the_example_stage_runs_as_its_page_says(tmp_path: Path) -> None:
         assert before in text
         assert line.strip(" ,\n") in STAGES
         text = text.replace(before, before + line)
-        imported = "WordsConfig" if name == "recipe.py" else "words"
+        imported = "WordsConfig" if name == "recipe/recipe.py" else "words"
         text = text.replace(
             "from tasks.corpus.crawl import", f"from tasks.words import {imported}\nfrom tasks.corpus.crawl import"
         )
