@@ -8,7 +8,6 @@ entries have names here that no text has.
 from __future__ import annotations
 
 import base64
-import copy
 import hashlib
 import json
 import re
@@ -127,14 +126,16 @@ def _is_hidden(name: str) -> bool:
 
 def _without(document: Mapping[str, Any], specials: Mapping[str, int]) -> dict[str, Any]:
     """Return the document without what is not about text: special tokens, truncation, padding, template."""
-    made = copy.deepcopy(dict(document))
+    made = {**document, "model": dict(document["model"])}
     made |= {"truncation": None, "padding": None, "post_processor": None}
     return _renamed(made, {name: hidden_name(id_, name) for name, id_ in specials.items()})
 
 
 def with_specials(document: Mapping[str, Any], specials: Mapping[str, int]) -> dict[str, Any]:
     """Return the document with its special tokens, as other programs expect it: each under its own name."""
-    made = _renamed(copy.deepcopy(dict(document)), {hidden_name(id_, name): name for name, id_ in specials.items()})
+    made = _renamed(
+        {**document, "model": dict(document["model"])}, {hidden_name(id_, name): name for name, id_ in specials.items()}
+    )
     there = {added["content"] for added in made["added_tokens"]}
     more = [added_token(name, id_) for name, id_ in specials.items() if name not in there]
     made["added_tokens"] = sorted([*made["added_tokens"], *more], key=lambda token: token["id"])
@@ -142,7 +143,7 @@ def with_specials(document: Mapping[str, Any], specials: Mapping[str, int]) -> d
 
 
 def _renamed(made: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """Give the entries of a document other names, in place: those of its model and of its added tokens."""
+    """Give entries other names, in this document and its model: those of the model and the added tokens."""
     model = made["model"]
     if isinstance(model.get("vocab"), dict):
         model["vocab"] = {names.get(name, name): id_ for name, id_ in model["vocab"].items()}
