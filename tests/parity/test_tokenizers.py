@@ -17,6 +17,7 @@ from model.generate import generate
 from model.tokenizer import PATTERNS, Tokenizer, specials_after
 from model.vocabulary.exported import export_tokenizer
 from model.vocabulary.imported import import_tokenizer
+from model.vocabulary.pieces import Pieces
 from model.vocabulary.ready import READY, ready_tokenizer
 from model.vocabulary.sentence_pieces import SentencePieces
 from tasks.corpus.tokenizer.unigram import learn_unigram
@@ -115,6 +116,30 @@ def test_imported_byte_level_bpe_is_the_same_as_in_tokenizers(tmp_path: Path, ch
     @given(hard_texts)
     def check(text: str) -> None:
         assert ours.encode(text) == theirs.encode(text).ids
+
+    check()
+
+
+@pytest.mark.parametrize(("kind", "settings"), [("Llama", {}), ("Gemma", {"add_dummy_prefix": False})])
+def test_what_transformers_makes_of_a_sentencepiece_model_comes_in_with_its_ids(
+    tmp_path: Path, kind: str, settings: dict[str, Any]
+) -> None:
+    """Byte fallback, and Metaspace or its steps: the tokenizer.json that Llama 2 and Gemma are published with."""
+    transformers = pytest.importorskip("transformers")
+    plain = {"normalization_rule_name": "identity", "remove_extra_whitespaces": False, **settings}
+    folder = tmp_path / "published"
+    write(folder, config={"model_type": kind.lower()}, tokenizer_config={"tokenizer_class": f"{kind}Tokenizer"})
+    (folder / "tokenizer.model").write_bytes(sentencepiece_model("bpe", **plain))
+    theirs = transformers.AutoTokenizer.from_pretrained(folder)
+    theirs.save_pretrained(tmp_path / "written")
+    ours = import_tokenizer(tmp_path / "written")
+    assert isinstance(ours.vocabulary, Pieces)
+
+    @given(hard_texts)
+    def check(text: str) -> None:
+        ids = ours.encode(text)
+        assert theirs(text, add_special_tokens=False, split_special_tokens=True)["input_ids"] == ids
+        assert theirs.decode(ids) == ours.decode(ids)
 
     check()
 
