@@ -67,6 +67,8 @@ class Resolver:
 
     def built(self, node: Node, artifact: Artifact) -> None:
         """Record that this run has the node's artifact now."""
+        # the code of the stage may have been edited since its key was decided; that key would never be found
+        self._payloads = {known: payload for known, payload in self._payloads.items() if known[0] is not node}
         self._found[node, artifact.key] = of_kind(node.stage.makes, artifact)
         self._damaged.pop(node, None)
         self._forced.discard(node)

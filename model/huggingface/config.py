@@ -168,8 +168,9 @@ def _llama(read: _Reader, kind: str) -> dict[str, Any]:
     read.only("mlp_bias", (False, None), "biases in the feed-forward layers are not supported")
     read.only("pretraining_tp", (1, None), "only 1 is supported")
     windowed = kind == "mistral" or (kind == "qwen3" and read.described.get("use_sliding_window"))
-    if windowed:
-        read.none("sliding_window", "attention within a sliding window is not supported")
+    window, positions = read.described.get("sliding_window"), read.whole("max_position_embeddings")
+    if windowed and window and not (isinstance(window, int) and window >= positions):  # a wider one has no effect
+        read.problem("sliding_window", window, "attention within a sliding window is not supported")
     kinds = set(_texts(read.described.get("layer_types"))) - {"full_attention"}
     if kinds:
         read.problem("layer_types", sorted(kinds), "only full_attention is supported")
@@ -184,7 +185,7 @@ def _llama(read: _Reader, kind: str) -> dict[str, Any]:
         "d_model": width,
         "d_head": None if head * heads == width else head,
         "d_ff": read.whole("intermediate_size"),
-        "max_seq_len": read.whole("max_position_embeddings"),
+        "max_seq_len": positions,
         "rope_theta": theta,
         "rope_scaling": scaling,
         "norm_eps": read.real("rms_norm_eps", 1e-6),

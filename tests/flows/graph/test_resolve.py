@@ -6,6 +6,7 @@ Also covers: tasks/stage/references.py
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -83,6 +84,17 @@ def test_a_damaged_byte_found_late_is_decided_upon_again(lake: Lake) -> None:
     decided = resolver.resolve()[numbers]
     assert (decided.status, decided.anew) == ("run", True)
     assert decided.reasons == ("the bytes of its file numbers.json changed",)
+
+
+def test_code_that_is_edited_while_a_run_goes_on_ends_it_all_the_same(lake: Lake) -> None:
+    """The key that was decided is then not the one that is built: it would be built again without end."""
+    resolver = Resolver(toy_graph(), lake)
+    numbers = resolver.scope[0]
+    assert isinstance(numbers, Node)
+    assert statuses(resolver)["numbers"] == "run"
+    numbers.stage = dataclasses.replace(numbers.stage, version=2)  # as another hash of its code
+    resolver.built(numbers, numbers.stage.build(lake, numbers.config, {}).artifact)
+    assert statuses(resolver)["numbers"] == "hit"
 
 
 class NoConfig(StageConfig):

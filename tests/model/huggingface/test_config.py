@@ -61,6 +61,13 @@ def test_absent_fields_have_the_defaults_of_transformers() -> None:
     assert config_from({"model_type": "qwen3", **sizes}).head_dim == 128
 
 
+def test_a_window_as_wide_as_the_context_is_none() -> None:
+    described = config_to(config_of("llama", max_seq_len=16)) | {"model_type": "mistral"}
+    assert config_from(described | {"sliding_window": 16}) == config_of("llama", max_seq_len=16)
+    with pytest.raises(NoModelFolder, match="sliding_window is 15"):
+        config_from(described | {"sliding_window": 15})
+
+
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (
         "llama",
@@ -80,8 +87,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("llama", {"rope_scaling": {"rope_type": "llama3", "factor": 4.0}}, "rope_scaling lacks low_freq_factor"),
     ("llama", {"rope_scaling": [4]}, "it must be an object"),
     ("llama", {"partial_rotary_factor": 0.5}, "only whole heads"),
-    ("llama", {"model_type": "mistral", "sliding_window": 4096}, "sliding_window is 4096"),
-    ("qwen3", {"use_sliding_window": True, "sliding_window": 64}, "sliding window is not supported"),
+    ("llama", {"model_type": "mistral", "sliding_window": 8}, "sliding_window is 8"),
+    ("qwen3", {"use_sliding_window": True, "sliding_window": 8}, "sliding window is not supported"),
     ("qwen3", {"layer_types": ["full_attention", "sliding_attention"]}, r"layer_types is \['sliding_attention'\]"),
     ("gpt2", {"activation_function": "relu"}, "activation_function is 'relu': only gelu_new"),
     ("gpt2", {"activation_function": "gelu"}, "activation_function is 'gelu'"),
