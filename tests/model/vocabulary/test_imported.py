@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -217,3 +218,26 @@ def test_damage_anywhere_is_a_sentence(tmp_path: Path) -> None:
             write(tmp_path, tokenizer=document(GPT2) | {section: wrong})
             with contextlib.suppress(ValueError):
                 assert isinstance(import_tokenizer(tmp_path), Tokenizer)
+
+
+def test_damage_at_any_depth_is_a_sentence(tmp_path: Path) -> None:
+    """One value of the document replaced or left out; what is imported all the same encodes and decodes."""
+    generator = random.Random(0)
+    documents = (document(GPT2), document_of(imported_pieces("bpe")), document_of(imported_pieces("unigram")))
+    wrongs = (None, -1, 0, 7, 10**12, 1.5, "x", "", True, [], {}, [1], ["a", "b"], {"type": "x"})
+    for _ in range(45):
+        given = copy.deepcopy(generator.choice(documents))
+        inner: Any = given
+        while isinstance(inner, dict | list) and inner:
+            outer, key = inner, generator.choice(list(inner) if isinstance(inner, dict) else range(min(6, len(inner))))
+            inner = outer[key]
+            if generator.random() < 0.4:
+                break
+        if isinstance(outer, dict) and generator.random() < 0.2:
+            del outer[key]
+        else:
+            outer[key] = generator.choice(wrongs)
+        write(tmp_path, tokenizer=given)
+        with contextlib.suppress(ValueError):
+            made = import_tokenizer(tmp_path, 1000)
+            made.decode(made.encode("The mill <|bos|> é☃"))
