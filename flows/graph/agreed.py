@@ -12,10 +12,15 @@ from tasks.synthetic.questions.chosen import shots_wanted
 
 
 def decontaminate_config(recipe: Recipe) -> DecontaminateConfig:
-    """Return the config with the benchmarks to look for: those of the section, else those the models are asked."""
+    """Return the config with the benchmarks to look for: those of the section, else those the models are asked.
+
+    Official benchmarks (`questions.benchmarks`) are an input of the stage.
+    """
     own, asked = recipe.decontaminate, recipe.questions
     files = {
-        name: getattr(asked, name) if getattr(own, name) is None else getattr(own, name)
+        name: ("" if name in asked.benchmarks else getattr(asked, name))
+        if getattr(own, name) is None
+        else getattr(own, name)
         for name in ("hellaswag", "mmlu")
     }
     return own.model_copy(update=files)

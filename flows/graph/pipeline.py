@@ -56,9 +56,7 @@ def _taught_and_asked(recipe: Recipe, graph: Graph, corpus: kinds.Corpus, models
     if recipe.sft:
         models.append(graph.add(sft, recipe.sft, corpus, models[-1]))
     if recipe.evaluate:
-        official = benchmarks_config(recipe)
-        items = graph.add(benchmarks, official) if official else None
-        asked = graph.add(questions, questions_config(recipe), corpus, items)
+        asked = graph.add(questions, questions_config(recipe), corpus, _official(recipe, graph))
         for model in models:
             graph.add(evaluate, recipe.evaluate, model, asked)
 
@@ -68,7 +66,13 @@ def _corpus(recipe: Recipe, graph: Graph, source: CrawlConfig) -> kinds.Corpus:
     documents = graph.add(clean, recipe.clean, graph.add(crawl, source))
     earlier = [graph.pinned(kinds.Documents, name, "dedup.against") for name in recipe.dedup.against]
     unique = graph.add(dedup, recipe.dedup, documents, against=earlier)
-    return graph.add(decontaminate, decontaminate_config(recipe), unique)
+    return graph.add(decontaminate, decontaminate_config(recipe), unique, _official(recipe, graph))
+
+
+def _official(recipe: Recipe, graph: Graph) -> kinds.Benchmarks | None:
+    """Add the official benchmarks that models are asked, which must not be learned; None if there are none."""
+    config = benchmarks_config(recipe)
+    return graph.add(benchmarks, config) if config else None
 
 
 def _vocabulary(recipe: Recipe, graph: Graph, corpus: kinds.Corpus, base: kinds.Model | None = None) -> kinds.Tokenizer:

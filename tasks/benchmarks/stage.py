@@ -16,7 +16,8 @@ from tasks.benchmarks.files import ASKED, SHOTS, BenchmarkFile, asked_and_shots,
 from tasks.benchmarks.preflight import check
 from tasks.benchmarks.reading import foreign_encoding, rows_of
 from tasks.benchmarks.registry import BENCHMARKS
-from tasks.benchmarks.store import ITEMS, PROBLEMS, as_row, document_of, write_table
+from tasks.benchmarks.store import PROBLEMS, as_row, document_of, write_table
+from tasks.corpus.benchmarks.official import ITEMS
 from tasks.corpus.crawl.config import CrawlConfig
 from tasks.corpus.crawl.source_files import is_remote
 from tasks.stage import Artifact, Output, PermanentError, kinds, stage

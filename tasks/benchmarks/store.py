@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from data_lake.tables.documents import write_parquet
 from tasks.benchmarks.base import Item, Row
+from tasks.corpus.benchmarks.official import ITEMS
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ITEMS, PROBLEMS = "items.parquet", "problems.parquet"
+PROBLEMS = "problems.parquet"
 
 
 def item_schema() -> pa.Schema:

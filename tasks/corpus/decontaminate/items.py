@@ -8,6 +8,7 @@ from pathlib import Path
 from tasks.corpus.benchmarks.formats import mmlu_files, read_hellaswag, read_mmlu
 from tasks.corpus.benchmarks.item import Item, hellaswag_texts, mmlu_texts
 from tasks.corpus.benchmarks.item_rows import read_benchmark
+from tasks.corpus.benchmarks.official import official_passages
 from tasks.corpus.benchmarks.rows import find_files
 from tasks.corpus.crawl.streams import SUFFIXES as PACKED
 from tasks.corpus.decontaminate.config import DecontaminateConfig
@@ -28,10 +29,13 @@ def benchmark_files(config: DecontaminateConfig) -> list[Path]:
     return found
 
 
-def read_items(config: DecontaminateConfig) -> list[Item]:
-    """Return all items of all benchmarks; PermanentError names the file and row of an item that cannot be read."""
+def read_items(config: DecontaminateConfig, official: Path | None = None) -> list[Item]:
+    """Return all items of all benchmarks; PermanentError names the file and row of an item that cannot be read.
+
+    official: the artifact of the benchmarks that models are asked, whose items are looked for too.
+    """
     benchmark_files(config)
-    items: list[Item] = []
+    items: list[Item] = [] if official is None else official_passages(official)
     if config.hellaswag:
         items += hellaswag_texts(read_hellaswag(Path(config.hellaswag)))
     if config.mmlu:

@@ -74,14 +74,16 @@ def contract(artifact: Artifact) -> Iterator[str]:
     check=check,
     reuses=True,
 )
-def decontaminate(config: DecontaminateConfig, out: Output, documents: kinds.Documents) -> None:
+def decontaminate(
+    config: DecontaminateConfig, out: Output, documents: kinds.Documents, benchmarks: kinds.Benchmarks | None = None
+) -> None:
     """Find benchmark items in the documents and cut them out of training; decide which documents are held out, and
     measure how much of them is in training too.
 
     `contaminated_fraction` is the share of the benchmark items that training documents contained; `held_out_overlap` is
     the mean share of a held-out document's n-grams that training documents have too. Lower is better.
     """
-    items = read_items(config)
+    items = read_items(config, benchmarks.path if benchmarks else None)
     write_items(out.work / "items.json", items)
     index = load_index(out.work / "items.json", config.detection.words, config.detection.shortest)
 
@@ -91,7 +93,7 @@ def decontaminate(config: DecontaminateConfig, out: Output, documents: kinds.Doc
     ]
     _each(config, out, "read", read_shard, jobs, out.work / "held_out", folder)
     held_out = overlap.gather(out.work / "held_out", scan / HELD_OUT, config.overlap.max_ngrams)
-    if (reuse_from := out.reuse_from) is not None:
+    if (reuse_from := out.reuse_from) is not None and _looked_for(reuse_from) == (benchmarks and benchmarks.content):
         text_index, since = out.work / f"text-index-{reuse_from.key}", out.work / f"since-{reuse_from.key}.npy"
         write_text_index(text_index, shards(reuse_from.path / SCAN / "texts"))
         write_since(reuse_from.path, scan / HELD_OUT, since)
@@ -127,6 +129,12 @@ def decontaminate(config: DecontaminateConfig, out: Output, documents: kinds.Doc
     ]
     _each(config, out, "written", rewrite_shard, rewrites, out.work / "contamination", folder)
     report.write(config, out, documents, index, contamination, shares)
+
+
+def _looked_for(artifact: Artifact) -> str | None:
+    """Return the content of the official benchmarks that an artifact looked for: with others, it found other things."""
+    entry = artifact.manifest.inputs.get("benchmarks")
+    return None if entry is None else entry.content
 
 
 def _each(

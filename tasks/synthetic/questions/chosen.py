@@ -14,6 +14,7 @@ from tasks.benchmarks.prompts import shots_of
 from tasks.benchmarks.registry import BENCHMARKS
 from tasks.benchmarks.store import as_item, as_row, item_schema, read_items
 from tasks.corpus.benchmarks.item import Item as Passage
+from tasks.corpus.benchmarks.official import passage
 from tasks.stage import Output, PermanentError
 from tasks.synthetic.questions.config import AskedConfig, QuestionsConfig
 from tasks.synthetic.questions.shares import evenly
@@ -84,13 +85,7 @@ def selected(items: Sequence[Item], limit: int, seed: int | None) -> list[Item]:
 def passages_of(name: str, chosen: Sequence[Chosen]) -> list[Passage]:
     """Return what is looked for in training documents."""
     return [
-        Passage(
-            name,
-            str(number),
-            one.item.question,
-            one.item.answer,
-            tuple(one.item.facts.get("choices", one.item.choices)),
-        )
+        passage(name, str(number), one.item.question, one.item.answer, one.item.choices, one.item.facts)
         for number, one in enumerate(chosen)
     ]
 

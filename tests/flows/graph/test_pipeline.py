@@ -94,6 +94,7 @@ def test_official_benchmarks_are_read_once_and_asked_by_their_content() -> None:
     }  # fmt: skip
     assert read.shots == ("arc_easy",)
     assert reads(graph, "questions")["benchmarks"] is graph.select("benchmarks")[0]
+    assert reads(graph, "decontaminate")["benchmarks"] is graph.select("benchmarks")[0]
     chosen = config(graph, "questions").benchmarks
     assert (chosen["arc_easy"].path, chosen["arc_easy"].shots, chosen["piqa"].limit) == ((), 25, 50)
     assert "benchmarks" not in names(graph_of(Recipe()))

@@ -21,6 +21,7 @@ import pytest
 from data_lake.store.lake import Artifact, Lake
 from data_lake.tables import schemas
 from data_lake.tables.documents import doc_id, read_documents, shards, split_of
+from tasks.benchmarks import BenchmarksConfig, benchmarks
 from tasks.corpus.decontaminate import DecontaminateConfig, decontaminate
 from tasks.corpus.splits import SplitConfig
 from tasks.stage import Output, PermanentError, local_output
@@ -148,6 +149,44 @@ def test_planted_items_are_found_and_cut_as_gpt3_did(lake: Lake, given_documents
     ledger = made.manifest.ledger
     assert ledger is not None
     assert ledger["rewritten"]["bytes"] == sum(len(t.encode()) for t in documents) - made.counts["bytes"] > 0
+
+
+def official(lake: Lake, folder: Path, goals: list[str]) -> Artifact:
+    """The artifact of a benchmark with these questions."""
+    rows = [{"goal": goal, "sol1": "the river", "sol2": "the sea", "label": 0} for goal in goals]
+    path = folder / "valid.jsonl"
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    config = BenchmarksConfig.model_validate({"files": {"piqa": {"path": str(path)}}})
+    return benchmarks.build(lake, config, {}).artifact
+
+
+def test_the_official_benchmarks_of_a_recipe_are_cut_too(lake: Lake, given_documents: Given, tmp_path: Path) -> None:
+    pages, places = planted()
+    documents = given_documents(pages, split=SPLIT)
+    config = DecontaminateConfig(split=SPLIT, workers=1)
+    without = decontaminate.build(lake, config, {"documents": documents}).artifact
+    inputs = {"documents": documents, "benchmarks": official(lake, tmp_path, ITEMS)}
+    made = decontaminate.build(lake, config, inputs).artifact
+    assert made.key != without.key
+    assert {row["benchmark"] for row in table(made, "contamination")} == {"piqa"}
+    changed = {name for name, text in texts(made).items() if text != texts(without)[name]}
+    assert changed == {doc_id(url=f"http://example.org/{number}") for number in places["train"][:3]}
+    assert made.counts["items_rows"] == 3
+
+
+def test_with_other_benchmarks_nothing_is_taken_from_an_earlier_artifact(
+    lake: Lake, given_documents: Given, tmp_path: Path
+) -> None:
+    pages, _ = planted()
+    documents = given_documents(pages, split=SPLIT)
+    config = DecontaminateConfig(split=SPLIT, workers=1)
+    first = official(lake, tmp_path, ["A question that no page has, however often it is asked of all of them today"])
+    found = decontaminate.build(lake, config, {"documents": documents, "benchmarks": first}).artifact
+    assert not table(found, "contamination")
+    second = official(lake, tmp_path, ITEMS)
+    found = decontaminate.build(lake, config, {"documents": documents, "benchmarks": second}).artifact
+    assert table(found, "contamination")
+    assert found.metrics["documents_reused"] == 0
 
 
 def test_what_was_cut_is_found_no_more(lake: Lake, given_documents: Given, benchmark: str) -> None:
