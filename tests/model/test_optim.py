@@ -9,8 +9,11 @@ import pytest
 import torch
 from torch import nn
 
+from model.adapter import Adapter
 from model.config import Runtime, Training
 from model.gpt import GPT
+from model.headed import Headed
+from model.lora import adapt
 from model.optim import build_optimizer, weights_by_role
 from model.schedule import learning_rate
 from model.shape import GPTConfig
@@ -31,15 +34,6 @@ def roles(model: nn.Module) -> dict[str, str]:
     return {names[id(weight)]: role for role, found in weights_by_role(model).items() for weight in found}
 
 
-class Adapted(nn.Module):
-    """A frozen matrix with an adapter of low rank."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.base = nn.Linear(8, 8, bias=False).requires_grad_(False)
-        self.down, self.up = nn.Parameter(torch.ones(2, 8)), nn.Parameter(torch.zeros(8, 2))
-
-
 def test_the_weights_of_a_llama_have_their_roles() -> None:
     found = roles(gpt(tie_embeddings=False))
     assert found.pop("embed_tokens.weight") == "embedding"
@@ -50,26 +44,43 @@ def test_the_weights_of_a_llama_have_their_roles() -> None:
 
 
 def test_roles_follow_the_place_of_a_weight_not_its_name() -> None:
-    model = nn.Module()
-    model.trunk, model.score = gpt(family="gpt2", n_kv_head=2, network="encoder-decoder"), nn.Linear(16, 3)
+    model = gpt(family="gpt2", n_kv_head=2, network="encoder-decoder")
     found = roles(model)
     by_role = {role: {name for name in found if found[name] == role} for role in found.values()}
-    assert by_role["embedding"] == {"trunk.embed_tokens.weight", "trunk.embed_positions.weight"}
-    assert by_role["head"] == {"score.weight"}
+    assert by_role["embedding"] == {"embed_tokens.weight", "embed_positions.weight"}
+    assert "head" not in by_role
     assert {name for name in found if name.endswith("bias")} < by_role["vector"]
-    stacks = {re.sub(r"\d+.*", "", name) for name in by_role["matrix"]}
-    assert stacks == {"trunk.layers.", "trunk.encoder.layers."}
+    assert {re.sub(r"\d+.*", "", name) for name in by_role["matrix"]} == {"layers.", "encoder.layers."}
     assert len(by_role["matrix"]) == 2 * (4 + 2) + 2 * (8 + 2)  # of the encoder; of the decoder, which reads it
-    model.trunk.layers.requires_grad_(False)
-    assert {name.split(".")[1] for name, role in roles(model).items() if role == "matrix"} == {"encoder"}
+    model.layers.requires_grad_(False)
+    assert {name.split(".")[0] for name, role in roles(model).items() if role == "matrix"} == {"encoder"}
 
 
-def test_adapters_are_matrices_and_frozen_weights_have_no_role() -> None:
-    model = nn.Module()
-    model.layers = nn.ModuleList([Adapted()])
-    assert roles(model) == {"layers.0.down": "matrix", "layers.0.up": "matrix"}
+def test_the_head_of_a_classifier_is_a_head() -> None:
+    found = roles(Headed.over(gpt(), 3, "last", seed=0))
+    assert (found["head.weight"], found["head.bias"]) == ("head", "vector")
+    assert [name for name, role in found.items() if role == "head"] == ["head.weight"]
+
+
+@pytest.mark.parametrize("dora", [False, True])
+def test_adapters_are_matrices_and_frozen_weights_have_no_role(dora: bool) -> None:
+    model = adapt(gpt(), Adapter(rank=2, dora=dora, targets=("q_proj", "down_proj")), seed=0)
+    found = roles(model)
+    assert {name.rsplit(".", 1)[1]: role for name, role in found.items()} == {
+        "lora_A": "matrix",
+        "lora_B": "matrix",
+        **({"magnitude": "vector"} if dora else {}),
+    }
     with pytest.raises(ValueError, match="embedding_learning_rate is set, but no embedding is trained"):
         build_optimizer(model, MUON)
+    built = build_optimizer(model, MUON.model_copy(update={"embedding_learning_rate": None}))
+    before = model.state_dict()["layers.0.mlp.down_proj.lora_B"].clone()
+    for step in (0, 1):  # as the up-projection starts at 0, only it has a gradient at first
+        built.zero_grad()
+        next_token_loss(model, batch_of(0), torch.float32).backward()
+        built.step(step)
+    assert all(torch.isfinite(weight).all() for weight in model.parameters())
+    assert not torch.equal(model.state_dict()["layers.0.mlp.down_proj.lora_B"], before)
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
