@@ -17,8 +17,6 @@ SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that on
 def check(config: SftConfig, facts: Facts) -> Iterator[Fault]:
     """Yield why the model cannot be fine-tuned."""
     yield from device_faults("sft.runtime.device", config.runtime.device)
-    if facts.value("pretrain.model.network") == "encoder":
-        yield Fault("sft", "The base model is an encoder, which writes no answers; set sft to null.")
     if facts.value("tokenizer.roles") is False and (facts.value("tokenizer.ready") or facts.value("tokenizer.files")):
         why = "Conversations need special tokens for their roles, such as <|user|>; set it to true, or sft to null."
         yield Fault("tokenizer.roles", why)

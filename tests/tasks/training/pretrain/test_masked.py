@@ -16,8 +16,6 @@ from tasks.stage import Output, PermanentError, local_output
 from tasks.stage.preflight import Facts
 from tasks.training.pretrain import PretrainConfig, pretrain
 from tasks.training.pretrain.preflight import check
-from tasks.training.sft import SftConfig
-from tasks.training.sft.preflight import check as check_sft
 from tasks.training.trained import load_trained
 from tests.tasks.pydoc_corpus import PRETRAIN, build_corpus, make
 
@@ -75,7 +73,6 @@ def test_a_tokenizer_without_a_mask_stops_the_training_and_the_plan(
     facts = Facts({"tokenizer": TokenizerConfig()}, lake)
     assert [fault.field for fault in check(CONFIG, facts)] == ["tokenizer.specials"]
     assert not list(check(CONFIG, Facts({"tokenizer": TokenizerConfig(specials=(MASK,))}, lake)))
-    assert [fault.field for fault in check_sft(SftConfig(), Facts({"pretrain": CONFIG}, lake))] == ["sft"]
 
 
 def test_a_depth_that_another_field_overrules_is_told() -> None:
