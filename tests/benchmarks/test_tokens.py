@@ -5,11 +5,12 @@ All numbers are of processor time, so that other programs disturb them little.
 
 from __future__ import annotations
 
+import itertools
 import resource
 import time
+from bisect import bisect_right, insort
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ import torch
 from data_lake.tables import schemas
 from data_lake.tables.documents import doc_id, shard_path, write_parquet
 from data_lake.tokens.loader import TokenDataset
-from data_lake.tokens.packing import PackedDataset
+from data_lake.tokens.packing import PackedDataset, count_rows
 from data_lake.tokens.shards import TokenShardWriter
 from model.batches import Batch
 from model.tokenizer import PATTERNS, Tokenizer, specials_after
@@ -31,24 +32,22 @@ N_TOKENS, SEQ_LEN, BATCH = 16_000_000, 1024, 16
 SHARDS, SHARD_BYTES = 4, 6_000_000
 
 
-def seconds(function: Callable[[], object]) -> float:
-    """Processor time of a call."""
+def seconds(function: Callable[[], object], times: int = 1) -> float:
+    """Processor time of some calls."""
     started = time.process_time()
-    function()
+    for _ in range(times):
+        function()
     return time.process_time() - started
 
 
-def per_second(function: Callable[[], object], times: int, repeats: int = 7) -> float:
-    """Calls per second of processor time: the median of some runs, after one that loads and compiles."""
+def side_by_side(*functions: Callable[[], object], times: int = 1, rounds: int = 9) -> list[float]:
+    """Calls of each function per second of processor time: the best of some rounds, in which they take turns.
 
-    def once() -> float:
-        started = time.process_time()
-        for _ in range(times):
-            function()
-        return time.process_time() - started
-
-    once()
-    return times / median(once() for _ in range(repeats))
+    So other programs, which share the caches, slow all of them alike. The first calls, which load and compile, are not
+    counted.
+    """
+    seen = [[seconds(function, times) for function in functions] for _ in range(rounds + 1)]
+    return [times / min(column) for column in zip(*seen[1:], strict=True)]
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +75,11 @@ def test_windows_and_batches_beside_a_raw_memmap(tokens: tuple[TokenDataset, Pat
         at = next(places) * SEQ_LEN
         return flat[at : at + SEQ_LEN + 1].astype(np.int64)
 
-    ours = per_second(lambda: data.window(next(places)).astype(np.int64), 20_000)
-    ratio = record("tokens: random windows", ours, {"raw memmap": per_second(from_memmap, 20_000)}, unit="windows/s")
+    def from_shards() -> np.ndarray:
+        return data.window(next(places)).astype(np.int64)
+
+    ours, rival = side_by_side(from_shards, from_memmap, times=20_000)
+    ratio = record("tokens: random windows", ours, {"raw memmap": rival}, unit="windows/s")
     assert ratio is not None
     assert ratio > 1
 
@@ -89,30 +91,31 @@ def test_windows_and_batches_beside_a_raw_memmap(tokens: tuple[TokenDataset, Pat
         y = torch.stack([torch.from_numpy(again[i + 1 : i + 1 + SEQ_LEN].astype(np.int64)) for i in starts])
         return x, y
 
-    steps = iter(range(10**9))
-    joined = per_second(lambda: Batch.of_windows(data.batch(data.indices(next(steps), BATCH, 5))), 300)
-    rival = per_second(nanogpt, 300)
-    ratio = record("tokens: batches", joined * BATCH * SEQ_LEN / 1e6, {"nanoGPT": rival * BATCH * SEQ_LEN / 1e6},
-                   unit="million tokens/s")  # fmt: skip
-    assert ratio is not None
-    assert ratio > 1
-
     lengths = np.random.default_rng(2).lognormal(6, 1.2, 40_000).astype(np.int64) + 1
     lengths = lengths[np.cumsum(lengths) < N_TOKENS]
     packed = PackedDataset(data, np.cumsum(lengths) - lengths, lengths, end=50_002)
-    rows = per_second(lambda: Batch.of_packed(packed.batch(packed.indices(next(steps), BATCH, 5))), 300)
-    record("tokens: batches of packed documents", rows * BATCH * SEQ_LEN / 1e6,
-           {"nanoGPT, which cuts documents": rival * BATCH * SEQ_LEN / 1e6}, unit="million tokens/s")  # fmt: skip
+    steps = itertools.count()
+    speeds = side_by_side(
+        nanogpt,
+        lambda: Batch.of_windows(data.batch(data.indices(next(steps), BATCH, 5))),
+        lambda: Batch.of_packed(packed.batch(packed.indices(next(steps), BATCH, 5))),
+        times=200,
+    )
+    rival, joined, whole = (speed * BATCH * SEQ_LEN / 1e6 for speed in speeds)
+    ratio = record("tokens: batches", joined, {"nanoGPT": rival}, unit="million tokens/s")
+    assert ratio is not None
+    assert ratio > 1
+    record(
+        "tokens: batches of packed documents", whole, {"nanoGPT, which cuts documents": rival}, unit="million tokens/s"
+    )
 
 
 @pytest.mark.benchmark
 def test_packing_beside_what_nanochat_crops() -> None:
     """Lengths as on the web. nanochat's own note says 34.6 % of the tokens at 2,048 (dataloader.py, best-fit crop)."""
     lengths = np.random.default_rng(0).lognormal(6, 1.2, 1_000_000).astype(np.int64) + 1
-    from data_lake.tokens.packing import count_rows
-
-    seconds = 1 / per_second(lambda: count_rows(lengths, 2048), 1, repeats=3)
-    record("packing", len(lengths) / seconds / 1e6, unit="million documents/s")
+    (speed,) = side_by_side(lambda: count_rows(lengths, 2048), rounds=3)
+    record("packing", speed * len(lengths) / 1e6, unit="million documents/s")
     padding = 1 - lengths.sum() / (count_rows(lengths, 2048) * 2048)
     kept = 1 - nanochat_crops(lengths[:100_000].tolist(), 2048)
     record("packing: positions with a token that is kept", 1 - padding, {"nanochat": kept}, unit="share of tokens")
@@ -121,22 +124,14 @@ def test_packing_beside_what_nanochat_crops() -> None:
 
 def nanochat_crops(lengths: list[int], row: int, buffer: int = 1000) -> float:
     """The share of tokens that its loader drops: the longest document that fits, else the shortest, cropped."""
-    waiting, rest = sorted(lengths[:buffer]), iter(lengths[buffer:])
+    waiting, room = sorted(lengths[:buffer]), row + 1  # a row holds one token more, for the targets
     read = kept = 0
-    from bisect import bisect_right, insort
-
-    for following in iter(lambda: None, 0):
-        room = row + 1  # a row holds one token more, for the targets
-        while room > 0:
-            at = bisect_right(waiting, room) - 1
-            taken = waiting.pop(max(at, 0))
-            read, kept = read + taken, kept + min(taken, room)
-            room -= min(taken, room)
-            following = next(rest, None)
-            if following is None:
-                return 1 - kept / read
-            insort(waiting, following)
-    return 0.0
+    for following in lengths[buffer:]:
+        taken = waiting.pop(max(bisect_right(waiting, room) - 1, 0))
+        read, kept = read + taken, kept + min(taken, room)
+        room = room - taken if taken < room else row + 1
+        insort(waiting, following)
+    return 1 - kept / read
 
 
 @pytest.fixture(scope="module")
@@ -193,8 +188,7 @@ def test_tokenising_beside_a_bare_loop_of_tiktoken(documents: tuple[Path, Path, 
         for _ in map_shards(encode_shard, jobs(corpus, vocabulary, tmp_path), workers=1):
             pass
 
-    rounds = [(seconds(ours), seconds(bare)) for _ in range(5)]  # in turns: a busy machine slows both
-    mine, theirs = (n_bytes / 1e6 / min(column) for column in zip(*rounds, strict=True))
+    mine, theirs = (speed * n_bytes / 1e6 for speed in side_by_side(ours, bare, rounds=5))
     ratio = record("tokenising, from Parquet to shards", mine, {"tiktoken, a bare loop": theirs}, unit="MB/s per core")
     assert ratio is not None
     assert ratio >= 0.85
