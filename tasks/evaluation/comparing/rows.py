@@ -42,7 +42,8 @@ class Row:
     p is of one row alone, p_adjusted after Holm's correction for all rows; the interval (95 %) is not corrected.
     needed: how many units would show this difference with 80 % power if all rows were tested again; None if there is
     no difference. only_before, only_after: items that one of the two alone has, which are left out. contaminated: how
-    many of the items training documents of either model have; they are left out of the part "clean".
+    many of the items training documents of either model have; they are left out of the part "clean". same_as: the
+    metric that this one equals item by item in both models, if any (by letters, acc_norm is acc).
     """
 
     metric: str
@@ -63,6 +64,7 @@ class Row:
     only_after: int
     contaminated: int
     tested: Effect
+    same_as: str = ""
 
     @property
     def name(self) -> str:
@@ -171,7 +173,7 @@ def _benchmark_rows(
     if groups:
         for column, names in scores.groups.items():
             parts += _group_parts(column, [names[place] for place in shared.before.tolist()])
-    for metric in _metrics(scores, new):
+    for metric, same_as in _metrics(scores, new):
         values = [
             [_of_seed(sheet, name, metric, own, places) for sheet in side]
             for side, own, places in ((before, scores, shared.before), (after, new, shared.after))
@@ -180,26 +182,25 @@ def _benchmark_rows(
         for part, chosen in parts:
             both = chosen & known
             if both.any():
-                tested = _tested(values[0][0][both], values[1][0][both], share=metric in scores.shares)
+                tested = _tested(values[0][0][both], values[1][0][both], share=bool({metric, same_as} & scores.shares))
                 means = [[float(one[both].mean()) for one in side if one.size] for side in values]
-                yield _row(
-                    f"{name}_{metric}", part, means, tested, int(both.sum()), "items", shared, int(found[both].sum())
-                )
+                contaminated = int(found[both].sum())
+                row = _row(f"{name}_{metric}", part, means, tested, int(both.sum()), "items", shared, contaminated)
+                yield dataclasses.replace(row, same_as=f"{name}_{same_as}" if same_as else "")
 
 
-def _metrics(before: Scores, after: Scores) -> list[str]:
-    """Return the metrics that both have; one that equals an earlier one item by item (by letters, acc_norm is acc) is
-    left out, as it would only make the correction for many rows stricter."""
+def _metrics(before: Scores, after: Scores) -> list[tuple[str, str]]:
+    """Return the metrics that both have, each with an earlier one that it equals item by item, or ""."""
     import numpy as np
 
     def same(one: str, other: str) -> bool:
         return all(np.array_equal(side.metrics[one], side.metrics[other], equal_nan=True) for side in (before, after))
 
-    kept: list[str] = []
+    found: list[tuple[str, str]] = []
     for metric in before.metrics:
-        if metric in after.metrics and not any(same(metric, other) for other in kept):
-            kept.append(metric)
-    return kept
+        if metric in after.metrics:
+            found.append((metric, next((other for other, _ in found if same(metric, other)), "")))
+    return found
 
 
 def _of_seed(sheet: Sheet, name: str, metric: str, own: Scores, places: np.ndarray) -> Floats:
@@ -256,5 +257,11 @@ def _group_parts(column: str, names: Sequence[str]) -> list[tuple[str, Bools]]:
 
 
 def chosen(rows: Sequence[Row], metrics: Collection[str]) -> list[Row]:
-    """Return the rows of some metrics, all if none is named; a name is that of a metric or of a metric and its part."""
-    return [row for row in rows if not metrics or row.metric in metrics or row.name in metrics]
+    """Return the rows of some metrics; a name is that of a metric, or of a metric and its part.
+
+    If none is named, these are all but those that say the same as another one: they would only make the correction for
+    many rows stricter.
+    """
+    if not metrics:
+        return [row for row in rows if not row.same_as]
+    return [row for row in rows if row.metric in metrics or row.name in metrics]

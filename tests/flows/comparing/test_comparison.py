@@ -192,7 +192,7 @@ def test_a_metric_that_nobody_measured(made: Runs) -> None:
     made.run(STRONG, [600.0] * 20, depth=12)
     assert [row.name for row in compared("last~1", "last", metrics=["b_acc"]).rows] == ["b_acc"]
     with pytest.raises(
-        CompareError, match=r"no metric 'b_ac' to compare; there are bits_per_byte, b_acc. Did you mean b_acc"
+        CompareError, match=r"no metric 'b_ac' to compare; there are bits_per_byte, b_acc, b_acc_norm. Did"
     ):
         compared("last~1", "last", metrics=["b_ac"])
 

@@ -60,6 +60,13 @@ def test_only_the_named_metrics_count(made: Runs) -> None:
     assert (both.promoted, "bits_per_byte" in both.why, "b_acc" in both.why) == (False, True, False)
 
 
+def test_a_metric_that_happens_to_equal_another_one_can_be_named(made: Runs) -> None:
+    weak, strong = made.run(WEAK, depth=6), made.run(STRONG, depth=12)
+    same = PromoteConfig(metrics=("b_acc_norm",))
+    assert ruled(made, strong, weak.name, same).promoted
+    assert not ruled(made, weak, strong.name, same).promoted
+
+
 def test_naming_more_metrics_makes_the_gate_narrower_and_not_wider(made: Runs) -> None:
     """After a correction for two metrics this one would no longer be called worse."""
     less = [right and n not in (1, 2, 5, 6, 9, 10) for n, right in enumerate(STRONG)]
@@ -119,6 +126,6 @@ def test_a_champion_that_cannot_be_measured_keeps_its_place(made: Runs) -> None:
 def test_a_metric_that_is_not_there_is_found_by_the_first_model(made: Runs) -> None:
     model = made.run(WEAK, [700.0] * 12, depth=6)
     with pytest.raises(
-        CompareError, match=r"names 'b_ac', but evaluate/.* has bits_per_byte, b_acc\. Did you mean b_acc\?"
+        CompareError, match=r"names 'b_ac', but evaluate/.* has bits_per_byte, b_acc, b_acc_norm\. Did you mean b_acc\?"
     ):
         ruled(made, model, None, PromoteConfig(metrics=("b_ac",)))

@@ -44,8 +44,10 @@ def test_each_row_is_its_test_on_the_items_that_both_have(sheet: Any) -> None:
     worse = nats * 1.1 + RNG.normal(0, 3, 30)
     before = sheet(items("b", WEAK), documents(nats.tolist()))
     after = sheet(items("b", STRONG)[:150], documents(worse.tolist()))
-    rows = by_name(judged(rows_of([before], [after])))
+    rows = by_name(judged(chosen(rows_of([before], [after]), [])))
     assert list(rows) == ["bits_per_byte", "b_acc"]  # acc_norm is acc here, item by item
+    named = chosen(rows_of([before], [after]), ["b_acc_norm"])
+    assert [(row.name, row.same_as) for row in named] == [("b_acc_norm", "b_acc")]  # but it can be asked for
     acc, bits = rows["b_acc"], rows["bits_per_byte"]
     exact = mcnemar(np.array(WEAK[:150]), np.array(STRONG[:150]))
     assert (acc.p, acc.difference, acc.n, acc.unit) == (exact.p, exact.difference, 150, "items")
@@ -75,18 +77,18 @@ def test_many_rows_are_corrected_together_and_say_how_many_items_would_tell(shee
     none = [False] * 200
     several = sheet([row for n in range(6) for row in items(f"b{n}", none)])
     better = sheet([row for n in range(6) for row in items(f"b{n}", right if n == 0 else none)])
-    one = by_name(judged(rows_of([several], [better])))["b0_acc"]
+    one = by_name(judged(chosen(rows_of([several], [better]), [])))["b0_acc"]
     assert one.p == pytest.approx(2 / 1024)
     assert one.p_adjusted == pytest.approx(6 * 2 / 1024)
     assert one.verdict == "better"
     fewer = sheet([row for n in range(6) for row in items(f"b{n}", right[3:] if n == 0 else none)])
-    unsure = by_name(judged(rows_of([several], [fewer])))["b0_acc"]
+    unsure = by_name(judged(chosen(rows_of([several], [fewer]), [])))["b0_acc"]
     assert (unsure.p < 0.05 < unsure.p_adjusted, unsure.verdict) == (True, "not distinguishable")
     assert unsure.needed is not None
     assert unsure.needed > 197
     alone = judged(chosen(rows_of([several], [fewer]), ["b0_acc"]))
     assert [row.verdict for row in alone] == ["better"]  # the only question that was asked
-    equal = by_name(judged(rows_of([several], [fewer])))["b1_acc"]
+    equal = by_name(judged(chosen(rows_of([several], [fewer]), [])))["b1_acc"]
     assert (equal.verdict, equal.needed) == ("not distinguishable", None)
 
 
@@ -124,12 +126,12 @@ def test_groups_have_rows_of_their_own_if_asked_for(sheet: Any) -> None:
         sheet(items("b", right, subject=["law"] * 100 + ["art"] * 100),
               documents([level] * 20, source=sources)) for right, level in ((WEAK, 900.0), (STRONG, 800.0))
     )  # fmt: skip
-    names = set(by_name(rows_of([before], [after], groups=True)))
+    names = set(by_name(chosen(rows_of([before], [after], groups=True), [])))
     assert names == {
         "bits_per_byte", "bits_per_byte_source=a.org", "bits_per_byte_source=b.org",
         "b_acc", "b_acc_subject=art", "b_acc_subject=law",
     }  # fmt: skip
-    assert set(by_name(rows_of([before], [after]))) == {"bits_per_byte", "b_acc"}
+    assert set(by_name(chosen(rows_of([before], [after]), []))) == {"bits_per_byte", "b_acc"}
 
 
 def test_benchmarks_that_one_lacks_are_said_and_nothing_shared_is_no_row(sheet: Any) -> None:
