@@ -74,9 +74,10 @@ class Training(Settings):
         if self.optimizer == "adamw":
             idle = [name for name in MUON_ONLY if getattr(self, name) != type(self).model_fields[name].default]
             if idle:
+                named = " and ".join(f"{name} ({getattr(self, name)})" for name in idle)
                 raise ValueError(
-                    f"{idle[0]} is {getattr(self, idle[0])}, but only Muon reads it and the optimizer is adamw; set "
-                    f"optimizer: muon, or leave out {' and '.join(idle)}."
+                    f"only Muon reads {named}, but the optimizer is adamw; set optimizer: muon, or leave "
+                    f"{'it' if len(idle) == 1 else 'them'} out."
                 )
         return self
 

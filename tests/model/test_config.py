@@ -26,7 +26,7 @@ def test_warmup_and_decay_may_not_overlap() -> None:
 )
 def test_a_setting_of_muon_is_refused_without_it(fields: dict[str, float]) -> None:
     (name,) = fields
-    with pytest.raises(ValidationError, match=f"{name} is .*, but only Muon reads it and the optimizer is adamw"):
+    with pytest.raises(ValidationError, match=rf"only Muon reads {name} \(.*\), but the optimizer is adamw"):
         Training(**fields)
     training = Training(optimizer="muon", **fields)
     assert Training(**training.model_dump()) == training
