@@ -60,6 +60,9 @@ def subjects_of(wanted: Sequence[str], home: Home) -> list[Subject]:
             found += [_run(record, artifacts) for record in reversed(records)]
     if len(found) < 2:
         raise CompareError(f"{wanted[0]!r} is one run without variants; name what to compare it with, such as last~1.")
+    twice = [name for name, times in Counter(subject.name for subject in found).items() if times > 1]
+    if twice:
+        raise CompareError(f"{twice[0]} is named twice; name something else to compare it with.")
     return _aligned(found)
 
 

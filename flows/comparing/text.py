@@ -124,7 +124,7 @@ def _label(row: Row) -> str:
 
 def _letters(side: str, short: dict[str, str]) -> str:
     """Return the letters of a side, which may be several subjects that differ in their seeds."""
-    return "+".join(short[name] for name in side.split(" and ") if name in short)
+    return "+".join(letter for name, letter in short.items() if name in side)
 
 
 def _number(row: Row, value: float) -> str:

@@ -15,6 +15,8 @@ from data_lake.reading.ledger import Amount, Ledger
 from data_lake.store.home import Home
 from flows.comparing.comparison import Comparison, compare
 from flows.comparing.runs import CompareError
+from flows.servers.mlflow_db import init_mlflow
+from tasks.tracking.mlflow_client import Sender
 from tests.evaluations import Runs, evaluation, items, questions
 from tests.lakes import commit
 
@@ -177,6 +179,7 @@ def test_other_code_and_other_machines_are_said(made: Runs) -> None:
         (["pretrain/zz", "last"], "The lake has no model 'pretrain/zz'; the newest are pretrain/"),
         (["clean", "last"], "is no model but something else: only models"),
         (["last~1", "last@d6"], "has no variant 'd6'; it has no variants"),
+        (["last", "last~0"], "demo 00010001 is named twice"),
     ],
 )
 def test_what_cannot_be_compared(made: Runs, names: list[str], said: str) -> None:
@@ -185,6 +188,26 @@ def test_what_cannot_be_compared(made: Runs, names: list[str], said: str) -> Non
     with pytest.raises(CompareError) as caught:
         compared(*names)
     assert said in str(caught.value)
+
+
+@pytest.mark.slow
+def test_speeds_and_gpus_come_from_the_run_that_trained_a_model(made: Runs) -> None:
+    home = Home.from_env().ensure()
+    init_mlflow(home)
+    client = Sender(home).client
+    experiment = client.create_experiment("textmill/pretrain")
+    models = []
+    for place, depth in enumerate((6, 12)):
+        run_id = client.create_run(experiment).info.run_id
+        client.log_metric(run_id, "tokens_per_second", 1000.0 * depth)
+        for step, load in enumerate((50.0, 70.0 + 10 * place)):
+            client.log_metric(run_id, "system/gpu_0_utilization_percentage", load, step=step)
+        models.append(commit(made.lake, "pretrain", config={"depth": depth}, kind="Model",
+                             runs={"mlflow_run_id": run_id}))  # fmt: skip
+    found = compared(*(one.name for one in models))
+    assert {one.name: one.values for one in found.costs if one.node == "pretrain"} == {
+        "tokens_per_second": (6000.0, 12000.0), "gpu_utilization_percentage": (60.0, 65.0),
+    }  # fmt: skip
 
 
 def test_a_metric_that_nobody_measured(made: Runs) -> None:

@@ -33,7 +33,8 @@ def test_rows_fit_80_columns_and_say_what_it_would_take(made: Runs) -> None:
 def test_seeds_are_means_and_sides_of_several_runs_have_all_their_letters(made: Runs) -> None:
     for depth in (6, 12):
         for seed in range(2):
-            made.run([n < depth + seed for n in range(90)], training={"seed": seed}, depth=depth)
+            name = "demo until pretrain and evaluate"
+            made.run([n < depth + seed for n in range(90)], name=name, training={"seed": seed}, depth=depth)
     words = " ".join(text("last~3", "last~2", "last").split())
     assert "pretrain A+B C C − A+B C is" in words
     assert "A+B is the mean of 2 seeds and C is the mean of 2 seeds, of all that this lake has." in words
