@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tasks.training.shown import Piece
 
 STYLES = {"text": "", "special": "cyan", "unlearned": "dim"}
+SIDES = ("source", "input", "target")
 EXAMPLES = (
     "textmill sample batches demo --step 0 -n 2",
     "textmill sample batches demo --set pretrain.documents=separate",
@@ -61,12 +62,11 @@ def batches(
     console = output()
     for row in rows[:number]:
         padding = f" · {row['padding']:,} padding" if row["padding"] else ""
-        lines = table(
-            f"row {row['row']}: {row['tokens']:,} tokens{padding}", ("position", "input", "target"), ("position",)
-        )
+        columns = [side for side in SIDES if side in row["documents"][0]]
+        lines = table(f"row {row['row']}: {row['tokens']:,} tokens{padding}", ("position", *columns), ("position",))
         lines.show_lines = True
         for document in row["documents"]:
-            sides = (_text(document[side], characters) for side in ("input", "target"))
+            sides = (_text(document[side], characters) for side in columns)
             lines.add_row(f"{document['start']:,}", *sides)
         console.print(lines)
 
@@ -104,7 +104,7 @@ def _reader(graph: Graph, node: Node, recipe: str) -> tuple[Any, Any]:
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
     """A row for programs: pieces of text become one text."""
     documents = [
-        {**document, **{side: "".join(piece.text for piece in document[side]) for side in ("input", "target")}}
+        document | {side: "".join(piece.text for piece in document[side]) for side in SIDES if side in document}
         for document in row["documents"]
     ]
     return {**row, "documents": documents}

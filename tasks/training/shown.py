@@ -24,7 +24,8 @@ def shown_rows(batch: Batch, tokenizer: Tokenizer) -> list[dict[str, Any]]:
     """Return each row of a batch: its tokens, its padding, and its documents in order.
 
     A document has `start` (its first position), `input_ids` and `target_ids` (null = not learned), and both as pieces:
-    `input` and `target`, which stand side by side: the target of a position is what the model has to name there.
+    `input` and `target`, which stand side by side: the target of a position is what the model has to name there. For an
+    encoder-decoder, `source` and `source_ids` are the text that it is made from.
     """
     from model.losses import IGNORE
 
@@ -42,6 +43,10 @@ def shown_rows(batch: Batch, tokenizer: Tokenizer) -> list[dict[str, Any]]:
                     "target_ids": goals,
                 }
             )
+            if batch.source is not None:
+                assert batch.source_lengths is not None
+                read = batch.source[number, : int(batch.source_lengths[number])].tolist()
+                documents[-1] = {"source": list(pieces(read, tokenizer)), "source_ids": read, **documents[-1]}
         tokens = sum(len(document["input_ids"]) for document in documents)
         rows.append({"row": number, "tokens": tokens, "padding": len(inputs) - tokens, "documents": documents})
     return rows

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_lake.store.files import write_jsonl, write_whole
 from data_lake.tokens.order import draws_of_step, shuffled
 from model.shape import GPTConfig
-from tasks.stage import Artifact, Output, kinds, stage
+from tasks.stage import Artifact, Output, kinds, local_output, stage
 from tasks.stage.work import pretraining
 from tasks.training.seq2seq.config import Seq2SeqConfig
 from tasks.training.seq2seq.fitting import Lesson, fit
@@ -35,6 +37,16 @@ def contract(artifact: Artifact) -> Iterator[str]:
         yield f"{TRANSLATIONS} has {lines:,} lines, the stage counted {artifact.counts['measured_pairs']:,}."
 
 
+def batches(config: Seq2SeqConfig, inputs: Mapping[str, Artifact]) -> tuple[Callable[[int], Batch], Tokenizer]:
+    """Return what makes the batch of a step, and the tokenizer, to show them."""
+    from model.tokenizer import Tokenizer
+
+    loaded = Tokenizer.load(inputs["tokenizer"].path)
+    with tempfile.TemporaryDirectory() as folder:  # for the list of pairs that a training puts aside
+        lessons = fit(config, local_output(Path(folder)), inputs["pairs"], loaded)
+    return _batch_of(config, lessons["train"], loaded), loaded
+
+
 @stage(
     makes=kinds.Model,
     headline=("validation_bits_per_byte", "exact_match", "chrf"),
@@ -43,6 +55,7 @@ def contract(artifact: Artifact) -> Iterator[str]:
     check=check,
     gpu=True,
     work=pretraining,
+    batches=batches,
 )
 def seq2seq(config: Seq2SeqConfig, out: Output, pairs: kinds.Pairs, tokenizer: kinds.Tokenizer) -> None:
     """Train from scratch, or continue from the newest checkpoint of an interrupted attempt.
@@ -54,7 +67,6 @@ def seq2seq(config: Seq2SeqConfig, out: Output, pairs: kinds.Pairs, tokenizer: k
     and `copy_chrf` are what copying the source would reach. `ended` is the share of texts that the model ended itself.
     """
     from model.gpt import GPT
-    from model.seq2seq import pair_batch
     from model.tokenizer import Tokenizer
 
     loaded = Tokenizer.load(tokenizer.path)
@@ -62,11 +74,6 @@ def seq2seq(config: Seq2SeqConfig, out: Output, pairs: kinds.Pairs, tokenizer: k
     learned = [lesson.ids for lesson in lessons["train"]]
     training = config.training
     model = GPT(GPTConfig(vocab_size=loaded.vocab_size, **config.model.model_dump())).initialise(training.seed)
-
-    def batch_of(step: int) -> Batch:
-        chosen = shuffled(draws_of_step(step, training.batch_size), len(learned), training.seed)
-        return pair_batch([learned[i] for i in chosen], loaded.pad)
-
     epochs = training.steps * training.batch_size / len(learned)
     out.info(
         f"Training {model.count_parameters():,} weights on {len(learned):,} pairs for {training.steps:,} steps: "
@@ -77,7 +84,7 @@ def seq2seq(config: Seq2SeqConfig, out: Output, pairs: kinds.Pairs, tokenizer: k
         model,
         training,
         config.runtime,
-        batch_of,
+        _batch_of(config, lessons["train"], loaded),
         lambda model, last: _validate(config, model, lessons["val"], loaded, last),
     )
     longest = max(len(ids.target) for ids in learned)
@@ -86,6 +93,19 @@ def seq2seq(config: Seq2SeqConfig, out: Output, pairs: kinds.Pairs, tokenizer: k
     _report(out, written)
     out.figure("loss", loss_curve(history, "learning from pairs"))
     write_model(out, model, loaded, written[: config.samples])
+
+
+def _batch_of(config: Seq2SeqConfig, lessons: Sequence[Lesson], tokenizer: Tokenizer) -> Callable[[int], Batch]:
+    """Return the function that makes the batch of a step: each pair comes once per epoch, reshuffled each time."""
+    from model.seq2seq import pair_batch
+
+    training = config.training
+
+    def batch_of(step: int) -> Batch:
+        chosen = shuffled(draws_of_step(step, training.batch_size), len(lessons), training.seed)
+        return pair_batch([lessons[i].ids for i in chosen], tokenizer.pad)
+
+    return batch_of
 
 
 def _validate(

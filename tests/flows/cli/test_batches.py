@@ -14,6 +14,7 @@ from data_lake.store.lake import Artifact, Lake
 from flows.graph.node import Graph
 from model.batches import Batch
 from model.losses import IGNORE
+from model.seq2seq import pair_batch, pair_ids
 from model.tokenizer import Tokenizer
 from tasks.corpus.tokenize import TokenizeConfig, tokenize
 from tasks.corpus.tokenizer import TokenizerConfig, tokenizer
@@ -139,6 +140,19 @@ def test_text_is_never_mistaken_for_a_special_token_or_for_the_terminals_own(
     assert "<|bos|>[red]see·[2J \\<|eos|>" in shown
     assert "\x1b" not in shown
     assert "…" in textmill("sample", "batches", "--characters", "9")
+
+
+def test_the_source_of_an_encoder_decoder_stands_beside_what_it_writes(
+    bytewise: Tokenizer, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    batch = pair_batch([pair_ids(bytewise, "one two", "12"), pair_ids(bytewise, "seven", "7")], bytewise.pad)
+    monkeypatch.setattr("flows.cli.batches.in_graph", lambda *_: graph_of("joined"))
+    monkeypatch.setattr("flows.cli.batches._reader", lambda *_: (lambda step: batch, bytewise))
+    first, second = (row["documents"][0] for row in data("sample", "batches")["rows"])
+    assert (first["source"], first["input"], first["target"]) == ("one two<|eos|>", "<|bos|>12", "12<|eos|>")
+    assert (second["source"], second["input"], second["target"]) == ("seven<|eos|>", "<|bos|>7", "7<|eos|>")
+    (heads,) = [line.split() for line in textmill("sample", "batches", "-n", "1").splitlines() if "position" in line]
+    assert heads == ["position", "source", "input", "target"]
 
 
 def test_rows_are_parted_where_documents_begin(bytewise: Tokenizer) -> None:

@@ -151,3 +151,14 @@ def test_only_an_encoder_decoder_within_its_context() -> None:
 def test_a_device_that_is_not_there_is_said_before(lake: Lake) -> None:
     faults = seq2seq.faults(Seq2SeqConfig(runtime={"device": "nosuch"}), Facts({}, lake))  # type: ignore[arg-type]
     assert [fault.field for fault in faults] == ["seq2seq.runtime.device"]
+
+
+def test_its_batches_can_be_shown_without_training(given: tuple[Lake, dict[str, Artifact]]) -> None:
+    assert seq2seq.batches is not None
+    batch_of, loaded = seq2seq.batches(Seq2SeqConfig(**TINY), given[1])
+    one, other = batch_of(0), batch_of(1)
+    assert one.inputs.shape[0] == 8
+    read = loaded.decode(one.source[0, : int(one.source_lengths[0]) - 1].tolist())
+    wanted = loaded.decode([token for token in one.targets[0].tolist() if token not in (loaded.eos, -100)])
+    assert {"source": read, "target": wanted} in numbers()
+    assert one.source.tolist() != other.source.tolist()
