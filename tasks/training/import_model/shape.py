@@ -21,6 +21,7 @@ def imported_shape(config: ImportConfig) -> GPTConfig:
     context = config.max_seq_len or stored.max_seq_len
     if context > stored.max_seq_len:
         raise ValueError(
-            f"The model has a context of {stored.max_seq_len:,} tokens; {context:,} are more than it knows."
+            f"The model has a context of {stored.max_seq_len:,} tokens; {context:,} are more than it knows. Leave "
+            "import_model.max_seq_len out, or lower it."
         )
     return stored.model_copy(update={"max_seq_len": context, "dropout": config.dropout})

@@ -49,6 +49,7 @@ SPECIAL: dict[str, list[Any]] = {
     "sft.adapter": [{"rank": 4}],
     "questions.benchmarks": [{"piqa": {"path": "piqa.jsonl"}}],
     "questions.contamination": [{"words": 9}],
+    "import_model.max_seq_len": [64],
     **{section: [{}] for section in ("import_model", "pairs", "pretrain", "sft", "evaluate", "export")},
     "schedule.timezone": ["Europe/Berlin"],
     "schedule.cron": ["1 4 * * *"],

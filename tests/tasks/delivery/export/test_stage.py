@@ -12,14 +12,18 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from data_lake.store.lake import Artifact, Lake
 from model.huggingface import export as writing
+from model.huggingface.folder import read_folder
+from model.huggingface.weights import read_model
 from tasks.delivery.export import ExportConfig, export
 from tasks.stage import PermanentError
 from tasks.training.import_model import ImportConfig, import_model
+from tasks.training.sft import SftConfig, sft
 from tasks.training.trained import load_trained
-from tests.tasks.pydoc_corpus import build_corpus, build_models
+from tests.tasks.pydoc_corpus import SFT, build_corpus, build_models, make
 
 FILES = {
     f"hf/{name}"
@@ -86,6 +90,17 @@ def test_what_left_can_come_in_again(models: tuple[Lake, dict[str, Artifact]]) -
     assert after[0].config == before[0].config
     assert json.loads((back.path / "model.json").read_text())["chat_template"] == "textmill"
     assert "before it came in is not known here" in card(exported(lake, back))
+
+
+def test_a_model_that_was_adapted_leaves_with_its_adapter_merged(models: tuple[Lake, dict[str, Artifact]]) -> None:
+    lake, built = models
+    adapted = make(sft, lake, SftConfig(**{**SFT, "adapter": {"rank": 2}}), built).artifact
+    left = exported(lake, adapted)
+    assert left.metrics["logits_difference"] == 0
+    assert {name for name in left.files if "adapter" in name} == set()
+    network = read_model(read_folder(left.path / "hf"))
+    before = load_trained(built["pretrain"])[0].state_dict()
+    assert any(not torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
 def test_an_export_that_computes_something_else_fails(

@@ -26,7 +26,7 @@ from model.tokenizer import Tokenizer
 from model.vocabulary.exported import export_tokenizer
 from tasks.corpus.tokenize import TokenizeConfig, tokenize
 from tasks.corpus.tokenizer import TokenizerConfig, tokenizer
-from tasks.stage import PermanentError, local_output
+from tasks.stage import Output, PermanentError, local_output
 from tasks.stage.preflight import Facts
 from tasks.training.import_model import ImportConfig, import_model
 from tasks.training.pretrain import PretrainConfig, pretrain
@@ -157,6 +157,14 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, dict[str, Ar
     return lake, {**built, "own": own}
 
 
+def going_on(corpus: tuple[Lake, dict[str, Artifact]]) -> dict[str, Artifact]:
+    """What pretraining reads that goes on from the imported model."""
+    lake, built = corpus
+    given = {"corpus": built["decontaminate"], "tokenizer": built["own"]}
+    tokens = tokenize.build(lake, TokenizeConfig(seq_len=64), given).artifact
+    return {"tokens": tokens, "tokenizer": built["own"], "base": built["base"]}
+
+
 PLAIN = {name: value for name, value in PRETRAIN.items() if name != "model"}
 
 
@@ -169,10 +177,7 @@ def test_the_vocabulary_is_the_models(corpus: tuple[Lake, dict[str, Artifact]]) 
 
 def test_training_goes_on_from_the_weights_in_their_shape(corpus: tuple[Lake, dict[str, Artifact]]) -> None:
     lake, built = corpus
-    tokens = tokenize.build(
-        lake, TokenizeConfig(seq_len=64), {"corpus": built["decontaminate"], "tokenizer": built["own"]}
-    ).artifact
-    given = {"tokens": tokens, "tokenizer": built["own"], "base": built["base"]}
+    given = going_on(corpus)
     still = PretrainConfig(**{**PLAIN, "training": {"steps": 1, "learning_rate": 1e-9, "warmup": 0.0}})
     artifact = pretrain.build(lake, still, given).artifact
     before, after = load_trained(built["base"])[0], load_trained(artifact)[0]
@@ -181,6 +186,27 @@ def test_training_goes_on_from_the_weights_in_their_shape(corpus: tuple[Lake, di
         assert torch.allclose(value, after.state_dict()[name], atol=1e-6), name
     learned = pretrain.build(lake, PretrainConfig(**PLAIN), given).artifact
     assert learned.metrics["validation_loss"] < artifact.metrics["validation_loss"]
+
+
+class Interrupted(Output):
+    """An output whose process dies after some steps."""
+
+    def log(self, metrics: object, step: int) -> None:
+        if step >= 10 and "loss" in metrics:  # type: ignore[operator]
+            raise OSError("No space left on device")
+
+
+def test_an_interrupted_training_from_a_base_ends_with_the_same_bytes(
+    corpus: tuple[Lake, dict[str, Artifact]], tmp_path: Path
+) -> None:
+    given, config = going_on(corpus), PretrainConfig(**PLAIN)
+    pretrain(config, local_output(tmp_path / "whole"), **given)
+    (tmp_path / "cut").mkdir()
+    with pytest.raises(OSError, match="No space left"):
+        pretrain(config, Interrupted(tmp_path / "cut"), **given)
+    pretrain(config, local_output(tmp_path / "cut"), **given)
+    for name in ("model.safetensors", "model.json", "samples.jsonl"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "cut" / name).read_bytes()
 
 
 @pytest.mark.parametrize("other", [{"n_layer": 3}, {"max_seq_len": 64}, {"family": "qwen3"}, {"preset": "demo-gpt2"}])
