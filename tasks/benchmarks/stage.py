@@ -90,6 +90,18 @@ def chosen(config: BenchmarksConfig) -> Iterator[tuple[str, str, BenchmarkFile]]
                 yield name, part, file
 
 
+def local_items(config: BenchmarksConfig, largest: int) -> Iterator[tuple[str, Item]]:
+    """Yield (benchmark, item) of everything that is asked and lies in local files of at most `largest` bytes.
+
+    For the plan, which fetches nothing and must not take long.
+    """
+    for name, part, file in chosen(config):
+        if part == ASKED and not is_remote(file.place) and Path(file.place).stat().st_size <= largest:
+            for _, made in items_of(BENCHMARKS[name], file, Path(file.place)):
+                if isinstance(made, Item):
+                    yield name, made
+
+
 def _files(benchmark: Benchmark, given: BenchmarkFiles, field: str) -> Iterator[tuple[str, BenchmarkFile]]:
     if not given.path:
         raise PermanentError(f"{field}.path names no file; {benchmark.name} is read from its official files.")

@@ -1,6 +1,6 @@
 """Controls: how far one gets in a benchmark without answering its questions; what does not beat them shows nothing.
 
-An answer by a habit (the place that is right most often), the choices in another order where they are listed, and the
+An answer by a habit (the one that is right most often), the choices in another order where they are listed, and the
 choices without the question. Word choice alone decides many benchmarks: the authors of HellaSwag and WinoGrande filter
 their items against it, and most others do not (Gururangan et al. 2018; Poliak et al. 2018).
 """
@@ -42,7 +42,9 @@ def controls_of(scorer: Scorer, write: Write, asking: Asking, replies: Sequence[
     if benchmark.output != "choice" or not benchmark.ability or not asked:
         return {}
     scores = [_value(benchmark, one.item, reply) for one, reply in asked]
-    found = {MAJORITY: _against(scores, _majority([one.item for one, _ in asked]))}
+    found: dict[str, Any] = {}
+    if (majority := _majority([one.item for one, _ in asked])) is not None:
+        found[MAJORITY] = _against(scores, majority)
     others: list[tuple[str, Callable[[Item], Item] | None]] = [
         (SHUFFLED, benchmark.reordered), (NO_QUESTION, benchmark.blind),
     ]  # fmt: skip
@@ -88,10 +90,15 @@ def _value(benchmark: Benchmark, item: Item, reply: Reply) -> float:
     return float(values[main.name if is_mean else "acc"])
 
 
-def _majority(items: Sequence[Item]) -> list[float]:
-    """Return, for each item, whether the place that is right most often in all of them is right."""
-    most, _ = Counter(place for item in items for place in item.gold).most_common(1)[0]
-    return [float(most in item.gold) for item in items]
+def _majority(items: Sequence[Item]) -> list[float] | None:
+    """Return, for each item, whether the answer that is right most often is right; None if all answers differ.
+
+    Answers are words, such as a letter or yes. Their places in a file are no answer: a model that scores each choice by
+    itself cannot see them, and in some files the first choice is always the right one.
+    """
+    right = [{item.options[place] for place in item.gold if place < len(item.options)} for item in items]
+    most, times = Counter(answer for own in right for answer in sorted(own)).most_common(1)[0]
+    return [float(most in own) for own in right] if times > 1 else None
 
 
 def _against(scores: Sequence[float], controls: Sequence[float]) -> dict[str, float | None]:

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from model.tokenizer import PATTERNS
+from tasks.benchmarks import BenchmarksConfig
+from tasks.benchmarks.registry import BENCHMARKS
+from tasks.benchmarks.stage import local_items
 from tasks.stage import PermanentError
 from tasks.stage.preflight import Facts, Fault, device_faults
 from tasks.synthetic.questions.config import QuestionsConfig
@@ -16,6 +19,8 @@ from tasks.training.import_model.shape import imported_shape
 
 if TYPE_CHECKING:
     from tasks.evaluation.evaluate.config import EvaluateConfig
+
+_LARGEST = 1 << 25  # bytes of a benchmark's file that a plan reads
 
 SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that one makes"
 
@@ -40,6 +45,20 @@ def check(config: EvaluateConfig, facts: Facts) -> Iterator[Fault]:
         if items:
             fitting = [choices for choices in items if not any(_is_too_long(choice, facts) for choice in choices)]
             yield from left_out(field, path, items, fitting, "longer than the context")
+    if isinstance(official := facts.configs.get("benchmarks"), BenchmarksConfig):
+        yield from _official(official, facts)
+
+
+def _official(benchmarks: BenchmarksConfig, facts: Facts) -> Iterator[Fault]:
+    """Yield how many items of official benchmarks cannot be asked, as one of their choices is too long."""
+    found: dict[str, list[Choices]] = {}
+    with contextlib.suppress(PermanentError, ValueError, OSError):  # the check of benchmarks reports why
+        for name, item in local_items(benchmarks, _LARGEST):
+            if BENCHMARKS[name].output in ("choice", "greedy"):
+                found.setdefault(name, []).append(item.choices)
+    for name, items in found.items():
+        fitting = [choices for choices in items if not any(_is_too_long(choice, facts) for choice in choices)]
+        yield from left_out(f"questions.benchmarks.{name}", name, items, fitting, "longer than the context")
 
 
 def context_of(facts: Facts) -> tuple[int | None, str]:

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from data_lake.reading.catalog import Catalog, QueryError
@@ -75,19 +76,34 @@ def test_every_view_is_there_in_an_empty_lake_with_the_columns_that_it_has_in_a_
         "duplicates.parquet": schemas.DUPLICATES,
         "contamination.parquet": schemas.CONTAMINATION,
         "documents.parquet": document_index_schema(),
+        "per_item.parquet": schemas.PREDICTIONS,
     }
     commit(full, "everything", {name: schema.empty_table() for name, schema in tables.items()})
     with Catalog(Lake(tmp_path / "none")) as empty, Catalog(full) as filled:
         assert empty.views() == filled.views()
         assert set(empty.views()) >= {
             "artifacts", "pages", "documents", "removed", "duplicates", "contamination", "tokens", "ledger", "runs",
-            "lineage",
+            "lineage", "predictions",
         }  # fmt: skip
         for view in empty.views():
             result = empty.query(f"SELECT * FROM {view}")
             assert {"stage", "artifact"} <= set(result.columns)
             assert result.columns == filled.query(f"SELECT * FROM {view}").columns
             assert list(result.rows) == []
+
+
+ZERO = {"string": "", "int32": 0, "double": 0.0, "bool": False}
+
+
+def test_predictions_are_those_of_the_newest_model_of_each_stage(lake: Lake) -> None:
+    table = pa.Table.from_pylist(
+        [{field.name: ZERO.get(str(field.type), []) for field in schemas.PREDICTIONS}], schema=schemas.PREDICTIONS
+    )
+    for hour, (stage, number) in enumerate((("pretrain", 1), ("sft", 1), ("pretrain", 2)), start=6):
+        model = commit(lake, stage, config={"number": number}, hour=hour)
+        commit(lake, "evaluate", {"per_item.parquet": table}, {"model": model}, {"number": hour}, hour)
+    assert ask(lake, "SELECT count(*), count(DISTINCT artifact) FROM predictions") == [(2, 2)]
+    assert ask(lake, "SELECT count(*) FROM all_predictions") == [(3,)]
 
 
 def test_a_column_that_only_later_artifacts_have_is_null_in_earlier_ones(lake: Lake) -> None:

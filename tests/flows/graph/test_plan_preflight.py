@@ -14,6 +14,7 @@ Also covers: tasks/corpus/tokenizer/preflight.py
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,16 @@ def test_only_the_stages_in_scope_are_asked(home: Path) -> None:
     assert data("plan", "demo", "--set", "sft.data=[nosuch.jsonl]", "--until", "pretrain")["problems"] == []
     with pytest.raises(RecipeError, match=r"nosuch\.jsonl"):
         require_sound(graph_of(load_recipe("demo", ["sft.data=[nosuch.jsonl]"])), Lake(home / "lake"), until=["sft"])
+
+
+def test_official_items_that_are_too_long_are_said(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [{"goal": "To go", "sol1": "Go.", "sol2": words, "label": 0} for words in ("Stay.", "b " * 300, " ")]
+    Path("valid.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    plan = plan_of(home, "questions.benchmarks={piqa: {path: valid.jsonl}}")
+    assert plan.problems == ()
+    rows_of = {row.node: row for row in plan.rows}
+    for node in ("evaluate-pretrain", "evaluate-sft"):
+        assert any("1 of 2" in said and "longer than the context" in said for said in rows_of[node].reasons)
+    plan = plan_of(home, "questions.benchmarks={piqa: {path: valid.jsonl, shots: 3}}")
+    assert any("train split, but no file has it" in str(problem) for problem in plan.problems)

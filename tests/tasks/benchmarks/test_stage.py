@@ -264,6 +264,11 @@ def test_the_plan_says_what_is_not_there(lake: Lake, tmp_path: Path) -> None:
     assert (field, "There is no benchmark 'helaswag'" in reason) == ("questions.benchmarks.helaswag", True)
     ((field, reason),) = faults(BenchmarksConfig.model_validate({"files": {"piqa": {}}}))
     assert (field, "No file is named" in reason) == ("questions.benchmarks.piqa.path", True)
+    (tmp_path / "valid.jsonl").write_text(lines(PIQA))
+    ((field, reason),) = faults(config_of(tmp_path / "valid.jsonl"))
+    assert field == "questions.benchmarks.piqa.shots_path"
+    assert "come from its train split, but no file has it" in reason
+    assert faults(config_of(tmp_path / "valid.jsonl").model_copy(update={"shots": ()})) == []
 
 
 def test_another_content_is_another_artifact_and_the_same_is_found(lake: Lake, tmp_path: Path) -> None:

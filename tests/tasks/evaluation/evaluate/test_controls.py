@@ -66,8 +66,7 @@ def test_a_reader_of_the_question_beats_all_controls() -> None:
         lambda context, said: 0.0 if context and said.strip() in context else -50.0, [*map(piqa, range(40))]
     )
     controls = found["controls"]
-    assert set(controls) == {"majority", "no_question"}  # each choice is scored by itself: their order cannot matter
-    assert (controls["majority"]["value"], controls["majority"]["difference"]) == (0.5, 0.5)
+    assert set(controls) == {"no_question"}  # each choice is scored by itself: their order cannot matter
     assert controls["no_question"]["value"] < 0.6
     assert verdict(found) is None
 
@@ -85,6 +84,14 @@ def test_a_reader_that_always_says_the_same_is_the_majority() -> None:
     assert verdict(found) == ("majority", 0.75)
     assert depends_on_order(found)  # the right choices have moved to other letters
     assert found["controls"]["shuffled"]["value"] < 0.5
+
+
+def test_places_that_nobody_sees_are_no_answer() -> None:
+    """In TruthfulQA's files the first answer is the true one; that is of no use to who scores each by itself."""
+    items = [Item(("Q:",), (f"true {number}", f"false {number}"), (0,)) for number in range(9)]
+    assert "majority" not in measured(lambda context, said: 0.0, items)["controls"]
+    words = [Item(("Q:",), ("no", "yes"), (int(number < 6),)) for number in range(9)]
+    assert measured(lambda context, said: 0.0, words)["controls"]["majority"]["value"] == pytest.approx(6 / 9)
 
 
 def test_a_reader_of_listed_choices_does_not_depend_on_their_order() -> None:
@@ -115,7 +122,7 @@ def test_the_question_is_taken_out_and_the_choices_stay() -> None:
 
 def test_items_that_were_not_asked_are_left_out() -> None:
     items = [*map(piqa, range(3)), replace(piqa(4), choices=("too long", "way"))]
-    assert measured(lambda context, said: 0.0, items)["controls"]["majority"]["n"] == 3
+    assert measured(lambda context, said: 0.0, items)["controls"]["no_question"]["n"] == 3
     assert measured(lambda context, said: 0.0, items[3:]) == {"controls": {}}
 
 
