@@ -64,13 +64,15 @@ class Answered:
 @dataclass(frozen=True)
 class Metric:
     """One metric: its name, and how the values of the items become one number: by a usual aggregation or, if `whole` is
-    given, by a function of the benchmark's own. `key` is its name in lm-eval's results, if that is another."""
+    given, by a function of the benchmark's own. `key` is its name in lm-eval's results, if that is another. share: the
+    value of an item is a share, and not right or wrong."""
 
     name: str
     aggregation: Aggregation = "mean"
     whole: Callable[[Sequence[Any]], float | None] | None = None
     higher_is_better: bool = True
     key: str = ""
+    share: bool = False
 
 
 ACC, ACC_NORM, ACC_BYTES = Metric("acc"), Metric("acc_norm"), Metric("acc_bytes")

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from tasks.benchmarks.base import ACC, Answered, BadRow, Benchmark, Item, Row
+from tasks.benchmarks.base import ACC, Answered, BadRow, Benchmark, Item, Metric, Row
 from tasks.benchmarks.fields import field, text, whole
 
 _PROMPT = """Q: What is human life expectancy in the United States?
@@ -83,4 +83,6 @@ def true_share(item: Item, answered: Answered) -> dict[str, Any]:
 
 
 TRUTHFULQA_MC1 = Benchmark("truthfulqa_mc1", mc1, metrics=(ACC,), fixed_shots=True, folder=("multiple_choice",))
-TRUTHFULQA_MC2 = replace(TRUTHFULQA_MC1, name="truthfulqa_mc2", item=mc2, values=true_share)
+TRUTHFULQA_MC2 = replace(
+    TRUTHFULQA_MC1, name="truthfulqa_mc2", item=mc2, values=true_share, metrics=(Metric("acc", share=True),)
+)

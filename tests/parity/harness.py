@@ -13,7 +13,7 @@ import torch
 
 from model.gpt import GPT
 from model.scoring import Scorer
-from model.shape import GPTConfig
+from model.shape import Family, GPTConfig
 from tasks.benchmarks.base import CHOICE
 from tasks.benchmarks.registry import BENCHMARKS
 from tests.parity.squad import put_back
@@ -44,11 +44,18 @@ class Bytes:
         return b"".join(parts).decode(errors="replace")
 
 
-def tiny_model(context: int = 512, seed: int = 0) -> GPT:
+def tiny_model(context: int = 512, family: Family = "llama") -> GPT:
     """Return a random model with a vocabulary for `Bytes`; its choices differ clearly between texts."""
-    torch.manual_seed(seed)
-    shape = {"n_layer": 1, "n_head": 2, "n_kv_head": 1, "d_model": 32, "d_ff": 48, "max_seq_len": context}
-    model = GPT(GPTConfig(vocab_size=266, tie_embeddings=False, **shape))
+    torch.manual_seed(0)
+    shape = {
+        "n_layer": 1,
+        "n_head": 2,
+        "n_kv_head": 2 if family == "gpt2" else 1,
+        "d_model": 32,
+        "d_ff": 48,
+        "max_seq_len": context,
+    }
+    model = GPT(GPTConfig(vocab_size=266, tie_embeddings=False, family=family, **shape))
     for weights in model.parameters():
         torch.nn.init.normal_(weights, std=0.3)
     return model.eval()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from model.gpt import GPT
+from model.shape import Family
 from tasks.benchmarks.base import Answered, Benchmark, Item
 from tasks.benchmarks.config import BenchmarkFiles, BenchmarksConfig
 from tasks.benchmarks.registry import BENCHMARKS
@@ -112,9 +114,8 @@ def test_groups_are_lm_evals(task: str, shots: int, model: GPT, tmp_path: Path) 
         assert row["log_likelihoods"] == pytest.approx([reply[0][0] for reply in sample["resps"]], rel=1e-5)
 
 
-@pytest.mark.parametrize("shots", [0, 2])
-def test_every_benchmark_is_lm_evals(shots: int, model: GPT, tmp_path: Path) -> None:
-    tasks = [name for name, benchmark in BENCHMARKS.items() if not benchmark.subjects_are_groups]
+def compare(tmp_path: Path, model: GPT, tasks: Sequence[str], shots: int) -> None:
+    """All metrics, prompts and log-likelihoods of the tasks are lm-eval's."""
     rows = {name: splits_of(name, shots) for name in tasks}
     results, samples = reference(tmp_path, model, rows, shots, BOOTSTRAP)
     for name in tasks:
@@ -129,6 +130,18 @@ def test_every_benchmark_is_lm_evals(shots: int, model: GPT, tmp_path: Path) -> 
             else:
                 scores = [reply[0] if isinstance(reply, tuple | list) else reply for reply in replies]
                 assert row["log_likelihoods"] == pytest.approx(scores, rel=1e-5), name
+        assert any(row["truncated"] for row in own.rows) == (model.config.max_seq_len < 100 and name != "wikitext")
+
+
+@pytest.mark.parametrize("shots", [0, 2])
+def test_every_benchmark_is_lm_evals(shots: int, model: GPT, tmp_path: Path) -> None:
+    compare(tmp_path, model, [name for name, one in BENCHMARKS.items() if not one.subjects_are_groups], shots)
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen3", "gpt2"])
+def test_every_family_agrees_also_where_prompts_do_not_fit(family: Family, tmp_path: Path) -> None:
+    """Three shots are longer than the context of 90 tokens: the prompts lose their beginnings as in lm-eval."""
+    compare(tmp_path, tiny_model(90, family), ["hellaswag", "winogrande", "lambada_openai", "wikitext"], 3)
 
 
 WRITTEN = [

@@ -118,6 +118,12 @@ def test_the_harness_measures_what_we_measure(shots: int, model: Artifact, tmp_p
     assert os.environ.get("HF_HUB_OFFLINE") is None  # only while it ran
 
 
+def test_the_validation_split_is_asked_if_there_is_no_test_split(model: Artifact, tmp_path: Path) -> None:
+    (tmp_path / "ARC-Easy-Dev.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows_of("arc_easy", 4)))
+    measured = run_harness(model, {"arc_easy": [str(tmp_path)]})
+    assert {(one.metric, one.n) for one in measured} == {("acc", 4), ("acc_norm", 4)}
+
+
 def test_a_single_file_is_what_is_asked(model: Artifact, tmp_path: Path) -> None:
     (tmp_path / "mine.json").write_text(json.dumps(rows_of("piqa", 4)))
     measured = run_harness(model, {"piqa": [str(tmp_path / "mine.json")]}, limit=2)

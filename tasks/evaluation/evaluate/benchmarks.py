@@ -142,7 +142,7 @@ def _row(benchmark: Benchmark, number: int, one: Chosen, reply: Reply, values: M
         "answer": item.options[scores.index(max(scores))] if choosing else reply.answered.text or None,
         "reference": item.options[item.gold[0]],
         "score": float(score) if isinstance(score, int | float) else None,
-        "correct": _right(values.get("acc")),
+        "correct": _right(values.get("acc")) if not benchmark.main.share else None,
         "correct_norm": _right(values.get("acc_norm")) if not item.partial else None,
         "correct_bytes": _right(values.get("acc_bytes")) if not item.partial else None,
         "chance": len(item.gold) / len(item.options) if choosing and benchmark.ability else None,
@@ -155,8 +155,8 @@ def _row(benchmark: Benchmark, number: int, one: Chosen, reply: Reply, values: M
 
 
 def _right(value: float | None) -> bool | None:
-    """Return whether an answer is right; None for a share of probability, and where nothing is right or wrong."""
-    return bool(value) if value in (0, 1) else None
+    """Return whether an answer is right; None where nothing is right or wrong."""
+    return None if value is None else bool(value)
 
 
 def _has_subject(subject: str, row: Mapping[str, Any]) -> bool:

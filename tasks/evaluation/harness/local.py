@@ -40,9 +40,9 @@ def task_of(manager: Any, name: str, paths: Sequence[str], shots: int) -> Any:
     if entry is None or not entry.yaml_path:
         raise PermanentError(f"lm-eval has no task {name!r} of its own; `lm-eval ls tasks` lists them.")
     config = manager._factory._load_full_config(entry, None)
-    asked = config.get("test_split") or config.get("validation_split")
-    splits = splits_of(name, paths, asked)
-    if asked not in splits:
+    own = [config[role] for role in ("test_split", "validation_split") if config.get(role)]
+    splits = splits_of(name, paths, asked := own[0])
+    if not set(own) & set(splits):  # without the test split, lm-eval asks the validation split
         raise PermanentError(f"{name} asks the split {asked!r}, but the files have {', '.join(splits) or 'none'}.")
     roles = ("training_split", "validation_split", "test_split", "fewshot_split")
     missing = {role: None for role in roles if config.get(role) not in (None, *splits)}

@@ -107,6 +107,12 @@ def test_texts_have_perplexities_and_no_chance() -> None:
     assert (found.rows[0]["score"], found.rows[0]["correct"]) == (None, None)
 
 
+def test_a_share_of_probability_is_neither_right_nor_wrong() -> None:
+    chosen = [Chosen(Item(("Q:",), ("no", "never", "yes"), (0, 1)), "", 0)]
+    found = results_of(Asking(BENCHMARKS["truthfulqa_mc2"], chosen, 1), [reply(-1.0, -1.0, -900.0)], 10)
+    assert (found.summary()["acc"], found.rows[0]["score"], found.rows[0]["correct"]) == (1.0, 1.0, None)
+
+
 def test_the_better_format_is_reported() -> None:
     assert better_format({"letters": {"acc_norm": 0.0}, "cloze": {"acc_norm": None}}) == "letters"
     assert better_format({"letters": {"acc_norm": 0.2}, "cloze": {"acc_norm": 0.4}}) == "cloze"
