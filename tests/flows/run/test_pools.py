@@ -24,7 +24,11 @@ def test_a_recipe_with_a_mistake_deploys_nothing(home: Path) -> None:
     assert "Did you mean pretrain" in textmill("deploy", "demo", "--set", "pretrian.steps=1", code=2)
 
 
-def test_the_form_of_a_stage_that_is_off_starts_with_its_defaults() -> None:
-    made = {deployment.full_name: deployment for deployment in deployments(Recipe(sft=None))}
+def test_forms_start_with_the_recipe_and_that_of_a_stage_that_is_off_with_its_defaults() -> None:
+    recipe = Recipe(sft=None, promote={"metrics": ["hellaswag_acc_norm"]})  # type: ignore[arg-type]
+    made = {deployment.full_name: deployment for deployment in deployments(recipe)}
     assert made["stage-sft/rerun"].parameters["config"]["samples"] == Recipe().configs()["sft"].samples  # type: ignore[attr-defined]
     assert made["pipeline/nightly"].parameters["config"]["sft"] is None
+    assert made["promote/promote"].parameters["config"]["metrics"] == ["hellaswag_acc_norm"]
+    assert made["promote/promote"].entrypoint == "flows.run.verdicts.promote"
+    assert made["compare/compare"].parameters == {"subjects": ["last~1", "last"]}

@@ -18,9 +18,7 @@ from data_lake.tables.documents import write_parquet
 from flows.comparing import runs as known
 from flows.comparing.runs import CompareError
 from flows.recipe.promote import PromoteConfig
-from flows.recipe.recipe import Recipe
 from flows.run import promote as promoting
-from flows.run.deployments import deployments
 from flows.run.promote import candidate_of, check_wanted
 from flows.servers.connect import Connection, connect
 from tasks.stage import Output, StageConfig, kinds, stage
@@ -152,10 +150,3 @@ def test_who_can_be_a_candidate(made: Runs) -> None:
             candidate_of(wanted, home)
     with pytest.raises(CompareError, match="names 'b_ac'"):
         check_wanted("last", PromoteConfig(metrics=("b_ac",)), home)
-
-
-def test_both_are_deployed_with_the_recipes_promotion() -> None:
-    made = {one.full_name: one for one in deployments(Recipe(promote={"metrics": ["hellaswag_acc_norm"]}))}  # type: ignore[arg-type]
-    assert made["promote/promote"].parameters["config"]["metrics"] == ["hellaswag_acc_norm"]
-    assert made["compare/compare"].parameters == {"subjects": ["last~1", "last"]}
-    assert made["promote/promote"].entrypoint == "flows.run.verdicts.promote"
