@@ -288,9 +288,9 @@ def test_our_own_code_is_followed_in_whatever_folder_it_lies(tmp_path: Path) -> 
         for old, new in itertools.pairwise(states)
     ]
     assert changed[0] == {
-        (stage, "tasks.corpus.charsets.labels") for stage in ("crawl", "clean", "decontaminate", "benchmarks")
+        (stage, "tasks.corpus.charsets.labels") for stage in ("crawl", "clean", "decontaminate", "benchmarks", "pairs")
     }
-    assert changed[1] == {(stage, "model.optim") for stage in ("pretrain", "sft")}
+    assert changed[1] == {(stage, "model.optim") for stage in ("pretrain", "sft", "seq2seq")}
     assert changed[2:] == [set(), set()]
 
 
