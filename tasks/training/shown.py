@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from model.batches import Batch
     from model.tokenizer import Tokenizer
 
-SHAPES_NO_RESULT = "shows what a training reads"
-
 
 class Piece(NamedTuple):
     """Part of a text: "text" as it was written, the name of a "special" token, or a note about what is "unlearned"."""

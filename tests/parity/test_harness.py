@@ -29,8 +29,8 @@ from tasks.evaluation.harness.run import run_harness
 from tasks.stage import Output, PermanentError, StageConfig, kinds, local_output, stage
 from tasks.synthetic.questions.chosen import choose
 from tasks.synthetic.questions.config import QuestionsConfig
-from tasks.training.train import write_model
 from tasks.training.trained import load_trained
+from tasks.training.written import write_model
 from tests.parity.harness import task_manager
 from tests.parity.rows import rows_of
 

@@ -11,8 +11,8 @@ from tasks.stage.file_patterns import as_text
 from tasks.training.import_model.config import ImportConfig
 from tasks.training.import_model.preflight import check
 from tasks.training.import_model.shape import imported_shape
-from tasks.training.train import whole_model, write_model
 from tasks.training.trained import CHAT_TEMPLATE
+from tasks.training.written import whole_model, write_model
 
 
 def sources(config: ImportConfig) -> str:

@@ -14,7 +14,8 @@ from tasks.training.pretrain.masked import filled_gaps
 from tasks.training.pretrain.mix import log_shares, mix_contract, preview, report_mix
 from tasks.training.pretrain.preflight import check
 from tasks.training.pretrain.reading import Reading
-from tasks.training.train import loss_curve, model_contract, train, write_model
+from tasks.training.train import loss_curve, train
+from tasks.training.written import model_contract, write_model
 
 if TYPE_CHECKING:
     from model.batches import Batch

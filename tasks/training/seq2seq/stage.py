@@ -18,7 +18,8 @@ from tasks.training.seq2seq.config import Seq2SeqConfig
 from tasks.training.seq2seq.fitting import Lesson, fit
 from tasks.training.seq2seq.measures import measure
 from tasks.training.seq2seq.preflight import check
-from tasks.training.train import loss_curve, model_contract, train, write_model
+from tasks.training.train import loss_curve, train
+from tasks.training.written import model_contract, write_model
 
 if TYPE_CHECKING:
     from model.batches import Batch

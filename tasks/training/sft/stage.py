@@ -18,8 +18,9 @@ from tasks.training.sft.formats import Conversation
 from tasks.training.sft.gather import gather
 from tasks.training.sft.instructions import instruction_files
 from tasks.training.sft.preflight import check
-from tasks.training.train import loss_curve, model_contract, train, write_model
+from tasks.training.train import loss_curve, train
 from tasks.training.trained import CHAT_TEMPLATE, load_trained
+from tasks.training.written import model_contract, write_model
 
 if TYPE_CHECKING:
     from model.batches import Batch

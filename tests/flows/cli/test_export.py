@@ -11,7 +11,7 @@ from model.gpt import GPT
 from model.huggingface import export as writing
 from model.shape import GPTConfig
 from tasks.stage import Output, StageConfig, kinds, stage
-from tasks.training.train import write_model
+from tasks.training.written import write_model
 from tests.model.vocabulary.small_models import learned_pairs
 from tests.terminal import data, notes, textmill
 

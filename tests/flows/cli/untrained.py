@@ -8,7 +8,7 @@ from data_lake.store.lake import Artifact, Lake
 from model.shape import GPTConfig, Network
 from model.tokenizer import SPECIALS, Tokenizer, specials_after
 from tasks.stage import Output, StageConfig, kinds, stage
-from tasks.training.train import write_model
+from tasks.training.written import write_model
 
 
 class ModelConfig(StageConfig):

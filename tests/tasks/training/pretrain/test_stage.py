@@ -2,6 +2,7 @@
 
 Also covers: tasks/training/pretrain/config.py
 Also covers: tasks/training/train.py
+Also covers: tasks/training/written.py
 """
 
 from __future__ import annotations
