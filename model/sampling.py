@@ -1,4 +1,4 @@
-"""Sampling: how the next token is chosen from the logits, each text with a random generator of its own.
+"""Sampling: how the next token is chosen from the logits, each text with random numbers of its own.
 
 The order is that of `transformers`: repetition penalty, temperature, top-k, top-p, min-p.
 """
@@ -120,23 +120,29 @@ def _nucleus(probabilities: Tensor, p: float) -> Tensor:
 
 
 class Drawing:
-    """The state of one text's sampling: its random generator, and which tokens the repetition penalty has to know."""
+    """The state of one text's sampling: how many tokens were drawn, and which the repetition penalty has to know."""
 
     def __init__(self, sampling: Sampling, prompt: Sequence[int], vocab_size: int, device: torch.device) -> None:
         self.sampling = sampling
         self.filters = (sampling.temperature, sampling.top_k, sampling.top_p, sampling.min_p)
-        self.generator = torch.Generator().manual_seed(sampling.seed)  # on the CPU: a seed means the same everywhere
+        self.drawn = 0
         self.seen: Tensor | None = None
         if sampling.repetition_penalty != 1:
             self.seen = torch.zeros(vocab_size, dtype=torch.bool, device=device)
             self.seen[list(prompt)] = True
 
+    def next_key(self) -> int:
+        """Return the key of the next token's random numbers: it follows from the seed and the place alone."""
+        self.drawn += 1
+        return _mixed(_mixed(self.sampling.seed) + self.drawn)
+
 
 def choose(logits: Tensor, drawings: Sequence[Drawing]) -> Tensor:
     """Return one token (int64, B) for each row of `logits` (B, V) by that row's own sampling.
 
-    What a row gets does not depend on the rows beside it: each draws one number from its own generator and takes the
-    token at that place of the summed probabilities.
+    The token is that of the largest probability / exponential noise (the Gumbel-max trick). The noise of a token
+    follows from the seed, the place in the text and the token's id, so a row does not depend on the rows beside it, and
+    probabilities that differ in their last digits choose another token only where two are that close.
     """
     penalties = [number for number, drawing in enumerate(drawings) if drawing.seen is not None]
     if penalties:
@@ -153,14 +159,48 @@ def choose(logits: Tensor, drawings: Sequence[Drawing]) -> Tensor:
     for numbers in alike.values():
         some = logits if len(numbers) == len(drawings) else logits[numbers]
         probabilities, ids = candidates(some, drawings[numbers[0]].sampling)
-        sums = probabilities.cumsum(dim=-1, dtype=torch.float64)
-        drawn = torch.stack([torch.rand(1, generator=drawings[number].generator) for number in numbers])
-        # A float32 below 1 times the whole sum is below that sum, so the place found has a probability above 0.
-        places = torch.searchsorted(sums, drawn.to(sums) * sums[:, -1:], right=True)
-        places.clamp_(max=sums.shape[-1] - 1)  # nan, which the caller finds in the token's logit
+        keys = torch.tensor([[drawings[number].next_key()] for number in numbers], device=logits.device)
+        noise = exponential(keys, torch.arange(logits.shape[-1], device=logits.device) if ids is None else ids)
+        places = (probabilities / noise).argmax(dim=-1, keepdim=True)
         tokens[numbers] = (places if ids is None else ids.gather(-1, places))[:, 0]
     for number in penalties:
         seen = drawings[number].seen
         assert seen is not None
         seen[tokens[number]] = True
     return tokens
+
+
+def exponential(keys: Tensor, ids: Tensor) -> Tensor:
+    """Return exponentially distributed noise, float32 (B, N), for keys int64 (B, 1) and ids int64 (B, N) or (N).
+
+    It is number `id` of the SplitMix64 generator that starts at the key (Steele et al. 2014), the same on every device.
+    """
+    bits = ids * _GOLDEN + keys
+    for shift, factor in ((30, _FIRST), (27, _SECOND)):
+        bits = (bits ^ _shifted(bits, shift)).mul_(factor)
+    bits = bits ^ _shifted(bits, 31)
+    # 24 bits as far as float32 goes, and below them 24 more: near 0, where the largest quotients come from, the steps
+    # are then fine enough for the rarest token.
+    uniform = _shifted(bits, 40).float().mul_(2.0**-24).add_((bits & 0xFFFFFF).float().add_(0.5).mul_(2.0**-48))
+    return torch.log1p(uniform.neg_()).neg_()
+
+
+def _shifted(bits: Tensor, places: int) -> Tensor:
+    """Shift to the right with zeros coming in, which torch's shift of a signed number does not do."""
+    return (bits >> places).bitwise_and_((1 << (64 - places)) - 1)
+
+
+def _signed(number: int) -> int:
+    """Return the int64 with the same 64 bits."""
+    return (number + 2**63) % 2**64 - 2**63
+
+
+_GOLDEN, _FIRST, _SECOND = map(_signed, (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+
+
+def _mixed(number: int) -> int:
+    """Mix the bits of a number as SplitMix64 does."""
+    number = (number + _GOLDEN) % 2**64
+    number = (number ^ number >> 30) * _FIRST % 2**64
+    number = (number ^ number >> 27) * _SECOND % 2**64
+    return _signed(number ^ number >> 31)

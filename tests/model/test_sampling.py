@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.sampling import Drawing, Sampling, choose, filtered, penalised
+from model.sampling import Drawing, Sampling, choose, exponential, filtered, penalised
 
 LOGITS = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
 CPU = torch.device("cpu")
@@ -103,9 +103,46 @@ def test_filters_are_those_of_the_definition(
 
 
 def test_the_frequencies_are_the_probabilities() -> None:
-    rows = LOGITS.expand(4000, 4)
-    counts = torch.bincount(choose(rows, [drawing(Sampling(1.0, seed=seed)) for seed in range(4000)]), minlength=4)
-    torch.testing.assert_close(counts / 4000, LOGITS.exp(), atol=0.03, rtol=0)  # 0.03 is 3.8 standard deviations
+    """For one token of many texts, and for many tokens of one text."""
+    many = choose(LOGITS.expand(4000, 4), [drawing(Sampling(1.0, seed=seed)) for seed in range(4000)])
+    one = drawing(Sampling(1.0, seed=3))
+    row = torch.stack([choose(LOGITS[None], [one])[0] for _ in range(4000)])
+    for tokens in (many, row):  # 0.03 is 3.8 standard deviations
+        torch.testing.assert_close(torch.bincount(tokens, minlength=4) / 4000, LOGITS.exp(), atol=0.03, rtol=0)
+
+
+def test_noise_is_exponential_and_of_each_token_its_own() -> None:
+    keys = torch.tensor([[drawing(Sampling(seed=seed)).next_key()] for seed in range(100)])
+    noise = exponential(keys, torch.arange(2000))
+    assert noise.dtype == torch.float32
+    assert float(noise.min()) > 0
+    assert float(noise.mean()) == pytest.approx(1.0, abs=0.01)
+    for limit in (1e-4, 0.1, 1.0, 5.0):
+        expected = 200_000 * -math.expm1(-limit)
+        assert int((noise < limit).sum()) == pytest.approx(expected, abs=4 * math.sqrt(expected))
+    ids = torch.tensor([7, 1999]).expand(100, 2)
+    assert torch.equal(exponential(keys, ids), noise[:, [7, 1999]])
+    between = torch.corrcoef(torch.stack([noise[0], noise[1], noise[0].roll(1)]))
+    assert float((between - torch.eye(3)).abs().max()) < 0.1
+
+
+def test_noise_is_splitmix64s() -> None:
+    """The first numbers of the published generator that starts at 1234567."""
+    published = [6457827717110365317, 3203168211198807973, 9817491932198370423]
+    noise = exponential(torch.tensor([[1234567]]), torch.tensor([1, 2, 3]))
+    uniform = [(number >> 40) * 2.0**-24 + ((number & 0xFFFFFF) + 0.5) * 2.0**-48 for number in published]
+    assert noise[0].tolist() == pytest.approx([-math.log1p(-one) for one in uniform], rel=1e-5)
+
+
+def test_last_digits_decide_only_between_tokens_that_close() -> None:
+    """Also at the border of the nucleus: what comes in or goes out there changes the other tokens' draws in nothing."""
+    logits = torch.randn(2000, 300, generator=torch.Generator().manual_seed(2))
+    nearly = logits + 1e-5 * torch.randn(2000, 300, generator=torch.Generator().manual_seed(3))
+    chosen, other = (
+        choose(rows, [Drawing(Sampling(1.0, top_p=0.9, seed=seed), [0], 300, CPU) for seed in range(2000)])
+        for rows in (logits, nearly)
+    )
+    assert int((chosen != other).sum()) <= 1
 
 
 @pytest.mark.parametrize(
