@@ -130,7 +130,8 @@ def compare(tmp_path: Path, model: GPT, tasks: Sequence[str], shots: int) -> Non
             else:
                 scores = [reply[0] if isinstance(reply, tuple | list) else reply for reply in replies]
                 assert row["log_likelihoods"] == pytest.approx(scores, rel=1e-5), name
-        assert any(row["truncated"] for row in own.rows) == (model.config.max_seq_len < 100 and name != "wikitext")
+        if model.config.max_seq_len < 100 and name != "wikitext":
+            assert any(row["truncated"] for row in own.rows)
 
 
 @pytest.mark.parametrize("shots", [0, 2])
