@@ -9,7 +9,7 @@ from tasks.corpus.benchmarks.formats import clean_hellaswag
 
 def item(row: Row, subject: str = "") -> Item:
     """Return the item of a row of hellaswag_val.jsonl."""
-    a, b = text(row, "ctx_a"), text(row, "ctx_b", empty=True)
+    a, b = text(row, "ctx_a", empty=True), text(row, "ctx_b", empty=True)
     label = text(row, "activity_label", empty=True)
     endings = tuple(map(clean_hellaswag, texts(row, "endings")))
     gold = place(row, ("label",), len(endings))

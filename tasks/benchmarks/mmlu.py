@@ -16,7 +16,7 @@ _COLUMNS = ("question", "A", "B", "C", "D", "answer")
 
 def _parts(row: Row, subject: str) -> tuple[str, tuple[str, ...], int, str]:
     """Return question, choices, place of the answer and subject of a row of hendrycks/test or cais/mmlu."""
-    question = text(row, "question")
+    question = text(row, "question", empty=True)
     choices = texts(row, "choices") if "choices" in row else tuple(text(row, letter) for letter in LETTERS)
     if len(choices) != len(LETTERS):
         raise BadRow(f"it has {len(choices)} choices, not {len(LETTERS)}")

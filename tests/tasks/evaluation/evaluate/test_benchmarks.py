@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -50,6 +51,13 @@ def test_made_items_are_asked_in_both_formats_with_their_shots() -> None:
     assert (letters.shots, found["mmlu_cloze"].available) == (1, 8)
     assert found["hellaswag"].chosen[0].contaminated
     assert formats(asked(), 0)["mmlu_letters"].chosen[0].before == description
+
+
+def test_items_without_a_question_are_asked_too() -> None:
+    """Of the user's own files; their choices are all that a model reads."""
+    plain = asked()
+    bare = Asked([], [replace(HELLASWAG, ctx_a="")], [replace(MMLU, question=" ")], {}, plain.seen, plain.available, {})
+    assert [len(one.chosen) for one in formats(bare, 0).values()] == [1, 1, 1]
 
 
 def test_official_benchmarks_come_after_them() -> None:
