@@ -16,6 +16,7 @@ from tasks.corpus.tokenizer import tokenizer
 from tasks.delivery.export import export
 from tasks.evaluation.evaluate import evaluate
 from tasks.evaluation.evaluate_encoder import evaluate_encoder
+from tasks.evaluation.judge import judge
 from tasks.stage import kinds
 from tasks.synthetic.questions import questions
 from tasks.training.import_model import import_model
@@ -46,6 +47,11 @@ def pipeline(recipe: Recipe, graph: Graph) -> None:
         if recipe.seq2seq:
             words = _vocabulary(recipe, graph, both) if vocabulary is None else vocabulary
             graph.add(seq2seq, recipe.seq2seq, both, words)
+    if recipe.judge and models:
+        named = recipe.judge.against
+        other = graph.pinned(kinds.Model, named, "judge.against") if named else None
+        for model in models if recipe.judge.data else models[-1:]:  # sft's has held-out pairs of its own
+            graph.add(judge, recipe.judge, model, other)
     if recipe.export:
         for model in models:
             graph.add(export, recipe.export, model)

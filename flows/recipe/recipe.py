@@ -20,6 +20,7 @@ from tasks.corpus.tokenizer import TokenizerConfig
 from tasks.delivery.export import ExportConfig
 from tasks.evaluation.evaluate import EvaluateConfig
 from tasks.evaluation.evaluate_encoder import EvaluateEncoderConfig
+from tasks.evaluation.judge import JudgeConfig
 from tasks.stage.config import StageConfig, with_defaults
 from tasks.synthetic.questions import QuestionsConfig
 from tasks.training.import_model import ImportConfig
@@ -130,6 +131,9 @@ class Recipe(RecipeBase):
     evaluate_encoder: EvaluateEncoderConfig | None = Field(
         EvaluateEncoderConfig(), description="how encoders are measured instead; null = not at all"
     )
+    judge: JudgeConfig | None = Field(
+        None, description="which other model judges the answers, at an endpoint; null = none"
+    )
     export: ExportConfig | None = Field(
         None, description="in which formats models leave for other programs; null = in none"
     )
@@ -151,6 +155,14 @@ class Recipe(RecipeBase):
             raise ValueError("seq2seq learns from pairs, and there are none: name their files in pairs.data")
         if self.crawl is None and self.pairs is None and self.import_model is None:
             raise ValueError("there is nothing to make: no corpus (crawl), no pairs of texts (pairs), no import_model")
+        return self
+
+    @model_validator(mode="after")
+    def _has_something_to_be_judged_on(self) -> Self:
+        if self.judge is not None and not self.judge.data and (self.sft is None or self.crawl is None):
+            raise ValueError(
+                "the judge has nothing to ask: name instruction files in judge.data, or let sft hold some out"
+            )
         return self
 
     @classmethod

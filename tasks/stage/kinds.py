@@ -55,5 +55,9 @@ class EncoderEvaluation(Artifact):
     """How well an encoder names hidden tokens: hidden.parquet with a row for each."""
 
 
+class Judgement(Artifact):
+    """What a judge says of one model's answers: results.json, and judgements.parquet with a row for each."""
+
+
 class Evaluation(Artifact):
     """The results of one model: results.json, and the scores of every item."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import email.utils
 import hashlib
 import json
 import os
@@ -18,6 +17,7 @@ from urllib.parse import urljoin, urlsplit
 from tasks.corpus.crawl.config import CrawlConfig
 from tasks.corpus.crawl.network import ForbiddenAddress
 from tasks.corpus.crawl.proxies import Proxies
+from tasks.corpus.crawl.retry_after import retry_after
 from tasks.corpus.crawl.urls import canonical
 
 TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})  # may succeed when tried again (RFC 9110 § 15)
@@ -180,7 +180,7 @@ async def _store(answer: Any, part: _Part, config: CrawlConfig) -> None:
         part.remove()
         raise _Again("connection", f"the server has no such range (status {status}); starting again")
     if status in TRANSIENT_STATUS:
-        raise _Again(f"http_{status}", f"status {status}", _seconds(headers.get("retry-after")))
+        raise _Again(f"http_{status}", f"status {status}", retry_after(headers.get("retry-after")))
     if status not in (200, 206):
         raise FetchError(f"http_{status}", f"status {status}")
     if status == 200:
@@ -194,16 +194,6 @@ async def _store(answer: Any, part: _Part, config: CrawlConfig) -> None:
             if size > limit:
                 raise FetchError("file_too_large", f"more than {limit:,} bytes (crawl.max_file_megabytes)")
             file.write(chunk)
-
-
-def _seconds(value: str | None) -> float | None:
-    """Seconds of a Retry-After header: a number or a date (RFC 9110 § 10.2.3)."""
-    if value is None or value.strip().isdigit():
-        return None if value is None else float(value)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError):
-        return None
 
 
 # -- S3 ----------------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ class Record:
     raw: str = ""
 
 
-def instruction_files(patterns: Sequence[str]) -> list[Path]:
+def instruction_files(patterns: Sequence[str], field: str = "sft.data") -> list[Path]:
     """Return the files that match the paths and globs; raises PermanentError if one matches nothing.
 
     A path that exists names that file, even if it has brackets that a glob would interpret.
@@ -38,9 +39,19 @@ def instruction_files(patterns: Sequence[str]) -> list[Path]:
     for pattern in patterns:
         matches = [Path(match) for match in matching(pattern)]
         if not matches:
-            raise PermanentError(f"sft.data names {pattern!r}, but no file matches; paths start at {Path.cwd()}.")
+            raise PermanentError(f"{field} names {pattern!r}, but no file matches; paths start at {Path.cwd()}.")
         found += matches
     return list(dict.fromkeys(found))
+
+
+def fingerprint_of(patterns: Sequence[str], field: str = "sft.data") -> str | None:
+    """Return a fingerprint of the files that a field names, which changes if one is edited; None if it names none."""
+    if not patterns:
+        return None
+    digest = hashlib.sha256()
+    for path in instruction_files(patterns, field):
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def read_instructions(path: Path) -> Iterator[Record]:
@@ -64,7 +75,7 @@ def _unpacked(path: Path) -> bytes:
         data = file.read()
         if file.problem is not None:
             raise PermanentError(
-                f"{path} cannot be read: {file.problem[1]}. Repair the file or take it out of sft.data."
+                f"{path} cannot be read: {file.problem[1]}. Repair the file or take it out of the recipe."
             )
     return data.removeprefix(b"\xef\xbb\xbf")
 

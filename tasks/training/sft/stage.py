@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import tempfile
@@ -16,7 +15,7 @@ from tasks.stage.work import fine_tuning
 from tasks.training.sft.config import SftConfig
 from tasks.training.sft.formats import Conversation
 from tasks.training.sft.gather import gather
-from tasks.training.sft.instructions import instruction_files
+from tasks.training.sft.instructions import fingerprint_of
 from tasks.training.sft.preflight import check
 from tasks.training.train import loss_curve, train
 from tasks.training.trained import CHAT_TEMPLATE, load_trained
@@ -31,12 +30,7 @@ if TYPE_CHECKING:
 
 def sources(config: SftConfig) -> str | None:
     """Return a fingerprint of the files that `data` names, so that the model is trained again if a file is edited."""
-    if not config.data:
-        return None
-    digest = hashlib.sha256()
-    for path in instruction_files(config.data):
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
+    return fingerprint_of(config.data)
 
 
 def batches(config: SftConfig, inputs: Mapping[str, Artifact]) -> tuple[Callable[[int], Batch], Tokenizer]:

@@ -42,6 +42,7 @@ SPECIAL: dict[str, list[Any]] = {
     "pretrain.model.rope_scaling": [{"factor": 4.0}],
     "pretrain.training.optimizer": ["muon", "adamw"],
     "sft.training.optimizer": ["muon", "adamw"],
+    "judge": [{"data": ["asked.jsonl"]}],  # without, it needs what sft holds out
     "seq2seq.model.d_head": [64],
     "seq2seq.long_sources": ["cut"],
     "seq2seq.training.optimizer": ["muon", "adamw"],
