@@ -12,12 +12,13 @@ from data_lake.store.lake import Artifact, Lake
 from model.tokenizer import MASK
 from tasks.corpus.tokenize import TokenizeConfig, tokenize
 from tasks.corpus.tokenizer import TokenizerConfig, tokenizer
-from tasks.stage import Output, PermanentError, local_output
+from tasks.stage import PermanentError, local_output
 from tasks.stage.preflight import Facts
 from tasks.training.pretrain import PretrainConfig, pretrain
 from tasks.training.pretrain.preflight import check
 from tasks.training.trained import load_trained
 from tests.tasks.pydoc_corpus import PRETRAIN, build_corpus, make
+from tests.tasks.training.pretrain.test_stage import Interrupted
 
 CONFIG = PretrainConfig.model_validate({**PRETRAIN, "model": {**PRETRAIN["model"], "network": "encoder"}})
 
@@ -41,14 +42,6 @@ def test_an_encoder_learns_and_shows_its_gaps(corpus: tuple[Lake, dict[str, Arti
     samples = [json.loads(line) for line in (artifact.path / "samples.jsonl").read_text().splitlines()]
     assert len(samples) == 2
     assert all(MASK in sample["text"] and 0 <= sample["right"] <= 1 for sample in samples)
-
-
-class Interrupted(Output):
-    """An output whose process dies after some steps."""
-
-    def log(self, metrics: object, step: int) -> None:
-        if step >= 10 and "loss" in metrics:  # type: ignore[operator]
-            raise OSError("No space left on device")
 
 
 def test_an_interrupted_encoder_goes_on_and_ends_with_the_same_bytes(
