@@ -116,12 +116,13 @@ from tasks.training.sft import sft
 from tasks.corpus.tokenize import tokenize
 
 recipe, graph = Recipe(), Graph()
+pretraining = recipe.pretrain or exit()
 corpus = graph.pinned(kinds.Corpus, "decontaminate/0", "x")
 words = graph.pinned(kinds.Tokenizer, "tokenizer/0", "x")
 tokens = graph.add(tokenize, recipe.tokenize, corpus, words)
-model = graph.add(pretrain, recipe.pretrain, tokens, words)  # fits
-graph.add(pretrain, recipe.pretrain, words, tokens)  # swapped
-graph.add(tokenize, recipe.pretrain, corpus, words)  # another stage's config
+model = graph.add(pretrain, pretraining, tokens, words)  # fits
+graph.add(pretrain, pretraining, words, tokens)  # swapped
+graph.add(tokenize, pretraining, corpus, words)  # another stage's config
 graph.add(sft, recipe.sft or exit(), corpus)  # no base
 graph.add(sft, recipe.sft or exit(), corpus=corpus, base=tokens)  # another kind
 """
