@@ -17,6 +17,7 @@ from tasks.delivery.export import export
 from tasks.evaluation.evaluate import evaluate
 from tasks.evaluation.evaluate_encoder import evaluate_encoder
 from tasks.evaluation.judge import judge
+from tasks.evaluation.memorisation import memorisation
 from tasks.stage import kinds
 from tasks.synthetic.questions import questions
 from tasks.training.import_model import import_model
@@ -28,7 +29,7 @@ from tasks.training.sft import sft
 def pipeline(recipe: Recipe, graph: Graph) -> None:
     """Add the nodes of one recipe, or of one variant of it."""
     models = [graph.add(import_model, recipe.import_model)] if recipe.import_model else []
-    vocabulary = None
+    vocabulary = tokens = None
     if recipe.crawl:
         corpus = _corpus(recipe, graph, recipe.crawl)
         if recipe.pretrain:
@@ -47,6 +48,9 @@ def pipeline(recipe: Recipe, graph: Graph) -> None:
         if recipe.seq2seq:
             words = _vocabulary(recipe, graph, both) if vocabulary is None else vocabulary
             graph.add(seq2seq, recipe.seq2seq, both, words)
+    if recipe.memorisation and tokens is not None:
+        for model in models:
+            graph.add(memorisation, recipe.memorisation, model, tokens)
     if recipe.judge and models:
         named = recipe.judge.against
         other = graph.pinned(kinds.Model, named, "judge.against") if named else None

@@ -21,6 +21,7 @@ from tasks.delivery.export import ExportConfig
 from tasks.evaluation.evaluate import EvaluateConfig
 from tasks.evaluation.evaluate_encoder import EvaluateEncoderConfig
 from tasks.evaluation.judge import JudgeConfig
+from tasks.evaluation.memorisation import MemorisationConfig
 from tasks.stage.config import StageConfig, with_defaults
 from tasks.synthetic.questions import QuestionsConfig
 from tasks.training.import_model import ImportConfig
@@ -130,6 +131,9 @@ class Recipe(RecipeBase):
     evaluate: EvaluateConfig | None = Field(EvaluateConfig(), description="how models are asked; null = not at all")
     evaluate_encoder: EvaluateEncoderConfig | None = Field(
         EvaluateEncoderConfig(), description="how encoders are measured instead; null = not at all"
+    )
+    memorisation: MemorisationConfig | None = Field(
+        None, description="how much of the training text models repeat word for word; null = not looked for"
     )
     judge: JudgeConfig | None = Field(
         None, description="which other model judges the answers, at an endpoint; null = none"

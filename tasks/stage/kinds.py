@@ -59,5 +59,9 @@ class Judgement(Artifact):
     """What a judge says of one model's answers: results.json, and judgements.parquet with a row for each."""
 
 
+class Memorisation(Artifact):
+    """Which passages of its training text a model repeats word for word: passages.parquet."""
+
+
 class Evaluation(Artifact):
     """The results of one model: results.json, and the scores of every item."""

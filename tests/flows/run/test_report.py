@@ -108,7 +108,14 @@ def test_the_models_of_a_run_stand_side_by_side(
 
 def results(bits: float) -> dict[str, Any]:
     part = {"n": 4, "acc": 0.5, "acc_stderr": 0.1, "acc_norm": 0.5, "acc_norm_stderr": 0.1}
-    one = part | {"metric": "acc_norm", "chance": 0.25, "n_truncated": 0, "n_too_long": 0, "available": 4, "clean": part}
+    one = part | {
+        "metric": "acc_norm",
+        "chance": 0.25,
+        "n_truncated": 0,
+        "n_too_long": 0,
+        "available": 4,
+        "clean": part,
+    }
     one["contaminated"] = dict.fromkeys(part) | {"n": 0}
     names = ("hellaswag", "mmlu_letters", "mmlu_cloze")
     return {
