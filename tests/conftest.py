@@ -25,7 +25,9 @@ SHARED = ROOT.parent / "shared" / "data"
 
 # `make test` tries the same examples each time, so that only a change can make it fail; `make test-all` tries others
 # each time (`--hypothesis-profile=search`). No deadline: a busy machine is no fault.
-settings.register_profile("fixed", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "fixed", derandomize=True, max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("fixed")
 
