@@ -104,6 +104,8 @@ def show(
         return
     console = output()
     _show_head(console, found, damage)
+    if artifact.strip("/") == found.stage:
+        _show_other_models(console, found)
     _show_numbers(console, found)
     _show_tables(console, found)
     _show_ledger(console, found)
@@ -112,6 +114,7 @@ def show(
 
 
 def _show_head(console: Console, artifact: Artifact, damage: str | None) -> None:
+    from tasks.stage.kinds import report_of
     from tasks.tracking.watch import mlflow_run_id
 
     manifest = artifact.manifest
@@ -126,10 +129,28 @@ def _show_head(console: Console, artifact: Artifact, damage: str | None) -> None
         "content": manifest.content,
         **{f"read as {role}": entry.name for role, entry in manifest.inputs.items()},
         **{name: run for name, run in {**manifest.runs, "mlflow_run_id": run_id}.items() if run},
+        **({"report": str(report)} if (report := report_of(artifact)) is not None else {}),
         "commit": (provenance.get("git_commit") or "unknown")
         + (" with changes" if provenance.get("git_dirty") else ""),
     }
     _pairs(console, "", lines.items())
+
+
+def _show_other_models(console: Console, artifact: Artifact) -> None:
+    """The newest artifacts of the same stage about other models, where each model has one of its own."""
+    if "model" not in artifact.manifest.inputs:
+        return
+    from tasks.stage.kinds import report_of
+
+    shown = {artifact.manifest.inputs["model"].stage}
+    pairs = []
+    for one in lake().artifacts(artifact.stage):
+        measured = one.manifest.inputs.get("model")
+        if measured is not None and measured.stage not in shown:
+            shown.add(measured.stage)
+            report = report_of(one)
+            pairs.append((one.name, f"of {measured.name}: {numbers(one)}" + (f", {report}" if report else "")))
+    _pairs(console, "of other models", pairs)
 
 
 def _show_numbers(console: Console, artifact: Artifact) -> None:

@@ -99,10 +99,15 @@ def _next_steps(recipe: str, loaded: Recipe, until: Sequence[str]) -> list[tuple
     steps = [("artifacts", "what is in the lake now"), (f"plan {recipe}", "what a second run would do, and why")]
     if not until and loaded.seq2seq is not None:
         steps.append(("show seq2seq", "how good its texts are, with a few of them"))
-    if not until and loaded.crawl is not None and loaded.evaluate is not None:
-        steps.append(("show evaluate", "how good the model is"))
-        if (beginning := _beginning()) is not None:
-            steps.append((f"generate pretrain {shlex.quote(beginning)}", "let it continue a line of the corpus"))
+    if not until and loaded.crawl is not None:
+        if loaded.pretrain is not None and loaded.pretrain.model.network == "encoder":
+            if loaded.evaluate_encoder is not None:
+                steps.append(("show evaluate_encoder", "how well the encoder names hidden tokens"))
+        elif loaded.evaluate is not None:
+            steps.append(("show evaluate", "how good the model is"))
+            if (beginning := _beginning()) is not None:
+                model = "import_model" if loaded.pretrain is None else "pretrain"
+                steps.append((f"generate {model} {shlex.quote(beginning)}", "let it continue a line of the corpus"))
     return [*steps, ("up", "Prefect and MLflow in the browser")]
 
 

@@ -11,7 +11,9 @@ from data_lake.reading.audit import audit_of
 from data_lake.store.home import Home
 from flows.graph.node import Node, targets
 from flows.recipe.recipe import RecipeBase
-from tasks.stage import Artifact
+from tasks.evaluation.evaluate.page import page_of
+from tasks.evaluation.evaluate.page_content import read_measured
+from tasks.stage import Artifact, kinds
 from tasks.stage.config import flatten, identity
 from tasks.tracking.mlflow_client import NOTE
 from tasks.tracking.watch import PIPELINE_ABOUT, PIPELINE_EXPERIMENT, TrackedRun, Tracker, mlflow_run_id
@@ -75,6 +77,8 @@ class PipelineRuns:
                     figures[drawn] = _funnel(artifacts, self._recipe.name)
                 if (figure := figures[drawn]) is not None:
                     run.figure("funnel", figure)
+                if (page := _page(own, f"Evaluation of {label or self._recipe.name or 'the models'}")) is not None:
+                    run.page(Path(kinds.Evaluation.report).stem, page)
             run.finish(status)
 
     def _tags_of(self, outcome: Mapping[Node, tuple[str, Artifact | None]]) -> dict[str, str]:
@@ -92,6 +96,19 @@ def _numbers(outcome: Mapping[Node, tuple[str, Artifact | None]]) -> dict[str, f
         numbers = {} if artifact is None else {**artifact.counts, **artifact.metrics}
         found |= {f"{node.base_name}.{name}": value for name, value in numbers.items() if value is not None}
     return found
+
+
+def _page(outcome: Mapping[Node, tuple[str, Artifact | None]], title: str) -> str | None:
+    """Return the report page of all models that were evaluated, if there are any."""
+    evaluations = {
+        node.inputs["model"].name: made
+        for node, (_, made) in outcome.items()
+        if issubclass(node.kind, kinds.Evaluation) and made is not None
+    }
+    try:
+        return page_of([read_measured(*one) for one in evaluations.items()], title) if evaluations else None
+    except Exception:  # a damaged file must not spoil the end of a run
+        return None
 
 
 def _funnel(artifacts: Sequence[Artifact], name: str) -> Figure | None:

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from data_lake.reading.audit import Audit, audit_of
@@ -96,6 +97,8 @@ class Report:
         if error is None:
             for compared in self._compared():
                 self.log(f"\n{compared}")
+            for page in self._pages():
+                self.log(f"As a page, with samples: {page}")
         if (compared_prices := spent(lines)) is not None:
             self.log(compared_prices)
         stopped = error is not None and not isinstance(error, Exception)  # Ctrl-C, or Prefect's exception for SIGTERM
@@ -138,7 +141,8 @@ class Report:
             results = as_markdown(headline(line.artifact, chosen) if line.artifact else line.why)
             rows.append(f"| {line.node} | {line.status} | {line.seconds:.1f} | {results} | {where} |")
         blocks = [text for compared in self._compared() for text in ("", "```", compared, "```")]
-        return "\n".join([f"# {self.recipe.name or 'pipeline'}", "", *rows, *blocks])
+        pages = [text for page in self._pages() for text in ("", f"As a page, with samples: `{page}`")]
+        return "\n".join([f"# {self.recipe.name or 'pipeline'}", "", *rows, *blocks, *pages])
 
     def _compared(self) -> list[str]:
         """How good the models are: side by side, next to chance and xz, both newly evaluated and cached ones."""
@@ -151,6 +155,11 @@ class Report:
             return comparisons(evaluations)
         except (OSError, ValueError, KeyError):  # a damaged file must not spoil the end of a run
             return []
+
+    def _pages(self) -> list[Path]:
+        """The report pages of all evaluations; the pipeline's MLflow run has one page with all models."""
+        made = [line.artifact for line in self.lines.values() if line.artifact is not None]
+        return [path for artifact in made if (path := kinds.report_of(artifact)) is not None]
 
     def _link(self, stage: str, run_id: str | None) -> str:
         if run_id is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from data_lake.store.lake import Artifact
 
 SHAPES_NO_RESULT = "says what artifacts are, and checks those that were made"
@@ -64,4 +66,12 @@ class Memorisation(Artifact):
 
 
 class Evaluation(Artifact):
-    """The results of one model: results.json, and the scores of every item."""
+    """The results of one model: results.json, the scores of every item, and a page for people."""
+
+    report = "report.html"
+
+
+def report_of(artifact: Artifact) -> Path | None:
+    """Return the page for people that an artifact of such a kind has; None if it has none."""
+    name = getattr(globals().get(artifact.manifest.kind), "report", None)
+    return artifact.path / name if name in artifact.files else None

@@ -27,6 +27,7 @@ class Reporter:
     def figure(self, name: str, figure: Figure) -> None: ...
     def table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None: ...
     def text(self, name: str, text: str) -> None: ...
+    def page(self, name: str, html: str) -> None: ...
     def message(self, text: str, *, warning: bool = False) -> None: ...
 
 
@@ -87,6 +88,10 @@ class Output:
     def text(self, name: str, text: str) -> None:
         """Show a text under `name`."""
         self._reporter.text(name, text)
+
+    def page(self, name: str, html: str) -> None:
+        """Show a page of HTML, which needs no other file, under `name`."""
+        self._reporter.page(name, html)
 
     def info(self, message: str) -> None:
         """Write a message to the run's log."""

@@ -125,6 +125,10 @@ class TrackedRun:
         self.file(f"{name}.json", lambda path: path.write_text(json.dumps(data, default=str), "utf-8"))
         self.tags({"mlflow.loggedArtifacts": [{"path": f"{name}.json", "type": "table"}]})
 
+    def page(self, name: str, html: str) -> None:
+        """Log a page of HTML, which MLflow shows."""
+        self.file(f"{name}.html", lambda path: path.write_text(html, "utf-8"))
+
     def model(self, name: str, artifact: Artifact, tags: Mapping[str, str]) -> None:
         """Register an artifact's model as a version of `name`, with these tags."""
         self.journal.write("model", name=name, artifact=artifact.name, content=artifact.content, tags=dict(tags))
@@ -191,6 +195,9 @@ class StageReporter(Reporter):
 
     def text(self, name: str, text: str) -> None:
         self.run.file(f"{name}.txt", lambda path: path.write_text(text, "utf-8"))
+
+    def page(self, name: str, html: str) -> None:
+        self.run.page(name, html)
 
     def message(self, text: str, *, warning: bool = False) -> None:
         self._logger.log(logging.WARNING if warning else logging.INFO, text)

@@ -24,10 +24,9 @@ from tasks.corpus.crawl.mime import content_type_of, mime_of
 from tasks.corpus.crawl.network import ForbiddenAddress, GuardedResolver
 from tasks.corpus.crawl.proxies import Proxies
 from tasks.corpus.crawl.sitemaps import MAX_BYTES, is_sitemap
+from tasks.corpus.crawl.statuses import REDIRECT_STATUS, TRANSIENT_STATUS
 from tasks.corpus.crawl.urls import canonical, host_of, origin_of
 
-TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})  # may succeed when retried (RFC 9110 § 15)
-REDIRECT_STATUS = frozenset({301, 302, 303, 307, 308})
 MAX_HEADER = 16_384  # bytes of one header line, at most 128 lines; servers by default send at most 8 KiB
 _LARGE_AT_ONCE = 2  # simultaneous lists that exceed the page limit, each up to 50 MiB
 _RANGE = re.compile(r"bytes 0-(\d{1,15})/(\d{1,15})\s*\Z", re.I)

@@ -18,10 +18,9 @@ from tasks.corpus.crawl.config import CrawlConfig
 from tasks.corpus.crawl.network import ForbiddenAddress
 from tasks.corpus.crawl.proxies import Proxies
 from tasks.corpus.crawl.retry_after import retry_after
+from tasks.corpus.crawl.statuses import REDIRECT_STATUS, TRANSIENT_STATUS
 from tasks.corpus.crawl.urls import canonical
 
-TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})  # may succeed when tried again (RFC 9110 § 15)
-REDIRECT_STATUS = frozenset({301, 302, 303, 307, 308})
 MAX_HOPS = 10  # redirects in a row
 MAX_PAUSE = 300.0  # seconds
 _S3_PIECE = 8 << 20  # bytes of one request to S3

@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from data_lake.reading.audit import lineage
+from data_lake.store.lake import Artifact, Lake
 from model.tokenizer import PATTERNS
 from tasks.benchmarks import BenchmarksConfig
 from tasks.benchmarks.registry import BENCHMARKS
@@ -70,6 +72,13 @@ def context_of(facts: Facts) -> tuple[int | None, str]:
         return imported_shape(imported).max_seq_len, "import_model.max_seq_len"
     except (ValueError, OSError):  # the check of import_model reports why
         return None, "import_model.folder"
+
+
+def context_field(model: Artifact) -> str:
+    """Return the recipe's field that decides the context of a model in the lake."""
+    made, _ = lineage(Lake(model.path.parent.parent), [model])
+    imported = any(one.stage == "import_model" for one in made)
+    return "import_model.max_seq_len" if imported else "pretrain.model.max_seq_len"
 
 
 def _is_too_long(choice: str, facts: Facts) -> bool:

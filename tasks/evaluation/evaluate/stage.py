@@ -7,6 +7,7 @@ import functools
 import json
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_lake.store.files import write_whole
@@ -14,7 +15,9 @@ from tasks.evaluation.evaluate.asking import Write, ask
 from tasks.evaluation.evaluate.benchmarks import Results, better_format, formats, results_of, rows_of
 from tasks.evaluation.evaluate.config import EvaluateConfig
 from tasks.evaluation.evaluate.controls import controls_of
-from tasks.evaluation.evaluate.preflight import check
+from tasks.evaluation.evaluate.page import page_of
+from tasks.evaluation.evaluate.page_content import measured
+from tasks.evaluation.evaluate.preflight import check, context_field
 from tasks.evaluation.evaluate.report import comparison, write_items
 from tasks.evaluation.evaluate.texts import by_group, documents_of, perplexities, write_documents
 from tasks.stage import Artifact, Output, kinds, stage
@@ -98,11 +101,14 @@ def evaluate(config: EvaluateConfig, out: Output, model: kinds.Model, questions:
         hellaswag_items=len(asked.benchmarks.get("hellaswag", asked.hellaswag)),
         mmlu_items=len(asked.benchmarks.get("mmlu", asked.mmlu)),
     )
-    _tell_about_prompts(out, benchmarks)
+    _tell_about_prompts(out, benchmarks, context_field(model))
     _tell_about_shots(out, asked, config.mmlu_shots)
     write_items(out.dir / "per_item.parquet", rows)
     write_documents(out.dir / "per_document.parquet", documents)
     write_whole(out.dir / "results.json", json.dumps(results, indent=2, sort_keys=True) + "\n")
+    page = page_of([measured(model.stage, results, rows, model)], f"Evaluation of {model.name}")
+    write_whole(out.dir / kinds.Evaluation.report, page)
+    out.page(Path(kinds.Evaluation.report).stem, page)
     summary = comparison({model.stage: results})
     out.text("comparison", summary)
     out.info(summary)
@@ -146,7 +152,7 @@ def _tell_about_shots(out: Output, asked: Asked, shots: int) -> None:
         )
 
 
-def _tell_about_prompts(out: Output, benchmarks: dict[str, dict[str, Any]]) -> None:
+def _tell_about_prompts(out: Output, benchmarks: dict[str, dict[str, Any]], field_of_context: str) -> None:
     """Count and report the items whose prompt was cut or that were left out."""
     for name, found in benchmarks.items():
         if "format" in found:
@@ -157,13 +163,13 @@ def _tell_about_prompts(out: Output, benchmarks: dict[str, dict[str, Any]]) -> N
             fewer = f" or fewer shots ({field})" if found["shots"] else ""
             out.warning(
                 f"{name}: {found['n_truncated']:,} of {found['n']:,} prompts are longer than the model's context and "
-                f"lost their beginning; a model with a longer context (pretrain.model.max_seq_len){fewer} would read "
+                f"lost their beginning; a model with a longer context ({field_of_context}){fewer} would read "
                 "them whole."
             )
         if found["n_too_long"]:
             out.warning(
                 f"{name}: {found['n_too_long']:,} items were left out, as one of their choices alone is longer than "
-                "the model's context (pretrain.model.max_seq_len)."
+                f"the model's context ({field_of_context})."
             )
 
 

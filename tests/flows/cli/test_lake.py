@@ -64,6 +64,20 @@ def test_show_has_the_tables_of_an_artifact(lake: Lake) -> None:
         assert word in shown
 
 
+def test_show_names_the_evaluations_of_the_other_models_and_the_pages(lake: Lake) -> None:
+    made = {}
+    for hour, name in enumerate(("pretrain", "sft")):
+        of = {"model": commit(lake, name, texts={"model.json": name}, hour=hour)}
+        made[name] = commit(lake, "evaluate", None, of, texts={"report.html": "<p>"}, kind="Evaluation", hour=hour,
+                            metrics={"bits_per_byte": 1.5 - hour / 8})  # fmt: skip
+    shown = "".join(textmill("show", "evaluate").split())
+    for artifact in made.values():
+        assert artifact.name in shown
+        assert str(artifact.path / "report.html") in shown
+    assert "bits_per_byte1.5" in shown
+    assert made["sft"].name not in textmill("show", made["pretrain"].name)
+
+
 def test_show_says_what_is_damaged(lake: Lake) -> None:
     dedup = lake.artifacts("dedup")[0]
     with (dedup.path / "duplicates.parquet").open("r+b") as file:

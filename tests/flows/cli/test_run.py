@@ -56,6 +56,16 @@ def test_what_a_model_is_asked_next_is_of_its_own_corpus(started: dict[str, Any]
     assert "dedent" not in said
 
 
+def test_what_is_next_suits_the_kind_of_model(started: dict[str, Any], home: Path) -> None:
+    texts = documents("Bread is made of flour and water, and salt.")
+    commit(Lake(home / "lake"), "decontaminate", {"documents/part-00000.parquet": texts}, kind="Corpus")
+    encoder = CliRunner().invoke(app, ["run", "encoder"]).stderr
+    assert "show evaluate_encoder" in encoder
+    assert "generate" not in encoder  # an encoder continues no text
+    imported = CliRunner().invoke(app, ["run", "demo", "--set", "pretrain=null", "--set", "import_model.folder=gpt2"])
+    assert "generate import_model 'Bread is made" in imported.stderr
+
+
 def test_a_run_that_failed_says_why_and_ends_with_1(started: dict[str, Any]) -> None:
     started["result"] = FAILED
     for command in (["run"], ["rerun", "clean"]):

@@ -107,6 +107,12 @@ def compare(config: NoConfig, out: Output, model: Artifact) -> None:
     (out.dir / "read.txt").write_text(model.name)
 
 
+@stage(makes=kinds.Evaluation, version=1)
+def copied(config: NoConfig, out: Output, model: Artifact) -> None:
+    """Stand between an artifact that a recipe names and its reader."""
+    (out.dir / "read.txt").write_text(model.name)
+
+
 @stage(makes=kinds.Tokenizer, version=1)
 def words(config: NoConfig, out: Output) -> None:
     """Make a tokenizer."""
@@ -137,6 +143,18 @@ def test_a_pinned_artifact_that_is_not_there_fails_in_the_plan(lake: Lake, name:
     (problem,) = make_plan(pinned(name), lake, name="r").problems
     assert (problem.place, problem.field) == ("recipe r", "compare.model")
     assert "the lake has 0 such artifacts" in problem.reason
+
+
+def test_what_reads_a_missing_artifact_is_not_said_to_be_rebuilt_after_it(lake: Lake) -> None:
+    build(toy_graph(), lake)
+    name = lake.artifacts("total")[0].name
+    build(pinned(name), lake)
+    graph = Graph()
+    graph.add(compare, NoConfig(), graph.add(copied, NoConfig(), graph.pinned(Artifact, name, "compare.model")))
+    build(graph, lake)
+    shutil.rmtree(lake.artifacts("total")[0].path)
+    rows = {row.node: row.reasons for row in make_plan(graph, lake).rows}
+    assert rows["copied"] == rows["compare"] == (f"it needs {name}, which would fail",)
 
 
 def test_a_pinned_artifact_of_another_kind_is_refused(lake: Lake) -> None:

@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from data_lake.reading.ledger import Amount, Ledger
 from data_lake.store.home import Home
 from data_lake.store.lake import Artifact, Lake
+from data_lake.tables.schemas import PREDICTIONS
 from flows.graph.node import Node
 from flows.graph.stages import STAGES
 from flows.graph.variants import graph_of
@@ -27,6 +29,7 @@ class Seen:
 
     def __init__(self) -> None:
         self.figures: dict[str, Any] = {}
+        self.pages: dict[str, str] = {}
         self.status = ""
 
     def start_run(self, *_: Any, **__: Any) -> Seen:
@@ -40,6 +43,9 @@ class Seen:
 
     def figure(self, name: str, figure: Any) -> None:
         self.figures[name] = figure
+
+    def page(self, name: str, html: str) -> None:
+        self.pages[name] = html
 
     def finish(self, status: str) -> None:
         self.status = status
@@ -106,6 +112,32 @@ def test_the_models_of_a_run_stand_side_by_side(
     assert "HellaSwag format" not in capsys.readouterr().err
 
 
+def test_one_page_has_all_models_of_a_run(home: Path, tables: dict, capsys: pytest.CaptureFixture) -> None:
+    lake = Lake(home / "lake")
+    asked = commit(lake, "questions")
+    row = {"model": "m", "benchmark": "hellaswag", "item": 0, "subject": "", "context": "Once", "choices": ["a", "b"],
+           "gold": 1, "log_likelihoods": [-1.0, -2.0], "answer": "a", "reference": "b", "score": 0.0, "correct": False,
+           "correct_norm": False, "correct_bytes": False, "tokens": 4321, "tokens_cut": 0, "truncated": False,
+           "contaminated": False, "found_in_training": 0.0}  # fmt: skip
+    items = pa.Table.from_pylist([row], schema=PREDICTIONS)
+    graph = {node.name: node for node in graph_of(Recipe()).nodes}
+    seen = Seen()
+    report = Report(Home.from_env(), RecipeBase(name="mine"), [], seen, "id", None)  # type: ignore[arg-type]
+    for number, name in enumerate(("pretrain", "sft")):
+        model = commit(lake, name, texts={"model.json": name}, provenance={"cpu_count": 64, "gpus": ["H100", "H100"]})
+        text = json.dumps(results(1 + number / 8))
+        made = commit(lake, "evaluate", {"per_item.parquet": items}, {"model": model, "questions": asked},
+                      texts={"results.json": text, "report.html": "…"}, kind="Evaluation")  # fmt: skip
+        report.node(graph[f"evaluate-{name}"], BuildResult(made, "built", "never built", 1.0))
+        path = made.path / "report.html"
+    report.close(None)
+    (page,) = seen.pages.values()
+    for words in ("Evaluation of mine", "1.000", "1.125", "2 × H100, 64 CPU cores", "Once", "4,321"):
+        assert words in page
+    assert page.count("<th>sft</th>") > 3
+    assert str(path) in capsys.readouterr().err
+
+
 def results(bits: float) -> dict[str, Any]:
     part = {"n": 4, "acc": 0.5, "acc_stderr": 0.1, "acc_norm": 0.5, "acc_norm_stderr": 0.1}
     one = part | {
@@ -115,11 +147,17 @@ def results(bits: float) -> dict[str, Any]:
         "n_too_long": 0,
         "available": 4,
         "clean": part,
+        "shots": 0,
     }
     one["contaminated"] = dict.fromkeys(part) | {"n": 0}
     names = ("hellaswag", "mmlu_letters", "mmlu_cloze")
     return {
-        "text": {"bits_per_byte": bits},
+        "text": {
+            **dict.fromkeys(("token_perplexity", "word_perplexity", "byte_perplexity", "bits_per_character"), bits),
+            "bits_per_byte": bits,
+            "documents": 2,
+            "bytes": 90,
+        },
         "benchmarks": {**dict.fromkeys(names, one), "mmlu": one | {"format": "mmlu_cloze"}},
         "compression": {"xz": 2.0, "xz_primed": None},
     }

@@ -2,6 +2,7 @@
 
 Also covers: tasks/corpus/crawl/lenient.py
 Also covers: tasks/corpus/crawl/mime.py
+Also covers: tasks/corpus/crawl/statuses.py
 """
 
 from __future__ import annotations

@@ -20,10 +20,12 @@ from data_lake.tables.schemas import PREDICTIONS
 from tasks.benchmarks import BenchmarksConfig, benchmarks
 from tasks.corpus.splits import documents_of
 from tasks.evaluation.evaluate import EvaluateConfig, evaluate
+from tasks.evaluation.evaluate.preflight import context_field
 from tasks.evaluation.evaluate.report import comparison, comparisons
 from tasks.stage import ContractError, Output, local_output
 from tasks.synthetic.questions import QuestionsConfig, questions
 from tasks.synthetic.questions.files import HeldOut, read_questions
+from tests.lakes import commit
 from tests.tasks.pydoc_corpus import build_corpus, build_models, make
 
 ASKED = QuestionsConfig(max_items=20)
@@ -87,6 +89,25 @@ def test_every_number_is_there(models: Models) -> None:
             assert artifact.metrics[name] == models[1]["questions"].metrics[name]
 
 
+def test_the_page_of_an_evaluation_has_its_numbers_and_what_the_model_cost(models: Models) -> None:
+    artifact = evaluated(models)
+    page = (artifact.path / "report.html").read_text("utf-8")
+    found = results_of(artifact)["benchmarks"]["hellaswag"]
+    for words in (
+        f"Evaluation of {models[1]['sft'].name}",
+        f"<b>{found['acc_norm']:.3f}</b>",
+        f"chance {found['chance']:.3f}, the choices alone {found['controls']['no_question']['value']:.3f}",
+        f"{results_of(artifact)['text']['bits_per_byte']:.3f}",
+        "python-docs.localhost",
+        f"{models[1]['sft'].counts['steps']:,} steps",
+    ):
+        assert words in page
+    assert "CPU cores" in page
+    again = make(evaluate, models[0], CONFIG.model_copy(update={"batch_tokens": 512}), {**models[1],
+                 "model": models[1]["sft"]}).artifact  # fmt: skip
+    assert (again.path / "report.html").read_text("utf-8") == page  # nothing that another build would not say too
+
+
 def test_a_model_that_is_evaluated_again_leaves_the_other_one_and_the_questions_as_they_are(models: Models) -> None:
     lake, built = models
     evaluated(models, "pretrain")
@@ -118,6 +139,14 @@ def test_items_that_training_documents_have_are_counted_apart(models: Models, tm
     rows = [row for row in pq.read_table(made.path / "per_item.parquet").to_pylist() if row["benchmark"] == "hellaswag"]
     assert [row["contaminated"] for row in rows] == [True, False, False]
     assert rows[0]["found_in_training"] > 0.5
+
+
+def test_the_context_of_what_was_imported_is_decided_where_it_was_imported(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    imported, own = commit(lake, "import_model", texts={"a": "a"}), commit(lake, "pretrain", texts={"a": "b"})
+    tuned = commit(lake, "sft", upstream={"base": commit(lake, "pretrain", upstream={"base": imported})})
+    assert [context_field(one) for one in (imported, tuned)] == ["import_model.max_seq_len"] * 2
+    assert context_field(commit(lake, "sft", upstream={"base": own})) == "pretrain.model.max_seq_len"
 
 
 def mmlu(folder: Path, rows: dict[str, list[list[str]]], split: str = "test") -> None:
