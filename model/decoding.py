@@ -33,7 +33,7 @@ class Request:
 
     `source` is the text that an encoder-decoder reads, in token ids. The text ends before the first id in `stop`.
     `slide` is the number of opening tokens of the prompt (<|bos|>, the system's text) that stay when the context is
-    full and slides; None = the text ends there.
+    full and slides; None = the text ends there. `top` is how many of the likeliest tokens are kept at each place.
     """
 
     prompt: Sequence[int]
@@ -42,6 +42,7 @@ class Request:
     stop: Collection[int] = ()
     slide: int | None = None
     source: Sequence[int] | None = None
+    top: int = 0
 
 
 @dataclass
@@ -62,6 +63,8 @@ class Generation:
     """The end token that was generated."""
     end_log_prob: float | None = field(default=None, compare=False)
     left_out: int = 0
+    top: list[list[tuple[int, float]]] = field(default_factory=list, compare=False)
+    """The likeliest tokens at the place of each of `ids`, likeliest first, with the model's log-probabilities."""
 
     @property
     def ended(self) -> bool:
@@ -92,7 +95,7 @@ class _Row:
         if request.max_new_tokens <= 0:
             self.made.finish = "length"
 
-    def take(self, token: int, log_prob: float) -> None:
+    def take(self, token: int, log_prob: float, top: list[tuple[int, float]] | None = None) -> None:
         """Add the next token and decide whether the text ends."""
         made = self.made
         if math.isnan(log_prob):
@@ -105,6 +108,8 @@ class _Row:
         else:
             made.ids.append(token)
             made.log_probs.append(log_prob)
+            if top is not None:
+                made.top.append(top)
             self.seen.append(token)
             if self.stream:
                 made.text = (made.text or "") + self.stream.push(token)
@@ -167,6 +172,11 @@ class Decoder:
                 )
         if request.sampling.stop and self.decode_bytes is None:
             raise ValueError("Stop strings need the tokenizer; give it, or stop at token ids.")
+        for token, _ in request.sampling.logit_bias:
+            if not 0 <= token < config.vocab_size:
+                raise ValueError(
+                    f"logit_bias names the id {token}, but the vocabulary has only 0 to {config.vocab_size - 1}."
+                )
         if request.slide is not None and not 0 <= request.slide < config.max_seq_len:
             raise ValueError(
                 f"slide is {request.slide}, but of the {config.max_seq_len:,} tokens of the context 0 to "
@@ -216,10 +226,24 @@ class Decoder:
         hidden = torch.cat(states) if len(states) > 1 else states[0]
         logits = torch.nn.functional.linear(hidden, self.model.output_weight).float()
         tokens = choose(logits, [row.drawing for row in self._rows])
-        log_probs = logits.gather(1, tokens[:, None])[:, 0] - logits.logsumexp(dim=-1)
-        for row, token, log_prob in zip(self._rows, tokens.tolist(), log_probs.tolist(), strict=True):
+        mass = logits.logsumexp(dim=-1)
+        log_probs = logits.gather(1, tokens[:, None])[:, 0] - mass
+        tops = self._likeliest(logits, mass)
+        for row, token, log_prob, top in zip(self._rows, tokens.tolist(), log_probs.tolist(), tops, strict=True):
             if row.made.finish is None:
-                row.take(token, log_prob)
+                row.take(token, log_prob, top)
+
+    def _likeliest(self, logits: Tensor, mass: Tensor) -> Sequence[list[tuple[int, float]] | None]:
+        """Return for each row as many of its likeliest tokens as its request wants; None where it wants none."""
+        most = max((row.request.top for row in self._rows), default=0)
+        if not most:
+            return [None] * len(self._rows)
+        values, ids = logits.topk(min(most, logits.shape[-1]), dim=-1)
+        log_probs = (values - mass[:, None]).tolist()
+        return [
+            list(zip(tokens, numbers, strict=True))[: row.request.top] if row.request.top else None
+            for row, tokens, numbers in zip(self._rows, ids.tolist(), log_probs, strict=True)
+        ]
 
     def _tidy(self) -> None:
         """Drop finished rows when they are half of all, and when the shared length or new rows need it anyway."""

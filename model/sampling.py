@@ -19,6 +19,10 @@ class Sampling:
 
     temperature 0 = greedy; top_k 0, top_p 1 and min_p 0 = from all tokens; repetition_penalty 1 = none. A text ends
     before the first of the strings `stop` that is complete in it.
+
+    As in OpenAI's API: `logit_bias` is added to the logits of single tokens, as pairs of an id and a number;
+    `presence_penalty` is taken from the logit of each token that the text has already, `frequency_penalty` once for
+    each time. The prompt does not count.
     """
 
     temperature: float = 0.0
@@ -28,6 +32,9 @@ class Sampling:
     min_p: float = 0.0
     repetition_penalty: float = 1.0
     stop: tuple[str, ...] = ()
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
 
     def __post_init__(self) -> None:
         # Written so that nan, for which every comparison is false, is rejected too.
@@ -39,6 +46,9 @@ class Sampling:
             raise ValueError(f"The seed {self.seed} does not fit 64 bits; give one from 0 to 2^64 - 1.")
         if isinstance(self.stop, str) or not all(self.stop):
             raise ValueError(f"stop is {self.stop!r}, but it must be a tuple of strings, none of them empty.")
+        numbers = (self.presence_penalty, self.frequency_penalty, *(bias for _, bias in self.logit_bias))
+        if not all(map(math.isfinite, numbers)):
+            raise ValueError("presence_penalty, frequency_penalty and the numbers of logit_bias must be finite.")
 
 
 GREEDY = Sampling()
@@ -130,6 +140,28 @@ class Drawing:
         if sampling.repetition_penalty != 1:
             self.seen = torch.zeros(vocab_size, dtype=torch.bool, device=device)
             self.seen[list(prompt)] = True
+        self.bias: Tensor | None = None
+        """What is added to the logits (V): the bias that was asked for, less the penalties of what was written."""
+        if sampling.logit_bias or sampling.presence_penalty or sampling.frequency_penalty:
+            self.bias = torch.zeros(vocab_size, device=device)
+            for token, bias in sampling.logit_bias:
+                self.bias[token] += bias
+        self._written: set[int] = set()
+
+    def changed(self, logits: Tensor) -> Tensor:
+        """Return the logits (V) with what this text makes more or less likely."""
+        if self.seen is not None:
+            logits = penalised(logits, self.seen, self.sampling.repetition_penalty)
+        return logits if self.bias is None else logits + self.bias
+
+    def take(self, token: int) -> None:
+        """Know that `token` was drawn."""
+        if self.seen is not None:
+            self.seen[token] = True
+        if self.bias is not None:
+            first = token not in self._written
+            self.bias[token] -= self.sampling.frequency_penalty + first * self.sampling.presence_penalty
+            self._written.add(token)
 
     def next_key(self) -> int:
         """Return the key of the next token's random numbers: it follows from the seed and the place alone."""
@@ -144,13 +176,11 @@ def choose(logits: Tensor, drawings: Sequence[Drawing]) -> Tensor:
     follows from the seed, the place in the text and the token's id, so a row does not depend on the rows beside it, and
     probabilities that differ in their last digits choose another token only where two are that close.
     """
-    penalties = [number for number, drawing in enumerate(drawings) if drawing.seen is not None]
-    if penalties:
+    changing = [number for number, one in enumerate(drawings) if one.seen is not None or one.bias is not None]
+    if changing:
         logits = logits.clone()
-        for number in penalties:
-            drawing = drawings[number]
-            assert drawing.seen is not None
-            logits[number] = penalised(logits[number], drawing.seen, drawing.sampling.repetition_penalty)
+        for number in changing:
+            logits[number] = drawings[number].changed(logits[number])
     tokens = logits.argmax(dim=-1)
     alike: dict[tuple[float, ...], list[int]] = {}
     for number, drawing in enumerate(drawings):
@@ -163,10 +193,8 @@ def choose(logits: Tensor, drawings: Sequence[Drawing]) -> Tensor:
         noise = exponential(keys, torch.arange(logits.shape[-1], device=logits.device) if ids is None else ids)
         places = (probabilities / noise).argmax(dim=-1, keepdim=True)
         tokens[numbers] = (places if ids is None else ids.gather(-1, places))[:, 0]
-    for number in penalties:
-        seen = drawings[number].seen
-        assert seen is not None
-        seen[tokens[number]] = True
+    for number in changing:
+        drawings[number].take(int(tokens[number]))
     return tokens
 
 

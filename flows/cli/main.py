@@ -9,7 +9,22 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import compare, deploy, evaluate, export, generate, lake, ledger, plan, promote, recipe, run, sample, sql
+from flows.cli import (
+    compare,
+    deploy,
+    evaluate,
+    export,
+    generate,
+    lake,
+    ledger,
+    plan,
+    promote,
+    recipe,
+    run,
+    sample,
+    serve,
+    sql,
+)
 from flows.cli.console import examples
 from flows.cli.signals import raise_on_signals
 from flows.servers.proxies import around_proxies
@@ -27,7 +42,8 @@ app = typer.Typer(
         "textmill up",
     ),
 )
-for verbs in (run, plan, recipe, deploy, lake, ledger, sample, sql, generate, compare, promote, evaluate, export):
+_VERBS = (run, plan, recipe, deploy, lake, ledger, sample, sql, generate, serve, compare, promote, evaluate, export)
+for verbs in _VERBS:
     verbs.register(app)
 
 

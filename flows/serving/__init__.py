@@ -1,0 +1,1 @@
+"""The model server: OpenAI's API over the models of the lake, and the chat page."""

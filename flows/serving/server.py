@@ -1,0 +1,145 @@
+"""The model server as a process: finds its models, keeps them up to date, and answers until it is told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import uvicorn
+
+from data_lake.store.home import Home
+from data_lake.store.lake import Artifact, Lake
+from flows.servers.proxies import LOOPBACK
+from flows.serving.app import build_app
+from flows.serving.guards import Guards
+from flows.serving.models import Models, Settings
+from tasks.delivery.serving.served import Served
+from tasks.stage import kinds
+
+log = logging.getLogger(__name__)
+PORT = 8000
+REFRESH_SECONDS = 5.0
+KEYS = "TEXTMILL_API_KEY"
+"""The environment variable with the API key, or several separated by commas."""
+MAX_CONNECTIONS = 2048
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the server listens, and who may ask."""
+
+    host: str = LOOPBACK[0]
+    port: int = PORT
+    origins: tuple[str, ...] = ()
+    keys: tuple[str, ...] = field(default=(), repr=False)
+    unguarded: bool = False
+    """Whether strangers may ask without a key."""
+
+
+class NotGuarded(Exception):
+    """The server would answer strangers without a key."""
+
+
+def keys_of(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the API keys of the environment."""
+    return tuple(key for key in map(str.strip, environ.get(KEYS, "").split(",")) if key)
+
+
+def check_guarded(address: Address) -> None:
+    """Raise NotGuarded if other machines could ask without a key and nobody said that they may."""
+    if address.host not in LOOPBACK and not address.keys and not address.unguarded:
+        raise NotGuarded(
+            f"Whoever reaches {address.host} could use the models: set {KEYS}, or say --unguarded if that is meant."
+        )
+
+
+def find_model(home: Home, name: str) -> Artifact | None:
+    """Return the model that a name refers to now: a stage (its newest), stage/key, or NAME@champion of the registry."""
+    lake = Lake(home.lake)
+    if name.endswith("@champion"):
+        from tasks.tracking.registry import Registry
+
+        version = Registry(home).champion(name.removesuffix("@champion"))
+        if version is None:
+            return None
+        name = version.artifact
+    return next((one for one in lake.find(name) if is_served(one)), None)
+
+
+def serve(
+    names: Sequence[str],
+    listener: socket.socket,
+    address: Address,
+    settings: Settings,
+    *,
+    home: Home,
+    drain_seconds: float = 30.0,
+    echo: Callable[[str], None] = print,
+    refresh_seconds: float = REFRESH_SECONDS,
+) -> None:
+    """Serve the models until SIGTERM or SIGINT; texts that grow then may end within `drain_seconds`."""
+
+    def load(artifact: Artifact, name: str) -> Served:
+        return Served(artifact, name, device=settings.device, slots=settings.slots, queue=settings.queue)
+
+    models = Models(names, lambda name: find_model(home, name), load)
+    for sentence in models.refresh():
+        echo(sentence)
+    stopping = threading.Event()
+    threading.Thread(target=_keep_fresh, args=(models, stopping, refresh_seconds, echo), daemon=True).start()
+    port = listener.getsockname()[1]
+    local = frozenset(f"{host}:{port}" for host in (*LOOPBACK, "[::1]")) if address.host in LOOPBACK else None
+    app = Guards(
+        build_app(models, settings),
+        keys=address.keys,
+        hosts=local,
+        origins=address.origins,
+        max_body_bytes=settings.max_body_bytes,
+    )
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,  # a path says nothing, and a prompt must not enter a log
+        timeout_graceful_shutdown=max(1, round(drain_seconds)),
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=30,
+        h11_max_incomplete_event_size=64 << 10,
+        server_header=False,
+    )
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        stopping.set()
+        models.close(0 if not drain_seconds else 1)
+
+
+def _keep_fresh(models: Models, stopping: threading.Event, seconds: float, echo: Callable[[str], None]) -> None:
+    while not stopping.wait(seconds):
+        with contextlib.suppress(Exception):  # a registry that does not answer now, a lake that is being moved
+            for sentence in models.refresh():
+                echo(sentence)
+
+
+def default_names(home: Home) -> list[str]:
+    """Return the stages of which the lake has models that write texts, the one that was trained last first."""
+    newest = sorted(Lake(home.lake).artifacts(), key=lambda one: one.manifest.finished_at, reverse=True)
+    return list(dict.fromkeys(one.stage for one in newest if is_served(one)))
+
+
+def is_served(artifact: Artifact) -> bool:
+    """Whether an artifact is a decoder: encoders write no texts."""
+    from tasks.training.trained import config_of
+
+    return artifact.manifest.kind == kinds.Model.__name__ and config_of(artifact).network not in (
+        "encoder", "encoder-decoder",
+    )  # fmt: skip
+
+
+def api_keys() -> tuple[str, ...]:
+    """Return the API keys of this process's environment."""
+    return keys_of(os.environ)

@@ -1,0 +1,1 @@
+"""Serving: models that stay in memory and write many texts side by side, whoever asks."""
