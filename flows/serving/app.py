@@ -32,6 +32,7 @@ def build_app(models: Models, settings: Settings) -> FastAPI:
         description="Models of the lake behind OpenAI's API",
         docs_url=None,  # both pages load scripts from a foreign host
         redoc_url=None,
+        strict_content_type=False,  # curl -d says that JSON is a form; `guards` keeps foreign pages away
     )
     metrics = Metrics()
     errors.install(app)
@@ -107,7 +108,10 @@ def build_app(models: Models, settings: Settings) -> FastAPI:
 
     @app.post("/detokenize")
     async def detokenize(body: DetokenizeBody) -> Response:
-        return JSONResponse({"prompt": models.get(body.model).decode(body.tokens)})
+        try:
+            return JSONResponse({"prompt": models.get(body.model).decode(body.tokens)})
+        except ValueError as error:
+            raise ApiError(400, str(error), param="tokens") from error
 
     @app.get("/tokenizer_info")
     async def tokenizer_info() -> Response:

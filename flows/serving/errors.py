@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from tasks.delivery.serving.served import ContextExceeded, NoChat
 
 log = logging.getLogger(__name__)
 _TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
+_FIELD = re.compile(r"[a-z_0-9]+")
 MAX_SHOWN = 200  # characters of a value that was sent
 
 
@@ -107,7 +109,8 @@ def _invalid(errors: Sequence[Mapping[str, Any]]) -> ApiError:
     if any(error["type"] == "json_invalid" for error in errors):
         return ApiError(400, "The body is not valid JSON.", code="invalid_json")
     sentences, fields = [], []
-    for error in errors:
+    # where a field may have several types, the one that was meant says more than that others were not
+    for error in sorted(errors, key=lambda error: error["type"].endswith("_type")):
         # of a field with several possible types, pydantic names each type that did not match
         place = [str(part) for part in error["loc"] if part != "body" and not _is_type(part)]
         if error["type"] == "refused":
@@ -122,7 +125,7 @@ def _invalid(errors: Sequence[Mapping[str, Any]]) -> ApiError:
 
 
 def _is_type(part: object) -> bool:
-    return isinstance(part, str) and (part in ("str", "int", "float", "bool") or "[" in part or part[:1].isupper())
+    return isinstance(part, str) and (part in ("str", "int", "float", "bool") or not _FIELD.fullmatch(part))
 
 
 def _said(error: Mapping[str, Any]) -> str:
@@ -130,6 +133,8 @@ def _said(error: Mapping[str, Any]) -> str:
         return "this field is unknown"
     if error["type"] == "refused":
         return "this field is known, but not supported by this server; leave it out"
+    if error["type"] == "string_unicode":
+        return "half of a surrogate pair is no text"
     if error["type"] == "missing":
         return "this field is missing"
     given = error.get("input")

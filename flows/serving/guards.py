@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import uuid
 from collections.abc import Sequence
@@ -61,9 +62,18 @@ class Guards:
             await response_of(refusal)(scope, receive, sending)
             return
         limited = _Limited(receive, self._most)
-        try:
-            await self._app(scope, limited, sending)
-        except _TooLarge:
+        started = False
+
+        async def answering(message: Message) -> None:
+            """The application takes a body that breaks off for a wrong one; the client is told the truth."""
+            nonlocal started
+            if not limited.exceeded or started:
+                started = True
+                await sending(message)
+
+        with contextlib.suppress(_TooLarge):
+            await self._app(scope, limited, answering)
+        if limited.exceeded and not started:
             await response_of(_too_large(self._most))(scope, receive, sending)
 
     def _allows(self, origin: str) -> bool:
@@ -104,12 +114,14 @@ class _Limited:
 
     def __init__(self, receive: Receive, most: int) -> None:
         self._receive, self._left = receive, most
+        self.exceeded = False
 
     async def __call__(self) -> Message:
         message = await self._receive()
         if message["type"] == "http.request":
             self._left -= len(message.get("body", b""))
-            if self._left < 0:
+            self.exceeded = self._left < 0
+            if self.exceeded:
                 raise _TooLarge
         return message
 

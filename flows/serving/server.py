@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import uvicorn
@@ -112,10 +113,27 @@ def serve(
         server_header=False,
     )
     try:
-        uvicorn.Server(config).run(sockets=[listener])
+        _Server(config).run(sockets=[listener])
     finally:
         stopping.set()
         models.close(0 if not drain_seconds else 1)
+
+
+class _Server(uvicorn.Server):
+    """A server for which SIGTERM and SIGINT are an orderly end: uvicorn's own raises the signal again afterwards."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Let the signals end the server, as long as it runs."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _keep_fresh(models: Models, stopping: threading.Event, seconds: float, echo: Callable[[str], None]) -> None:

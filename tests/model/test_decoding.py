@@ -152,3 +152,21 @@ def test_other_networks_are_told_apart() -> None:
     encoder = GPT(GPTConfig(**{**SHAPE.model_dump(), "network": "encoder"}))
     with pytest.raises(ValueError, match="An encoder reads whole texts and writes none"):
         generate(encoder, [0], 3)
+
+
+def test_the_likeliest_tokens_are_kept_for_those_that_want_them() -> None:
+    decoder = Decoder(MODEL)
+    wanting = decoder.add(Request([3, 1], 5, top=3))
+    other = decoder.add(Request([3, 1], 5))
+    while decoder.active:
+        decoder.step()
+    assert other.top == []
+    assert [len(top) for top in wanting.top] == [3] * 5
+    for token, log_prob, top in zip(wanting.ids, wanting.log_probs, wanting.top, strict=True):
+        assert top[0] == (token, pytest.approx(log_prob, abs=1e-5))  # greedy
+        assert [value for _, value in top] == sorted((value for _, value in top), reverse=True)
+
+
+def test_a_bias_names_ids_of_the_vocabulary() -> None:
+    with pytest.raises(ValueError, match="logit_bias names the id 40"):
+        Decoder(MODEL).add(Request([1], 1, Sampling(logit_bias=((SHAPE.vocab_size, 1.0),))))

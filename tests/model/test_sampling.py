@@ -171,3 +171,24 @@ def test_last_digits_decide_only_between_tokens_that_close() -> None:
 def test_impossible_sampling_is_refused(fields: dict[str, float], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         Sampling(**fields)
+
+
+def test_biases_are_added_and_what_was_written_is_penalised() -> None:
+    logits = torch.tensor([[1.0, 0.0, 0.0, 0.0]])
+    biased = drawing(Sampling(logit_bias=((2, 5.0), (0, -100.0))))
+    assert choose(logits, [biased]).tolist() == [2]
+    repeated = drawing(Sampling(presence_penalty=0.6, frequency_penalty=0.5))
+    rows = torch.tensor([[2.0, 0.5, -9.0, -9.0]])
+    # 2.0, then 2.0 - 0.6 - 0.5, then 2.0 - 0.6 - 2 · 0.5 = 0.4 < 0.5
+    assert [int(choose(rows, [repeated])) for _ in range(3)] == [0, 0, 1]
+    untouched = rows.clone()
+    choose(rows, [biased])
+    assert torch.equal(rows, untouched)
+
+
+@pytest.mark.parametrize("field", ["presence_penalty", "frequency_penalty"])
+def test_penalties_are_finite(field: str) -> None:
+    with pytest.raises(ValueError, match="must be finite"):
+        Sampling(**{field: math.nan})
+    with pytest.raises(ValueError, match="must be finite"):
+        Sampling(logit_bias=((0, math.inf),))

@@ -102,6 +102,11 @@ class Engine:
         """How many texts grow and wait now."""
         return Load(len(self._growing), len(self._waiting))
 
+    @property
+    def accepts(self) -> bool:
+        """Whether it takes new texts."""
+        return not self._closing
+
     def submit(self, requests: Sequence[Request], tell: Callable[[Piece | Exception], None]) -> Ticket:
         """Let texts grow; each Piece is told as it is made, the last one of a text with its `finish`.
 

@@ -17,6 +17,7 @@ class ModelConfig(StageConfig):
     chat_template: str | None = None
     network: Network = "decoder"
     specials: tuple[str, ...] = SPECIALS
+    context: int = 32
 
 
 @stage(makes=kinds.Model, version=1)
@@ -32,15 +33,19 @@ def pretrain(config: ModelConfig, out: Output) -> None:
         n_kv_head=1,
         d_model=16,
         d_ff=32,
-        max_seq_len=32,
+        max_seq_len=config.context,
         network=config.network,
     )
     write_model(out, GPT(shape).initialise(0), tokenizer, [], config.chat_template)
 
 
 def untrained(
-    home: Path, chat_template: str | None = None, network: Network = "decoder", specials: tuple[str, ...] = SPECIALS
+    home: Path,
+    chat_template: str | None = None,
+    network: Network = "decoder",
+    specials: tuple[str, ...] = SPECIALS,
+    context: int = 32,
 ) -> Artifact:
-    """Its tokens are bytes, its context has 32."""
-    config = ModelConfig(chat_template=chat_template, network=network, specials=specials)
+    """Its tokens are bytes."""
+    config = ModelConfig(chat_template=chat_template, network=network, specials=specials, context=context)
     return pretrain.build(Lake(home / "lake"), config, {}).artifact
