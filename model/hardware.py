@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import re
 import resource
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+
+from model.cores import usable_cores
 
 SHAPES_NO_RESULT = "chooses how to compute, which is execution: another device rounds otherwise and is not in the key"
 
@@ -67,6 +71,28 @@ def _cpu_multiplies_bfloat16() -> bool:
     except (OSError, StopIteration):
         return False
     return bool({"avx512_bf16", "amx_bf16"} & set(flags.split()))
+
+
+def tokens_at_once(device: torch.device) -> int:
+    """Return how many tokens a forward pass without gradients should read at once: all that suit a GPU; on a CPU, as
+    many as each thread's cache holds the states of.
+
+    A 4.5 M model scores HellaSwag with 1,024 tokens at once in 2.7 s of one core, with 8,192 in 3.8 s, and MMLU in 3.5
+    instead of 4.7 s.
+    """
+    return 1024 * torch.get_num_threads() if device.type == "cpu" else 8192
+
+
+@contextlib.contextmanager
+def torch_threads(number: int) -> Iterator[None]:
+    """Compute with this number of CPU threads (0 = one per usable core, at most 8), and keep freed memory meanwhile."""
+    keep_freed_memory()
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or min(8, usable_cores()))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def keep_freed_memory() -> None:

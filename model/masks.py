@@ -27,6 +27,13 @@ def left_padded(padding: Tensor, length: int, past: int = 0) -> Tensor:
     return ((text & (places <= here)) | (places == here))[:, None]
 
 
+def behind(real: Tensor, length: int) -> Tensor:
+    """Return the mask (B, 1, T, S + T) of T tokens that follow S cached positions, of which `real` (B, S) hold text."""
+    own = torch.ones(length, length, dtype=torch.bool, device=real.device).tril()
+    past = real[:, None].expand(-1, length, -1)
+    return torch.cat([past, own.expand(len(real), -1, -1)], dim=-1)[:, None]
+
+
 def same_document(documents: Tensor, *, causal: bool = True) -> Tensor:
     """Return the mask (B, 1, T, T) that keeps attention within one document of a packed row.
 

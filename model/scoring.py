@@ -7,14 +7,21 @@ published ones.
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from model.gpt import GPT
+from model.hardware import tokens_at_once
+from model.prefixes import PrefixReader, pieces_of
 
 Ids = list[int]
+
+LOGITS = 1024
+"""Tokens whose logits over the whole vocabulary are in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,9 @@ class Scorer:
 
     `chat` turns a context into the tokens after which the assistant answers. With it, pairs are scored as with
     lm-eval's `--apply_chat_template`: the continuation is the answer, without the space that joins it to plain text.
+
+    About `batch_tokens` tokens are read at once (0 = as many as suit the device); memory is bounded by their states, by
+    the keys and values of as many positions as `PrefixReader` says, and by the logits of `LOGITS` tokens.
     """
 
     def __init__(
@@ -41,11 +51,12 @@ class Scorer:
         model: GPT,
         encode: Callable[[str], Ids],
         prefix: int,
-        batch_tokens: int = 8192,
+        batch_tokens: int = 0,
         chat: Callable[[str], Ids] | None = None,
     ) -> None:
-        self.model, self.encode, self.prefix, self.batch_tokens = model.eval(), encode, prefix, batch_tokens
-        self.chat = chat
+        self.model, self.encode, self.prefix, self.chat = model.eval(), encode, prefix, chat
+        self.batch_tokens = batch_tokens or tokens_at_once(model.device)
+        self._context = functools.lru_cache(16)(chat or encode)  # the choices of an item follow the same context
         self.max_length = model.config.max_seq_len
 
     def log_likelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[Score]:
@@ -80,13 +91,13 @@ class Scorer:
         text might be split differently where the two meet.
         """
         if self.chat is not None:
-            return self.chat(context), self.encode(continuation.removeprefix(" "))
+            return self._context(context), self.encode(continuation.removeprefix(" "))
         if context == "":
             ids = self.encode(continuation)
             return (ids[:1], ids[1:]) if ids[:1] == [self.prefix] else ([self.prefix], ids)
         stripped = context.rstrip()
         continuation = context[len(stripped) :] + continuation
-        before = self.encode(stripped)
+        before = self._context(stripped)
         return before or [self.prefix], self.encode(stripped + continuation)[len(before) :]
 
     def fits(self, continuation: Ids) -> bool:
@@ -95,44 +106,55 @@ class Scorer:
 
     @torch.inference_mode()
     def score_ids(self, pairs: Sequence[tuple[Ids, Ids]]) -> list[Score]:
-        """Return the score of each (context ids, continuation ids); a context that is too long is cut from the left."""
-        inputs = []
-        for context, continuation in pairs:
+        """Return the score of each (context ids, continuation ids); a context that is too long is cut from the left.
+
+        What texts begin with in common is read once: the context of an item's choices, the shots of a subject. Choices
+        of one token have the same input and are scored from the same states.
+        """
+        asking: dict[tuple[int, ...], list[int]] = {}
+        for number, (context, continuation) in enumerate(pairs):
             if not self.fits(continuation):
                 raise ValueError(
                     f"A continuation of {len(continuation)} tokens cannot be scored: it must have 1 to "
                     f"{self.max_length}, the model's context."
                 )
-            inputs.append(tuple((context + continuation)[-(self.max_length + 1) :][:-1]))
-        scores: list[Score | None] = [None] * len(pairs)
-        asking: dict[tuple[int, ...], list[int]] = {}
-        for number, row in enumerate(inputs):  # one-token choices share their whole input: one forward pass for all
+            row = tuple((context + continuation)[-(self.max_length + 1) :][:-1])
             asking.setdefault(row, []).append(number)
-        for rows in self._batches(list(asking)):
-            hidden = self.model.hidden(_padded(rows, self.model.device))
-            for row, states in zip(rows, hidden, strict=True):
-                for number in asking[row]:
-                    context, continuation = pairs[number]
-                    cut = len(context) + len(continuation) - 1 - len(row)
-                    scores[number] = self._score(states[: len(row)], continuation, cut)
-        return [score for score in scores if score is not None]
+        rows = list(asking)
+        own = [max(len(pairs[number][1]) for number in asking[row]) for row in rows]
+        found: dict[int, Score] = {}
+        for pieces, states in PrefixReader(self.model, self.batch_tokens).states(pieces_of(rows, own)):
+            places: Ids = []
+            wanted: Ids = []
+            numbers: list[int] = []
+            for at, piece in enumerate(pieces):
+                for number in asking[piece.row]:
+                    continuation = pairs[number][1]
+                    end = at * states.shape[1] + piece.length
+                    places += range(end - len(continuation), end)
+                    wanted += continuation
+                    numbers.append(number)
+            values, firsts = self._predicted(states.flatten(0, 1), places, wanted)
+            start = 0
+            for number in numbers:
+                context, continuation = pairs[number]
+                end = start + len(continuation)
+                cut = max(0, len(context) + len(continuation) - 1 - self.max_length)
+                found[number] = Score(math.fsum(values[start:end]), all(firsts[start:end]), cut)
+                start = end
+        return [found[number] for number in range(len(pairs))]
 
-    def _score(self, states: torch.Tensor, continuation: Ids, cut: int) -> Score:
-        """Score the continuation whose tokens are predicted by the last of `states` (T, C)."""
-        wanted = torch.tensor(continuation, device=states.device)[:, None]
-        logits = torch.nn.functional.linear(states[-len(continuation) :], self.model.output_weight).float()
-        chosen = logits.log_softmax(dim=-1).gather(1, wanted)
-        is_greedy = bool((logits.argmax(dim=-1, keepdim=True) == wanted).all())
-        return Score(chosen.sum().item(), is_greedy, cut)
-
-    def _batches(self, rows: list[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:
-        """Yield rows of similar length, longest first, as many as fit into `batch_tokens` with padding."""
-        rows = sorted(rows, key=len, reverse=True)
-        start = 0
-        while start < len(rows):
-            count = max(1, self.batch_tokens // len(rows[start]))
-            yield rows[start : start + count]
-            start += count
+    def _predicted(self, states: torch.Tensor, places: Ids, wanted: Ids) -> tuple[list[float], list[bool]]:
+        """Return how likely the states (N, C) at these places make these tokens, and whether they are the likeliest."""
+        values: list[float] = []
+        firsts: list[bool] = []
+        for start in range(0, len(places), LOGITS):
+            at = torch.tensor(places[start : start + LOGITS], device=states.device)
+            ids = torch.tensor(wanted[start : start + LOGITS], device=states.device)
+            logits = torch.nn.functional.linear(states[at], self.model.output_weight).float()
+            values += (logits.gather(1, ids[:, None])[:, 0] - logits.logsumexp(-1)).tolist()
+            firsts += (logits.argmax(-1) == ids).tolist()
+        return values, firsts
 
 
 def rolling_windows(ids: Ids, prefix: int, max_length: int, min_context: int = 1) -> Iterator[tuple[Ids, Ids]]:
@@ -151,11 +173,3 @@ def rolling_windows(ids: Ids, prefix: int, max_length: int, min_context: int = 1
         end = min(done + max_length - min_context + 1, len(ids))
         yield ids[max(0, end - max_length - 1) : done], ids[done:end]
         done = end
-
-
-def _padded(rows: Sequence[tuple[int, ...]], device: torch.device) -> torch.Tensor:
-    """Return rows as one tensor, padded on the right: in a causal model no token of a row sees the padding after it."""
-    ids = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.int64)
-    for target, row in zip(ids, rows, strict=True):
-        target[: len(row)] = torch.tensor(row)
-    return ids.to(device)

@@ -22,7 +22,7 @@ from model.checkpoint import Checkpoint, Checkpoints
 from model.config import Runtime, Training
 from model.cores import usable_cores
 from model.gpt import GPT
-from model.hardware import choose_device, choose_dtype, keep_freed_memory, peak_flops, peak_memory
+from model.hardware import choose_device, choose_dtype, peak_flops, peak_memory, torch_threads
 from model.losses import linear_cross_entropy_sum
 from model.optim import build_optimizer
 from model.packed import states_of
@@ -338,16 +338,14 @@ class _Meter:
 @contextlib.contextmanager
 def _deterministic(threads: int) -> Iterator[None]:
     """Fix the thread count and choose deterministic kernels for the duration of a training run."""
-    before = (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled())
+    before = torch.are_deterministic_algorithms_enabled()
     settings: Any = torch.utils.deterministic
     filling = settings.fill_uninitialized_memory
-    keep_freed_memory()
-    torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
     settings.fill_uninitialized_memory = False  # filling would cost a pass over every new tensor
     try:
-        yield
+        with torch_threads(threads):
+            yield
     finally:
-        torch.set_num_threads(before[0])
-        torch.use_deterministic_algorithms(before[1])
+        torch.use_deterministic_algorithms(before)
         settings.fill_uninitialized_memory = filling

@@ -38,3 +38,16 @@ def test_precision_is_what_was_asked_for() -> None:
 
 def test_memory_is_positive() -> None:
     assert hardware.peak_memory(torch.device("cpu")) > 1e6
+
+
+def test_threads_are_set_for_a_while_and_decide_how_much_is_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu, before = torch.device("cpu"), torch.get_num_threads()
+    with hardware.torch_threads(3):
+        assert torch.get_num_threads() == 3
+        assert hardware.tokens_at_once(cpu) == 3 * 1024
+    assert torch.get_num_threads() == before
+    monkeypatch.setattr(hardware, "usable_cores", lambda: 64)
+    with hardware.torch_threads(0):
+        assert torch.get_num_threads() == 8
+    assert torch.get_num_threads() == before
+    assert hardware.tokens_at_once(torch.device("cuda")) == 8192

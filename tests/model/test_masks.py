@@ -23,6 +23,14 @@ def test_padding_on_the_left_sees_itself_alone() -> None:
     assert masks.left_padded(torch.tensor([0, 2]), 1, past=3)[:, 0, 0].int().tolist() == [[1, 1, 1, 1], [0, 0, 1, 1]]
 
 
+def test_what_follows_sees_the_text_of_the_past_and_no_padding() -> None:
+    real = torch.tensor([[True, True, False], [True, True, True]])
+    assert masks.behind(real, 2)[:, 0].int().tolist() == [
+        [[1, 1, 0, 1, 0], [1, 1, 0, 1, 1]],
+        [[1, 1, 1, 1, 0], [1, 1, 1, 1, 1]],
+    ]
+
+
 def test_documents_do_not_see_each_other() -> None:
     documents = torch.tensor([[0, 0, 1, -1]])
     assert masks.same_document(documents)[0, 0].int().tolist() == [

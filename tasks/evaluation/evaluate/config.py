@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from tasks.stage import Execution, StageConfig
+from tasks.evaluation.computing import ReadingConfig
 
 
-class EvaluateConfig(StageConfig):
+class EvaluateConfig(ReadingConfig):
     """How the questions are put to a model. Which questions is decided by the `questions` stage."""
 
     mmlu_shots: int = Field(0, ge=0, le=5, description="dev items shown before each question (lm-eval's num_fewshot)")
@@ -31,6 +31,3 @@ class EvaluateConfig(StageConfig):
         description="samples for the standard errors of perplexity, F1 and Matthews correlation (lm-eval's "
         "bootstrap_iters); 0 = none",
     )
-    device: str = Execution("auto", description="auto = cuda where there is one, else cpu; or a torch device name")
-    threads: int = Execution(0, ge=0, le=1024, description="CPU threads; 0 = one per usable core, at most 8")
-    batch_tokens: int = Execution(8192, ge=1, description="tokens scored in one forward pass")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_lake.store.files import write_whole
+from tasks.evaluation.computing import loaded
 from tasks.evaluation.evaluate.asking import Write, ask
 from tasks.evaluation.evaluate.benchmarks import Results, better_format, formats, results_of, rows_of
 from tasks.evaluation.evaluate.config import EvaluateConfig
@@ -23,7 +24,7 @@ from tasks.evaluation.evaluate.texts import by_group, documents_of, perplexities
 from tasks.stage import Artifact, Output, kinds, stage
 from tasks.stage.work import asking
 from tasks.synthetic.questions.files import Asked, read_questions
-from tasks.training.trained import chat_template_of, load_trained
+from tasks.training.trained import chat_template_of
 
 if TYPE_CHECKING:
     from model.scoring import Scorer
@@ -118,25 +119,15 @@ def evaluate(config: EvaluateConfig, out: Output, model: kinds.Model, questions:
 @contextlib.contextmanager
 def _scorer(config: EvaluateConfig, artifact: Artifact) -> Iterator[tuple[Scorer, Write]]:
     """Provide a scorer and a writer of an artifact's model; meanwhile torch uses the configured number of threads."""
-    import torch
-
     from model.chat import prompt_ids
-    from model.cores import usable_cores
-    from model.hardware import choose_device, keep_freed_memory
     from model.scoring import Scorer
     from tasks.evaluation.evaluate.writing import Writer
 
-    keep_freed_memory()
-    before = torch.get_num_threads()
-    torch.set_num_threads(config.threads or min(8, usable_cores()))
-    try:
-        model, tokenizer = load_trained(artifact, str(choose_device(config.device)))
+    with loaded(config, artifact) as (model, tokenizer):
         in_chat = config.chat_template and chat_template_of(artifact) is not None
         prompt = functools.partial(prompt_ids, tokenizer) if in_chat else None
         scorer = Scorer(model, tokenizer.encode, tokenizer.bos, config.batch_tokens, prompt)
         yield scorer, Writer(model, tokenizer, prompt)
-    finally:
-        torch.set_num_threads(before)
 
 
 def _tell_about_shots(out: Output, asked: Asked, shots: int) -> None:

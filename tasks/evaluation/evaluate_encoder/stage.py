@@ -11,11 +11,11 @@ import numpy as np
 
 from data_lake.tables.documents import write_parquet
 from tasks.corpus.splits import documents_of
+from tasks.evaluation.computing import loaded
 from tasks.evaluation.evaluate_encoder.config import EvaluateEncoderConfig
 from tasks.stage import Artifact, Output, PermanentError, kinds, stage
 from tasks.stage.preflight import Facts, Fault, device_faults
 from tasks.stage.work import reading_with_model
-from tasks.training.trained import load_trained
 
 if TYPE_CHECKING:
     from model.tokenizer import Tokenizer
@@ -70,33 +70,26 @@ def evaluate_encoder(config: EvaluateEncoderConfig, out: Output, model: kinds.Mo
     `pseudo_bits_per_byte` is the same in bits per byte of the hidden tokens, `accuracy` the share that the encoder
     finds likeliest.
     """
-    import torch
-
-    from model.cores import usable_cores
-    from model.hardware import choose_device
+    from model.hardware import tokens_at_once
     from model.pseudo import pseudo_log_likelihoods
     from model.tokenizer import MASK
 
-    encoder, tokenizer = load_trained(model, str(choose_device(config.device)))
-    if encoder.config.causal:
-        raise PermanentError(f"{model.name} is no encoder; evaluate measures models that predict the next token.")
-    windows = _windows(config, corpus, tokenizer, encoder.config.max_seq_len)
-    total = sum(len(window.hide) for window in windows)
-    if not total:
-        raise PermanentError("The held-out documents have no token to hide; hold out more (decontaminate.split.test).")
-    before = torch.get_num_threads()
-    torch.set_num_threads(config.threads or min(8, usable_cores()))
     rows: list[dict[str, Any]] = []
-    try:
-        for window in windows:
-            found = pseudo_log_likelihoods(
-                encoder, window.ids, window.hide, tokenizer.specials[MASK], config.batch_tokens
+    with loaded(config, model) as (encoder, tokenizer):
+        if encoder.config.causal:
+            raise PermanentError(f"{model.name} is no encoder; evaluate measures models that predict the next token.")
+        windows = _windows(config, corpus, tokenizer, encoder.config.max_seq_len)
+        total = sum(len(window.hide) for window in windows)
+        if not total:
+            raise PermanentError(
+                "The held-out documents have no token to hide; hold out more (decontaminate.split.test)."
             )
+        at_once, hidden = config.batch_tokens or tokens_at_once(encoder.device), tokenizer.specials[MASK]
+        for window in windows:
+            found = pseudo_log_likelihoods(encoder, window.ids, window.hide, hidden, at_once)
             for place, (value, first) in zip(window.hide, found, strict=True):
                 rows.append(_row(tokenizer, window, place, value, first))
             out.progress(len(rows), total, "hidden tokens")
-    finally:
-        torch.set_num_threads(before)
 
     nats, n_bytes = -sum(row["log_probability"] for row in rows), sum(row["bytes"] for row in rows)
     out.metric(

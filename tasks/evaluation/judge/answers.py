@@ -10,12 +10,13 @@ from data_lake.reading.ledger import Tally
 from data_lake.tables.draws import hash_draw
 from model.chat import fitted, prompt_ids
 from model.tokenizer import Tokenizer
+from tasks.evaluation.computing import loaded
 from tasks.evaluation.judge.config import JudgeConfig
 from tasks.stage import Artifact, Output, PermanentError
 from tasks.stage.rejected import Rejected
 from tasks.training.sft.formats import Conversation
 from tasks.training.sft.instructions import Record, instruction_files, read_instructions
-from tasks.training.trained import chat_template_of, load_trained
+from tasks.training.trained import chat_template_of
 
 BROKEN = "broken record"
 HELD_OUT = "alpaca_validation.jsonl"
@@ -86,23 +87,24 @@ def answers_of(
     continue texts.
     """
     from model.generate import generate_batch
-    from model.hardware import choose_device
 
-    model, tokenizer = load_trained(artifact, str(choose_device(config.device)))
-    if model.encoder is not None or not model.config.causal:
-        raise PermanentError(f"{artifact.name} does not continue texts, as only a decoder does; it cannot be judged.")
-    context = model.config.max_seq_len
-    room = max(context - config.answer_tokens, context // 2)
-    chats = bool(chat_template_of(artifact))
-    ends = {tokenizer.role(role) for role in ("eos", "bos") if tokenizer.has(role)}
-    prompts = [fitted(tokenizer, ids, room) for ids in _prompts(tokenizer, asked, chats=chats)]
     made: list[Answer] = []
-    for start in range(0, len(prompts), TOGETHER):
-        some = prompts[start : start + TOGETHER]
-        texts = generate_batch(model, [ids for ids, _ in some], config.answer_tokens, stop=ends)
-        for text, (_, left_out) in zip(texts, some, strict=True):
-            made.append(Answer(_shown(tokenizer, text.ids), text.ended, left_out))
-        progress(len(made))
+    with loaded(config, artifact) as (model, tokenizer):
+        if model.encoder is not None or not model.config.causal:
+            raise PermanentError(
+                f"{artifact.name} does not continue texts, as only a decoder does; it cannot be judged."
+            )
+        context = model.config.max_seq_len
+        room = max(context - config.answer_tokens, context // 2)
+        chats = bool(chat_template_of(artifact))
+        ends = {tokenizer.role(role) for role in ("eos", "bos") if tokenizer.has(role)}
+        prompts = [fitted(tokenizer, ids, room) for ids in _prompts(tokenizer, asked, chats=chats)]
+        for start in range(0, len(prompts), TOGETHER):
+            some = prompts[start : start + TOGETHER]
+            texts = generate_batch(model, [ids for ids, _ in some], config.answer_tokens, stop=ends)
+            for text, (_, left_out) in zip(texts, some, strict=True):
+                made.append(Answer(_shown(tokenizer, text.ids), text.ended, left_out))
+            progress(len(made))
     return made
 
 

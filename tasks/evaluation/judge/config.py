@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from tasks.stage import Execution, StageConfig
+from tasks.evaluation.computing import ComputingConfig
+from tasks.stage import Execution
 from tasks.stage.config import Reference
 
 SCORE_PROMPT = (
@@ -21,7 +22,7 @@ PAIR_PROMPT = (
 )
 
 
-class JudgeConfig(StageConfig):
+class JudgeConfig(ComputingConfig):
     """Which instructions a model answers, which other model judges the answers, and how it is asked."""
 
     data: tuple[str, ...] = Field(
@@ -71,7 +72,6 @@ class JudgeConfig(StageConfig):
         le=1,
         description="share of requests that may fail for good; with more, the stage fails and keeps what was judged",
     )
-    device: str = Execution("auto", description="auto = cuda where there is one, else cpu; or a torch device name")
 
     @field_validator("base_url")
     @classmethod

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from tasks.stage import Execution, StageConfig
+from tasks.evaluation.computing import ComputingConfig
+from tasks.stage import Execution
 
 
-class MemorisationConfig(StageConfig):
+class MemorisationConfig(ComputingConfig):
     """Which passages a model is asked to continue."""
 
     passages: int = Field(
@@ -18,6 +19,4 @@ class MemorisationConfig(StageConfig):
         32, ge=1, description="tokens that it has to write as they stand in the text (50 and 50: Carlini et al. 2023)"
     )
     seed: int = Field(0, ge=0, lt=2**63, description="seed of the draw")
-    device: str = Execution("auto", description="auto = cuda where there is one, else cpu; or a torch device name")
-    threads: int = Execution(0, ge=0, le=1024, description="CPU threads; 0 = one per usable core, at most 8")
     batch: int = Execution(64, ge=1, description="passages that are continued at once")

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from data_lake.tables.documents import write_parquet
+from tasks.evaluation.computing import loaded
 from tasks.evaluation.memorisation.config import MemorisationConfig
 from tasks.evaluation.memorisation.passages import by_count, drawn_passages, occurrences
 from tasks.stage import Artifact, Output, PermanentError, kinds, stage
 from tasks.stage.preflight import Facts, Fault, device_faults
 from tasks.stage.work import reading_with_model
-from tasks.training.trained import load_trained
 
 if TYPE_CHECKING:
     from model.gpt import GPT
@@ -64,24 +64,17 @@ def memorisation(config: MemorisationConfig, out: Output, model: kinds.Model, to
     errors, and by how often the passage stands in the training text, which is what memory grows with (Carlini et al.
     2023). `matching_tokens` is the mean number of tokens until the first that differs.
     """
-    import torch
-
     from data_lake.tokens.loader import TokenDataset
-    from model.cores import usable_cores
-    from model.hardware import choose_device
 
-    writer, tokenizer = load_trained(model, str(choose_device(config.device)))
     length = config.prefix + config.continuation
-    if length > writer.config.max_seq_len or writer.config.network != "decoder":
-        raise PermanentError(
-            f"{model.name}, a {writer.config.network} with a context of {writer.config.max_seq_len:,} tokens, cannot "
-            f"continue passages of {config.prefix:,} + {config.continuation:,} tokens (memorisation.prefix and "
-            "continuation)."
-        )
-    before = torch.get_num_threads()
-    torch.set_num_threads(config.threads or min(8, usable_cores()))
     rows: list[dict[str, Any]] = []
-    try:
+    with loaded(config, model) as (writer, tokenizer):
+        if length > writer.config.max_seq_len or writer.config.network != "decoder":
+            raise PermanentError(
+                f"{model.name}, a {writer.config.network} with a context of {writer.config.max_seq_len:,} tokens, "
+                f"cannot continue passages of {config.prefix:,} + {config.continuation:,} tokens (memorisation.prefix "
+                "and continuation)."
+            )
         trained_on = TokenDataset(tokens.path, "train")
         if trained_on.tokenizer_sha256 != tokenizer.sha256:
             raise PermanentError(f"{tokens.name} was encoded with another tokenizer than that of {model.name}.")
@@ -95,8 +88,6 @@ def memorisation(config: MemorisationConfig, out: Output, model: kinds.Model, to
                 part = slice(start, start + config.batch)
                 out.progress(len(rows), 2 * config.passages, "passages")
                 rows += _continued(config, writer, tokenizer, split, passages[part], counts[part])
-    finally:
-        torch.set_num_threads(before)
     _report(out, rows)
 
 

@@ -1,6 +1,7 @@
 """memorisation: a model that has learned its text by heart is found out, one that has not is not.
 
 Also covers: tasks/evaluation/memorisation/config.py
+Also covers: tasks/evaluation/computing.py
 """
 
 from __future__ import annotations
