@@ -29,6 +29,7 @@ INSTALLED := $(VENV)/.installed-$(TORCH)
 TESTABLE  := $(VENV)/.testable-$(TORCH)
 BENCHABLE := $(VENV)/.benchable-$(TORCH)
 READABLE  := $(VENV)/.readable-$(TORCH)
+BROWSABLE := $(VENV)/.browsable-$(TORCH)
 # The measurements of the data side, in the order of the pipeline.
 BENCH_DATA := $(wildcard $(patsubst %,tests/benchmarks/test_%.py,crawl sources extraction filters dedup decontaminate tokens growth))
 
@@ -68,7 +69,7 @@ demo: $(INSTALLED)
 test: lint
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not e2e and not gpu and not benchmark"
 
-test-all: lint
+test-all: lint $(BROWSABLE)
 	@$(BIN)/python -m pytest --hypothesis-profile=search -m "not benchmark"
 
 # One after the other, as they are timed. The table is printed also where a goal was missed, and make then fails.
@@ -124,6 +125,10 @@ $(TESTABLE): $(INSTALLED)
 $(BENCHABLE): $(TESTABLE)
 	@echo "Installing the rivals"
 	@$(PIP) install -qq -c constraints.txt -e '.[test,bench]' || { $(INSTALL_FAILED); }
+	@touch $@
+
+$(BROWSABLE): $(TESTABLE)
+	@$(PIP) install -qq -c constraints.txt -e '.[browser]' || { $(INSTALL_FAILED); }
 	@touch $@
 
 $(READABLE): $(INSTALLED)

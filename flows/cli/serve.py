@@ -56,7 +56,7 @@ def serve(
     if not names:
         raise UserError(f"The lake {home.lake} has no model yet; make one, as in: textmill run demo")
     address = Address(host, port, tuple(origin or ()), api_keys(), unguarded)
-    settings = Settings(slots, queue, device, int(max_body_megabytes * 1e6), patience)
+    settings = Settings(slots, queue, device, int(max_body_megabytes * 1e6), patience, home.root / "votes.jsonl")
     try:
         check_guarded(address)
         listener = listen(host, port)
@@ -64,7 +64,7 @@ def serve(
         raise UserError(str(error)) from error
     if port not in (0, listener.getsockname()[1]):
         note(f"Port {port} is taken by another program.")
-    note(f"Serving {', '.join(names)} at {url_of(listener)}/v1")
+    note(f"Serving {', '.join(names)} at {url_of(listener)}/v1\nChat at {url_of(listener)}")
     run_server(names, listener, address, settings, home=home, drain_seconds=drain, echo=note)
 
 

@@ -11,15 +11,16 @@ from fastapi import FastAPI, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from flows.serving import errors
+from flows.serving import errors, pages
 from flows.serving.chats import Chat
 from flows.serving.completions import Completion
 from flows.serving.errors import ApiError, as_told
 from flows.serving.events import EventStream
 from flows.serving.metrics import Metrics
 from flows.serving.models import Models, Settings
-from flows.serving.schemas import ChatBody, CompletionBody, DetokenizeBody, EmbeddingBody, TokenizeBody
+from flows.serving.schemas import ChatBody, CompletionBody, DetokenizeBody, EmbeddingBody, TokenizeBody, VoteBody
 from flows.serving.texts import ClientGone, while_wanted
+from flows.serving.votes import VotesFull, keep
 
 GONE = 499
 """nginx's status for a client that went away; nobody reads it but the metrics."""
@@ -36,6 +37,7 @@ def build_app(models: Models, settings: Settings) -> FastAPI:
     )
     metrics = Metrics()
     errors.install(app)
+    pages.install(app)
     app.add_middleware(_Counting, metrics=metrics)
 
     async def answered(request: Request, made: Chat | Completion, *, stream: bool) -> Response:
@@ -96,6 +98,16 @@ def build_app(models: Models, settings: Settings) -> FastAPI:
                 "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
             }
         )
+
+    @app.post("/v1/textmill/votes")
+    async def votes(body: VoteBody) -> Response:
+        if settings.votes is None:
+            raise ApiError(404, "This server keeps no votes.")
+        try:
+            await asyncio.to_thread(keep, settings.votes, body)
+        except VotesFull as error:
+            raise ApiError(507, str(error)) from error
+        return JSONResponse({"kept": True})
 
     @app.post("/tokenize")
     async def tokenize(body: TokenizeBody) -> Response:

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from data_lake.store.lake import Artifact
 from flows.serving.errors import ApiError
@@ -27,6 +28,8 @@ class Settings:
     max_body_bytes: int = 8 << 20
     patience: float = 60.0
     """Seconds after which a client that reads nothing loses its stream."""
+    votes: Path | None = None
+    """The file of people's votes between two answers; None = they are not kept."""
 
 
 class Models:

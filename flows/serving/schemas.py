@@ -226,6 +226,16 @@ class EmbeddingBody(Body):
     user: str | None = None
 
 
+class VoteBody(Body):
+    """POST /v1/textmill/votes: which of two answers to a conversation was better."""
+
+    prompt: Annotated[list[MessageBody], Field(min_length=1, max_length=MAX_MESSAGES)]
+    chosen: Text
+    rejected: Text
+    chosen_model: Annotated[str, Field(max_length=500)] | None = None
+    rejected_model: Annotated[str, Field(max_length=500)] | None = None
+
+
 class TokenizeBody(Body):
     """POST /tokenize: a text whose tokens are wanted; as vLLM's."""
 

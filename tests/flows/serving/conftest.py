@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -34,6 +34,7 @@ class Living:
     url: str
     models: Models
     client: httpx.Client
+    votes: Path
 
 
 def load(artifact: Artifact, name: str) -> Served:
@@ -50,7 +51,8 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
 
 
 @pytest.fixture(scope="module")
-def server(artifacts: dict[str, Artifact]) -> Iterator[Living]:
+def server(artifacts: dict[str, Artifact], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
+    votes = tmp_path_factory.mktemp("votes") / "votes.jsonl"
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # threads that wait for each other make so small a model slow
     models = Models(["chat", "base"], artifacts.get, load)
@@ -58,7 +60,7 @@ def server(artifacts: dict[str, Artifact]) -> Iterator[Living]:
     listener = listen("127.0.0.1", 0)
     host = url_of(listener).removeprefix("http://")
     app = Guards(
-        build_app(models, SETTINGS), hosts=frozenset({host}), origins=["https://page.test"],
+        build_app(models, replace(SETTINGS, votes=votes)), hosts=frozenset({host}), origins=["https://page.test"],
         max_body_bytes=SETTINGS.max_body_bytes,
     )  # fmt: skip
     uvicorn_server = uvicorn.Server(uvicorn.Config(app, log_level="critical", access_log=False))
@@ -66,7 +68,7 @@ def server(artifacts: dict[str, Artifact]) -> Iterator[Living]:
     thread.start()
     eventually(lambda: uvicorn_server.started, 30, "the server listens")
     with httpx.Client(base_url=f"http://{host}", timeout=60, trust_env=False) as client:
-        yield Living(f"http://{host}", models, client)
+        yield Living(f"http://{host}", models, client, votes)
     uvicorn_server.should_exit = True
     thread.join(30)
     models.close(10)

@@ -7,7 +7,9 @@ Also covers: flows/serving/events.py
 Also covers: flows/serving/log_probs.py
 Also covers: flows/serving/metrics.py
 Also covers: flows/serving/schemas.py
+Also covers: flows/serving/pages.py
 Also covers: flows/serving/texts.py
+Also covers: flows/serving/votes.py
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import base64
 import concurrent.futures
 import json
 import math
+import re
 import socket
 import struct
 from typing import Any
@@ -349,3 +352,26 @@ def test_pages_of_other_sites_are_refused_unless_named(server: Living) -> None:
     assert preflight.headers["access-control-allow-headers"] == "authorization"
     assert allowed.headers["x-request-id"]
     assert ask("https://page.test", **{"x-request-id": "mine"}).headers["x-request-id"] == "mine"
+
+
+def test_the_page_loads_nothing_from_elsewhere(server: Living) -> None:
+    page = server.client.get("/")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "script-src 'self'" in page.headers["content-security-policy"]
+    assert "http" not in page.text.replace("http-equiv", "")
+    for name in re.findall(r'(?:src|href)="(page/[^"]+)"', page.text):
+        assert server.client.get(f"/{name}").status_code == 200
+    for name in ("../pages.py", "%2e%2e%2fpages.py", "nothing.js", "__init__.py"):
+        assert error(server.client.get(f"/page/{name}"), 404)
+
+
+def test_votes_are_preference_pairs_in_a_file(server: Living) -> None:
+    ballot = {"prompt": HELLO, "chosen": "é", "rejected": "no\u2028", "chosen_model": "chat", "rejected_model": None}
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: server.client.post("/v1/textmill/votes", json=ballot), range(8)))
+    assert {one.status_code for one in answers} == {200}
+    rows = [json.loads(line) for line in server.votes.read_text("utf-8").split("\n")[:-1]]
+    assert len(rows) == 8
+    assert rows[0]["prompt"] == HELLO
+    assert rows[0]["chosen"] == [{"role": "assistant", "content": "é"}]
+    assert error(server.client.post("/v1/textmill/votes", json={**ballot, "chosen": None}), 400)["param"] == "chosen"
