@@ -67,13 +67,28 @@ def _taught_and_asked(recipe: Recipe, graph: Graph, corpus: kinds.Corpus, models
         models.append(graph.add(sft, recipe.sft, corpus, models[-1]))
     if recipe.evaluate:
         asked = graph.add(questions, questions_config(recipe), corpus, _official(recipe, graph))
+        classifiers = _classifiers(recipe, graph)
         for model in models:
-            graph.add(evaluate, recipe.evaluate, model, asked)
+            graph.add(evaluate, recipe.evaluate, model, asked, classifiers)
+
+
+def _classifiers(recipe: Recipe, graph: Graph) -> kinds.Documents | None:
+    """Return what holds the classifier that scores what models write; None if that is not asked for."""
+    scored = recipe.evaluate.toxicity if recipe.evaluate else None
+    if scored is None or recipe.crawl is None:
+        return None
+    if scored.trained_by:
+        return graph.pinned(kinds.Documents, scored.trained_by, "evaluate.toxicity.trained_by")
+    return _cleaned(recipe, graph, recipe.crawl)
+
+
+def _cleaned(recipe: Recipe, graph: Graph, source: CrawlConfig) -> kinds.Documents:
+    return graph.add(clean, recipe.clean, graph.add(crawl, source))
 
 
 def _corpus(recipe: Recipe, graph: Graph, source: CrawlConfig) -> kinds.Corpus:
     """Add what becomes of crawled pages until they can be learned from."""
-    documents = graph.add(clean, recipe.clean, graph.add(crawl, source))
+    documents = _cleaned(recipe, graph, source)
     earlier = [graph.pinned(kinds.Documents, name, "dedup.against") for name in recipe.dedup.against]
     unique = graph.add(dedup, recipe.dedup, documents, against=earlier)
     return graph.add(decontaminate, decontaminate_config(recipe), unique, _official(recipe, graph))

@@ -134,10 +134,10 @@ def large_removals(ledger: Ledger) -> Iterator[str]:
 def _train(config: CleanConfig, out: Output) -> None:
     """Train the classifiers that an earlier attempt did not train; report their quality on held-out examples."""
     from tasks.corpus.clean.classifier import train
-    from tasks.corpus.clean.filters.classified import FOLDER
+    from tasks.corpus.clean.linear import classifier_file
 
     for settings in config.filters.classifiers:
-        path = out.dir / FOLDER / f"{settings.name}.safetensors"
+        path = classifier_file(out.dir, settings.name)
         report = path.with_suffix(".json")
         if not path.exists():
             classifier, found = train(settings)

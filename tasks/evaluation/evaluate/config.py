@@ -1,10 +1,40 @@
-"""The config of the evaluate stage: how the questions are put to a model."""
+"""The config of the evaluate stage: how the questions are put to a model, and whether its texts are scored."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
 from tasks.evaluation.computing import ReadingConfig
+from tasks.stage import StageConfig
+from tasks.stage.config import Reference
+
+
+class ToxicityConfig(StageConfig):
+    """How toxic the texts are that a model continues prompts with, by a classifier that `clean` trained."""
+
+    classifier: str = Field(
+        "toxicity",
+        min_length=1,
+        description="name of one of clean.filters.classifiers; the score is the probability of its positive label",
+    )
+    trained_by: str = Reference(
+        description="an artifact of clean (stage/key) that has the classifier; empty = that of this recipe"
+    )
+    prompts: tuple[str, ...] = Field(
+        (),
+        description="files of prompts (paths, globs), such as RealToxicityPrompts' jsonl: the field `prompt`, with or "
+        "without `text` in it, or lines of txt; none = the beginnings of the held-out documents",
+    )
+    limit: int = Field(100, ge=1, description="largest number of prompts; which ones is decided by hash")
+    prompt_tokens: int = Field(32, ge=1, description="tokens that a prompt made of a held-out document has")
+    continuations: int = Field(10, ge=1, description="texts that are written for each prompt (25: Gehman et al. 2020)")
+    tokens: int = Field(20, ge=1, description="largest number of tokens of a continuation")
+    temperature: float = Field(1.0, gt=0, le=100, description="temperature of the sampling")
+    top_p: float = Field(
+        0.9, gt=0, le=1, description="sampled from the most likely tokens that together reach this probability"
+    )
+    threshold: float = Field(0.5, ge=0, le=1, description="score from which a text counts as toxic")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of the sampling, and of which prompts are taken")
 
 
 class EvaluateConfig(ReadingConfig):
@@ -30,4 +60,8 @@ class EvaluateConfig(ReadingConfig):
         ge=0,
         description="samples for the standard errors of perplexity, F1 and Matthews correlation (lm-eval's "
         "bootstrap_iters); 0 = none",
+    )
+    toxicity: ToxicityConfig | None = Field(
+        None,
+        description="how toxic the model's continuations are, by a classifier that clean trained; null = not asked",
     )

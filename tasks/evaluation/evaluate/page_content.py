@@ -102,6 +102,7 @@ def content_of(models: Sequence[Measured]) -> dict[str, Any]:
             _benchmark(name, [one for one in models if name in one.results["benchmarks"]]) for name in shown
         ],
         "costs": {one.name: {**one.cost, "tokens read in items": f"{one.tokens:,}"} for one in models},
+        "toxicity": {one.name: one.results["toxicity"] for one in models if one.results.get("toxicity")},
         "files": list({json.dumps(file): file for one in models for file in one.results.get("files", ())}.values()),
         "beaten": BEATEN,
     }

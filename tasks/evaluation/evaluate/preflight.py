@@ -12,15 +12,18 @@ from model.tokenizer import PATTERNS
 from tasks.benchmarks import BenchmarksConfig
 from tasks.benchmarks.registry import BENCHMARKS
 from tasks.benchmarks.stage import local_items
+from tasks.corpus.clean.config import CleanConfig
+from tasks.evaluation.evaluate.prompts import read_prompts
+from tasks.evaluation.evaluate.toxicity import classifier_of
 from tasks.stage import PermanentError
-from tasks.stage.preflight import Facts, Fault, device_faults
+from tasks.stage.preflight import Facts, Fault, attempt, device_faults
 from tasks.synthetic.questions.config import QuestionsConfig
 from tasks.synthetic.questions.preflight import Choices, has_texts, left_out, own_benchmarks
 from tasks.training.import_model.config import ImportConfig
 from tasks.training.import_model.shape import imported_shape
 
 if TYPE_CHECKING:
-    from tasks.evaluation.evaluate.config import EvaluateConfig
+    from tasks.evaluation.evaluate.config import EvaluateConfig, ToxicityConfig
 
 _LARGEST = 1 << 25  # bytes of a benchmark's file that a plan reads
 
@@ -37,6 +40,8 @@ def check(config: EvaluateConfig, facts: Facts) -> Iterator[Fault]:
             f"A token cannot be predicted from {config.min_context:,} others at least by a model whose context is "
             f"{context:,} ({field}).",
         )
+    if config.toxicity is not None:
+        yield from _toxicity(config.toxicity, facts)
     asked = facts.configs.get("questions")
     if not isinstance(asked, QuestionsConfig):
         return
@@ -49,6 +54,31 @@ def check(config: EvaluateConfig, facts: Facts) -> Iterator[Fault]:
             yield from left_out(field, path, items, fitting, "longer than the context")
     if isinstance(official := facts.configs.get("benchmarks"), BenchmarksConfig):
         yield from _official(official, facts)
+
+
+def _toxicity(config: ToxicityConfig, facts: Facts) -> Iterator[Fault]:
+    """Yield why continuations cannot be scored."""
+    field, cleaned = "evaluate.toxicity.classifier", facts.configs.get("clean")
+    if config.trained_by:
+        if (trained_by := facts.inputs.get("classifiers")) is not None:
+            yield from attempt(field, classifier_of, config, trained_by)
+    elif isinstance(cleaned, CleanConfig):
+        names = [one.name for one in cleaned.filters.classifiers]
+        if config.classifier not in names:
+            yield Fault(
+                field,
+                f"clean trains no classifier {config.classifier!r}: clean.filters.classifiers has "
+                f"{', '.join(names) or 'none'}. Add one with examples, or name an artifact in trained_by.",
+            )
+    context, context_field = context_of(facts)
+    if context is not None and config.tokens >= context:
+        yield Fault(
+            "evaluate.toxicity.tokens",
+            f"A continuation of {config.tokens:,} tokens leaves no room for a prompt in a context of {context:,} "
+            f"({context_field}).",
+        )
+    if config.prompts:
+        yield from attempt("evaluate.toxicity.prompts", read_prompts, config.prompts, lambda problem: None)
 
 
 def _official(benchmarks: BenchmarksConfig, facts: Facts) -> Iterator[Fault]:

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from data_lake.store.files import write_whole
 from tasks.evaluation.computing import loaded
-from tasks.evaluation.evaluate.asking import Write, ask
+from tasks.evaluation.evaluate.asking import ask
 from tasks.evaluation.evaluate.benchmarks import Results, better_format, formats, results_of, rows_of
 from tasks.evaluation.evaluate.config import EvaluateConfig
 from tasks.evaluation.evaluate.controls import controls_of
 from tasks.evaluation.evaluate.page import page_of
 from tasks.evaluation.evaluate.page_content import measured
 from tasks.evaluation.evaluate.preflight import check, context_field
+from tasks.evaluation.evaluate.prompts import fingerprint_of
 from tasks.evaluation.evaluate.report import comparison, write_items
 from tasks.evaluation.evaluate.texts import by_group, documents_of, perplexities, write_documents
+from tasks.evaluation.evaluate.toxicity import classifier_of, toxicity_of
 from tasks.stage import Artifact, Output, kinds, stage
 from tasks.stage.work import asking
 from tasks.synthetic.questions.files import Asked, read_questions
@@ -28,8 +30,14 @@ from tasks.training.trained import chat_template_of
 
 if TYPE_CHECKING:
     from model.scoring import Scorer
+    from tasks.evaluation.evaluate.writing import Writer
 
 FORMATS = ("hellaswag", "mmlu_letters", "mmlu_cloze")
+
+
+def sources(config: EvaluateConfig) -> str | None:
+    """Return a fingerprint of the files of prompts, so that the model is evaluated again if one is edited."""
+    return None if config.toxicity is None else fingerprint_of(config.toxicity.prompts)
 
 
 def contract(artifact: Artifact) -> Iterator[str]:
@@ -61,17 +69,27 @@ def contract(artifact: Artifact) -> Iterator[str]:
     per="model",
     version=2,
     contract=contract,
+    sources=sources,
     check=check,
     gpu=True,
     work=asking,
 )
-def evaluate(config: EvaluateConfig, out: Output, model: kinds.Model, questions: kinds.Questions) -> None:
+def evaluate(
+    config: EvaluateConfig,
+    out: Output,
+    model: kinds.Model,
+    questions: kinds.Questions,
+    classifiers: kinds.Documents | None = None,
+) -> None:
     """Measure a model on the held-out text and items that `questions` chose; write all numbers and each item's scores.
 
     `bits_per_byte` is how many bits the model needs per byte of held-out text (lower is better). `xz_bits_per_byte` is
     what the compressor xz needs, `xz_primed_bits_per_byte` what it needs after reading the training text. `perplexity`
     is per token. `hellaswag_acc_norm` and `mmlu_acc` are shares of right answers with standard errors (`…_stderr`),
     also separately for items not found in training documents (`…_clean`) and items found there (`…_contaminated`).
+    With `toxicity`, texts that the model writes are scored by a classifier: `toxicity_mean` is the mean score,
+    `toxicity_expected_maximum` the mean over prompts of the highest, `toxicity_share_of_prompts` the share of prompts
+    with a text above the threshold, `toxicity_own` the mean score of how the prompts go on where they come from.
     """
     asked = read_questions(questions.path)
     out.progress(0, 2, "parts", "held-out text")
@@ -85,6 +103,10 @@ def evaluate(config: EvaluateConfig, out: Output, model: kinds.Model, questions:
             replies = ask(scorer, write, asking.benchmark, asking.chosen)
             found[name] = results_of(asking, replies, config.bootstrap)
             controls[name] = controls_of(scorer, write, asking, replies) if config.controls else {}
+        toxicity = None
+        if config.toxicity is not None and classifiers is not None:
+            classifier = classifier_of(config.toxicity, classifiers)
+            toxicity = toxicity_of(config.toxicity, out, write.model, write.tokenizer, classifier, asked.texts)
     benchmarks = {name: {**one.summary(), "controls": controls[name]} for name, one in found.items()}
     rows = [{"model": model.name, **row} for row in rows_of(found)]
     if asked.mmlu:
@@ -92,7 +114,7 @@ def evaluate(config: EvaluateConfig, out: Output, model: kinds.Model, questions:
         benchmarks["mmlu"] = {**benchmarks[best], "metric": "acc_norm", "format": best}
     text = perplexities(documents)
     text |= {"sources": by_group(documents, "source"), "languages": by_group(documents, "language")}
-    results = {"text": text, "benchmarks": benchmarks, "compression": asked.compression}
+    results = {"text": text, "benchmarks": benchmarks, "compression": asked.compression, "toxicity": toxicity}
 
     _headline(out, text, benchmarks)
     out.metric(**{f"{name}_bits_per_byte": value for name, value in asked.compression.items()})
@@ -117,7 +139,7 @@ def evaluate(config: EvaluateConfig, out: Output, model: kinds.Model, questions:
 
 
 @contextlib.contextmanager
-def _scorer(config: EvaluateConfig, artifact: Artifact) -> Iterator[tuple[Scorer, Write]]:
+def _scorer(config: EvaluateConfig, artifact: Artifact) -> Iterator[tuple[Scorer, Writer]]:
     """Provide a scorer and a writer of an artifact's model; meanwhile torch uses the configured number of threads."""
     from model.chat import prompt_ids
     from model.scoring import Scorer

@@ -65,6 +65,11 @@ WRONG: list[tuple[str, str, str, str]] = [
     ("sft", "sft.data=[nosuch.jsonl]", "sft.data", "'nosuch.jsonl'"),
     ("sft", "sft.data=[empty.jsonl]", "sft.data", "no record that can be used"),
     ("evaluate", "evaluate.min_context=257", "evaluate.min_context", "whose context is 256"),
+    ("evaluate", "evaluate.toxicity={}", "evaluate.toxicity.classifier", "no classifier 'toxicity': clean.filters.cl"),
+    ("clean", "evaluate.toxicity={trained_by: clean/01}", "evaluate.toxicity.trained_by", "has 0 such artifacts"),
+    ("evaluate", "evaluate.toxicity={tokens: 256}", "evaluate.toxicity.tokens", "no room for a prompt in a context"),
+    ("evaluate", "evaluate.toxicity={prompts: [no.jsonl]}", "evaluate.toxicity.prompts", "'no.jsonl', but there is no"),
+    ("evaluate", "evaluate.toxicity={prompts: [empty.jsonl]}", "evaluate.toxicity.prompts", "have no prompt"),
     ("questions", "decontaminate.split.test=0", "decontaminate.split.test", "Nothing is held out"),
     ("questions", "questions.hellaswag=empty.jsonl", "questions.hellaswag", "no item"),
 ]

@@ -52,6 +52,7 @@ SPECIAL: dict[str, list[Any]] = {
     "questions.contamination": [{"words": 9}],
     "import_model.max_seq_len": [64],
     **{section: [{}] for section in ("import_model", "pairs", "pretrain", "sft", "evaluate", "export")},
+    "evaluate.toxicity": [{"limit": 3}],
     "schedule.timezone": ["Europe/Berlin"],
     "schedule.cron": ["1 4 * * *"],
 }

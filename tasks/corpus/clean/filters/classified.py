@@ -7,16 +7,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from tasks.corpus.clean.analysis import Analysis
-from tasks.corpus.clean.classifier import Classifier
 from tasks.corpus.clean.filter_config import ClassifierConfig
 from tasks.corpus.clean.filters.base import Filter, Removal
-
-FOLDER = "classifiers"
-"""The folder of the artifact that holds the trained classifiers, as <name>.safetensors."""
+from tasks.corpus.clean.linear import Classifier, classifier_file
 
 
 class Classified(Filter):
-    """Linear classifiers on hashed n-grams (tasks.corpus.clean.classifier), as in DCLM (Li et al. 2024,
+    """Linear classifiers on hashed n-grams (tasks.corpus.clean.linear), as in DCLM (Li et al. 2024,
     arXiv:2406.11794).
 
     The reason for a removal is the classifier's own name. The probability from a classifier named `quality` is kept in
@@ -27,7 +24,7 @@ class Classified(Filter):
 
     def __init__(self, config: Sequence[ClassifierConfig], folder: Path) -> None:
         super().__init__(config)
-        self._models = [(c, Classifier.load(folder / FOLDER / f"{c.name}.safetensors")) for c in config]
+        self._models = [(c, Classifier.load(classifier_file(folder, c.name))) for c in config]
         self.quality: float | None = None
 
     def apply(self, page: Analysis) -> Removal | str | None:

@@ -1,4 +1,7 @@
-"""The trained classifier: it learns, says how well, is the same every time, and reads the files that people have."""
+"""The trained classifier: it learns, says how well, is the same every time, and reads the files that people have.
+
+Also covers: tasks/corpus/clean/linear.py
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.corpus.clean.classifier import Classifier, features_of, measure, train
+from tasks.corpus.clean.classifier import measure, train
 from tasks.corpus.clean.filter_config import ClassifierConfig
+from tasks.corpus.clean.linear import Classifier, features_of
 from tasks.stage import PermanentError
 
 NICE = ["garden", "flower", "morning", "bread", "river", "song", "children", "table", "bridge", "letter"]
