@@ -30,6 +30,12 @@ def generate(
             "--prompts", metavar="FILE", help="more prompts: one per line, or the field prompt of each line of a .jsonl"
         ),
     ] = None,
+    about: Annotated[
+        str | None,
+        typer.Option(
+            "--input", metavar="TEXT", help="the text that the questions are about, such as a page; @FILE reads a file"
+        ),
+    ] = None,
     max_tokens: Annotated[int, typer.Option(min=1, help="largest number of tokens of the answer")] = 120,
     temperature: Annotated[float, typer.Option(min=0.0, help="0 = always the most likely token")] = 0.0,
     top_k: Annotated[int, typer.Option(min=0, help="sample from the k most likely tokens; 0 = from all")] = 0,
@@ -69,6 +75,7 @@ def generate(
             f"{found.name} has no model; name an artifact of pretrain, sft or seq2seq, as in: textmill generate sft …"
         )
     texts = _prompts(prompts or [], file)
+    given = "" if about is None else _given(about)
     if isinstance(checked := lake().lookup(found.stage, found.key), Miss):
         raise UserError(f"{found.name} cannot be used: {checked.reason}. `textmill run` builds it again.")
     from tasks.delivery.generation import Writer, sampling
@@ -78,7 +85,7 @@ def generate(
         drawn = sampling(temperature, top_k, top_p, seed, min_p, repetition_penalty, tuple(stop or ()))
         writer = Writer(found, device, slide=slide)
         made = writer.write(
-            texts, max_tokens, drawn, n, show=(lambda piece: write(piece, flush=True)) if alone else None
+            texts, max_tokens, drawn, n, given=given, show=(lambda piece: write(piece, flush=True)) if alone else None
         )
     except ValueError as error:
         raise UserError(str(error)) from error
@@ -110,15 +117,26 @@ def _prompts(given: list[str], file: Path | None) -> list[str]:
     return texts
 
 
-def _of_file(file: Path) -> list[str]:
+def _given(about: str) -> str:
+    """The text of --input, without blanks around it, as in training."""
+    text = (_read(Path(about[1:])) if about.startswith("@") else about).strip()
+    if not text:
+        raise UserError("The text of --input is empty; leave the option out, or give a text or @FILE.")
+    return text
+
+
+def _read(file: Path) -> str:
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise UserError(f"{file} is not UTF-8 text (byte {error.start:,}); convert it.") from error
     except OSError as error:
         raise UserError(f"{file} cannot be read: {error.strerror}.") from error
+
+
+def _of_file(file: Path) -> list[str]:
     texts = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(_read(file).splitlines(), start=1):
         if not line.strip():
             continue
         text: object = line
@@ -142,6 +160,7 @@ def register(app: typer.Typer) -> None:
         rich_help_panel="Models",
         epilog=examples(
             'textmill generate sft "What does textwrap.dedent do?"',
+            'textmill generate sft "What does textwrap.dedent do?" --input @page.txt',
             'textmill generate pretrain "The module " --temperature 0.8 --top-k 40 --seed 1 --n 3',
             "textmill generate sft --prompts questions.txt --json",
         ),

@@ -10,12 +10,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from model.chat import stop_ids
 from model.files import whole_path
 from model.gpt import GPT
 from model.huggingface.chat_template import jinja_template
 from model.huggingface.config import config_to
 from model.huggingface.folder import CONFIG, SAFETENSORS, read_folder
 from model.huggingface.weights import read_model, weights_for_export
+from model.templates import TemplateName
 from model.tokenizer import Tokenizer
 from model.vocabulary.exported import export_tokenizer
 
@@ -24,30 +26,31 @@ TOLERANCE = 1e-5
 """Largest difference of logits between a model and its export, in float32."""
 
 
-def write_folder(model: GPT, tokenizer: Tokenizer, folder: Path, *, chat: bool) -> None:
-    """Write weights, configs and tokenizer as `transformers` reads them; chat: with the chat template.
+def write_folder(model: GPT, tokenizer: Tokenizer, folder: Path, *, chat: TemplateName | None) -> None:
+    """Write weights, configs and tokenizer as `transformers` reads them; chat: the template that it carries.
 
     Raises ValueError for a network that `transformers` does not have.
     """
     ids = {"bos": tokenizer.bos, "eos": tokenizer.eos, "pad": tokenizer.pad}
     _write_json(folder / CONFIG, config_to(model.config, **ids))
-    _write_json(folder / GENERATION, generation_config(tokenizer))
-    export_tokenizer(tokenizer, folder, jinja_template(tokenizer) if chat else None, add_bos=True)
+    _write_json(folder / GENERATION, generation_config(tokenizer, chat))
+    export_tokenizer(tokenizer, folder, jinja_template(tokenizer, chat) if chat else None, add_bos=True)
     with whole_path(folder / SAFETENSORS) as path:
         save_file(weights_for_export(model), path, metadata={"format": "pt"})
         path.chmod(0o644)  # safetensors makes files that only their owner can read
 
 
-def generation_config(tokenizer: Tokenizer) -> dict[str, Any]:
+def generation_config(tokenizer: Tokenizer, chat: TemplateName | None = None) -> dict[str, Any]:
     """Return how `transformers` generates: greedily, as we do, and to the same end.
 
-    An answer ends with <|eos|>, a document where <|bos|> opens the next one. Padding has a token of its own: if it were
-    the end token, whoever masks padding by its id would also mask the end, and train a model that never stops.
+    An answer ends with the template's end token or <|eos|>, a document where <|bos|> opens the next one. Padding has a
+    token of its own: if it were the end token, whoever masks padding by its id would also mask the end, and train a
+    model that never stops.
     """
-    ends = list(dict.fromkeys((tokenizer.eos, tokenizer.bos)))
+    ends = stop_ids(tokenizer, chat)
     return {
         "bos_token_id": tokenizer.bos,
-        "eos_token_id": ends if len(ends) > 1 else ends[0],
+        "eos_token_id": list(ends) if len(ends) > 1 else ends[0],
         "pad_token_id": tokenizer.pad,
         "do_sample": False,
     }

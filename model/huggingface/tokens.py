@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from model.huggingface.chat_template import jinja_template
+from model.huggingface.chat_template import template_of
 from model.huggingface.folder import ModelFolder, NoModelFolder, read_json
+from model.templates import TemplateName
 from model.tokenizer import Tokenizer
 from model.vocabulary.imported import import_tokenizer, tokenizer_files
 
@@ -16,12 +17,12 @@ TOKENIZER_CONFIG = "tokenizer_config.json"
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """A tokenizer with all of our roles; the names of the tokens that were added for them; and whether its folder
-    carries our chat template, as a model does that left from here."""
+    """A tokenizer with all of our roles; the names of the tokens that were added for them; and which of our
+    chat templates its folder carries, as a model does that left from here."""
 
     tokenizer: Tokenizer
     added: tuple[str, ...]
-    knows_our_template: bool
+    template: TemplateName | None
 
     def added_text(self) -> str:
         """Return a sentence about the tokens that were added."""
@@ -41,16 +42,13 @@ def read_tokenizer(folder: ModelFolder, rows: int) -> Vocabulary:
         raise NoModelFolder(str(error)) from error
     tokenizer = own.with_roles()
     added = tuple(name for name in tokenizer.specials if name not in own.specials)
-    return Vocabulary(tokenizer, added, not added and _has_our_template(folder, tokenizer))
+    return Vocabulary(tokenizer, added, None if added else _template(folder, tokenizer))
 
 
-def _has_our_template(folder: ModelFolder, tokenizer: Tokenizer) -> bool:
+def _template(folder: ModelFolder, tokenizer: Tokenizer) -> TemplateName | None:
     beside = folder.path / TOKENIZER_CONFIG
-    template = read_json(beside).get("chat_template") if beside.is_file() else None
-    try:
-        return template is not None and template == jinja_template(tokenizer)
-    except ValueError:  # this tokenizer can have none
-        return False
+    jinja = read_json(beside).get("chat_template") if beside.is_file() else None
+    return template_of(tokenizer, jinja) if isinstance(jinja, str) else None
 
 
 def check_tokenizer(folder: ModelFolder, rows: int) -> None:

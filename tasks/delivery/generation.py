@@ -35,15 +35,20 @@ class Text:
     tokens_slid_out: int
     is_source: bool = False
     """Whether an encoder read the prompt, which then takes no room from the text."""
+    is_quotation: bool | None = None
+    """Whether the text stands in the prompt's input, word for word; null = there is no input, or no text."""
 
     def notes(self, max_tokens: int, context: int) -> list[str]:
         """Return what a person should know beside the text, in sentences."""
         said = []
         if self.prompt_tokens_left_out:
-            which = "last" if self.is_source else "first"
+            part = f"last {self.prompt_tokens_left_out:,} tokens of its text" if self.is_source else ""
+            part = part or f"first {self.prompt_tokens_left_out:,} tokens of its text"
+            if self.is_quotation is not None:
+                part = f"last {self.prompt_tokens_left_out:,} tokens of the input"
             said.append(
                 f"The prompt has {self.prompt_tokens_left_out + self.prompt_tokens:,} tokens, but the model's context "
-                f"only {context:,}: the {which} {self.prompt_tokens_left_out:,} tokens of its text were left out."
+                f"only {context:,}: the {part} were left out."
             )
         if self.tokens_slid_out:
             said.append(
@@ -56,6 +61,8 @@ class Text:
                 f"The answer ends after {self.tokens:,} of {max_tokens:,} tokens: {both} fills the model's context of "
                 f"{context:,}."
             )
+        if self.is_quotation is not None:
+            said.append(f"The answer {'stands' if self.is_quotation else 'does not stand'} in the input word for word.")
         if self.mean_log_prob is not None:
             said.append(
                 f"Mean log-probability: {self.mean_log_prob:.3f} nats per token, a probability of "
@@ -88,6 +95,7 @@ class _Prompt:
     opening: int
     left_out: int
     source: list[int] | None = None
+    given: str = ""
 
 
 class Writer:
@@ -100,15 +108,17 @@ class Writer:
 
     def __init__(self, artifact: Artifact, device: str = "auto", *, slide: bool = False) -> None:
         """Load the model. Raises ValueError if the device is wrong, PermanentError if its tokenizer is another."""
+        from model.chat import answers_begin_texts, stop_ids
         from model.hardware import choose_device
         from tasks.training.trained import chat_template_of, load_trained
 
         self.model: GPT
         self.tokenizer: Tokenizer
         self.model, self.tokenizer = load_trained(artifact, str(choose_device(device)))
-        self.chats, self.slide = bool(chat_template_of(artifact)), slide
-        roles = (self.tokenizer.role(role) for role in ("eos", "bos") if self.tokenizer.has(role))
-        self.ends = tuple(dict.fromkeys(roles))
+        self.template, self.slide = chat_template_of(artifact), slide
+        self.ends = stop_ids(self.tokenizer, self.template)
+        begins = self.template is not None and answers_begin_texts(self.tokenizer, self.template)
+        self.drops_space = begins and self.tokenizer.vocabulary.drops_first_space
 
     def write(
         self,
@@ -117,17 +127,20 @@ class Writer:
         sampling: Sampling,
         count: int = 1,
         *,
+        given: str = "",
         show: Callable[[str], None] | None = None,
     ) -> list[Text]:
         """Return `count` texts for each prompt, with the seeds from `sampling.seed` on.
 
-        `show` is given the text piece by piece while it grows, if there is only one. Raises ValueError if a prompt or
-        a setting does not fit the model.
+        `given` is the text that the prompts are about, such as a page: a model that answers gets it as its input, one
+        that continues texts before the prompt. If it is too long, its end is left out. `show` is given the text piece
+        by piece while it grows, if there is only one. Raises ValueError if a prompt or a setting does not fit the
+        model.
         """
         from model.decoding import Request
         from model.generate import generate_all
 
-        prepared = [one for prompt in prompts for one in [self._prepare(prompt, max_tokens)] * count]
+        prepared = [one for prompt in prompts for one in [self._prepare(prompt, given, max_tokens)] * count]
         samplings = [replace(sampling, seed=sampling.seed + number) for _ in prompts for number in range(count)]
         requests = [
             Request(one.ids, max_tokens, drawn, self.ends, one.opening if self.slide else None, one.source)
@@ -139,28 +152,37 @@ class Writer:
             made = generate_all(self.model, requests, decode_bytes=self.tokenizer.decode_bytes, batch_size=BATCH)
         return [self._text(*one) for one in zip(prepared, samplings, made, strict=True)]
 
-    def _prepare(self, prompt: str, max_tokens: int) -> _Prompt:
+    def _prepare(self, prompt: str, given: str, max_tokens: int) -> _Prompt:
         """Return a prompt in tokens, in the chat template if the model was taught one."""
-        from model.chat import fitted, prompt_ids
+        from model.chat import Prompt, fitted, prompt_of
         from model.seq2seq import pair_ids
 
         tokenizer, context = self.tokenizer, self.model.config.max_seq_len
         if self.model.encoder is not None:
+            if given:
+                raise ValueError("The model reads one text and writes another; give it no input besides.")
             source = list(pair_ids(tokenizer, prompt, "").source)
             left_out = max(0, len(source) - context)
             if left_out:  # its end goes, as in `seq2seq.long_sources: cut`
                 source = [*source[: context - 1], tokenizer.eos]
             return _Prompt(prompt, [tokenizer.bos], 1, left_out, source)
-        if self.chats:
-            ids = prompt_ids(tokenizer, prompt)
+        asked: Prompt | list[int]
+        begin = [tokenizer.bos] if tokenizer.has("bos") else []
+        if self.template:
+            asked = prompt_of(tokenizer, prompt, given, template=self.template)
+        elif given:
+            page, rest = tokenizer.encode(given), tokenizer.encode(f"\n\n{prompt}")
+            ends = range(len(begin) + len(page) - 1, len(begin) - 1, -1)
+            asked = Prompt((*begin, *page, *rest), tuple(ends))
         else:
-            ids = [*([tokenizer.bos] if self.tokenizer.has("bos") else []), *tokenizer.encode(prompt)]
+            asked = [*begin, *tokenizer.encode(prompt)]
+        length = len(asked.ids) if isinstance(asked, Prompt) else len(asked)
         # A prompt that has to be cut leaves at most a quarter of the context for the answer.
-        room = context if len(ids) <= context else context - min(max_tokens, context // 4)
-        ids, left_out = fitted(tokenizer, ids, room)
+        room = context if length <= context else context - min(max_tokens, context // 4)
+        ids, left_out = fitted(tokenizer, asked, room)
         # A question stays in view if it leaves half of the context for the answer; a text that is continued grows old.
-        opening = len(ids) if self.chats and 2 * len(ids) <= context else int(self.tokenizer.has("bos"))
-        return _Prompt(prompt, ids, opening, left_out)
+        opening = len(ids) if self.template and 2 * len(ids) <= context else int(tokenizer.has("bos"))
+        return _Prompt(prompt, ids, opening, left_out, given=given)
 
     def _grow(self, request: Request, show: Callable[[str], None]) -> Generation:
         from model.decoding import Decoder
@@ -175,9 +197,9 @@ class Writer:
         return made
 
     def _shown(self, made: Generation) -> str:
-        """Return the text without the space that SentencePiece puts before one: an answer begins a text."""
+        """Return the text without the space that SentencePiece puts before one, where an answer begins a text."""
         text = made.text or ""
-        return text[1:] if self.chats and self.tokenizer.vocabulary.drops_first_space and text[:1] == " " else text
+        return text[1:] if self.drops_space and text[:1] == " " else text
 
     def _text(self, prompt: _Prompt, sampling: Sampling, made: Generation) -> Text:
         assert made.finish is not None
@@ -192,4 +214,10 @@ class Writer:
             prompt_tokens_left_out=prompt.left_out,
             tokens_slid_out=made.left_out,
             is_source=prompt.source is not None,
+            is_quotation=_is_quotation(self._shown(made), prompt.given),
         )
+
+
+def _is_quotation(text: str, given: str) -> bool | None:
+    words = " ".join(text.split())
+    return words in " ".join(given.split()) if words and given else None

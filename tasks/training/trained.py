@@ -6,14 +6,15 @@ import json
 from typing import TYPE_CHECKING
 
 from model.shape import GPTConfig
+from model.templates import TEMPLATES, TemplateName
 from tasks.stage import Artifact, PermanentError
 
 if TYPE_CHECKING:
     from model.gpt import GPT
     from model.tokenizer import Tokenizer
 
-CHAT_TEMPLATE = "textmill"
-"""The name of the chat template that model/chat.py implements."""
+CHAT_TEMPLATE: TemplateName = "textmill"
+"""The name of the chat template that models are taught unless a recipe says otherwise."""
 
 
 def load_trained(artifact: Artifact, device: str = "cpu") -> tuple[GPT, Tokenizer]:
@@ -36,11 +37,13 @@ def config_of(artifact: Artifact) -> GPTConfig:
     return GPTConfig(**json.loads((artifact.path / "model.json").read_text())["config"])
 
 
-def chat_template_of(artifact: Artifact) -> str | None:
+def chat_template_of(artifact: Artifact) -> TemplateName | None:
     """Return the name of the chat template that a model was taught; None if it only continues texts."""
-    template: str | None = json.loads((artifact.path / "model.json").read_text()).get("chat_template")
-    if template not in (None, CHAT_TEMPLATE):
+    name = json.loads((artifact.path / "model.json").read_text()).get("chat_template")
+    if name is not None and name not in TEMPLATES:
         raise PermanentError(
-            f"{artifact.name} was taught the chat template {template!r}, which textmill does not know."
+            f"{artifact.name} was taught the chat template {name!r}, which textmill does not know; it knows "
+            f"{', '.join(TEMPLATES)}."
         )
+    template: TemplateName | None = name
     return template

@@ -26,7 +26,7 @@ def write_model(
 ) -> None:
     """Write a model's folder: weights, config, tokenizer and samples. Nothing else is needed to use the model.
 
-    chat_template: the name of the chat template that the model was taught, None if it only continues texts.
+    chat_template: the name (model/templates.py) of the one that the model was taught, None if it only continues texts.
     Raises PermanentError if a weight is not finite.
     """
     import torch

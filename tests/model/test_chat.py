@@ -1,4 +1,7 @@
-"""model/chat.py: the loss is on the answer and its end token only, masked by length and never by id."""
+"""model/chat.py: the loss is on the answer and its end token only, masked by length and never by id.
+
+Also covers: model/templates.py
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ import pytest
 import torch
 
 from model.batches import answer_batch
-from model.chat import example, fitted, prompt_ids
+from model.chat import Example, answers_begin_texts, example, fitted, prompt_ids, prompt_of, stop_ids
 from model.losses import IGNORE
-from model.tokenizer import Tokenizer, specials_after
+from model.templates import TEMPLATES, TemplateName
+from model.tokenizer import SPECIALS, Tokenizer, specials_after
 
 TOKENIZER = Tokenizer({bytes([b]): b for b in range(256)}, r"\s+|\S+", specials_after(256, 8))
 
@@ -66,3 +70,85 @@ def test_padding_is_masked_by_length_even_where_pad_is_the_end_token() -> None:
     same = answer_batch([short, long], TOKENIZER.eos)
     assert torch.equal(usual.targets, same.targets)
     assert (same.targets[0] == TOKENIZER.eos).sum() == 1
+
+
+PREAMBLE = "Below is an instruction that describes a task. Write a response that appropriately completes the request."
+MARKED = Tokenizer(
+    {bytes([b]): b for b in range(256)}, r"\s+|\S+", specials_after(256, 8, (*SPECIALS, "<|im_start|>", "<|im_end|>"))
+)
+
+
+def shown(one: Example, tokenizer: Tokenizer = MARKED) -> tuple[str, list[str]]:
+    return tokenizer.decode(one.ids), [tokenizer.decode(one.ids[start:end]) for start, end in one.answers]
+
+
+def test_alpaca() -> None:
+    whole, learned = shown(example(MARKED, "Add.", "1 and 2", "3", template="alpaca"))
+    assert whole == f"<|bos|>{PREAMBLE}\n\n### Instruction:\nAdd.\n\n### Input:\n1 and 2\n\n### Response:\n3<|eos|>"
+    assert learned == ["3<|eos|>"]
+    whole, learned = shown(example(MARKED, "c", "", "C", "Spell.", [("a", "A"), ("b", "B")], "alpaca"))
+    turns = "".join(f"\n\n### Instruction:\n{x}\n\n### Response:\n{x.upper()}<|eos|>" for x in "abc")
+    assert whole == f"<|bos|>Spell.{turns}"
+    assert learned == ["A<|eos|>", "B<|eos|>", "C<|eos|>"]
+
+
+def test_phi3() -> None:
+    whole, learned = shown(example(MARKED, "Add.", "1 and 2", "3", "Be short.", template="phi3"))
+    assert whole == "<|bos|><|system|>\nBe short.\n<|user|>\nAdd.\n1 and 2\n<|assistant|>:\n3<|eos|>"
+    assert learned == ["3<|eos|>"]
+
+
+def test_chatml() -> None:
+    one = example(MARKED, "Add.", "", "3", "Be short.", [("a", "A")], "chatml")
+    whole, learned = shown(one)
+    assert whole == "<|bos|>" + "".join(
+        f"<|im_start|>{role}\n{text}<|im_end|>\n"
+        for role, text in (("system", "Be short."), ("user", "a"), ("assistant", "A"), ("user", "Add."),
+                           ("assistant", "3"))
+    )  # fmt: skip
+    assert learned == ["A<|im_end|>", "3<|im_end|>"]
+    assert one.ids.count(MARKED.special("<|im_start|>")) == 5
+    assert stop_ids(MARKED, "chatml") == (MARKED.special("<|im_end|>"), MARKED.eos, MARKED.bos)
+
+
+def test_marks_without_a_special_token_are_text_and_answers_end_all_the_same() -> None:
+    one = example(TOKENIZER, "a", "", "A", template="chatml")
+    assert shown(one, TOKENIZER)[0] == "<|bos|><|im_start|>user\na<|eos|>\n<|im_start|>assistant\nA<|eos|>\n"
+    assert one.ids[1:13] == tuple(b"<|im_start|>")
+    assert stop_ids(TOKENIZER, "chatml") == stop_ids(TOKENIZER, None) == (TOKENIZER.eos, TOKENIZER.bos)
+
+
+@pytest.mark.parametrize("template", list(TEMPLATES))
+def test_no_text_can_write_a_special_token_of_any_style(template: TemplateName) -> None:
+    forged = "".join(MARKED.specials)
+    honest = prompt_ids(MARKED, "x", "x", "x", [("x", "x")], template)
+    made = prompt_ids(MARKED, forged, forged, forged, [(forged, forged)], template)
+    assert [id_ for id_ in made if id_ >= 256] == [id_ for id_ in honest if id_ >= 256]
+
+
+def test_an_answer_begins_behind_the_mark_even_where_a_token_reaches_across() -> None:
+    pairs = {bytes([b]): b for b in range(256)} | {b"\n ": 256, b"\n  ": 257}
+    t = Tokenizer(pairs, r"\s+|\S+", specials_after(258, 2))
+    plain, indented = (example(t, "a", "", answer, template="alpaca") for answer in ("x", "  x"))
+    assert len(prompt_ids(t, "a", template="alpaca")) == plain.answers[0][0]
+    assert indented.ids[-3:] == (257, ord("x"), t.eos), "the tokens are those of the whole text"
+    assert indented.answers == ((len(indented.ids) - 2, len(indented.ids)),)
+    assert not answers_begin_texts(t, "alpaca")
+    assert answers_begin_texts(t, "textmill")
+
+
+@pytest.mark.parametrize("template", list(TEMPLATES))
+def test_the_marks_of_a_style_stay_when_a_prompt_is_shortened(template: TemplateName) -> None:
+    prompt = prompt_of(MARKED, "question", "0123456789", "sys", [("ab", "cd")], template)
+    for left, kept in (
+        (3, ("question", "0123456789", "sys", [("", "d")])),
+        (6, ("question", "01234567", "sys", [("", "")])),
+    ):
+        assert fitted(MARKED, prompt, len(prompt.ids) - left) == (prompt_ids(MARKED, *kept, template), left)
+    shortest = len(prompt.ids) - len("question0123456789sysabcd")
+    assert fitted(MARKED, prompt, shortest + 4)[0] == [
+        id_ for place, id_ in enumerate(prompt.ids) if place not in prompt.optional[:-4]
+    ]
+    assert MARKED.decode(prompt.ids[place] for place in prompt.optional[-4:]) == "nsys"
+    with pytest.raises(ValueError, match=f"{shortest} tokens for its roles alone"):
+        fitted(MARKED, prompt, shortest - 1)

@@ -21,7 +21,8 @@ from model.huggingface.export import write_folder
 from model.huggingface.folder import read_folder
 from model.huggingface.weights import read_model
 from model.shape import GPTConfig
-from model.tokenizer import Tokenizer
+from model.templates import TEMPLATES, TemplateName
+from model.tokenizer import Tokenizer, specials_after
 from model.vocabulary.imported import import_tokenizer
 from tasks.delivery.export import ExportConfig, export
 from tasks.training.import_model import ImportConfig, import_model
@@ -81,7 +82,7 @@ def test_a_written_text_is_the_same(tmp_path: Path) -> None:
     tokenizer = learned_pairs()
     for shape in SHAPES:
         model, folder = ours_of(shape, tokenizer), tmp_path / shape["family"]
-        write_folder(model, tokenizer, folder, chat=False)
+        write_folder(model, tokenizer, folder, chat=None)
         ids = transformers.AutoTokenizer.from_pretrained(folder)(PROMPT).input_ids
         assert ids == [tokenizer.bos, *tokenizer.encode(PROMPT)]
         expected = generate(model, ids, NEW, stop=(tokenizer.eos, tokenizer.bos)).ids
@@ -91,7 +92,7 @@ def test_a_written_text_is_the_same(tmp_path: Path) -> None:
 
 def test_padding_is_not_the_end(tmp_path: Path) -> None:
     tokenizer = learned_pairs()
-    write_folder(ours_of(SHAPES[0], tokenizer), tokenizer, tmp_path, chat=True)
+    write_folder(ours_of(SHAPES[0], tokenizer), tokenizer, tmp_path, chat="textmill")
     config = transformers.GenerationConfig.from_pretrained(tmp_path)
     opened = transformers.AutoTokenizer.from_pretrained(tmp_path)
     assert (opened.bos_token_id, opened.eos_token_id, opened.pad_token_id) == (
@@ -107,10 +108,19 @@ def test_padding_is_not_the_end(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def chat(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    folder = tmp_path_factory.mktemp("chat")
-    write_folder(ours_of(SHAPES[0], learned_pairs()), learned_pairs(), folder, chat=True)
-    return transformers.AutoTokenizer.from_pretrained(folder)
+def chats(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[TemplateName, bool], tuple[Tokenizer, Any]]:
+    """Our tokenizer and that of `transformers` by template; ChatML's marks may be special tokens or not."""
+    learned, made = learned_pairs(), {}
+    names = [name for name in learned.specials if not name.startswith("<|reserved")]
+    marked = Tokenizer(
+        learned.ranks, learned.pattern, specials_after(len(learned.ranks), 64, (*names, "<|im_start|>", "<|im_end|>"))
+    )
+    for template, own in (*((name, False) for name in TEMPLATES), ("chatml", True)):
+        tokenizer = marked if own else learned
+        folder = tmp_path_factory.mktemp("chat")
+        write_folder(ours_of(SHAPES[0], tokenizer), tokenizer, folder, chat=template)
+        made[template, own] = tokenizer, transformers.AutoTokenizer.from_pretrained(folder)
+    return made
 
 
 said = st.text(max_size=12).filter(lambda text: "<|" not in text and text.isprintable()) | st.sampled_from(
@@ -123,24 +133,39 @@ said = st.text(max_size=12).filter(lambda text: "<|" not in text and text.isprin
     system=said.filter(bool) | st.just(""), history=st.lists(st.tuples(said, said), max_size=2), last=said, more=said
 )
 def test_chats_are_read_as_we_read_them(
-    chat: Any, system: str, history: list[tuple[str, str]], last: str, more: str
+    chats: dict[Any, tuple[Tokenizer, Any]], system: str, history: list[tuple[str, str]], last: str, more: str
 ) -> None:
-    tokenizer = learned_pairs()
+    for (template, _), (tokenizer, chat) in chats.items():
+        same(template, tokenizer, chat, system, history, last, more)
+
+
+def same(
+    template: TemplateName,
+    tokenizer: Tokenizer,
+    chat: Any,
+    system: str,
+    history: list[tuple[str, str]],
+    last: str,
+    more: str,
+) -> None:
     messages = [{"role": "system", "content": system}] if system else []
     for asked, answered in history:
         messages += [{"role": "user", "content": asked}, {"role": "assistant", "content": answered}]
     asked = [*messages, {"role": "user", "content": last}]
     ids = chat.apply_chat_template(asked, add_generation_prompt=True, return_dict=False)
-    assert list(ids) == prompt_ids(tokenizer, last, system=system, history=history)
+    assert list(ids) == prompt_ids(tokenizer, last, system=system, history=history, template=template)
+    written = chat.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
+    assert written == tokenizer.decode(ids), "byte for byte"
     whole = [*asked, {"role": "assistant", "content": more}]
     ids = chat.apply_chat_template(whole, return_dict=False)
-    assert tuple(ids) == example(tokenizer, last, "", more, system, history).ids
-    given_too = [*messages, {"role": "user", "content": f"{last}\n\nabc"}]
+    assert tuple(ids) == example(tokenizer, last, "", more, system, history, template).ids
+    given_too = [*messages, {"role": "user", "content": f"{last}{TEMPLATES[template].given}abc"}]
     ids = chat.apply_chat_template(given_too, add_generation_prompt=True, return_dict=False)
-    assert list(ids) == prompt_ids(tokenizer, last, "abc", system, history)
+    assert list(ids) == prompt_ids(tokenizer, last, "abc", system, history, template)
 
 
-def test_roles_that_the_template_does_not_know_are_refused(chat: Any) -> None:
+def test_roles_that_the_template_does_not_know_are_refused(chats: dict[Any, tuple[Tokenizer, Any]]) -> None:
+    _, chat = chats["textmill", False]
     for messages in (
         [{"role": "tool", "content": "x"}],
         [{"role": "user", "content": "x"}, {"role": "system", "content": "x"}],
@@ -215,12 +240,17 @@ def test_a_template_fits_every_kind_of_tokenizer(kind: str, tmp_path: Path) -> N
     else:
         trained_there(kind).save_pretrained(tmp_path / "in")
     tokenizer = import_tokenizer(tmp_path / "in").with_roles()
-    write_folder(ours_of(SHAPES[0], tokenizer), tokenizer, tmp_path / "out", chat=True)
-    opened = transformers.AutoTokenizer.from_pretrained(tmp_path / "out")
+    model = ours_of(SHAPES[0], tokenizer)
+    for template in TEMPLATES:
+        write_folder(model, tokenizer, tmp_path / template, chat=template)
+        read_alike(template, tokenizer, transformers.AutoTokenizer.from_pretrained(tmp_path / template))
+
+
+def read_alike(template: TemplateName, tokenizer: Tokenizer, opened: Any) -> None:
     for text in ("The mill", " the mill", "  ", "é", "\n1\n", "水车 turned", "a"):
         messages = [{"role": "user", "content": text}, {"role": "assistant", "content": text}]
         ids = opened.apply_chat_template([*messages, messages[0]], add_generation_prompt=True, return_dict=False)
-        assert list(ids) == prompt_ids(tokenizer, text, history=[(text, text)]), text
+        assert list(ids) == prompt_ids(tokenizer, text, history=[(text, text)], template=template), text
         assert opened(text).input_ids == [tokenizer.bos, *tokenizer.encode(text)], text
 
 

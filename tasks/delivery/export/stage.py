@@ -44,7 +44,7 @@ def export_model(model: Artifact, folder: Path, name: Format = "hf") -> float:
     network, tokenizer = load_trained(model)
     assert name == "hf"
     try:
-        write_folder(network, tokenizer, folder, chat=chat_template_of(model) is not None)
+        write_folder(network, tokenizer, folder, chat=chat_template_of(model))
         difference = prove(network, folder)
     except ValueError as error:
         raise PermanentError(f"{model.name} cannot be exported: {error}") from error

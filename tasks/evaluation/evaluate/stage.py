@@ -141,15 +141,15 @@ def evaluate(
 @contextlib.contextmanager
 def _scorer(config: EvaluateConfig, artifact: Artifact) -> Iterator[tuple[Scorer, Writer]]:
     """Provide a scorer and a writer of an artifact's model; meanwhile torch uses the configured number of threads."""
-    from model.chat import prompt_ids
+    from model.chat import prompt_ids, stop_ids
     from model.scoring import Scorer
     from tasks.evaluation.evaluate.writing import Writer
 
     with loaded(config, artifact) as (model, tokenizer):
-        in_chat = config.chat_template and chat_template_of(artifact) is not None
-        prompt = functools.partial(prompt_ids, tokenizer) if in_chat else None
+        template = chat_template_of(artifact) if config.chat_template else None
+        prompt = functools.partial(prompt_ids, tokenizer, template=template) if template else None
         scorer = Scorer(model, tokenizer.encode, tokenizer.bos, config.batch_tokens, prompt)
-        yield scorer, Writer(model, tokenizer, prompt)
+        yield scorer, Writer(model, tokenizer, prompt, stop_ids(tokenizer, template))
 
 
 def _tell_about_shots(out: Output, asked: Asked, shots: int) -> None:

@@ -10,10 +10,18 @@ from model.tokenizer import Tokenizer
 
 
 class Writer:
-    """Writes with one model. `chat` turns a prompt into the tokens after which the assistant answers."""
+    """Writes with one model. `chat` turns a prompt into the tokens after which the assistant answers; `stop` are the
+    tokens that end a text, None = those that end a document."""
 
-    def __init__(self, model: GPT, tokenizer: Tokenizer, chat: Callable[[str], list[int]] | None = None) -> None:
+    def __init__(
+        self,
+        model: GPT,
+        tokenizer: Tokenizer,
+        chat: Callable[[str], list[int]] | None = None,
+        stop: Sequence[int] | None = None,
+    ) -> None:
         self.model, self.tokenizer, self.chat = model, tokenizer, chat
+        self.stop = stop or (tokenizer.eos, tokenizer.bos)
 
     def __call__(self, prompt: str, until: Sequence[str], most: int) -> tuple[str, int, int]:
         """Return the text before the first of the stop texts, the tokens of the prompt that were read, and those cut.
@@ -25,7 +33,7 @@ class Writer:
         whole = (self.chat or self.tokenizer.encode)(prompt)
         ids = whole[-(context - most) :] or [self.tokenizer.bos]
         written: list[int] = []
-        for token in stream(self.model, ids, most, stop=(self.tokenizer.eos, self.tokenizer.bos)):
+        for token in stream(self.model, ids, most, stop=self.stop):
             written.append(token)
             if any(stop in self.tokenizer.decode(written) for stop in until):
                 break

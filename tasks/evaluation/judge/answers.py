@@ -8,7 +8,8 @@ from pathlib import Path
 
 from data_lake.reading.ledger import Tally
 from data_lake.tables.draws import hash_draw
-from model.chat import fitted, prompt_ids
+from model.chat import Prompt, answers_begin_texts, fitted, prompt_of, stop_ids
+from model.templates import TemplateName
 from model.tokenizer import Tokenizer
 from tasks.evaluation.computing import loaded
 from tasks.evaluation.judge.config import JudgeConfig
@@ -96,28 +97,31 @@ def answers_of(
             )
         context = model.config.max_seq_len
         room = max(context - config.answer_tokens, context // 2)
-        chats = bool(chat_template_of(artifact))
-        ends = {tokenizer.role(role) for role in ("eos", "bos") if tokenizer.has(role)}
-        prompts = [fitted(tokenizer, ids, room) for ids in _prompts(tokenizer, asked, chats=chats)]
+        template = chat_template_of(artifact)
+        ends = stop_ids(tokenizer, template)
+        prompts = [fitted(tokenizer, prompt, room) for prompt in _prompts(tokenizer, asked, template)]
         for start in range(0, len(prompts), TOGETHER):
             some = prompts[start : start + TOGETHER]
             texts = generate_batch(model, [ids for ids, _ in some], config.answer_tokens, stop=ends)
             for text, (_, left_out) in zip(texts, some, strict=True):
-                made.append(Answer(_shown(tokenizer, text.ids), text.ended, left_out))
+                made.append(Answer(_shown(tokenizer, text.ids, template), text.ended, left_out))
             progress(len(made))
     return made
 
 
-def _prompts(tokenizer: Tokenizer, asked: Sequence[Conversation], *, chats: bool) -> Iterator[list[int]]:
+def _prompts(
+    tokenizer: Tokenizer, asked: Sequence[Conversation], template: TemplateName | None
+) -> Iterator[Prompt | list[int]]:
     for one in asked:
-        if chats:
-            yield prompt_ids(tokenizer, one.instruction, one.input, one.system, one.history)
+        if template:
+            yield prompt_of(tokenizer, one.instruction, one.input, one.system, one.history, template)
         else:
             begin = [tokenizer.bos] if tokenizer.has("bos") else []
             yield [*begin, *tokenizer.encode("\n\n".join(filter(None, one.texts[:-1])))]
 
 
-def _shown(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
+def _shown(tokenizer: Tokenizer, ids: Sequence[int], template: TemplateName | None) -> str:
     """Return the text of an answer; the space that SentencePiece puts before a text is none of its own."""
     text = tokenizer.decode(ids)
-    return text.removeprefix(" ") if tokenizer.vocabulary.drops_first_space else text
+    begins = template is None or answers_begin_texts(tokenizer, template)
+    return text.removeprefix(" ") if tokenizer.vocabulary.drops_first_space and begins else text

@@ -11,7 +11,6 @@ from tasks.stage.file_patterns import as_text
 from tasks.training.import_model.config import ImportConfig
 from tasks.training.import_model.preflight import check
 from tasks.training.import_model.shape import imported_shape
-from tasks.training.trained import CHAT_TEMPLATE
 from tasks.training.written import whole_model, write_model
 
 
@@ -49,4 +48,4 @@ def import_model(config: ImportConfig, out: Output) -> None:
         f"ids and a context of {shape.max_seq_len:,} tokens. {vocabulary.added_text()}"
     )
     out.count(vocab_size=vocabulary.tokenizer.vocab_size, tokens_added=len(vocabulary.added))
-    write_model(out, model, vocabulary.tokenizer, [], CHAT_TEMPLATE if vocabulary.knows_our_template else None)
+    write_model(out, model, vocabulary.tokenizer, [], vocabulary.template)

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from model.adapter import Adapter
 from model.config import Runtime, Training
+from model.templates import TemplateName
 from tasks.stage import Execution, StageConfig
 
 
@@ -19,6 +20,11 @@ class SftConfig(StageConfig):
     validation: float = Field(0.05, ge=0, lt=1, description="share of the records in `data` held out, by hash")
     max_pairs: int = Field(
         20_000, ge=1, description="largest number of training pairs; which ones are used is decided by hash"
+    )
+    prompt: TemplateName = Field(
+        "textmill",
+        description="style of the prompts: textmill = its own special tokens; alpaca; phi3; chatml. Marks of a style "
+        "are special tokens where the vocabulary has them (tokenizer.specials), else text, which a message can forge",
     )
     answer_characters: int = Field(240, ge=20, description="longest answer made from a docstring, in whole sentences")
     lines_per_page: int = Field(8, ge=0, description="cut lines of each page that become pairs: finish this line")

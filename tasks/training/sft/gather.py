@@ -55,7 +55,7 @@ def gather(
     first: dict[Conversation, str] = {}
     trained: set[str] = set()
     for split, place, one in sorted(found, key=lambda item: (item[0] != "train", _draw(item[2]))):
-        made = example(tokenizer, one.instruction, one.input, one.output, one.system, one.history)
+        made = example(tokenizer, one.instruction, one.input, one.output, one.system, one.history, config.prompt)
         if (before := first.setdefault(one, place)) != place:
             reject("exact duplicate", place, f"the same as {before}", one.instruction, one.n_bytes)
         elif split == "val" and _prompt_key(one) in trained:

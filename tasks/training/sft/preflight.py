@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from model.templates import TEMPLATES
+from model.tokenizer import SPECIALS
 from tasks.stage.preflight import Facts, Fault, attempt, device_faults
 from tasks.training.sft.instructions import instruction_files, read_instructions
 
@@ -17,9 +19,24 @@ SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that on
 def check(config: SftConfig, facts: Facts) -> Iterator[Fault]:
     """Yield why the model cannot be fine-tuned."""
     yield from device_faults("sft.runtime.device", config.runtime.device)
-    if facts.value("tokenizer.roles") is False and (facts.value("tokenizer.ready") or facts.value("tokenizer.files")):
+    without_roles = facts.value("tokenizer.roles") is False
+    if without_roles and (facts.value("tokenizer.ready") or facts.value("tokenizer.files")):
         why = "Conversations need special tokens for their roles, such as <|user|>; set it to true, or sft to null."
         yield Fault("tokenizer.roles", why)
+    specials = facts.value("tokenizer.specials")
+    elsewhere = (
+        "tokenizer.keep",
+        "tokenizer.files",
+        "import_model.folder",
+    )  # what they have is known when they are read
+    if specials is not None and not any(facts.value(path) for path in elsewhere):
+        missing = [name for name in TEMPLATES[config.prompt].named() if name not in (*SPECIALS, *specials)]
+        if missing:
+            why = (
+                f"The marks of {config.prompt} ({', '.join(missing)}) are no special tokens of this vocabulary, so that "
+                "they are ordinary text, which a message can forge; name them in tokenizer.specials."
+            )
+            yield Fault("sft.prompt", why, stops=False)
     for pattern in config.data:
         yield from attempt("sft.data", _find_pair, pattern)
 

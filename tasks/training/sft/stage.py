@@ -18,7 +18,7 @@ from tasks.training.sft.gather import gather
 from tasks.training.sft.instructions import fingerprint_of
 from tasks.training.sft.preflight import check
 from tasks.training.train import loss_curve, train
-from tasks.training.trained import CHAT_TEMPLATE, load_trained
+from tasks.training.trained import load_trained
 from tasks.training.written import model_contract, write_model
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def sft(config: SftConfig, out: Output, corpus: kinds.Corpus, base: kinds.Model)
     ended = sum(sample["ended"] for sample in samples) / len(samples) if samples else None
     out.metric(epochs=epochs, samples_ended=ended)
     out.figure("loss", loss_curve(history, "fine-tuning on answers"))
-    write_model(out, model, tokenizer, samples, CHAT_TEMPLATE)
+    write_model(out, model, tokenizer, samples, config.prompt)
 
 
 def _batch_of(config: SftConfig, examples: Sequence[Example], tokenizer: Tokenizer) -> Callable[[int], Batch]:
@@ -114,14 +114,15 @@ def _answers(
     config: SftConfig, model: GPT, held_out: Iterable[Conversation], tokenizer: Tokenizer
 ) -> Iterator[dict[str, Any]]:
     """Yield held-out instructions with the expected answer and the model's, which is decoded greedily."""
-    from model.chat import prompt_ids
+    from model.chat import prompt_ids, stop_ids
     from model.generate import generate_batch
 
     asked = list(itertools.islice(held_out, config.samples))
-    prompts = [prompt_ids(tokenizer, one.instruction, one.input, one.system, one.history) for one in asked]
-    for one, made in zip(
-        asked, generate_batch(model, prompts, config.sample_tokens + 1, stop={tokenizer.eos}), strict=True
-    ):
+    prompts = [
+        prompt_ids(tokenizer, one.instruction, one.input, one.system, one.history, config.prompt) for one in asked
+    ]
+    texts = generate_batch(model, prompts, config.sample_tokens + 1, stop=stop_ids(tokenizer, config.prompt))
+    for one, made in zip(asked, texts, strict=True):
         yield {
             **one.row(),
             "answer": tokenizer.decode(made.ids[: config.sample_tokens]),

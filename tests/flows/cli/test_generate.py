@@ -31,9 +31,10 @@ def test_a_model_is_asked_in_the_chat_template_if_its_folder_says_that_it_was_ta
 
     assert "with the prompt's 7 it" in asked(None)  # <|bos|> and six letters
     assert "with the prompt's 9 it" in asked(CHAT_TEMPLATE)  # and the roles of user and assistant
-    strange = untrained(home, "chatml")
+    assert "with the prompt's 29 it" in asked("phi3")  # <|user|> and <|assistant|> are special tokens here
+    strange = untrained(home, "vicuna")
     said = textmill("generate", strange.name, "a mill", code=1)
-    assert "was taught the chat template 'chatml', which textmill does not know" in " ".join(said.split())
+    assert "was taught the chat template 'vicuna', which textmill does not know" in " ".join(said.split())
 
 
 def test_the_prompt_is_kept_and_the_answer_shortened(model: Artifact) -> None:
@@ -106,6 +107,29 @@ def test_how_sure_the_model_is(model: Artifact) -> None:
     assert made["mean_log_prob"] == pytest.approx(-math.log(264), abs=0.5)  # it knows nothing, of 264 tokens
     said = notes("generate", "pretrain", "a mill", "--max-tokens", "6")
     assert f"Mean log-probability: {made['mean_log_prob']:.3f} nats per token" in " ".join(said.split())
+
+
+def test_a_question_about_a_text_is_asked_with_it_and_keeps_its_words(home: Path, tmp_path: Path) -> None:
+    made = untrained(home, CHAT_TEMPLATE)
+    (tmp_path / "page.txt").write_text("  the sea\n", encoding="utf-8")
+    arguments = ("generate", made.name, "where", "--max-tokens", "3")
+    asked = [data(*arguments, "--input", given)[0] for given in ("the sea", f"@{tmp_path / 'page.txt'}")]
+    assert asked[0] == asked[1] != data(*arguments)[0]
+    assert asked[0]["prompt_tokens"] == len("<>where\n\nthe sea<")  # <|bos|>, both roles, and bytes
+    assert asked[0]["is_quotation"] is False
+    assert data(*arguments)[0]["is_quotation"] is None
+    said = " ".join(notes(*arguments, "--input", "x" * 40).split())
+    assert "the last 23 tokens of the input were left out" in said
+    assert "The answer does not stand in the input word for word." in said
+    continued = untrained(home)
+    assert data("generate", continued.name, "b", "--input", "a")[0]["prompt_tokens"] == len("<a\n\nb")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"), [(" ", "text of --input is empty"), ("@nosuch.txt", "nosuch.txt cannot be read")]
+)
+def test_an_input_that_cannot_be_read(model: Artifact, given: str, words: str) -> None:
+    assert words in textmill("generate", "pretrain", "x", "--input", given, code=2)
 
 
 def test_an_answer_ends_before_the_stop_text(model: Artifact) -> None:

@@ -24,7 +24,7 @@ def model(family: str) -> GPT:
 @pytest.mark.parametrize("family", SHAPES)
 def test_a_folder_is_whole_and_computes_the_same(family: str, tmp_path: Path) -> None:
     written = model(family).train()
-    write_folder(written, learned_pairs(), tmp_path, chat=True)
+    write_folder(written, learned_pairs(), tmp_path, chat="textmill")
     assert {path.name for path in tmp_path.iterdir()} == {
         "config.json", "generation_config.json", "model.safetensors", "special_tokens_map.json", "tokenizer.json",
         "tokenizer_config.json",
@@ -37,7 +37,7 @@ def test_a_folder_is_whole_and_computes_the_same(family: str, tmp_path: Path) ->
 
 def test_what_computes_something_else_is_no_export(tmp_path: Path) -> None:
     written = model("llama")
-    write_folder(written, learned_pairs(), tmp_path, chat=False)
+    write_folder(written, learned_pairs(), tmp_path, chat=None)
     assert "chat_template" not in json.loads((tmp_path / "tokenizer_config.json").read_text())
     tensors = load_file(tmp_path / "model.safetensors")
     tensors["model.norm.weight"][0] += 0.01
@@ -59,5 +59,5 @@ def test_padding_and_the_end_are_two_tokens() -> None:
 def test_a_network_of_another_kind_does_not_leave(tmp_path: Path) -> None:
     config = GPTConfig(**{**config_of("llama").model_dump(), "network": "encoder", "vocab_size": 640})
     with pytest.raises(ValueError, match="encoder has no counterpart"), torch.inference_mode():
-        write_folder(GPT(config), learned_pairs(), tmp_path, chat=False)
+        write_folder(GPT(config), learned_pairs(), tmp_path, chat=None)
     assert list(tmp_path.iterdir()) == []

@@ -10,6 +10,7 @@ import pytest
 from model.huggingface.chat_template import jinja_template
 from model.huggingface.folder import NoModelFolder, read_folder
 from model.huggingface.tokens import read_tokenizer
+from model.templates import TEMPLATES
 from model.tokenizer import Tokenizer
 from model.vocabulary.exported import export_tokenizer
 from tests.model.huggingface.folders import write
@@ -34,7 +35,7 @@ def test_roles_that_a_model_lacks_get_the_ids_after_its_own(tmp_path: Path) -> N
     assert tokenizer.vocab_size == 305
     assert tokenizer.encode(TEXT) == gpt2_like().encode(TEXT)
     assert "<|user|>" in found.added_text()
-    assert not found.knows_our_template
+    assert found.template is None
 
 
 def test_rows_without_a_token_are_used_first(tmp_path: Path) -> None:
@@ -58,13 +59,14 @@ def test_ids_without_a_row_are_refused(tmp_path: Path) -> None:
 def test_what_left_from_here_comes_back_as_it_was(tmp_path: Path) -> None:
     write(tmp_path)
     ours = learned_pairs()
-    export_tokenizer(ours, tmp_path, jinja_template(ours), add_bos=True)
-    found = read_tokenizer(read_folder(tmp_path), ours.vocab_size)
-    assert found.knows_our_template
+    for template in TEMPLATES:
+        export_tokenizer(ours, tmp_path, jinja_template(ours, template), add_bos=True)
+        found = read_tokenizer(read_folder(tmp_path), ours.vocab_size)
+        assert found.template == template
     assert found.added == ()
     assert found.added_text() == "Its vocabulary has all we need."
     assert found.tokenizer.specials == ours.specials
     assert [found.tokenizer.role(role) for role in ("bos", "eos", "pad", "user")] == [600, 601, 602, 604]
     described = json.loads((tmp_path / "tokenizer_config.json").read_text())
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({**described, "chat_template": "{{ messages }}"}))
-    assert not read_tokenizer(read_folder(tmp_path), ours.vocab_size).knows_our_template
+    assert read_tokenizer(read_folder(tmp_path), ours.vocab_size).template is None

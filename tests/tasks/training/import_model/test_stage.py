@@ -94,7 +94,7 @@ def test_context_and_dropout_are_the_recipes(lake: Lake, folder: Path) -> None:
 def test_a_chat_model_that_left_comes_back_as_one(lake: Lake, tmp_path: Path) -> None:
     ours = learned_pairs()
     model = model_of("llama", vocab_size=ours.vocab_size)
-    write_folder(model, ours, tmp_path / "chat", chat=True)
+    write_folder(model, ours, tmp_path / "chat", chat="textmill")
     artifact = imported(lake, tmp_path / "chat")
     assert chat_template_of(artifact) == "textmill"
     again, vocabulary = load_trained(artifact)

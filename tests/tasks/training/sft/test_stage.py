@@ -155,6 +155,23 @@ def test_a_corpus_without_prose_asks_for_data(models: tuple[Lake, dict[str, Arti
         sft(SftConfig(**SFT), local_output(tmp_path / "out"), **mixed)
 
 
+@pytest.mark.parametrize("prompt", ["alpaca", "phi3", "chatml"])
+def test_a_model_is_taught_a_style_and_asked_in_it(
+    models: tuple[Lake, dict[str, Artifact]], tmp_path: Path, prompt: str
+) -> None:
+    data = tmp_path / "mine.json"
+    data.write_text(json.dumps([{"instruction": f"Say {n}.", "output": f"{n}"} for n in range(20)]))
+    config = SftConfig.model_validate({**SFT, "data": [str(data)], "validation": 0.2, "prompt": prompt})
+    out = local_output(tmp_path / "out")
+    sft(config, out, **given(models))
+    assert json.loads((out.dir / "model.json").read_text())["chat_template"] == prompt
+    batch_of, tokenizer = sft.batches(config, given(models))  # type: ignore[misc]
+    read = tokenizer.decode(batch_of(0).inputs[0].tolist())
+    assert {"alpaca": "### Response:\n", "phi3": "<|assistant|>:\n", "chatml": "<|im_start|>assistant\n"}[
+        prompt
+    ] in read
+
+
 def test_an_adapter_alone_may_be_trained(models: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
     out = local_output(tmp_path)
     sft(SftConfig.model_validate({**SFT, "adapter": {"rank": 2, "targets": ["q_proj"]}}), out, **given(models))
