@@ -24,17 +24,14 @@ def check(config: SftConfig, facts: Facts) -> Iterator[Fault]:
         why = "Conversations need special tokens for their roles, such as <|user|>; set it to true, or sft to null."
         yield Fault("tokenizer.roles", why)
     specials = facts.value("tokenizer.specials")
-    elsewhere = (
-        "tokenizer.keep",
-        "tokenizer.files",
-        "import_model.folder",
-    )  # what they have is known when they are read
+    # what these have is known when they are read
+    elsewhere = ("tokenizer.keep", "tokenizer.files", "import_model.folder")
     if specials is not None and not any(facts.value(path) for path in elsewhere):
         missing = [name for name in TEMPLATES[config.prompt].named() if name not in (*SPECIALS, *specials)]
         if missing:
             why = (
-                f"The marks of {config.prompt} ({', '.join(missing)}) are no special tokens of this vocabulary, so that "
-                "they are ordinary text, which a message can forge; name them in tokenizer.specials."
+                f"The marks of {config.prompt} ({', '.join(missing)}) are no special tokens of this vocabulary, so "
+                "that they are ordinary text, which a message can forge; name them in tokenizer.specials."
             )
             yield Fault("sft.prompt", why, stops=False)
     for pattern in config.data:

@@ -48,6 +48,7 @@ SPECIAL: dict[str, list[Any]] = {
     "seq2seq.training.optimizer": ["muon", "adamw"],
     "pretrain.mix.sources": [[{"name": "a"}]],
     "sft.adapter": [{"rank": 4}],
+    "sft.prompt": ["alpaca"],
     "questions.benchmarks": [{"piqa": {"path": "piqa.jsonl"}}],
     "questions.contamination": [{"words": 9}],
     "import_model.max_seq_len": [64],

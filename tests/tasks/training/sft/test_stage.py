@@ -167,9 +167,8 @@ def test_a_model_is_taught_a_style_and_asked_in_it(
     assert json.loads((out.dir / "model.json").read_text())["chat_template"] == prompt
     batch_of, tokenizer = sft.batches(config, given(models))  # type: ignore[misc]
     read = tokenizer.decode(batch_of(0).inputs[0].tolist())
-    assert {"alpaca": "### Response:\n", "phi3": "<|assistant|>:\n", "chatml": "<|im_start|>assistant\n"}[
-        prompt
-    ] in read
+    asks = {"alpaca": "### Response:\n", "phi3": "<|assistant|>:\n", "chatml": "<|im_start|>assistant\n"}
+    assert asks[prompt] in read
 
 
 def test_an_adapter_alone_may_be_trained(models: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
