@@ -62,6 +62,7 @@ class Served:
 
         Raises PermanentError and ValueError if it cannot be loaded, or if it writes no texts.
         """
+        from model.chat import stop_ids
         from model.hardware import choose_device
         from tasks.training.trained import chat_template_of, load_trained
 
@@ -75,10 +76,14 @@ class Served:
                 f"{artifact.name} is an {self.model.config.network}; only decoders can be served as chats and "
                 "completions."
             )
-        self.chats = chat_template_of(artifact) is not None
-        roles = (self.tokenizer.role(role) for role in ("eos", "bos") if self.tokenizer.has(role))
-        self.ends = tuple(dict.fromkeys(roles))
+        self.template = chat_template_of(artifact)
+        self.ends = stop_ids(self.tokenizer, self.template)
         self.engine = Engine(self.model, self.tokenizer.decode_bytes, slots=slots, queue=queue, name=name)
+
+    @property
+    def chats(self) -> bool:
+        """Whether the model was taught to answer."""
+        return self.template is not None
 
     @property
     def context(self) -> int:
@@ -103,7 +108,7 @@ class Served:
         """
         from model.chat import prompt_ids
 
-        if not self.chats:
+        if self.template is None:
             raise NoChat(f"The model {self.name} continues texts and was taught no chat; ask it by /v1/completions.")
         system, turns = "", list(messages)
         if turns and turns[0].role == "system":
@@ -118,7 +123,7 @@ class Served:
         if len(turns) % 2 == 0:
             raise NoChat("The last message must be the user's: it is what the model answers.")
         history = [(turns[i].content, turns[i + 1].content) for i in range(0, len(turns) - 1, 2)]
-        return prompt_ids(self.tokenizer, turns[-1].content, "", system, history)
+        return prompt_ids(self.tokenizer, turns[-1].content, "", system, history, self.template)
 
     def submit(
         self, prompts: Sequence[Sequence[int]], wanted: Wanted, tell: Callable[[Piece | Exception], None]
@@ -177,11 +182,14 @@ class Served:
     @property
     def drops_first_space(self) -> bool:
         """Whether an answer begins with a space that is no part of it, as SentencePiece puts one before each text."""
-        return self.chats and self.tokenizer.vocabulary.drops_first_space
+        from model.chat import answers_begin_texts
+
+        begins = self.template is not None and answers_begin_texts(self.tokenizer, self.template)
+        return begins and self.tokenizer.vocabulary.drops_first_space
 
     @property
     def jinja(self) -> str | None:
         """The chat template in the language of `transformers`; None if the model was taught no chat."""
         from model.huggingface.chat_template import jinja_template
 
-        return jinja_template(self.tokenizer) if self.chats else None
+        return jinja_template(self.tokenizer, self.template) if self.template else None

@@ -125,3 +125,12 @@ def test_prompts_that_do_not_fit(served: Served) -> None:
 def test_encoders_are_not_served(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="only decoders"):
         Served(untrained(tmp_path, network="encoder"), "it", device="cpu")
+
+
+def test_a_chat_is_asked_in_the_style_that_the_model_was_taught(tmp_path: Path) -> None:
+    served = Served(untrained(tmp_path, "phi3"), "it", device="cpu")
+    served.engine.close(10)
+    asked = served.decode(served.chat_ids([Message("system", "s"), Message("user", "x")]))
+    assert asked == "<|bos|><|system|>\ns\n<|user|>\nx\n<|assistant|>:\n"
+    assert served.jinja is not None
+    assert ":\\n" in served.jinja
