@@ -65,15 +65,21 @@ def up(
     ] = "127.0.0.1",
     prefect_port: Annotated[int, typer.Option(min=0, max=65535, help="0 = any free one")] = 4200,
     mlflow_port: Annotated[int, typer.Option(min=0, max=65535, help="0 = any free one")] = 5000,
+    chat_port: Annotated[
+        int, typer.Option(min=-1, max=65535, help="of the model server with its chat page; 0 = any free one, -1 = none")
+    ] = 8000,
 ) -> None:
-    """Start the Prefect server, the MLflow server and all deployments with their schedules, until Ctrl-C.
+    """Start Prefect, MLflow, a server of the lake's models, and all deployments with their schedules, until Ctrl-C.
 
     If you set PREFECT_API_URL or MLFLOW_TRACKING_URI, that server is used instead.
     """
     load(recipe, None)
     from flows.servers.up import up as keep_up
 
-    code = keep_up(recipe, host=host, prefect_port=prefect_port, mlflow_port=mlflow_port, echo=note)
+    models_port = None if chat_port < 0 else chat_port
+    code = keep_up(
+        recipe, host=host, prefect_port=prefect_port, mlflow_port=mlflow_port, models_port=models_port, echo=note
+    )
     if code:
         raise typer.Exit(code)
 

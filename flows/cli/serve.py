@@ -45,23 +45,26 @@ def serve(
 
     A key in TEXTMILL_API_KEY guards the API. When a newer model takes a name, it takes over without losing a request.
     """
+    from flows.servers.api_keys import NotGuarded, api_keys, check_guarded
     from flows.servers.connect import listen, url_of
     from flows.servers.state import ServerError
     from flows.serving.models import Settings
-    from flows.serving.server import Address, NotGuarded, api_keys, check_guarded, default_names
+    from flows.serving.server import Address, default_names, votes_of
     from flows.serving.server import serve as run_server
 
     home = Home.from_env()
     names = models or default_names(home)
     if not names:
         raise UserError(f"The lake {home.lake} has no model yet; make one, as in: textmill run demo")
-    address = Address(host, port, tuple(origin or ()), api_keys(), unguarded)
-    settings = Settings(slots, queue, device, int(max_body_megabytes * 1e6), patience, home.root / "votes.jsonl")
+    keys = api_keys()
+    settings = Settings(slots, queue, device, int(max_body_megabytes * 1e6), patience, votes_of(home))
     try:
-        check_guarded(address)
+        check_guarded(host, keys, unguarded=unguarded)
         listener = listen(host, port)
     except (NotGuarded, ServerError) as error:
-        raise UserError(str(error)) from error
+        hint = " Or say --unguarded, if that is meant." if isinstance(error, NotGuarded) else ""
+        raise UserError(f"{error}{hint}") from error
+    address = Address(host, tuple(origin or ()), keys)
     if port not in (0, listener.getsockname()[1]):
         note(f"Port {port} is taken by another program.")
     note(f"Serving {', '.join(names)} at {url_of(listener)}/v1\nChat at {url_of(listener)}")

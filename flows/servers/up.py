@@ -15,6 +15,7 @@ from typing import Literal
 
 from data_lake.store.home import Home
 from data_lake.store.locks import locked, try_lock
+from flows.servers.api_keys import NotGuarded, api_keys, check_guarded
 from flows.servers.connect import (
     START_SECONDS,
     client_environment,
@@ -37,6 +38,7 @@ from tasks.tracking.journal import is_abandoned, unsent
 
 PREFECT_PORT = 4200
 MLFLOW_PORT = 5000
+MODELS_PORT = 8000
 # How often to look for runs started in the UI; with Prefect's default of 10 s the button seems dead.
 _POLL_SECONDS = 2
 _RECONCILE_SECONDS = 5.0
@@ -51,6 +53,7 @@ def up(
     host: str = LOOPBACK[0],
     prefect_port: int = PREFECT_PORT,
     mlflow_port: int = MLFLOW_PORT,
+    models_port: int | None = None,
     home: Home | None = None,
     echo: Echo = print,
     serve: list[str] | None = None,
@@ -59,7 +62,8 @@ def up(
 
     `recipe` is what the deployments run by default; it must have been checked. Servers that PREFECT_API_URL and
     MLFLOW_TRACKING_URI name are used instead of our own. A second `up` on the same home only prints the addresses of
-    the first one. `serve` is the command that serves the deployments, flows/run/deployments.py by default.
+    the first one. With `models_port`, the newest models of the lake are served there. `serve` is the command that
+    serves the deployments, flows/run/deployments.py by default.
     Raises ServerError or HomeError, each with a sentence.
     """
     home = (home or Home.from_env()).ensure()
@@ -75,7 +79,7 @@ def up(
     folder = SameFolder(home.run)
     try:
         with _stop_signals() as stopping:
-            ports = _Ports(host, prefect_port, mlflow_port, patience=10.0 if was_killed else 0.0)
+            ports = _Ports(host, prefect_port, mlflow_port, models_port, patience=10.0 if was_killed else 0.0)
             return _run(home, folder, recipe, serve, ports, stopping, echo)
     finally:
         if folder.is_here():  # otherwise another `up` may have written its own state into a new home
@@ -90,6 +94,7 @@ class _Ports:
     host: str
     prefect: int
     mlflow: int
+    models: int | None
     patience: float
 
 
@@ -119,6 +124,10 @@ def _run(
         mlflow_url, service = _server("mlflow", home, ports, echo)
         tracking_uri = mlflow_url
         services.append(service)
+    models_url = None
+    if ports.models is not None:
+        models_url, model_server = _model_server(home, ports, ports.models, echo)
+        services += [model_server] if model_server else []
     environment = client_environment(home, api_url, tracking_uri)
     runner = _runner(home, serve, environment)
     correct = _Corrections(home, api_url, environment, own_server=own_prefect)
@@ -128,9 +137,11 @@ def _run(
         _wait_until_all_work(home, [*services, runner], stopping)
         if stopping.is_set():
             return 0
-        state = {"pid": os.getpid(), "recipe": recipe, "prefect_url": prefect_url, "mlflow_url": mlflow_url}
-        write_state(home.run / "up.json", state)
+        urls = {"prefect_url": prefect_url, "mlflow_url": mlflow_url, "models_url": models_url}
+        write_state(home.run / "up.json", {"pid": os.getpid(), "recipe": recipe, **urls})
         echo(f"Prefect  {prefect_url or api_url}\nMLflow   {mlflow_url or tracking_uri}")
+        if models_url:
+            echo(f"Chat     {models_url}")
         echo(f"Ready after {time.monotonic() - began:.0f} s. Deployments run recipe {recipe}. Ctrl-C ends everything.")
         threading.Thread(target=correct.every, args=(_RECONCILE_SECONDS, stopping), daemon=True).start()
         seen = 0
@@ -203,6 +214,27 @@ def _server(kind: Literal["prefect", "mlflow"], home: Home, ports: _Ports, echo:
     return url, Service(name, start, lambda pid: is_up(health), home.logs / f"{kind}.log")
 
 
+def _model_server(home: Home, ports: _Ports, port: int, echo: Echo) -> tuple[str | None, Service | None]:
+    """The server of the lake's models; none where strangers could use them without a key."""
+    try:
+        check_guarded(ports.host, api_keys())
+    except NotGuarded as error:
+        echo(f"Models are not served. {error}")
+        return None, None
+    listener = listen(ports.host, port, ports.patience)
+    url = url_of(listener)
+    if port not in (0, listener.getsockname()[1]):
+        echo(f"Port {port} is taken by another program; the model server gets {listener.getsockname()[1]}.")
+    log, environ = home.logs / "models.log", dict(os.environ)
+    command = [sys.executable, "-m", "flows.serving.host", "--home", str(home.root), "--parent", str(os.getpid())]
+
+    def start() -> subprocess.Popen[bytes]:
+        number = listener.fileno()
+        return start_logged([*command, "--socket", str(number)], log, pass_fds=(number,), env=environ)
+
+    return url, Service("The model server", start, lambda pid: is_up(f"{url}/page/icon.svg"), log)
+
+
 def _runner(home: Home, serve: list[str], environment: dict[str, str]) -> Service:
     settings = dict(os.environ) | environment
     settings |= {
@@ -244,6 +276,8 @@ def _tell_about_the_other(home: Home, echo: Echo) -> None:
     echo(f"`textmill up` is already running on {home.root} (process {state['pid']}, recipe {state['recipe']}):")
     echo(f"Prefect  {state['prefect_url'] or os.environ.get('PREFECT_API_URL')}")
     echo(f"MLflow   {state['mlflow_url'] or os.environ.get('MLFLOW_TRACKING_URI')}")
+    if state.get("models_url"):
+        echo(f"Chat     {state['models_url']}")
 
 
 @contextmanager

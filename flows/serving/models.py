@@ -35,8 +35,10 @@ class Settings:
 class Models:
     """The models that are served; `refresh` brings them up to what their names refer to now."""
 
-    def __init__(self, names: Sequence[str], find: Find, load: Load) -> None:
-        self.names, self._find, self._load = list(dict.fromkeys(names)), find, load
+    def __init__(self, names: Sequence[str] | Callable[[], Sequence[str]], find: Find, load: Load) -> None:
+        """`names`: those that are served, or a function that says which they are now."""
+        self._names = names if callable(names) else lambda: names
+        self._find, self._load = find, load
         self._served: dict[str, Served] = {}
         self._failed: dict[str, str] = {}
         self._lock = threading.Lock()
@@ -44,6 +46,11 @@ class Models:
 
     def __iter__(self) -> Iterator[Served]:
         return iter(list(self._served.values()))
+
+    @property
+    def names(self) -> list[str]:
+        """The names that are served, whether there is a model for them yet or not."""
+        return list(dict.fromkeys(self._names()))
 
     @property
     def ready(self) -> bool:
@@ -65,8 +72,9 @@ class Models:
         return found
 
     def _why_none(self) -> str:
-        failed = " ".join(self._failed.values())
-        return failed or f"There is no model yet: {', '.join(self.names)} is not in the lake. Run a recipe first."
+        names = ", ".join(self.names)
+        missing = f"{names} is not in the lake" if names else "the lake has none"
+        return " ".join(self._failed.values()) or f"There is no model yet: {missing}. Run a recipe first."
 
     def refresh(self) -> list[str]:
         """Load what a name refers to now if it is another artifact than before; return what changed, in sentences.
@@ -96,7 +104,8 @@ class Models:
         return said
 
     def _in_order(self, served: Mapping[str, Served]) -> dict[str, Served]:
-        return {name: served[name] for name in self.names if name in served}
+        order = [*self.names, *served]  # a model whose name is gone from the lake goes on
+        return {name: served[name] for name in dict.fromkeys(order) if name in served}
 
     def close(self, seconds: float) -> bool:
         """Take no new texts, and let those that grow end; return whether all did within the time."""

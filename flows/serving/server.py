@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import uvicorn
 
@@ -23,10 +23,7 @@ from tasks.delivery.serving.served import Served
 from tasks.stage import kinds
 
 log = logging.getLogger(__name__)
-PORT = 8000
 REFRESH_SECONDS = 5.0
-KEYS = "TEXTMILL_API_KEY"
-"""The environment variable with the API key, or several separated by commas."""
 MAX_CONNECTIONS = 2048
 
 
@@ -35,28 +32,8 @@ class Address:
     """Where the server listens, and who may ask."""
 
     host: str = LOOPBACK[0]
-    port: int = PORT
     origins: tuple[str, ...] = ()
     keys: tuple[str, ...] = field(default=(), repr=False)
-    unguarded: bool = False
-    """Whether strangers may ask without a key."""
-
-
-class NotGuarded(Exception):
-    """The server would answer strangers without a key."""
-
-
-def keys_of(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the API keys of the environment."""
-    return tuple(key for key in map(str.strip, environ.get(KEYS, "").split(",")) if key)
-
-
-def check_guarded(address: Address) -> None:
-    """Raise NotGuarded if other machines could ask without a key and nobody said that they may."""
-    if address.host not in LOOPBACK and not address.keys and not address.unguarded:
-        raise NotGuarded(
-            f"Whoever reaches {address.host} could use the models: set {KEYS}, or say --unguarded if that is meant."
-        )
 
 
 def find_model(home: Home, name: str) -> Artifact | None:
@@ -73,7 +50,7 @@ def find_model(home: Home, name: str) -> Artifact | None:
 
 
 def serve(
-    names: Sequence[str],
+    names: Sequence[str] | None,
     listener: socket.socket,
     address: Address,
     settings: Settings,
@@ -83,12 +60,15 @@ def serve(
     echo: Callable[[str], None] = print,
     refresh_seconds: float = REFRESH_SECONDS,
 ) -> None:
-    """Serve the models until SIGTERM or SIGINT; texts that grow then may end within `drain_seconds`."""
+    """Serve the models until SIGTERM or SIGINT; texts that grow then may end within `drain_seconds`.
+
+    Without `names`, the newest model of each stage is served as soon as there is one.
+    """
 
     def load(artifact: Artifact, name: str) -> Served:
         return Served(artifact, name, device=settings.device, slots=settings.slots, queue=settings.queue)
 
-    models = Models(names, lambda name: find_model(home, name), load)
+    models = Models(names or (lambda: default_names(home)), lambda name: find_model(home, name), load)
     for sentence in models.refresh():
         echo(sentence)
     stopping = threading.Event()
@@ -158,6 +138,6 @@ def is_served(artifact: Artifact) -> bool:
     )  # fmt: skip
 
 
-def api_keys() -> tuple[str, ...]:
-    """Return the API keys of this process's environment."""
-    return keys_of(os.environ)
+def votes_of(home: Home) -> Path:
+    """Return the file in which people's votes between two answers are kept."""
+    return home.root / "votes.jsonl"

@@ -1,6 +1,8 @@
 """`textmill serve` as a process: it finds its models, guards itself, answers a real client, and ends in good order.
 
 Also covers: flows/cli/serve.py
+Also covers: flows/servers/api_keys.py
+Also covers: flows/serving/host.py
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ import pytest
 
 from data_lake.store.home import Home
 from data_lake.store.lake import Lake
-from flows.serving.server import Address, NotGuarded, check_guarded, default_names, find_model, keys_of
+from flows.servers.api_keys import NotGuarded, api_keys, check_guarded
+from flows.servers.connect import listen, url_of
+from flows.serving.server import Address, default_names, find_model
 from tasks.training.trained import CHAT_TEMPLATE
 from tests.flows.cli.untrained import untrained
 from tests.live_up import eventually
@@ -78,13 +82,13 @@ def test_beyond_this_machine_it_needs_a_key(home: Path, monkeypatch: pytest.Monk
     assert "has no model yet" in " ".join(textmill("serve", code=2).split())
     untrained(home)
     said = " ".join(textmill("serve", "--host", "0.0.0.0", code=2).split())
-    assert "set TEXTMILL_API_KEY, or say --unguarded" in said
-    check_guarded(Address("0.0.0.0", keys=("x",)))
-    check_guarded(Address("0.0.0.0", unguarded=True))
-    check_guarded(Address("127.0.0.1"))
+    assert "set TEXTMILL_API_KEY. Or say --unguarded" in said
+    check_guarded("0.0.0.0", ["x"])
+    check_guarded("0.0.0.0", [], unguarded=True)
+    check_guarded("127.0.0.1", [])
     with pytest.raises(NotGuarded):
-        check_guarded(Address("10.0.0.1"))
-    assert keys_of({"TEXTMILL_API_KEY": " a, b ,"}) == ("a", "b")
+        check_guarded("10.0.0.1", api_keys({"TEXTMILL_API_KEY": " ,"}))
+    assert api_keys({"TEXTMILL_API_KEY": " a, b ,"}) == ("a", "b")
     assert "sk" not in repr(Address(keys=("sk",)))
 
 
@@ -99,3 +103,36 @@ def test_names_are_those_of_models_that_write_texts(home: Path) -> None:
     assert find_model(where, made.name) == made
     assert find_model(where, "sft") is None
     assert len(Lake(where.lake).artifacts()) == 2
+
+
+def test_a_model_server_of_up_waits_for_a_model_and_ends_with_its_parent(home: Path) -> None:
+    """What `textmill up` starts: it is there before the first model, and serves it as soon as it is made."""
+    where = Home(home).ensure()
+    listener = listen("127.0.0.1", 0)
+    url = url_of(listener)
+    code = (
+        "import subprocess, sys, time; subprocess.Popen([sys.executable, '-m', 'flows.serving.host', '--home', "
+        f"{str(home)!r}, '--socket', '{listener.fileno()}', '--parent', str(__import__('os').getpid())], "
+        f"pass_fds=[{listener.fileno()}]); time.sleep(120)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], pass_fds=[listener.fileno()])
+    try:
+        listener.close()
+        eventually(lambda: _answers(f"{url}/page/icon.svg"), 60, "the server answers")
+        waiting = httpx.post(f"{url}/v1/completions", json={"prompt": "x"}, trust_env=False)
+        assert (waiting.status_code, waiting.json()["error"]["code"]) == (503, "no_model")
+        assert not _is_up(url)
+        untrained(Path(where.root))
+        eventually(lambda: _is_up(url), 60, "the model is served")
+        assert httpx.get(f"{url}/v1/models", trust_env=False).json()["data"][0]["id"] == "pretrain"
+    finally:
+        parent.kill()
+        parent.wait(10)
+    eventually(lambda: not _answers(f"{url}/page/icon.svg"), 20, "it ends with its parent")
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
