@@ -6,7 +6,7 @@ Shapes: B texts, T tokens of a call, S positions so far, C = d_model.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -106,8 +106,9 @@ class PrefixReader:
     and values of at most twice as many positions, or of one text.
     """
 
-    def __init__(self, model: GPT, most_tokens: int) -> None:
-        self.model, self.most_tokens = model, most_tokens
+    def __init__(self, model: GPT, most_tokens: int, on_read: Callable[[int], None] = lambda _: None) -> None:
+        """`on_read` is told how many tokens were just read."""
+        self.model, self.most_tokens, self.on_read = model, most_tokens, on_read
 
     def states(self, pieces: Sequence[Piece]) -> Iterator[tuple[list[Piece], Tensor]]:
         """Yield the last pieces of the texts in batches, with the states (B, T, C) of their tokens before padding."""
@@ -132,6 +133,11 @@ class PrefixReader:
             start += count
 
     def _read(self, part: list[tuple[Piece, int]], above: _Read | None, keep: bool) -> tuple[_Read, Tensor]:
+        found = self._passed(part, above, keep)
+        self.on_read(sum(piece.length for piece, _ in part))
+        return found
+
+    def _passed(self, part: list[tuple[Piece, int]], above: _Read | None, keep: bool) -> tuple[_Read, Tensor]:
         device = self.model.device
         lengths = torch.tensor([piece.length for piece, _ in part])
         longest = int(lengths.max())

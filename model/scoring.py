@@ -43,7 +43,8 @@ class Scorer:
     lm-eval's `--apply_chat_template`: the continuation is the answer, without the space that joins it to plain text.
 
     About `batch_tokens` tokens are read at once (0 = as many as suit the device); memory is bounded by their states, by
-    the keys and values of as many positions as `PrefixReader` says, and by the logits of `LOGITS` tokens.
+    the keys and values of as many positions as `PrefixReader` says, and by the logits of `LOGITS` tokens. `on_read` is
+    told how many tokens were just read.
     """
 
     def __init__(
@@ -53,8 +54,10 @@ class Scorer:
         prefix: int,
         batch_tokens: int = 0,
         chat: Callable[[str], Ids] | None = None,
+        on_read: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.model, self.encode, self.prefix, self.chat = model.eval(), encode, prefix, chat
+        self.on_read = on_read
         self.batch_tokens = batch_tokens or tokens_at_once(model.device)
         self._context = functools.lru_cache(16)(chat or encode)  # the choices of an item follow the same context
         self.max_length = model.config.max_seq_len
@@ -123,7 +126,7 @@ class Scorer:
         rows = list(asking)
         own = [max(len(pairs[number][1]) for number in asking[row]) for row in rows]
         found: dict[int, Score] = {}
-        for pieces, states in PrefixReader(self.model, self.batch_tokens).states(pieces_of(rows, own)):
+        for pieces, states in PrefixReader(self.model, self.batch_tokens, self.on_read).states(pieces_of(rows, own)):
             places: Ids = []
             wanted: Ids = []
             numbers: list[int] = []

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar in the terminal, an artifact in Prefect."""
+"""Progress of long work and how long it will take: a bar in the terminal, lines without one, an artifact in Prefect."""
 
 from __future__ import annotations
 
@@ -7,10 +7,32 @@ import sys
 import time
 from typing import Any
 
+from tasks.tracking.quantities import duration
 from tasks.tracking.terminal import log, progress_bar, visible
 
 PREFECT_SECONDS = 2.0
 PLAIN_SECONDS = 15.0
+SURE_SECONDS = 10.0
+"""How long something was watched before it is said how long it will take."""
+
+
+class Pace:
+    """How fast work gets done, since it began here: what an earlier attempt had done took no time."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, float] | None = None
+        self._last = 0.0
+        self._of: tuple[float | None, str] = (None, "")
+
+    def left(self, done: float, total: float | None, unit: str, now: float) -> str:
+        """Return how long the rest will take, in words; empty as long as that is not known."""
+        if self._first is None or done < self._last or self._of != (total, unit):  # another piece of work has begun
+            self._first, self._of = (done, now), (total, unit)
+        self._last = done
+        since, began = self._first
+        if not total or done <= since or done >= total or now - began < SURE_SECONDS:
+            return ""
+        return f"{duration((total - done) * (now - began) / (done - since))} left"
 
 
 class StageProgress:
@@ -26,13 +48,16 @@ class StageProgress:
         self._last_plain = time.monotonic()
         self._terminal = terminal
         self._percent = -1.0
+        self._pace = Pace()
 
     def update(self, done: float, total: float | None, unit: str, note: str) -> None:
         """Show `done` of `total` units."""
+        left = self._pace.left(done, total, unit, time.monotonic())
         if self._terminal:
-            self._show_terminal(done, total, unit, note)
+            self._show_terminal(done, total, unit, note, left)
         if self._prefect and total and time.monotonic() - self._last_prefect >= PREFECT_SECONDS:
-            self._show_prefect(100.0 * min(done / total, 1.0), f"{done:,.0f} of {total:,.0f} {unit} {note}".strip())
+            said = f"{done:,.0f} of {total:,.0f} {unit} {note}".strip()
+            self._show_prefect(100.0 * min(done / total, 1.0), f"{said}, {left}" if left else said)
 
     def close(self, *, complete: bool) -> None:
         """Remove the bar; a stage that succeeded ends at 100 %."""
@@ -42,12 +67,13 @@ class StageProgress:
         if complete and self._artifact_id is not None:
             self._show_prefect(100.0, "done")
 
-    def _show_terminal(self, done: float, total: float | None, unit: str, note: str) -> None:
+    def _show_terminal(self, done: float, total: float | None, unit: str, note: str, left: str) -> None:
         if not sys.stderr.isatty():
             if time.monotonic() - self._last_plain >= PLAIN_SECONDS:
                 self._last_plain = time.monotonic()
                 of = f" of {total:,.0f}" if total else ""
-                log(f"  {self._name}: {done:,.0f}{of} {unit} {note}".rstrip())
+                said = f"  {self._name}: {done:,.0f}{of} {unit} {note}".rstrip()
+                log(f"{said}, {left}" if left else said)
             return
         if self._bar is None:
             self._bar = progress_bar()

@@ -40,8 +40,11 @@ class Bytes:
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
+        return self.decode_bytes(ids).decode(errors="replace")
+
+    def decode_bytes(self, ids: Sequence[int]) -> bytes:
         parts = [bytes([one]) if one < 256 else self.PAIRS[one - 258] for one in ids if one not in (self.bos, self.eos)]
-        return b"".join(parts).decode(errors="replace")
+        return b"".join(parts)
 
 
 def tiny_model(context: int = 512, family: Family = "llama") -> GPT:

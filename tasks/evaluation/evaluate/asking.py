@@ -11,12 +11,13 @@ from tasks.synthetic.questions.chosen import Chosen
 
 if TYPE_CHECKING:
     from model.scoring import Scorer
+    from tasks.evaluation.evaluate.writing import Written
 
 MAX_NEW_TOKENS = 256
 """lm-eval's largest number of generated tokens (max_gen_toks)."""
 
-Write = Callable[[str, Sequence[str], int], tuple[str, int, int]]
-"""(prompt, texts to stop at, most new tokens) -> the text before the first stop, tokens read, tokens cut."""
+Write = Callable[[Sequence[str], Sequence[str], int], "list[Written]"]
+"""(prompts, texts to stop at, most new tokens) -> what was written after each prompt."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def ask(scorer: Scorer, write: Write, benchmark: Benchmark, chosen: Sequence[Cho
     if benchmark.output == "rolling":
         return list(_rolling(scorer, chosen))
     if benchmark.output == "generate":
-        return [_written(write, benchmark, one) for one in chosen]
+        return list(_written(write, benchmark, chosen))
     encoded = [[scorer.encode_pair(*pair) for pair in benchmark.requests(one.item, one.before)] for one in chosen]
     askable = [all(scorer.fits(continuation) for _, continuation in pairs) for pairs in encoded]
     scores = iter(
@@ -58,7 +59,7 @@ def _rolling(scorer: Scorer, chosen: Sequence[Chosen]) -> Iterator[Reply]:
         yield Reply(Answered((value,), (False,)), tokens)
 
 
-def _written(write: Write, benchmark: Benchmark, one: Chosen) -> Reply:
-    ((prompt, _),) = benchmark.requests(one.item, one.before)
-    text, tokens, cut = write(prompt, benchmark.until, MAX_NEW_TOKENS)
-    return Reply(Answered(text=text), tokens, cut)
+def _written(write: Write, benchmark: Benchmark, chosen: Sequence[Chosen]) -> Iterator[Reply]:
+    prompts = [prompt for one in chosen for prompt, _ in benchmark.requests(one.item, one.before)]
+    for one in write(prompts, benchmark.until, MAX_NEW_TOKENS):
+        yield Reply(Answered(text=one.text), one.tokens, one.cut)

@@ -6,18 +6,17 @@ import contextlib
 import functools
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_lake.store.files import write_whole
 from tasks.evaluation.computing import loaded
-from tasks.evaluation.evaluate.asking import ask
 from tasks.evaluation.evaluate.benchmarks import Results, better_format, formats, results_of, rows_of
 from tasks.evaluation.evaluate.config import EvaluateConfig
-from tasks.evaluation.evaluate.controls import controls_of
 from tasks.evaluation.evaluate.page import page_of
 from tasks.evaluation.evaluate.page_content import measured
+from tasks.evaluation.evaluate.parts import HELD_OUT, Parts, measured_benchmark, sizes_of
 from tasks.evaluation.evaluate.preflight import check, context_field
 from tasks.evaluation.evaluate.prompts import fingerprint_of
 from tasks.evaluation.evaluate.report import comparison, write_items
@@ -92,17 +91,16 @@ def evaluate(
     with a text above the threshold, `toxicity_own` the mean score of how the prompts go on where they come from.
     """
     asked = read_questions(questions.path)
-    out.progress(0, 2, "parts", "held-out text")
     askings = formats(asked, config.mmlu_shots)
     found: dict[str, Results] = {}
     controls: dict[str, dict[str, Any]] = {}
-    with _scorer(config, model) as (scorer, write):
-        documents = documents_of(asked.texts, scorer.rolling([one.text for one in asked.texts], config.min_context))
-        for done, (name, asking) in enumerate(askings.items(), start=1):
-            out.progress(done, len(askings) + 1, "parts", name)
-            replies = ask(scorer, write, asking.benchmark, asking.chosen)
+    parts = Parts(out, sizes_of(asked.texts, askings, config.controls))
+    with _scorer(config, model, parts.read) as (scorer, write):
+        texts = [one.text for one in asked.texts]
+        documents = parts.kept(HELD_OUT, lambda: documents_of(asked.texts, scorer.rolling(texts, config.min_context)))
+        for name, asking in askings.items():
+            replies, controls[name] = measured_benchmark(parts, name, asking, scorer, write, config.controls)
             found[name] = results_of(asking, replies, config.bootstrap)
-            controls[name] = controls_of(scorer, write, asking, replies) if config.controls else {}
         toxicity = None
         if config.toxicity is not None and classifiers is not None:
             classifier = classifier_of(config.toxicity, classifiers)
@@ -139,7 +137,9 @@ def evaluate(
 
 
 @contextlib.contextmanager
-def _scorer(config: EvaluateConfig, artifact: Artifact) -> Iterator[tuple[Scorer, Writer]]:
+def _scorer(
+    config: EvaluateConfig, artifact: Artifact, on_read: Callable[[int], None]
+) -> Iterator[tuple[Scorer, Writer]]:
     """Provide a scorer and a writer of an artifact's model; meanwhile torch uses the configured number of threads."""
     from model.chat import prompt_ids, stop_ids
     from model.scoring import Scorer
@@ -148,8 +148,8 @@ def _scorer(config: EvaluateConfig, artifact: Artifact) -> Iterator[tuple[Scorer
     with loaded(config, artifact) as (model, tokenizer):
         template = chat_template_of(artifact) if config.chat_template else None
         prompt = functools.partial(prompt_ids, tokenizer, template=template) if template else None
-        scorer = Scorer(model, tokenizer.encode, tokenizer.bos, config.batch_tokens, prompt)
-        yield scorer, Writer(model, tokenizer, prompt, stop_ids(tokenizer, template))
+        scorer = Scorer(model, tokenizer.encode, tokenizer.bos, config.batch_tokens, prompt, on_read)
+        yield scorer, Writer(model, tokenizer, prompt, stop_ids(tokenizer, template), on_read)
 
 
 def _tell_about_shots(out: Output, asked: Asked, shots: int) -> None:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from tasks.evaluation.evaluate.asking import MAX_NEW_TOKENS, Write
 
 if TYPE_CHECKING:
     from model.scoring import Scorer
-
-Write = Callable[[str, Sequence[str], int], tuple[str, int, int]]
-"""(prompt, texts to stop at, most new tokens) -> the text before the first stop, tokens read, tokens cut."""
-
-MAX_NEW_TOKENS = 256
-"""lm-eval's largest number of generated tokens, where a task names none."""
 
 
 def adapter_of(scorer: Scorer, write: Write) -> Any:
@@ -40,14 +36,18 @@ def adapter_of(scorer: Scorer, write: Write) -> Any:
             return [value for value, _ in scorer.rolling([request.args[0] for request in requests])]
 
         def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
-            texts = []
-            for request in requests:
-                prompt, given = request.args
+            together: dict[tuple[tuple[str, ...], int], list[int]] = {}
+            for number, request in enumerate(requests):
+                given = request.args[1]
                 if given.get("do_sample") and given.get("temperature", 0.0) > 0:
                     raise ValueError("textmill answers lm-eval's tasks greedily; this one wants samples (do_sample).")
                 until = [given["until"]] if isinstance(given.get("until"), str) else given.get("until") or []
-                text, _, _ = write(prompt, until, int(given.get("max_gen_toks") or MAX_NEW_TOKENS))
-                texts.append(text)
-            return texts
+                most = int(given.get("max_gen_toks") or MAX_NEW_TOKENS)
+                together.setdefault((tuple(until), most), []).append(number)
+            texts: dict[int, str] = {}
+            for (until, most), numbers in together.items():
+                written = write([requests[number].args[0] for number in numbers], until, most)
+                texts |= {number: one.text for number, one in zip(numbers, written, strict=True)}
+            return [texts[number] for number in range(len(requests))]
 
     return Textmill()

@@ -69,6 +69,27 @@ def test_in_prefect_it_is_one_artifact_that_ends_at_a_hundred(monkeypatch: pytes
     ]
 
 
+def test_how_long_the_rest_takes_is_said_once_it_is_sure(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Half of the shards were done by an earlier attempt, which says nothing about how fast this one is."""
+    now = [1000.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress, "PLAIN_SECONDS", 0.0)
+    shown = StageProgress("clean", terminal=True, prefect=False)
+    for seconds, done, total in ((0, 50, 100), (4, 52, 100), (16, 60, 100), (40, 100, 100), (0, 0, 10), (30, 1, 10)):
+        now[0] += seconds
+        shown.update(done, total, "shards", "a")
+    assert capsys.readouterr().err.splitlines() == [
+        "  clean: 50 of 100 shards a",
+        "  clean: 52 of 100 shards a",
+        "  clean: 60 of 100 shards a, 1 min 20 s left",
+        "  clean: 100 of 100 shards a",
+        "  clean: 0 of 10 shards a",  # the next piece of work
+        "  clean: 1 of 10 shards a, 4 min 30 s left",
+    ]
+
+
 def test_a_server_that_cannot_be_reached_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     import prefect.artifacts
 

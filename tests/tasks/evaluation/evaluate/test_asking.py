@@ -9,6 +9,7 @@ from typing import Any
 from tasks.benchmarks.base import Answered, Benchmark, Item
 from tasks.benchmarks.registry import BENCHMARKS
 from tasks.evaluation.evaluate.asking import MAX_NEW_TOKENS, Reply, ask
+from tasks.evaluation.evaluate.writing import Written
 from tasks.synthetic.questions.chosen import Chosen
 
 PIQA = BENCHMARKS["piqa"]
@@ -36,7 +37,7 @@ class Fixed:
         return [(-float(len(text)), len(text)) for text in texts]
 
 
-def never(prompt: str, until: Sequence[str], most: int) -> tuple[str, int, int]:
+def never(prompts: Sequence[str], until: Sequence[str], most: int) -> list[Written]:
     raise AssertionError("nothing is written")
 
 
@@ -71,11 +72,12 @@ def test_whole_texts_are_scored_in_windows() -> None:
 def test_answers_are_written_until_a_stop_text() -> None:
     seen: list[object] = []
 
-    def write(*given: object) -> tuple[str, int, int]:
+    def write(*given: object) -> list[Written]:
         seen.append(given)
-        return "42", 7, 1
+        return [Written("42", 7, 1), Written("", 3)]
 
     benchmark = Benchmark("sums", lambda row, subject: Item((), ()), "generate", until=("Q:",))
-    (reply,) = asked(benchmark, [Chosen(Item(("6 × 7?",), ("42",)), "2 × 2? 4\n\n", 1)], write)
-    assert seen == [("2 × 2? 4\n\n6 × 7?", ("Q:",), MAX_NEW_TOKENS)]
-    assert reply == Reply(Answered(text="42"), 7, 1)
+    items = [Chosen(Item((question,), ("42",)), "2 × 2? 4\n\n", 1) for question in ("6 × 7?", "Why?")]
+    replies = asked(benchmark, items, write)
+    assert seen == [(["2 × 2? 4\n\n6 × 7?", "2 × 2? 4\n\nWhy?"], ("Q:",), MAX_NEW_TOKENS)]
+    assert replies == [Reply(Answered(text="42"), 7, 1), Reply(Answered(text=""), 3, 0)]

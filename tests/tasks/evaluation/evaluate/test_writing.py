@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 
 from model.generate import generate
 from model.gpt import GPT
 from model.shape import GPTConfig
-from tasks.evaluation.evaluate.writing import Writer
+from tasks.evaluation.evaluate.writing import TOGETHER, Writer
 
 
 class Letters:
@@ -20,7 +22,10 @@ class Letters:
         return list(text.encode())
 
     def decode(self, ids: list[int]) -> str:
-        return bytes(one for one in ids if one < 256).decode("latin-1")
+        return self.decode_bytes(ids).decode(errors="replace")
+
+    def decode_bytes(self, ids: Sequence[int]) -> bytes:
+        return bytes(one for one in ids if one < 256)
 
 
 @pytest.fixture(scope="module")
@@ -33,29 +38,65 @@ def writer() -> Writer:
     return Writer(model.eval(), Letters())  # type: ignore[arg-type]
 
 
+def written(writer: Writer, prompt: str, until: Sequence[str], most: int) -> tuple[str, int, int]:
+    """What is written after a prompt, in a batch with others."""
+    one, *_ = writer([prompt, "Another one", "x" * 50, prompt], until, most)
+    return one.text, one.tokens, one.cut
+
+
+def by_hand(model: GPT, prompt: list[int], until: Sequence[str], most: int) -> str:
+    """One token after the other, each by a forward pass over all before it, as long as no stop text stands there."""
+    ids: list[int] = []
+    while len(ids) < most and not any(stop in Letters().decode(ids) for stop in until):
+        with torch.inference_mode():
+            token = int(model(torch.tensor([prompt + ids]))[0, -1].argmax())
+        if token in (256, 257):
+            break
+        ids.append(token)
+    text = Letters().decode(ids)
+    for stop in until:
+        text = text.split(stop)[0]
+    return text
+
+
 def test_the_answer_is_the_greedy_one(writer: Writer) -> None:
-    text, read, cut = writer("Say it", (), 10)
+    text, read, cut = written(writer, "Say it", (), 10)
     expected = generate(writer.model, Letters().encode("Say it"), 10, stop=(256, 257)).ids
     assert (text, read, cut) == (Letters().decode(expected), 6, 0)
 
 
+def test_many_prompts_are_answered_as_each_alone(writer: Writer) -> None:
+    prompts = [chr(97 + number % 26) * (1 + number % 17) for number in range(3 * TOGETHER // 2)]
+    ends = sorted({by_hand(writer.model, Letters().encode(prompt), (), 10)[3:5] for prompt in prompts})[:3]
+    read: list[int] = []
+    told = Writer(writer.model, Letters(), on_read=read.append)  # type: ignore[arg-type]
+    made = told(prompts, ["", *ends], 10)
+    assert [one.text for one in made] == [
+        by_hand(writer.model, Letters().encode(prompt), ends, 10) for prompt in prompts
+    ]
+    assert len({len(one.text) for one in made}) > 1  # some end before others
+    assert len(read) == len(prompts)
+    assert sum(read) >= sum(one.tokens for one in made)
+    assert told([], (), 10) == []
+
+
 def test_it_ends_before_the_first_stop_text(writer: Writer) -> None:
-    whole, _, _ = writer("Say it", (), 10)
-    text, _, _ = writer("Say it", ("never written", whole[4:6]), 10)
+    whole, _, _ = written(writer, "Say it", (), 10)
+    text, _, _ = written(writer, "Say it", ("never written", whole[4:6]), 10)
     assert text == whole[: whole.index(whole[4:6])]
 
 
 def test_a_long_prompt_loses_its_beginning(writer: Writer) -> None:
-    text, read, cut = writer("x" * 50 + "Say it", (), 10)
+    text, read, cut = written(writer, "x" * 50 + "Say it", (), 10)
     assert (read, cut) == (30, 26)
-    assert text == writer("x" * 24 + "Say it", (), 10)[0]
-    assert writer("x" * 50, (), 1000)[1:] == (1, 49)  # at least one token is read
+    assert text == written(writer, "x" * 24 + "Say it", (), 10)[0]
+    assert written(writer, "x" * 50, (), 1000)[1:] == (1, 49)  # at least one token is read
 
 
 def test_an_empty_prompt_begins_like_a_document(writer: Writer) -> None:
-    assert writer("", (), 3)[0] == Letters().decode(generate(writer.model, [256], 3, stop=(256, 257)).ids)
+    assert written(writer, "", (), 3)[0] == Letters().decode(generate(writer.model, [256], 3, stop=(256, 257)).ids)
 
 
 def test_a_chat_template_wraps_the_prompt(writer: Writer) -> None:
     chat = Writer(writer.model, Letters(), lambda text: [1, *text.encode(), 2])  # type: ignore[arg-type]
-    assert chat("Say", (), 3)[1] == 5
+    assert chat(["Say"], (), 3)[0].tokens == 5
