@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from flows.cli import (
+    chat,
     compare,
     deploy,
     evaluate,
@@ -42,8 +43,11 @@ app = typer.Typer(
         "textmill up",
     ),
 )
-_VERBS = (run, plan, recipe, deploy, lake, ledger, sample, sql, generate, serve, compare, promote, evaluate, export)
-for verbs in _VERBS:
+_VERBS = (
+    (run, plan, recipe, deploy), (lake, ledger, sample, sql),
+    (generate, chat, serve, compare, promote, evaluate, export),
+)  # fmt: skip
+for verbs in (verb for group in _VERBS for verb in group):
     verbs.register(app)
 
 

@@ -13,6 +13,7 @@ from tasks.stage import Artifact
 if TYPE_CHECKING:
     from model.gpt import GPT
     from model.prompt_scores import PromptScores
+    from model.sampling import Sampling
     from model.tokenizer import Tokenizer
 
 
@@ -50,6 +51,23 @@ class Wanted:
     seed: int = 0
     top: int = 0
     """How many of the likeliest tokens are told at each place."""
+
+    def sampling(self, number: int = 0) -> Sampling:
+        """Return how the tokens of text `number` are drawn; raises ValueError if a setting is impossible."""
+        from model.sampling import Sampling
+
+        return Sampling(
+            temperature=self.temperature,
+            top_k=self.top_k,
+            top_p=self.top_p,
+            seed=self.seed + number,
+            min_p=self.min_p,
+            repetition_penalty=self.repetition_penalty,
+            stop=self.stop,
+            logit_bias=self.logit_bias,
+            presence_penalty=self.presence_penalty,
+            frequency_penalty=self.frequency_penalty,
+        )
 
 
 class Served:
@@ -133,7 +151,6 @@ class Served:
         Raises ContextExceeded, ValueError if a setting is impossible, EngineFull and EngineStopped.
         """
         from model.decoding import Request
-        from model.sampling import Sampling
 
         requests = []
         for prompt in prompts:
@@ -143,19 +160,7 @@ class Served:
                     f"{len(prompt):,}; shorten it."
                 )
             for number in range(wanted.n):
-                sampling = Sampling(
-                    temperature=wanted.temperature,
-                    top_k=wanted.top_k,
-                    top_p=wanted.top_p,
-                    seed=wanted.seed + number,
-                    min_p=wanted.min_p,
-                    repetition_penalty=wanted.repetition_penalty,
-                    stop=wanted.stop,
-                    logit_bias=wanted.logit_bias,
-                    presence_penalty=wanted.presence_penalty,
-                    frequency_penalty=wanted.frequency_penalty,
-                )
-                requests.append(Request(prompt, wanted.max_tokens, sampling, self.ends, top=wanted.top))
+                requests.append(Request(prompt, wanted.max_tokens, wanted.sampling(number), self.ends, top=wanted.top))
         return self.engine.submit(requests, tell)
 
     def scored(self, ids: Sequence[int], top: int) -> Future[PromptScores]:
