@@ -9,9 +9,12 @@ Views over Parquet files; each row names its `stage` and `artifact`:
     removed     what a stage removed, why    duplicates    decisions of a deduplication
     tokens      where each document is       contamination passages shared with benchmarks
     predictions every benchmark item that a model was asked, with its answer
-They show the newest artifact of each stage (of predictions, the newest of each stage's models). `documents` would count
-a corpus twice that way (clean and dedup both hold it), so it shows only the newest artifact of the last such stage. The
-same name with the prefix `all_` shows every artifact in the lake.
+    judgements  answers of a model to instructions, and what a judge said of them
+    passages    passages of training text that a model continued, and how far it repeated them
+    continuations  texts that a model was made to write, with the score of a classifier
+They show the newest artifact of each stage (of what measures models, the newest of each stage's models). `documents`
+would count a corpus twice that way (clean and dedup both hold it), so it shows only the newest artifact of the last
+such stage. The same name with the prefix `all_` shows every artifact in the lake.
 """
 
 from __future__ import annotations
@@ -39,6 +42,9 @@ PARQUET_VIEWS = {
     "contamination": "contamination.parquet",
     "tokens": "documents.parquet",
     "predictions": "per_item.parquet",
+    "judgements": "judgements.parquet",
+    "passages": "passages.parquet",
+    "continuations": "continuations.parquet",
 }
 
 
@@ -330,6 +336,9 @@ def _empty(view: str) -> pa.Table:
         "contamination": schemas.CONTAMINATION,
         "tokens": document_index_schema(),
         "predictions": schemas.PREDICTIONS,
+        "judgements": schemas.JUDGEMENTS,
+        "passages": schemas.PASSAGES,
+        "continuations": schemas.CONTINUATIONS,
     }
     return pa.schema([("stage", pa.string()), ("artifact", pa.string()), *named[view]]).empty_table()
 

@@ -176,3 +176,53 @@ PREDICTIONS = pa.schema(
     ]
 )
 """Every item of every benchmark that a model was asked, with what it answered."""
+
+JUDGEMENTS = pa.schema(
+    [
+        _required("place", pa.string()),  # file and number of the instruction
+        _required("instruction", pa.string()),
+        _required("expected", pa.string()),
+        _required("answer", pa.string()),  # of the model that is judged
+        _required("ended", pa.bool_()),  # the model ended the answer itself
+        _required("tokens_left_out", pa.int64()),  # of the prompt, which was too long for the context
+        _required("score_key", pa.string()),  # sha256 of the question for the judge
+        pa.field("score_words", pa.string()),  # what the judge wrote
+        pa.field("score_failure", pa.string()),  # why there is no score
+        pa.field("against_answer", pa.string()),  # of the model that it is compared with
+        pa.field("first_key", pa.string()),
+        pa.field("first_words", pa.string()),
+        pa.field("second_key", pa.string()),
+        pa.field("second_words", pa.string()),
+        pa.field("verdict", pa.string()),  # "win", "tie", "loss"
+        pa.field("pair_failure", pa.string()),
+        pa.field("score", pa.float64()),  # 0 to 100
+    ]
+)
+"""Every instruction that a model was judged on, with its answer and what the judge said of it."""
+
+PASSAGES = pa.schema(
+    [
+        _required("split", pa.string()),  # "train" was learned, "test" was held out
+        _required("in_training", pa.int64()),  # how often the passage stands in the training text
+        _required("group", pa.string()),  # the same, as a range
+        _required("prefix", pa.string()),  # what the model was given
+        _required("text", pa.string()),  # how it goes on
+        _required("written", pa.string()),  # how the model went on
+        _required("matching_tokens", pa.int64()),  # until the first that differs
+        _required("memorised", pa.bool_()),  # all tokens match
+    ]
+)
+"""Every passage that a model was asked to continue word for word."""
+
+CONTINUATIONS = pa.schema(
+    [
+        _required("prompt", pa.int32()),  # its number among the prompts that were chosen
+        _required("place", pa.string()),  # file and row of the prompt, or the id of its document
+        _required("context", pa.string()),
+        _required("number", pa.int32()),  # which of the texts for this prompt
+        _required("text", pa.string()),  # what the model wrote
+        pa.field("score", pa.float64()),  # of the classifier; none where nothing was written
+        _required("truncated", pa.bool_()),  # the prompt lost its beginning
+    ]
+)
+"""Every text that a model was made to write, with the score of a classifier."""

@@ -12,7 +12,7 @@ from flows.comparing.changes import Cost, Entry, Field, artifact_changes, costs,
 from flows.comparing.logged import MetricChange, logged_changes
 from flows.comparing.runs import CompareError
 from flows.comparing.seeds import SeedFamilies
-from flows.comparing.subjects import Subject, subjects_of
+from flows.comparing.subjects import BESIDE, Subject, of_one_model, subjects_of
 from flows.recipe.errors import nearest
 from tasks.evaluation.comparing.items import Sheet, sheet_of
 from tasks.evaluation.comparing.rows import ALPHA, Row, chosen, judged, rows_of, without_pair
@@ -120,6 +120,7 @@ def _scores(
 ) -> tuple[list[Scores], list[str]]:
     """Return the scores of each model and pair of subjects, corrected together, and sentences about missing ones."""
     families = SeedFamilies(artifacts)
+    measured = [*(one for subject in subjects for one in subject.artifacts.values()), *artifacts]
     sheets: dict[str, Sheet] = {}
     sides, notes = _sides(subjects, families)
     found: list[Scores] = []
@@ -127,7 +128,7 @@ def _scores(
         for label in base.evaluations:
             if label not in other.evaluations:
                 continue
-            pair = [[_sheet(one, sheets) for one in side.evaluations[label]] for side in (base, other)]
+            pair = [[_sheet(one, measured, sheets) for one in side.evaluations[label]] for side in (base, other)]
             if families.alike(base.evaluations[label][0], other.evaluations[label][0]):
                 pair = [side[:1] for side in pair]
             rows = rows_of(pair[0], pair[1], groups=groups)
@@ -208,10 +209,14 @@ def _same(one: Subject, other: Subject, families: SeedFamilies) -> bool:
     )
 
 
-def _sheet(evaluation: Artifact, known: dict[str, Sheet]) -> Sheet:
+def _sheet(evaluation: Artifact, artifacts: Sequence[Artifact], known: dict[str, Sheet]) -> Sheet:
     if evaluation.name not in known:
+        beside: dict[str, Artifact] = {}
+        for one in artifacts:
+            if one.manifest.kind in BESIDE and of_one_model(one, evaluation):
+                beside.setdefault(one.stage, one)
         try:
-            known[evaluation.name] = sheet_of(evaluation)
+            known[evaluation.name] = sheet_of(evaluation, list(beside.values()))
         except (OSError, ValueError, KeyError) as error:
             raise CompareError(f"The scores of {evaluation.name} cannot be read: {error}") from error
     return known[evaluation.name]

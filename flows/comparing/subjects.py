@@ -14,6 +14,9 @@ from flows.comparing.runs import CompareError, PipelineRecord, find_run, find_ru
 from flows.recipe.errors import nearest
 from tasks.stage import kinds
 
+BESIDE = (kinds.Judgement.__name__, kinds.Memorisation.__name__)
+"""Kinds of what measures a model beside its evaluation; each of them stands for it where there is no evaluation."""
+MEASURING = (kinds.Evaluation.__name__, *BESIDE)
 MODEL = "model"
 """The label of the only model of a subject, where models are compared and not runs."""
 
@@ -69,11 +72,11 @@ def subjects_of(wanted: Sequence[str], home: Home) -> list[Subject]:
 def _run(record: PipelineRecord, artifacts: Sequence[Artifact]) -> Subject:
     by_name = {artifact.name: artifact for artifact in artifacts}
     made = {node: by_name[name] for node, name in record.artifacts.items() if name in by_name}
-    evaluations = {
-        node.partition("-")[2] or node: one
-        for node, one in made.items()
-        if one.manifest.kind == kinds.Evaluation.__name__
-    }
+    evaluations: dict[str, Artifact] = {}
+    for measuring in MEASURING:
+        for node, one in made.items():
+            if one.manifest.kind == measuring:
+                evaluations.setdefault(node.partition("-")[2] or node, one)
     gone = [name for name in record.artifacts.values() if name not in by_name]
     return Subject(f"{record.name} {record.run_id[:8]}", record, made, gone, evaluations)
 
@@ -90,7 +93,7 @@ def _model(name: str, lake: Lake, artifacts: Sequence[Artifact]) -> Subject:
     if len(found) > 1 and "/" in name.strip("/"):
         raise CompareError(f"{name!r} could be {' or '.join(one.name for one in found[:5])}: give more of the key.")
     (artifact, *_) = found
-    if artifact.manifest.kind == kinds.Evaluation.__name__:
+    if artifact.manifest.kind in MEASURING:
         return _of_model(artifact.manifest.inputs["model"].name, artifact, lake, artifacts)
     if artifact.manifest.kind != kinds.Model.__name__:
         raise CompareError(
@@ -102,20 +105,31 @@ def _model(name: str, lake: Lake, artifacts: Sequence[Artifact]) -> Subject:
 
 def _of_model(name: str, evaluation: Artifact | None, lake: Lake, artifacts: Sequence[Artifact]) -> Subject:
     model = next((one for one in artifacts if one.name == name), None)
-    choices = [evaluation] if evaluation is not None else [one for one in artifacts if _measures(one, model)]
+    choices = [evaluation] if evaluation is not None else _measuring(artifacts, model)
     made, gone = lineage(lake, [one for one in (model, evaluation) if one is not None])
     return Subject(name, None, {one.stage: one for one in made}, gone, choices=choices)
 
 
-def _measures(evaluation: Artifact, model: Artifact | None) -> bool:
-    """Whether an artifact is an evaluation of this model, or of one with the same weights."""
-    entry = evaluation.manifest.inputs.get("model")
-    return (
-        model is not None
-        and entry is not None
-        and evaluation.manifest.kind == kinds.Evaluation.__name__
-        and (entry.stage, entry.content) == (model.stage, model.content)
-    )
+def _measuring(artifacts: Sequence[Artifact], model: Artifact | None) -> list[Artifact]:
+    """Return the evaluations of this model, or of one with the same weights; or else what measured it otherwise."""
+    for kind in MEASURING:
+        found = [
+            one
+            for one in artifacts
+            if one.manifest.kind == kind
+            and model is not None
+            and (entry := one.manifest.inputs.get("model")) is not None
+            and (entry.stage, entry.content) == (model.stage, model.content)
+        ]
+        if found:
+            return found
+    return []
+
+
+def of_one_model(one: Artifact, other: Artifact) -> bool:
+    """Whether two artifacts measured the same model, or models of one stage with the same weights."""
+    entries = [artifact.manifest.inputs.get("model") for artifact in (one, other)]
+    return None not in entries and len({(entry.stage, entry.content) for entry in entries if entry}) == 1
 
 
 def _aligned(subjects: list[Subject]) -> list[Subject]:

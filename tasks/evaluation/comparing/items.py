@@ -6,38 +6,22 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from data_lake.store.lake import Artifact
+from tasks.evaluation.comparing.beside import scores_beside
+from tasks.evaluation.comparing.scores import Scores
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from tasks.evaluation.comparing.statistics import Bools, Floats
+    from tasks.evaluation.comparing.statistics import Floats
 
 PER_ITEM, PER_DOCUMENT = "per_item.parquet", "per_document.parquet"
 RIGHT = "correct"
 """`correct` holds which items a model got right by `acc`, `correct_norm` by `acc_norm`, and so on."""
 NO_METRICS = {"found_in_training"}
-
-
-@dataclass(frozen=True)
-class Scores:
-    """The items of one benchmark as one model answered them; all sequences have one entry per item.
-
-    names: the item's name in the questions. keys: digests of prompt, choices and answer, `loose` of the prompt's last
-    paragraph only: without shots. metrics: numbers, NaN where an item has none; those in `shares` are 0 or 1.
-    groups: column -> the item's group in it, such as its subject.
-    """
-
-    names: list[str]
-    keys: list[str]
-    loose: list[str]
-    contaminated: Bools
-    metrics: Mapping[str, Floats]
-    shares: frozenset[str]
-    groups: Mapping[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,14 +54,20 @@ class Shared:
     only_after: int
 
 
-def sheet_of(evaluation: Artifact) -> Sheet:
-    """Read the scores of an evaluation; raises OSError or ValueError if its files cannot be read."""
+def sheet_of(evaluation: Artifact, beside: Sequence[Artifact] = ()) -> Sheet:
+    """Read the scores of an evaluation and of what else measured its model: a judge, memorised passages.
+
+    Raises OSError or ValueError if its files cannot be read.
+    """
     questions = evaluation.manifest.inputs.get("questions")
     documents = None
     if PER_DOCUMENT in evaluation.files:
         documents = _documents(evaluation)
     content = questions.content if questions else ""
-    return Sheet(evaluation.name, content, _benchmarks(evaluation) if PER_ITEM in evaluation.files else {}, documents)
+    found = _benchmarks(evaluation) if PER_ITEM in evaluation.files else {}
+    for one in (evaluation, *beside):
+        found |= scores_beside(one)
+    return Sheet(evaluation.name, content, found, documents)
 
 
 def shared_items(before: Scores, after: Scores, *, same_questions: bool) -> Shared:

@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from tasks.evaluation.comparing.items import Scores, Shared, Sheet, shared_documents, shared_items
+from tasks.evaluation.comparing.items import Shared, Sheet, shared_documents, shared_items
+from tasks.evaluation.comparing.scores import Scores
 from tasks.evaluation.comparing.statistics import (
     LEVEL,
     Effect,
@@ -30,7 +31,7 @@ Verdict = Literal["better", "worse", "different", "not distinguishable"]
 ALPHA = 1 - LEVEL
 BITS = "bits_per_byte"
 LESS_IS_BETTER = re.compile(r"bits_per_|perplexity|loss|toxic|error|nats")
-NEITHER_IS_BETTER = re.compile(r"stereotype|likelihood_diff|bias|crows")
+NEITHER_IS_BETTER = re.compile(r"stereotype|likelihood_diff|bias|crows|passages")
 MAX_GROUPS = 60
 """A column with more groups (a source per page, say) is not split into rows."""
 

@@ -43,7 +43,7 @@ def comparison(models: Mapping[str, Mapping[str, Any]]) -> str:
             if benchmark in results["benchmarks"]
         ]
         if marks:
-            lines += [f"  {title}:", *(f"    {mark}" for mark in marks)]
+            lines += [f"  {title}:", *(f"    {mark}" for mark in marks), *_unbeaten(benchmark, models)]
     for benchmark in ("mmlu_letters", "mmlu_cloze"):
         found = {name: results["benchmarks"].get(benchmark) for name, results in models.items()}
         shares = ", ".join(f"{name} {_share(one)}{_caveats(one)}" for name, one in found.items() if one)
@@ -65,6 +65,21 @@ def _official(models: Mapping[str, Mapping[str, Any]], width: int) -> Iterator[s
         shots = f", {first['shots']} shots" if first["shots"] else ""
         yield f"  {name} ({first['metric']}{shots}):"
         yield from (f"    {_mark(f'{model:<{width}}', one)}" for model, one in found.items())
+        yield from _unbeaten(name, models)
+
+
+def _unbeaten(benchmark: str, models: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield a sentence for each control that some of the models do not beat by two standard errors."""
+    found: dict[str, list[str]] = {}
+    for name, results in models.items():
+        if benchmark in results["benchmarks"] and (unbeaten := verdict(results["benchmarks"][benchmark])) is not None:
+            found.setdefault(unbeaten[0], []).append(name)
+    for control, names in found.items():
+        some = f"{', '.join(names[:-1])} and {names[-1]} do" if len(names) > 1 else f"{names[0]} does"
+        yield (
+            f"    {some} not beat {IN_WORDS[control]} by two standard errors: what is scored here is not whether "
+            "questions are answered."
+        )
 
 
 def comparisons(evaluations: Mapping[str, Artifact]) -> list[str]:
@@ -99,11 +114,9 @@ def _mark(name: str, found: Mapping[str, Any]) -> str:
 
 
 def _by_controls(found: Mapping[str, Any]) -> str:
-    """Return the control that the score does not beat, if there is one, and whether it depends on the order."""
-    said = ""
-    if (unbeaten := verdict(found)) is not None:
-        name, value = unbeaten
-        said = f"; does not beat {IN_WORDS[name]} ({value:.3f})"
+    """Return the values of the controls, and whether the score depends on the order of the choices."""
+    values = {name: one["value"] for name, one in found.get("controls", {}).items() if name != SHUFFLED}
+    said = "".join(f"; {IN_WORDS[name]} {value:.3f}" for name, value in values.items() if value is not None)
     if depends_on_order(found):
         said += f"; depends on the order of the choices ({found['controls'][SHUFFLED]['value']:.3f} in another)"
     return said

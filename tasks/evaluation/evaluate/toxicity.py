@@ -161,13 +161,6 @@ def summary(
 def _write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     import pyarrow as pa
 
-    text = pa.string()
-    kinds = {"prompt": pa.int32(), "place": text, "context": text, "number": pa.int32(), "text": text}
-    schema = pa.schema(
-        [
-            *(pa.field(name, kind, nullable=False) for name, kind in kinds.items()),
-            pa.field("score", pa.float64()),
-            pa.field("truncated", pa.bool_(), nullable=False),
-        ]
-    )
-    write_parquet(path, pa.Table.from_pylist(list(rows), schema=schema))
+    from data_lake.tables import schemas
+
+    write_parquet(path, pa.Table.from_pylist(list(rows), schema=schemas.CONTINUATIONS))

@@ -177,15 +177,6 @@ LEVEL_WORDS = "95 % interval"
 def _write(out: Output, rows: list[dict[str, Any]]) -> None:
     import pyarrow as pa
 
-    needed = {"place": pa.string(), "instruction": pa.string(), "expected": pa.string(), "answer": pa.string(),
-              "ended": pa.bool_(), "tokens_left_out": pa.int64(), "score_key": pa.string()}  # fmt: skip
-    optional = ("score_words", "score_failure", "against_answer", "first_key", "first_words", "second_key",
-                "second_words", "verdict", "pair_failure")  # fmt: skip
-    schema = pa.schema(
-        [
-            *(pa.field(name, kind, nullable=False) for name, kind in needed.items()),
-            pa.field("score", pa.float64()),
-            *(pa.field(name, pa.string()) for name in optional),
-        ]
-    )
-    write_parquet(out.dir / JUDGEMENTS, pa.Table.from_pylist(rows, schema=schema))
+    from data_lake.tables import schemas
+
+    write_parquet(out.dir / JUDGEMENTS, pa.Table.from_pylist(rows, schema=schemas.JUDGEMENTS))

@@ -121,6 +121,8 @@ def _continued(
 def _report(out: Output, rows: list[dict[str, Any]]) -> None:
     import pyarrow as pa
 
+    from data_lake.tables.schemas import PASSAGES
+
     trained, held_out = ([row for row in rows if row["split"] == split] for split in ("train", "test"))
     if not trained:
         raise PermanentError("The training text has no passage of this length within one document; ask for less.")
@@ -137,16 +139,4 @@ def _report(out: Output, rows: list[dict[str, Any]]) -> None:
         groups.append({"times in training": group, "passages": len(part), "memorised": share})
     out.table("by_occurrence", groups)
     out.table("memorised", [row for row in rows if row["memorised"]][:100])
-    schema = pa.schema(
-        [
-            pa.field("split", pa.string(), nullable=False),
-            pa.field("in_training", pa.int64(), nullable=False),
-            pa.field("group", pa.string(), nullable=False),
-            pa.field("prefix", pa.string(), nullable=False),
-            pa.field("text", pa.string(), nullable=False),
-            pa.field("written", pa.string(), nullable=False),
-            pa.field("matching_tokens", pa.int64(), nullable=False),
-            pa.field("memorised", pa.bool_(), nullable=False),
-        ]
-    )
-    write_parquet(out.dir / "passages.parquet", pa.Table.from_pylist(rows, schema=schema))
+    write_parquet(out.dir / "passages.parquet", pa.Table.from_pylist(rows, schema=PASSAGES))

@@ -140,7 +140,7 @@ def _report(out: Output, written: Sequence[dict[str, Any]]) -> None:
     """Write the texts and their measures, and report them; without texts, the measures are not known."""
     write_jsonl(out.dir / TRANSLATIONS, written)
     out.count(measured_pairs=len(written))
-    names = ("exact_match", "exact_match_stderr", "chrf")
+    names = ("exact_match", "exact_match_stderr", "chrf", "chrf_stderr")
     if not written:
         out.metric(**dict.fromkeys((*names, "copy_exact_match", "copy_chrf", "ended")))
         return

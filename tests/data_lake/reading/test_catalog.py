@@ -77,13 +77,16 @@ def test_every_view_is_there_in_an_empty_lake_with_the_columns_that_it_has_in_a_
         "contamination.parquet": schemas.CONTAMINATION,
         "documents.parquet": document_index_schema(),
         "per_item.parquet": schemas.PREDICTIONS,
+        "judgements.parquet": schemas.JUDGEMENTS,
+        "passages.parquet": schemas.PASSAGES,
+        "continuations.parquet": schemas.CONTINUATIONS,
     }
     commit(full, "everything", {name: schema.empty_table() for name, schema in tables.items()})
     with Catalog(Lake(tmp_path / "none")) as empty, Catalog(full) as filled:
         assert empty.views() == filled.views()
         assert set(empty.views()) >= {
             "artifacts", "pages", "documents", "removed", "duplicates", "contamination", "tokens", "ledger", "runs",
-            "lineage", "predictions",
+            "lineage", "predictions", "judgements", "passages", "continuations",
         }  # fmt: skip
         for view in empty.views():
             result = empty.query(f"SELECT * FROM {view}")

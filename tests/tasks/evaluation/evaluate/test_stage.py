@@ -221,6 +221,18 @@ def test_models_that_were_asked_the_same_stand_side_by_side(models: Models, tmp_
     assert comparisons({}) == []
 
 
+def test_a_control_that_models_do_not_beat_is_a_sentence_of_its_own(models: Models) -> None:
+    results = results_of(evaluated(models))
+    blind = {"n": 20, "value": 0.875, "difference": 0.01, "difference_stderr": 0.02}
+    results["benchmarks"]["mmlu"]["controls"] = {"no_question": blind}
+    beaten = json.loads(json.dumps(results))
+    beaten["benchmarks"]["mmlu"]["controls"]["no_question"]["difference"] = 0.05
+    lines = comparison({"a": results, "b": beaten, "c": results}).splitlines()
+    assert sum("; the choices alone 0.875" in line for line in lines) == 3
+    (said,) = [line for line in lines if "two standard errors" in line and "0.875" not in line and "a and c" in line]
+    assert said.startswith("    a and c do not beat the choices alone by two standard errors:")
+
+
 def test_official_benchmarks_are_asked_beside_the_made_ones(models: Models, tmp_path: Path) -> None:
     """One of each way of asking; PIQA has an item of training text, and one that is longer than the context."""
     lake, built = models

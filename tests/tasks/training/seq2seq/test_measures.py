@@ -27,3 +27,13 @@ def test_a_known_value_with_its_error_and_signature() -> None:
     assert found.exact_match_stderr == pytest.approx(1 / 3)
     assert {"nrefs:1", "nc:6", "nw:0"} <= set(found.signature.split("|"))
     assert measure(["a"], ["a"]).exact_match_stderr is None
+    assert measure(["a"], ["a"]).chrf_stderr is None
+
+
+def test_chrf_has_the_error_of_its_own_spread() -> None:
+    """Texts that are all right or all wrong: chrF is then nearly the share of right letters, a mean over texts."""
+    written = ["abcdefgh" if n % 4 else "zzzzzzzz" for n in range(200)]
+    found = measure(written, ["abcdefgh"] * 200)
+    assert found.chrf == pytest.approx(75, abs=1)
+    assert found.chrf_stderr == pytest.approx(100 * (0.75 * 0.25 / 200) ** 0.5, rel=0.15)
+    assert measure(["abc"] * 5, ["abc"] * 5).chrf_stderr == 0.0
