@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from data_lake.store.files import write_whole
 from tasks.benchmarks.base import BadRow, Benchmark, Item
 from tasks.benchmarks.config import BenchmarkFiles, BenchmarksConfig
 from tasks.benchmarks.files import ASKED, SHOTS, BenchmarkFile, asked_and_shots, files_of
 from tasks.benchmarks.preflight import check
 from tasks.benchmarks.reading import foreign_encoding, rows_of
 from tasks.benchmarks.registry import BENCHMARKS
-from tasks.benchmarks.store import PROBLEMS, as_row, document_of, write_table
+from tasks.benchmarks.store import FILES, PROBLEMS, as_row, document_of, write_table
 from tasks.corpus.benchmarks.official import ITEMS
 from tasks.corpus.crawl.config import CrawlConfig
 from tasks.corpus.crawl.source_files import is_remote
@@ -56,12 +58,14 @@ def benchmarks(config: BenchmarksConfig, out: Output) -> None:
     Rows that stand in a file twice are counted and kept, as in lm-eval.
     """
     items: list[dict[str, Any]] = []
+    files: list[dict[str, Any]] = []
     problems: list[dict[str, Any]] = []
     rows: Counter[str] = Counter()
     seen: dict[tuple[str, str, str], tuple[str, int]] = {}
     for done, (name, part, file) in enumerate(found := list(chosen(config))):
         out.progress(done, len(found), "files", file.name)
-        for number, made in _items(BENCHMARKS[name], file, out):
+        files.append({"benchmark": name, "part": part})
+        for number, made in _items(BENCHMARKS[name], file, out, files[-1].update):
             where = {"benchmark": name, "part": part, "file": file.name, "row": number}
             if number == WHOLE_FILE:
                 problems.append({**where, "reason": str(made), "left_out": False})
@@ -78,6 +82,7 @@ def benchmarks(config: BenchmarksConfig, out: Output) -> None:
     _tell(out, config, rows, problems)
     write_table(out.dir, ITEMS, items)
     write_table(out.dir, PROBLEMS, problems)
+    write_whole(out.dir / FILES, json.dumps(files, indent=1, ensure_ascii=False) + "\n")
 
 
 def chosen(config: BenchmarksConfig) -> Iterator[tuple[str, str, BenchmarkFile]]:
@@ -109,10 +114,23 @@ def _files(benchmark: Benchmark, given: BenchmarkFiles, field: str) -> Iterator[
     yield from asked_and_shots(benchmark, files_of(benchmark, given.path, f"{field}.path"), shots)
 
 
-def _items(benchmark: Benchmark, file: BenchmarkFile, out: Output) -> Iterator[tuple[int, Item | BadRow]]:
-    """Yield the item of each row of a file, or what is wrong with the row."""
+def _items(
+    benchmark: Benchmark, file: BenchmarkFile, out: Output, tell: Callable[..., None]
+) -> Iterator[tuple[int, Item | BadRow]]:
+    """Yield the item of each row of a file, or what is wrong with the row; tell first which bytes the file has."""
     with _local(file, out.work) as path:
+        with open(path, "rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        tell(place=_public(file), bytes=path.stat().st_size, sha256=digest)
         yield from items_of(benchmark, file, path)
+
+
+def _public(file: BenchmarkFile) -> str:
+    """Return the name of a file, or a URL without what may be secret in it."""
+    if not is_remote(file.place):
+        return file.name
+    parts = urlsplit(file.place)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def items_of(benchmark: Benchmark, file: BenchmarkFile, path: Path) -> Iterator[tuple[int, Item | BadRow]]:

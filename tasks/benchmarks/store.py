@@ -15,7 +15,7 @@ from tasks.corpus.benchmarks.official import ITEMS
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PROBLEMS = "problems.parquet"
+PROBLEMS, FILES = "problems.parquet", "files.json"
 
 
 def item_schema() -> pa.Schema:
@@ -80,6 +80,12 @@ def read_items(folder: Path, benchmark: str, part: str) -> list[Item]:
 
     rows = pq.read_table(folder / ITEMS, filters=[("benchmark", "=", benchmark), ("part", "=", part)])
     return [as_item(row) for row in rows.to_pylist()]
+
+
+def files_in(folder: Path) -> list[dict[str, Any]]:
+    """Return the files that were read: benchmark, part, place, bytes and sha256 of each."""
+    found: list[dict[str, Any]] = json.loads((folder / FILES).read_text("utf-8"))
+    return found
 
 
 def benchmarks_in(folder: Path) -> list[str]:

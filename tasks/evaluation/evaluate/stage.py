@@ -112,7 +112,8 @@ def evaluate(
         benchmarks["mmlu"] = {**benchmarks[best], "metric": "acc_norm", "format": best}
     text = perplexities(documents)
     text |= {"sources": by_group(documents, "source"), "languages": by_group(documents, "language")}
-    results = {"text": text, "benchmarks": benchmarks, "compression": asked.compression, "toxicity": toxicity}
+    results: dict[str, Any] = {"text": text, "benchmarks": benchmarks, "compression": asked.compression}
+    results |= {"toxicity": toxicity, "files": asked.files}
 
     _headline(out, text, benchmarks)
     out.metric(**{f"{name}_bits_per_byte": value for name, value in asked.compression.items()})

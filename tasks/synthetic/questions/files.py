@@ -50,6 +50,7 @@ class Asked:
     benchmarks: the items of official benchmarks, by name.
     compression: bits per byte of xz on the texts, alone (`xz`) and primed with training text (`xz_primed`, None if
     that was not measured).
+    files: which files the official benchmarks were read from, with the sha256 of their bytes.
     """
 
     texts: list[HeldOut]
@@ -60,6 +61,7 @@ class Asked:
     available: dict[str, int]
     compression: dict[str, float | None]
     benchmarks: dict[str, list[Chosen]] = field(default_factory=dict)
+    files: list[dict[str, Any]] = field(default_factory=list)
 
 
 def write_questions(folder: Path, asked: Asked) -> None:
@@ -69,7 +71,7 @@ def write_questions(folder: Path, asked: Asked) -> None:
     _write(folder / MMLU, _with_seen(asked.mmlu, asked.seen["mmlu"]))
     _write(folder / MMLU_DEV, [asdict(item) for shots in asked.dev.values() for item in shots])
     write_chosen(folder, asked.benchmarks)
-    facts = {"available": asked.available, "compression": asked.compression}
+    facts = {"available": asked.available, "compression": asked.compression, "files": asked.files}
     write_whole(folder / FACTS, json.dumps(facts, indent=2, sort_keys=True) + "\n")
 
 
@@ -89,6 +91,7 @@ def read_questions(folder: Path) -> Asked:
         facts["available"],
         facts["compression"],
         read_chosen(folder),
+        facts["files"],
     )
 
 

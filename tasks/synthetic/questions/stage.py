@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from tasks.benchmarks.store import files_in
 from tasks.corpus.benchmarks.item import hellaswag_texts, mmlu_texts
 from tasks.corpus.contamination.detection import DetectionConfig
 from tasks.corpus.contamination.judge import contamination_of
@@ -63,7 +64,8 @@ def questions(
     compression = _compression(config, texts, corpus.path)
     held_out = [HeldOut(one.doc_id, one.url, one.source, one.language, one.text) for one in test[: len(texts)]]
     everything = {**items.available, **available}
-    asked = Asked(held_out, items.hellaswag, items.mmlu, items.dev, seen, everything, compression, chosen)
+    files = files_in(benchmarks.path) if benchmarks else []
+    asked = Asked(held_out, items.hellaswag, items.mmlu, items.dev, seen, everything, compression, chosen, files)
     write_questions(out.dir, asked)
     out.count(
         text_bytes=sum(len(text.encode()) for text in texts),

@@ -10,6 +10,7 @@ Also covers: tasks/benchmarks/store.py
 from __future__ import annotations
 
 import gzip
+import hashlib
 import http.server
 import json
 import threading
@@ -24,7 +25,7 @@ import pytest
 from data_lake.store.lake import Artifact, Lake
 from tasks.benchmarks import BenchmarksConfig, benchmarks
 from tasks.benchmarks.base import Item
-from tasks.benchmarks.store import benchmarks_in, problems_in, read_items
+from tasks.benchmarks.store import benchmarks_in, files_in, problems_in, read_items
 from tasks.stage import PermanentError, local_output
 from tasks.stage.preflight import Facts
 
@@ -302,5 +303,12 @@ def test_a_url_is_fetched(server: str, lake: Lake, tmp_path: Path) -> None:
     made = built(lake, config_of(f"{server}/valid.jsonl"))
     assert (made.counts["items"], made.counts["left_out"]) == (4, 0)
     assert not list(made.path.rglob("*.part"))
+    data = lines(PIQA).encode()
+    known = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    asked = {"benchmark": "piqa", "part": "asked"}
+    assert files_in(made.path) == [{**asked, "place": f"{server}/valid.jsonl", **known}]
+    signed = config_of(f"{server.replace('//', '//me:secret@')}/valid.jsonl?key=secret")
+    benchmarks(signed, local_output(tmp_path / "signed"))
+    assert files_in(tmp_path / "signed") == files_in(made.path)  # nothing secret is kept
     with pytest.raises(PermanentError, match=r"none\.jsonl cannot be fetched"):
         benchmarks(config_of(f"{server}/none.jsonl"), local_output(tmp_path / "out"))

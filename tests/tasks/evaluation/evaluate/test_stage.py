@@ -7,6 +7,7 @@ Also covers: tasks/evaluation/evaluate/report.py
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import math
 from pathlib import Path
@@ -256,6 +257,11 @@ def test_official_benchmarks_are_asked_beside_the_made_ones(models: Models, tmp_
                 "questions": make(questions, lake, asked, inputs).artifact}).artifact  # fmt: skip
     found = results_of(made)["benchmarks"]
     assert set(rows) <= set(found)
+    told = {file["benchmark"]: (file["place"], file["sha256"]) for file in results_of(made)["files"]}
+    assert told == {
+        name: (f"{name}.jsonl", hashlib.sha256((tmp_path / f"{name}.jsonl").read_bytes()).hexdigest()) for name in rows
+    }
+    assert told["piqa"][1][:16] in (made.path / "report.html").read_text("utf-8")
     assert (found["piqa"]["n"], found["piqa"]["n_too_long"], found["piqa"]["contaminated"]["n"]) == (3, 1, 1)
     assert found["wikitext"]["bits_per_byte"] == pytest.approx(math.log2(found["wikitext"]["byte_perplexity"]))
     assert found["gsm8k"]["exact_match"] == 0.0
