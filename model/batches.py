@@ -103,6 +103,22 @@ def answer_batch(examples: Sequence[Example], pad: int) -> Batch:
     return Batch(inputs, targets, lengths)
 
 
+def packed_answer_batch(rows: Sequence[Sequence[Example]], pad: int) -> Batch:
+    """Put several examples into each row, one behind the other; each sees itself alone, as in a row of its own."""
+    width = max(sum(len(one.ids) - 1 for one in row) for row in rows)
+    inputs = torch.full((len(rows), width), pad, dtype=torch.int64)
+    targets, documents = torch.full_like(inputs, IGNORE), torch.full_like(inputs, -1)
+    for number, row in enumerate(rows):
+        at = 0
+        for document, one in enumerate(row):
+            alone = answer_batch([one], pad)
+            stop = at + alone.inputs.shape[1]
+            inputs[number, at:stop], targets[number, at:stop] = alone.inputs[0], alone.targets[0]
+            documents[number, at:stop] = document
+            at = stop
+    return Batch(inputs, targets, documents=documents)
+
+
 BatchOf = Callable[[int], Batch]
 """Returns the batch of a step. It depends on the step number only, so the step alone gives the position in the data."""
 

@@ -36,6 +36,7 @@ def train(
     and merged into the model. Resumes from the newest checkpoint in `out.work`. Raises PermanentError if the training
     diverges or cannot be set up.
     """
+    from model.hardware import peak_memory
     from model.lora import adapt, merge, save_adapter, trainable_share
     from model.trainer import Trainer, TrainingDiverged, next_token_loss
 
@@ -72,6 +73,7 @@ def train(
     if adapter is not None:
         save_adapter(model, adapter, out.dir / "adapter")
         merge(model)
+    out.metric(peak_memory_gib=peak_memory(trainer.device) / 2**30)
     results = {name: value for name, value in history.validations[-1].items() if name != "step"}
     out.metric(train_loss=history.steps[-1]["loss"], **{f"validation_{name}": value for name, value in results.items()})
     out.count(steps=training.steps, tokens=trainer.tokens_seen)

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from model import flex, masks
-from model.batches import Batch
+from model.batches import Batch, answer_batch, packed_answer_batch
+from model.chat import Example
 from model.gpt import GPT
 from model.packed import document_mask, document_positions, states_of
 from model.shape import GPTConfig
@@ -148,3 +149,23 @@ def test_on_a_gpu_the_loss_and_gradient_are_those_of_a_cpu() -> None:
         gradients.append(torch.cat([parameter.grad.flatten().cpu() for parameter in model.parameters()]))
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-2, atol=1e-2)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda shape: shape["family"])
+def test_packed_answers_are_learned_as_if_each_conversation_were_alone(family: dict[str, object]) -> None:
+    rng = np.random.default_rng(1)
+    made = [Example(tuple(rng.integers(0, 64, n).tolist()), ((1, 3), (n - 2, n))) for n in (9, 14, 5, 20)]
+    found = {}
+    for name, batch in (
+        ("packed", packed_answer_batch([[made[0], made[1], made[2]], [made[3]]], pad=0)),
+        ("alone", answer_batch(made, pad=0)),
+    ):
+        model = network(**family)
+        loss = next_token_loss(model, batch, torch.float32)
+        loss.backward()
+        gradients = torch.cat([weight.grad.flatten() for weight in model.parameters() if weight.grad is not None])
+        found[name] = (loss.detach(), gradients, batch.n_valid, batch.n_tokens)
+    assert found["packed"][2:] == found["alone"][2:] == (16, 44)
+    assert torch.allclose(found["packed"][0], found["alone"][0], rtol=1e-5)
+    difference = found["packed"][1] - found["alone"][1]
+    assert float(difference.norm() / found["alone"][1].norm()) < 1e-5

@@ -53,7 +53,7 @@ def read_pairs(path: Path, source: str = "", target: str = "") -> Iterator[Found
     """Yield every row of a file. source, target: columns as in the config. PermanentError if it cannot be opened."""
     number = 0
     try:
-        for number, row in enumerate(_rows(path, source, target), start=1):
+        for number, row in enumerate(table_rows(path, source, target), start=1):
             yield _found(f"{path.name}#{number}", row, source, target)
     except OSError as error:
         if number == 0:
@@ -71,7 +71,7 @@ def _found(place: str, row: Any, source: str, target: str) -> Found:
         return Found(place, None, str(reason), raw)
 
 
-def _rows(path: Path, source: str, target: str) -> Iterator[Any]:
+def table_rows(path: Path, source: str = "", target: str = "") -> Iterator[Any]:
     """Yield the rows of a file, and a Record with a problem for what is none."""
     kind = kind_of(path)
     if kind == ".parquet":

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from data_lake.tokens.mix import REST, Source
+from model.adapter import Adapter
 from model.config import Runtime, Training
 from model.dial import shape_of, training_of
 from model.shape import GPTShape
@@ -139,6 +140,11 @@ class PretrainConfig(StageConfig):
     )
     mix: MixConfig = Field(MixConfig(), description="how much of each source is read")
     masking: MaskingConfig = Field(MaskingConfig(), description="which tokens an encoder (model.network) has to name")
+    adapter: Adapter | None = Field(
+        None,
+        description="low-rank adapter (LoRA) that is trained instead of all weights of the model to go on from; null = "
+        "all weights",
+    )
     samples: SamplesConfig = Field(SamplesConfig(), description="texts that the finished model writes")
     runtime: Runtime = Execution(
         Runtime(), description="hardware, micro-batches and intervals; they never enter the key"

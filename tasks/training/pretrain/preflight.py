@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from model.tokenizer import MASK
 from tasks.stage import PermanentError
 from tasks.stage.preflight import Facts, Fault, device_faults
+from tasks.training.adapters import adapter_faults
 from tasks.training.import_model.config import ImportConfig
 from tasks.training.import_model.shape import imported_shape
 from tasks.training.pretrain.base import with_shape
@@ -16,6 +17,10 @@ from tasks.training.pretrain.reading import too_short
 if TYPE_CHECKING:
     from tasks.training.pretrain.config import PretrainConfig
 
+NO_BASE = (
+    "An adapter learns the difference from a trained model, but this training begins with random weights; name a model "
+    "to go on from (import_model), or leave the adapter out."
+)
 SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that one makes"
 
 
@@ -29,6 +34,9 @@ def check(config: PretrainConfig, facts: Facts) -> Iterator[Fault]:
             yield Fault("pretrain.model", str(error))
         except (ValueError, OSError):  # the check of import_model reports why
             return
+    if config.adapter is not None and "import_model" not in facts.configs:
+        yield Fault("pretrain.adapter", NO_BASE)
+    yield from adapter_faults("pretrain.adapter", config.adapter, config.model)
     if config.training.head_learning_rate is not None and config.model.tie_embeddings:
         yield Fault(
             "pretrain.training.head_learning_rate",

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from model.shape import GPTConfig
-from tasks.stage import Artifact, Output, kinds, stage
+from tasks.stage import Artifact, Output, PermanentError, kinds, stage
 from tasks.stage.work import pretraining
 from tasks.training.pretrain.base import load_base
 from tasks.training.pretrain.config import PretrainConfig, SamplesConfig
 from tasks.training.pretrain.masked import filled_gaps
 from tasks.training.pretrain.mix import log_shares, mix_contract, preview, report_mix
-from tasks.training.pretrain.preflight import check
+from tasks.training.pretrain.preflight import NO_BASE, check
 from tasks.training.pretrain.reading import Reading
 from tasks.training.train import loss_curve, train
 from tasks.training.written import model_contract, write_model
@@ -71,6 +71,8 @@ def pretrain(
 
     loaded = Tokenizer.load(tokenizer.path)
     model = None
+    if config.adapter is not None and base is None:
+        raise PermanentError(NO_BASE)
     if base is not None:
         model, config = load_base(base, loaded, config, out)
     reading = Reading(config, tokens, loaded)
@@ -90,6 +92,7 @@ def pretrain(
         config.runtime,
         reading.batch,
         lambda model, last: validation_loss(model, reading.validation(last), loaded.token_bytes()),
+        adapter=config.adapter,
     )
     _account(out, config, reading)
     out.figure("loss", loss_curve(history, f"pretraining: {model.count_parameters() / 1e6:.1f} M weights"))

@@ -2,11 +2,16 @@
 
 The formats are Alpaca (with LLaMA-Factory's `system` and `history`), Dolly, prompt and completion, OpenAI's messages
 and ShareGPT's conversations. No part of a record is dropped silently: a record with text in a field that its format
-does not have, or with a role that the chat template does not have, is refused with a reason.
+does not have, or with a role that no chat has, is refused with a reason.
+
+Chat templates know no tools, so that tools are kept as text, in the form of Qwen 2.5 and Hermes: what tools there are
+in the system's message (<tools>), a call in the assistant's (<tool_call>), a result in the user's (<tool_response>).
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -64,7 +69,8 @@ _SHAPES = {
 _TEXT_FIELDS = frozenset(name for required, more in _SHAPES.items() for name in (*required, *more))
 _ROLES = {
     "system": "system", "user": "user", "human": "user", "assistant": "assistant", "gpt": "assistant",
-    "chatgpt": "assistant", "bot": "assistant", "model": "assistant",
+    "chatgpt": "assistant", "bot": "assistant", "model": "assistant", "developer": "system",
+    "tool": "tool", "function": "tool", "observation": "tool", "function_call": "call",
 }  # fmt: skip
 
 
@@ -124,14 +130,14 @@ def _of_messages(item: Mapping[str, Any]) -> Conversation:
         raise NoConversation(f"{name} is {kind_of(said)}, not a list of messages")
     if not said:
         raise NoConversation(f"{name} is empty")
-    if tools := [field for field in ("tools", "functions") if item.get(field)]:
-        raise NoConversation(f"it has {tools[0]}, which the chat template does not know")
     turns = [_message(message, f"message {number} of {name}") for number, message in enumerate(said, start=1)]
     system = ""
     if turns[0][0] == "system":
         system = turns.pop(0)[1].strip()
     elif isinstance(item.get("system"), str):
         system = item["system"].strip()
+    system = "\n\n".join(filter(None, [system, *_tools(item)]))
+    turns = _with_results(turns)
     for number, (role, _) in enumerate(turns):
         expected = ("user", "assistant")[number % 2]
         if role != expected:
@@ -146,19 +152,68 @@ def _of_messages(item: Mapping[str, Any]) -> Conversation:
 
 
 def _message(message: Any, place: str) -> tuple[str, str]:
+    """Return who speaks, also "tool" for a result, and what is said."""
     if not isinstance(message, Mapping):
         raise NoConversation(f"{place} is {kind_of(message)}, not an object")
-    role = message.get("role", message.get("from"))
-    if not isinstance(role, str) or role not in _ROLES:
-        raise NoConversation(f"{place} has the role {role!r}; the chat template has system, user and assistant")
-    if message.get("tool_calls"):
-        raise NoConversation(f"{place} calls a tool, which the chat template does not know")
+    named = message.get("role", message.get("from"))
+    if not isinstance(named, str) or named not in _ROLES:
+        raise NoConversation(f"{place} has the role {named!r}; a chat has system, user, assistant and tool")
+    role = _ROLES[named]
     content = message.get("content", message.get("value"))
     if isinstance(content, list) and all(isinstance(part, Mapping) and part.get("type") == "text" for part in content):
         content = "".join(str(part.get("text", "")) for part in content)
+    calls = message.get("tool_calls") or ([message["function_call"]] if message.get("function_call") else [])
+    if role == "assistant" and calls:
+        if not isinstance(calls, list) or not isinstance(content, str | None):
+            raise NoConversation(f"{place} calls tools in a form that is not known")
+        said = [content] if content and content.strip() else []
+        return role, "\n".join([*said, *(_tagged("tool_call", _called(call)) for call in calls)])
     if not isinstance(content, str) or not content.strip():
         raise NoConversation(f"{place} is {kind_of(content)} instead of a text")
-    return _ROLES[role], content
+    if role == "call":
+        return "assistant", _tagged("tool_call", content.strip())
+    return role, _tagged("tool_response", content.strip()) if role == "tool" else content
+
+
+def _called(call: Any) -> str:
+    """Return a call as JSON: the name of the tool and its arguments, which OpenAI writes as JSON inside JSON."""
+    named = call.get("function", call) if isinstance(call, Mapping) else call
+    if not isinstance(named, Mapping) or not isinstance(named.get("name"), str):
+        raise NoConversation("a call of a tool has no name")
+    arguments = named.get("arguments", {})
+    if isinstance(arguments, str):
+        with contextlib.suppress(ValueError):  # else it is what the model wrote
+            arguments = json.loads(arguments)
+    return json.dumps({"name": named["name"], "arguments": arguments}, ensure_ascii=False)
+
+
+def _tools(item: Mapping[str, Any]) -> list[str]:
+    """Return the description of a record's tools, if it has some; ShareGPT's are JSON in a text."""
+    tools = item.get("tools") or item.get("functions")
+    if not tools:
+        return []
+    if isinstance(tools, str):
+        return [_tagged("tools", tools.strip())]
+    if not isinstance(tools, list):
+        raise NoConversation(f"tools is {kind_of(tools)}, not a list")
+    return [_tagged("tools", "\n".join(json.dumps(tool, ensure_ascii=False) for tool in tools))]
+
+
+def _tagged(name: str, text: str) -> str:
+    return f"<{name}>\n{text}\n</{name}>"
+
+
+def _with_results(turns: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the turns with results of tools as the user's: those that follow each other are one turn."""
+    made: list[tuple[str, str]] = []
+    before = ""
+    for role, text in turns:
+        if role == "tool" and before == "tool":
+            made[-1] = ("user", f"{made[-1][1]}\n{text}")
+        else:
+            made.append(("user" if role == "tool" else role, text))
+        before = role
+    return made
 
 
 def _text(item: Mapping[str, Any], name: str, *, needed: bool = False) -> str:

@@ -1,21 +1,28 @@
-"""Reads the user's instruction files: JSON or JSON lines, plain or compressed; broken records come with a reason."""
+"""Reads the user's instruction files: JSON, JSON lines, tables, folders of `datasets`; broken records have a reason."""
 
 from __future__ import annotations
 
 import codecs
+import glob
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tasks.corpus.crawl.file_kinds import kind_of_name
 from tasks.corpus.crawl.streams import open_unpacked
+from tasks.corpus.pairs.reading import table_rows
 from tasks.stage import PermanentError
 from tasks.stage.file_patterns import matching
 from tasks.training.sft.formats import Conversation, NoConversation, conversation
 
 MAX_BYTES = 4 << 30  # of one file after unpacking; it is read into memory whole
+_TABLES = (".csv", ".tsv", ".parquet", ".arrow")
+_DATA = (*_TABLES, ".json", ".jsonl", ".ndjson")
+_DESCRIPTIONS = ("dataset_info.json", "dataset_dict.json", "state.json")  # beside the rows of a folder of `datasets`
 # The keys under which data sets put their list of records.
 _WRAPPERS = ("data", "rows", "train", "examples", "instances", "records")
 
@@ -31,17 +38,26 @@ class Record:
 
 
 def instruction_files(patterns: Sequence[str], field: str = "sft.data") -> list[Path]:
-    """Return the files that match the paths and globs; raises PermanentError if one matches nothing.
+    """Return the files that the paths, globs and folders name; raises PermanentError if one names nothing.
 
-    A path that exists names that file, even if it has brackets that a glob would interpret.
+    A path that exists names that file, even if it has brackets that a glob would interpret. Of a folder, all files of
+    data below it are read; if some of them are a training split, as in a folder of `datasets`, these alone.
     """
     found: list[Path] = []
     for pattern in patterns:
-        matches = [Path(match) for match in matching(pattern)]
+        folder = Path(pattern).expanduser()
+        matches = _of_folder(folder) if folder.is_dir() else [Path(match) for match in matching(pattern)]
         if not matches:
             raise PermanentError(f"{field} names {pattern!r}, but no file matches; paths start at {Path.cwd()}.")
         found += matches
     return list(dict.fromkeys(found))
+
+
+def _of_folder(folder: Path) -> list[Path]:
+    files = [Path(name) for name in matching(str(Path(glob.escape(str(folder)), "**")))]
+    files = [file for file in files if kind_of_name(file.name) in _DATA and file.name not in _DESCRIPTIONS]
+    named = [file for file in files if "train" in re.split(r"[^a-z]+", str(file.relative_to(folder)).lower())]
+    return named or files
 
 
 def fingerprint_of(patterns: Sequence[str], field: str = "sft.data") -> str | None:
@@ -55,10 +71,13 @@ def fingerprint_of(patterns: Sequence[str], field: str = "sft.data") -> str | No
 
 
 def read_instructions(path: Path) -> Iterator[Record]:
-    """Yield every record of a JSON list (also one wrapped as {"data": […]}) or of a file of JSON lines.
+    """Yield every record of a JSON list (also one wrapped as {"data": […]}), a file of JSON lines, or a table.
 
     Raises PermanentError if the file as a whole cannot be read.
     """
+    if kind_of_name(path.name) in _TABLES:
+        yield from _of_table(path)
+        return
     data = _unpacked(path)
     items = _whole(path, data) if data.lstrip()[:1] in (b"[", b"{") else None
     if items is not None:
@@ -68,6 +87,34 @@ def read_instructions(path: Path) -> Iterator[Record]:
     for number, line in enumerate(data.split(b"\n"), start=1):
         if line.strip():
             yield _line(f"{path.name}:{number}", line)
+
+
+def _of_table(path: Path) -> Iterator[Record]:
+    rows = _arrow_rows(path) if path.suffix == ".arrow" else table_rows(path)
+    number = 0
+    try:
+        for number, row in enumerate(rows, start=1):
+            place = f"{path.name}#{number}"
+            if isinstance(row, Mapping):
+                yield _record(place, row, json.dumps(row, ensure_ascii=False, default=str))
+            else:
+                yield Record(place, None, row.detail or row.problem or "it is no row")
+    except OSError as error:
+        if number == 0:
+            raise PermanentError(f"{path} cannot be read: {error.strerror or error}.") from error
+        yield Record(f"{path.name}#{number + 1}", None, f"the file cannot be read further: {error.strerror or error}")
+
+
+def _arrow_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a file that `datasets` saved, which is a stream of Arrow's batches."""
+    import pyarrow as pa
+
+    try:
+        with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as stream:
+            for batch in stream:
+                yield from batch.to_pylist()
+    except pa.ArrowException as error:
+        raise PermanentError(f"{path} is no file of the library `datasets` ({error}); save it again.") from error
 
 
 def _unpacked(path: Path) -> bytes:

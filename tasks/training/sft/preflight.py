@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from model.templates import TEMPLATES
 from model.tokenizer import SPECIALS
 from tasks.stage.preflight import Facts, Fault, attempt, device_faults
+from tasks.training.adapters import adapter_faults, shape_of_base
 from tasks.training.sft.instructions import instruction_files, read_instructions
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def check(config: SftConfig, facts: Facts) -> Iterator[Fault]:
                 "that they are ordinary text, which a message can forge; name them in tokenizer.specials."
             )
             yield Fault("sft.prompt", why, stops=False)
-    for pattern in config.data:
+    yield from adapter_faults("sft.adapter", config.adapter, shape_of_base(facts))
+    for pattern in config.files():
         yield from attempt("sft.data", _find_pair, pattern)
 
 

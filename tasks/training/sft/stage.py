@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data_lake.tokens.order import draws_of_step, shuffled
 from tasks.stage import Artifact, Output, kinds, local_output, stage
 from tasks.stage.work import fine_tuning
 from tasks.training.sft.config import SftConfig
 from tasks.training.sft.formats import Conversation
-from tasks.training.sft.gather import gather
+from tasks.training.sft.gather import Lesson, gather
 from tasks.training.sft.instructions import fingerprint_of
+from tasks.training.sft.order import Reading
 from tasks.training.sft.preflight import check
 from tasks.training.train import loss_curve, train
 from tasks.training.trained import load_trained
@@ -26,11 +26,12 @@ if TYPE_CHECKING:
     from model.chat import Example
     from model.gpt import GPT
     from model.tokenizer import Tokenizer
+    from model.trainer import Objective
 
 
 def sources(config: SftConfig) -> str | None:
     """Return a fingerprint of the files that `data` names, so that the model is trained again if a file is edited."""
-    return fingerprint_of(config.data)
+    return fingerprint_of(config.files())
 
 
 def batches(config: SftConfig, inputs: Mapping[str, Artifact]) -> tuple[Callable[[int], Batch], Tokenizer]:
@@ -42,7 +43,7 @@ def batches(config: SftConfig, inputs: Mapping[str, Artifact]) -> tuple[Callable
     context = json.loads((base / "model.json").read_text())["config"]["max_seq_len"]
     with tempfile.TemporaryDirectory() as folder:  # for the lists of pairs that a training keeps
         kept, _ = gather(config, local_output(Path(folder)), inputs["corpus"], tokenizer, context)
-    return _batch_of(config, [lesson.example for lesson in kept], tokenizer), tokenizer
+    return Reading(config, _by_source(kept), context, tokenizer.pad).batch, tokenizer
 
 
 @stage(
@@ -66,16 +67,21 @@ def sft(config: SftConfig, out: Output, corpus: kinds.Corpus, base: kinds.Model)
     model, tokenizer = load_trained(base)
     kept, held_out = gather(config, out, corpus, tokenizer, model.config.max_seq_len)
     training = config.training
-    examples = [lesson.example for lesson in kept]
-    epochs = training.steps * training.batch_size / len(examples)
-    out.info(f"Fine-tuning on {len(examples):,} pairs for {training.steps:,} steps: {epochs:.2f} epochs.")
+    reading = Reading(config, _by_source(kept), model.config.max_seq_len, tokenizer.pad)
+    drawn = reading.drawn()
+    epochs = sum(row["epochs"] * row["examples"] for row in drawn) / len(kept)
+    out.info(f"Fine-tuning on {len(kept):,} pairs for {training.steps:,} steps: {epochs:.2f} epochs.")
+    if config.sources:
+        out.table("mixture", drawn)
+        out.metric(**{f"epochs_{row['source']}": row["epochs"] for row in drawn})
     history = train(
         out,
         model,
         training,
         config.runtime,
-        _batch_of(config, examples, tokenizer),
+        reading.batch,
         lambda model, last: _validate(config, model, [lesson.example for lesson in held_out], tokenizer, last),
+        objective=_noisy(config),
         adapter=config.adapter,
     )
     samples = list(_answers(config, model, [lesson.conversation for lesson in held_out], tokenizer))
@@ -85,17 +91,17 @@ def sft(config: SftConfig, out: Output, corpus: kinds.Corpus, base: kinds.Model)
     write_model(out, model, tokenizer, samples, config.prompt)
 
 
-def _batch_of(config: SftConfig, examples: Sequence[Example], tokenizer: Tokenizer) -> Callable[[int], Batch]:
-    """Return the function that makes the batch of a step: each pair comes once per epoch, reshuffled each time."""
-    from model.batches import answer_batch
+def _by_source(lessons: Iterable[Lesson]) -> dict[str, list[Example]]:
+    found: dict[str, list[Example]] = {}
+    for lesson in lessons:
+        found.setdefault(lesson.source, []).append(lesson.example)
+    return found
 
-    training = config.training
 
-    def batch_of(step: int) -> Batch:
-        chosen = shuffled(draws_of_step(step, training.batch_size), len(examples), training.seed)
-        return answer_batch([examples[i] for i in chosen], tokenizer.pad)
+def _noisy(config: SftConfig) -> Objective | None:
+    from model.neftune import with_noise
 
-    return batch_of
+    return with_noise(config.neftune) if config.neftune else None
 
 
 def _validate(

@@ -174,7 +174,7 @@ def test_every_model_has_an_evaluation_of_its_own_and_all_are_asked_the_same() -
 @pytest.mark.parametrize(
     ("changes", "new"),
     [
-        ({"sft": {"max_pairs": 7}}, ["sft@a", "evaluate-sft@a", "sft@b", "evaluate-sft@b"]),
+        ({"sft": {"max_examples": 7}}, ["sft@a", "evaluate-sft@a", "sft@b", "evaluate-sft@b"]),
         ({"sft": None}, ["sft@a", "evaluate-sft@a"]),
         ({"questions": {"max_items": 7}}, None),
     ],

@@ -49,6 +49,8 @@ SPECIAL: dict[str, list[Any]] = {
     "pretrain.mix.sources": [[{"name": "a"}]],
     "sft.adapter": [{"rank": 4}],
     "sft.prompt": ["alpaca"],
+    "sft.sources": [[{"data": ["asked.jsonl"]}]],
+    "pretrain.adapter": [{"rank": 4}],
     "questions.benchmarks": [{"piqa": {"path": "piqa.jsonl"}}],
     "questions.contamination": [{"words": 9}],
     "import_model.max_seq_len": [64],

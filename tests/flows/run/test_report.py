@@ -97,7 +97,9 @@ def test_the_models_of_a_run_stand_side_by_side(
     monkeypatch.setattr(prefect.artifacts, "create_markdown_artifact", lambda markdown, **_: pages.append(markdown))
     lake = Lake(home / "lake")
     asked = commit(lake, "questions")
-    graph = {node.name: node for node in graph_of(Recipe(variants={"d6": {}, "d12": {"sft": {"max_pairs": 1}}})).nodes}
+    graph = {
+        node.name: node for node in graph_of(Recipe(variants={"d6": {}, "d12": {"sft": {"max_examples": 1}}})).nodes
+    }
     report = Report(Home.from_env(), RecipeBase(name="mine"), [], Seen(), "id", None)  # type: ignore[arg-type]
     for number, name in enumerate(("evaluate-pretrain", "evaluate-sft@d6", "evaluate-sft@d12")):
         text = json.dumps(results(1 + number / 8))

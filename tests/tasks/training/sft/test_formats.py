@@ -78,11 +78,51 @@ def test_known_shapes(item: Any, expected: Conversation) -> None:
         ({"messages": CHAT[:4]}, "messages ends with the user"),
         ({"messages": [CHAT[1], CHAT[1], CHAT[2]]}, "turn 2 of messages is the user's, where it is the assistant's"),
         ({"messages": [CHAT[1], CHAT[2], CHAT[2]]}, "turn 3 of messages is the assistant's"),
-        ({"messages": [CHAT[1], {"role": "tool", "content": "7"}]}, "message 2 of messages has the role 'tool'"),
+        ({"messages": [CHAT[1], {"role": "judge", "content": "7"}]}, "message 2 of messages has the role 'judge'"),
+        ({"messages": [CHAT[1], {"role": "tool", "content": "7"}]}, "turn 2 of messages is the user's"),
+        ({"messages": [CHAT[1], {"role": "assistant", "tool_calls": [{"id": 1}]}]}, "a call of a tool has no name"),
+        ({"messages": [CHAT[1], {"role": "assistant", "content": " "}]}, "message 2 of messages is an empty text"),
         ({"messages": [CHAT[1], {"role": "assistant"}]}, "message 2 of messages is null instead of a text"),
-        ({"messages": CHAT, "tools": [{}]}, "it has tools"),
+        ({"messages": CHAT, "tools": 3}, "tools is the number 3, not a list"),
     ],
 )  # fmt: skip
 def test_the_reason_of_a_refusal(item: Any, reason: str) -> None:
     with pytest.raises(NoConversation, match=reason):
         conversation(item)
+
+
+def test_tools_are_kept_as_text() -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Köln"}'}}
+    found = conversation(
+        {
+            "tools": [{"name": "weather"}],
+            "messages": [
+                {"role": "system", "content": "Be short."},
+                {"role": "user", "content": "Sun?"},
+                {"role": "assistant", "content": None, "tool_calls": [call, call]},
+                {"role": "tool", "tool_call_id": "1", "content": "sun"},
+                {"role": "tool", "tool_call_id": "1", "content": "rain"},
+                {"role": "assistant", "content": "Both."},
+            ],
+        }
+    )
+    called = '<tool_call>\n{"name": "weather", "arguments": {"city": "Köln"}}\n</tool_call>'
+    assert found == Conversation(
+        "<tool_response>\nsun\n</tool_response>\n<tool_response>\nrain\n</tool_response>",
+        "Both.",
+        system='Be short.\n\n<tools>\n{"name": "weather"}\n</tools>',
+        history=(("Sun?", f"{called}\n{called}"),),
+    )
+    shared = conversation(
+        {
+            "tools": '[{"name": "weather"}]',
+            "conversations": [
+                {"from": "human", "value": "Sun?"},
+                {"from": "function_call", "value": '{"name": "weather"}'},
+                {"from": "observation", "value": "sun"},
+                {"from": "gpt", "value": "Yes."},
+            ],
+        }
+    )
+    assert shared.system == '<tools>\n[{"name": "weather"}]\n</tools>'
+    assert shared.history == (("Sun?", '<tool_call>\n{"name": "weather"}\n</tool_call>'),)

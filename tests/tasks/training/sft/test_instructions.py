@@ -92,3 +92,40 @@ def test_a_file_of_utf16_is_told_as_such(tmp_path: Path) -> None:
     path.write_bytes(json.dumps({"instruction": "Say", "output": "é"}, ensure_ascii=False).encode("utf-16"))
     (record,) = read_instructions(path)
     assert re.search(r"not UTF-8 \(byte 0xff at 1\).*iconv -f UTF-16 ", record.reason)
+
+
+def test_tables_and_folders_of_datasets_are_read(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pylist([GOOD, OTHER])
+    (tmp_path / "a.csv").write_text("instruction,input,output\nSay hi.,,hi\nx,y,z\n")
+    pq.write_table(table, tmp_path / "a.parquet")
+    for split in ("train", "test"):
+        (tmp_path / "saved" / split).mkdir(parents=True)
+        for name in ("dataset_info.json", "state.json"):
+            (tmp_path / "saved" / split / name).write_text("{}")
+        path = str(tmp_path / "saved" / split / "data-00000-of-00001.arrow")
+        with pa.OSFile(path, "wb") as file, pa.ipc.new_stream(file, table.schema) as stream:
+            stream.write_table(table)
+    (tmp_path / "hub" / "data").mkdir(parents=True)
+    for split in ("train", "validation"):
+        pq.write_table(table, tmp_path / "hub" / "data" / f"{split}-00000-of-00001.parquet")
+    for name in ("a.csv", "a.parquet", "saved", "hub"):
+        files = instruction_files([str(tmp_path / name)])
+        assert len(files) == 1, "of a folder with splits, the training split alone"
+        records = list(read_instructions(files[0]))
+        assert [record.conversation for record in records] == BOTH, name
+        assert [record.place for record in records] == [f"{files[0].name}#{number}" for number in (1, 2)]
+    assert len(instruction_files([str(tmp_path / "saved" / "test")])) == 1
+    (tmp_path / "none").mkdir()
+    with pytest.raises(PermanentError, match="no file matches"):
+        instruction_files([str(tmp_path / "none")])
+
+
+def test_a_broken_table_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a.arrow").write_bytes(b"no arrow")
+    with pytest.raises(PermanentError, match="no file of the library `datasets`"):
+        list(read_instructions(tmp_path / "a.arrow"))
+    (tmp_path / "a.csv").write_text("instruction,output\nSay hi.,\n")
+    assert [record.reason for record in read_instructions(tmp_path / "a.csv")] == ["output is empty"]

@@ -129,6 +129,36 @@ def test_conversations_are_learned_with_all_their_turns(
     assert all(row["history"][0][1] == "No." and row["instruction"] == "Sure?" for row in rows)
 
 
+def test_a_mixture_is_accounted_for_by_source(models: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
+    for name, rows in (
+        ("a", [{"instruction": f"Count to {n}.", "output": f"1 to {n}"} for n in range(40)] + [{"instruction": "x"}]),
+        (
+            "b",
+            [{"prompt": f"Say {n}.", "completion": f"{n}"} for n in range(30)] + [{"prompt": "y", "completion": " "}],
+        ),
+    ):
+        (tmp_path / f"{name}.json").write_text(json.dumps(rows))
+    sources = [
+        {"name": "a", "data": [str(tmp_path / "a.json")], "weight": 1, "max_examples": 12},
+        {"name": "b", "data": [str(tmp_path / "b.json")], "weight": 3},
+    ]
+    config = SftConfig.model_validate({**SFT, "sources": sources, "validation": 0.2, "packed": True, "neftune": 5})
+    out = local_output(tmp_path / "out")
+    sft(config, out, **given(models))
+    assert out.accounts is not None
+    assert list(out.accounts.problems()) == []
+    a, b = lines(out.dir / "sources.jsonl")
+    assert (a["records"], a["train"], a["broken record"], b["records"], b["broken record"]) == (41, 12, 1, 31, 1)
+    assert a["train"] + a["val"] + a["beyond max_examples"] + 1 == 41
+    removed = {reason: amount.documents for reason, amount in out.accounts.removed.items()}
+    assert removed["broken record of a"] == removed["broken record of b"] == 1
+    assert removed["beyond max_examples of a"] == a["beyond max_examples"]
+    assert out.accounts.kept.documents == sum(row["train"] + row["val"] for row in (a, b))
+    assert out.counts["pairs_a"] == 12
+    assert out.metrics["epochs_b"] > 0
+    assert out.metrics["peak_memory_gib"] > 0
+
+
 def test_files_without_a_usable_record_say_why(models: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
     data = tmp_path / "qa.jsonl"
     data.write_text('{"question": "x", "answer": "y"}\n' * 3 + "{half\n")
