@@ -22,7 +22,9 @@ def item(row: Row, subject: str = "") -> Item:
         raise BadRow("choices is neither an object of text and label nor a list of such objects")
     answers, labels = texts(choices, "text"), texts(choices, "label")
     key = text(row, "answerKey")
-    if len(answers) != len(labels) or key not in labels:
+    if len(answers) != len(labels):
+        raise BadRow(f"choices has {len(answers)} texts, but {len(labels)} labels")
+    if key not in labels:
         raise BadRow(f"answerKey is {key}, but the choices are labelled {', '.join(labels)}")
     gold = labels.index(key)
     return Item((f"Question: {question}\nAnswer:",), answers, (gold,), question=question, answer=answers[gold])

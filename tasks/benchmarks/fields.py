@@ -63,7 +63,7 @@ def whole(value: Any, name: str) -> int:
     if (isinstance(value, str) and not value.strip()) or value is None:
         raise BadRow(f"{name} is empty: the row has no answer, as in a test set published without labels")
     if not isinstance(value, int):
-        raise BadRow(f"{name} is {kind_of(value)}, not a whole number")
+        raise BadRow(f"{name} is {_shown(value)}, not a whole number")
     return value
 
 
@@ -72,7 +72,16 @@ def named(row: Row, names: Sequence[str], labels: Sequence[str]) -> int:
     name, value = field(row, *names)
     if isinstance(value, str) and value.strip() in labels:
         return labels.index(value.strip())
+    if isinstance(value, str) and value.strip() and not value.strip().removeprefix("-").isdecimal():
+        raise BadRow(f"{name} is {_shown(value)}, not one of {', '.join(labels)}")
     return place({name: value}, (name,), len(labels))
+
+
+def _shown(value: Any) -> str:
+    """Return a value as a reason names it: a text in quotes, cut if it is long, and of all else the kind."""
+    if not isinstance(value, str):
+        return kind_of(value)
+    return repr(value if len(value) <= 40 else f"{value[:40]}…")
 
 
 def field(row: Row, *names: str) -> tuple[str, Any]:

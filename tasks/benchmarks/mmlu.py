@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from tasks.benchmarks import base
 from tasks.benchmarks.base import BadRow, Benchmark, Item, Row
-from tasks.benchmarks.fields import field, place, text, texts
+from tasks.benchmarks.fields import named, text, texts
 from tasks.corpus.benchmarks.formats import LETTERS
 
 _COLUMNS = ("question", "A", "B", "C", "D", "answer")
@@ -20,9 +20,7 @@ def _parts(row: Row, subject: str) -> tuple[str, tuple[str, ...], int, str]:
     choices = texts(row, "choices") if "choices" in row else tuple(text(row, letter) for letter in LETTERS)
     if len(choices) != len(LETTERS):
         raise BadRow(f"it has {len(choices)} choices, not {len(LETTERS)}")
-    _, answer = field(row, "answer")
-    letter = answer.strip() if isinstance(answer, str) else ""
-    gold = LETTERS.index(letter) if letter in tuple(LETTERS) else place(row, ("answer",), len(LETTERS))
+    gold = named(row, ("answer",), tuple(LETTERS))
     return question, choices, gold, str(row.get("subject") or subject)
 
 

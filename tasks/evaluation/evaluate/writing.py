@@ -44,10 +44,11 @@ class Writer:
     def __call__(self, prompts: Sequence[str], until: Sequence[str], most: int) -> list[Written]:
         """Write at most `most` tokens after each prompt; texts grow side by side, and each is what it is alone.
 
-        A prompt loses its beginning if it and `most` new tokens do not fit into the context together.
+        A prompt loses its beginning if it and `most` new tokens do not fit into the context together. Where the context
+        has no room for more than the answer, which lm-eval refuses, half of it is the prompt's.
         """
         context = self.model.config.max_seq_len
-        most = min(most, context - 1)
+        most = most if most < context else max(1, context // 2)
         whole = [(self.chat or self.tokenizer.encode)(prompt) for prompt in prompts]
         read = [ids[-(context - most) :] or [self.tokenizer.bos] for ids in whole]
         sampling = Sampling(stop=tuple(stop for stop in until if stop))

@@ -90,7 +90,7 @@ def test_a_long_prompt_loses_its_beginning(writer: Writer) -> None:
     text, read, cut = written(writer, "x" * 50 + "Say it", (), 10)
     assert (read, cut) == (30, 26)
     assert text == written(writer, "x" * 24 + "Say it", (), 10)[0]
-    assert written(writer, "x" * 50, (), 1000)[1:] == (1, 49)  # at least one token is read
+    assert written(writer, "x" * 50, (), 1000)[1:] == (20, 30)  # an answer cannot take the whole context
 
 
 def test_an_empty_prompt_begins_like_a_document(writer: Writer) -> None:
@@ -100,3 +100,13 @@ def test_an_empty_prompt_begins_like_a_document(writer: Writer) -> None:
 def test_a_chat_template_wraps_the_prompt(writer: Writer) -> None:
     chat = Writer(writer.model, Letters(), lambda text: [1, *text.encode(), 2])  # type: ignore[arg-type]
     assert chat(["Say"], (), 3)[0].tokens == 5
+
+
+def test_an_answer_as_long_as_the_context_leaves_half_of_it_to_the_prompt(writer: Writer) -> None:
+    """The context has 40 tokens: a question of 12 is read whole, and not its last letter alone."""
+    _, read, cut = written(writer, "What is it? ", (), 256)
+    assert (read, cut) == (12, 0)
+    _, read, cut = written(writer, "x" * 100, (), 40)
+    assert (read, cut) == (20, 80)
+    _, read, cut = written(writer, "x" * 100, (), 39)
+    assert (read, cut) == (1, 99)  # as in lm-eval
