@@ -113,10 +113,13 @@ def _by_resiliparse(page: Parsed, config: CleanConfig) -> str:
     from resiliparse.extract.html2text import extract_plain_text
     from resiliparse.parse.html import HTMLTree
 
+    from tasks.corpus.clean.html.tokens import find
+
     html = seen = page.seen.source.decode()
     if any(mark in html for mark in _MARKS):  # almost free; searching for a range costs 8 %
         html = _MARK.sub("", html)
-    html = _EMPTY_CELL.sub("", html)
+    if find(page.seen.source, b"<td") >= 0 or find(page.seen.source, b"<th") >= 0:
+        html = _EMPTY_CELL.sub("", html)
     if config.definition_indent and "<dl" in html:
         html = _mark_definitions(html)
     # marks go into the source because visiting nodes from Python is quadratic in resiliparse 2.0 (22 s for 200 pages)
@@ -156,7 +159,7 @@ def _level(described: list[bool]) -> str:
 
 def _set_in(text: str, blanks: int) -> str:
     """Replace the marks with indentation."""
-    if not _MARK.search(text):
+    if not any(mark in text for mark in _MARKS):
         return text
     out: list[str] = []
     level = 0

@@ -13,7 +13,7 @@ from resiliparse.parse.html import HTMLTree
 
 from data_lake.text.compiled import compiled
 from tasks.corpus.clean.html.hints import find, hints_in
-from tasks.corpus.clean.html.tokens import tags_in
+from tasks.corpus.clean.html.tokens import next_byte, tags_in
 from tasks.corpus.clean.html.vocabulary import (
     CUSTOM,
     HIDDEN,
@@ -91,8 +91,7 @@ def scan(html, room, kinds, tag_keys, tag_values, hint_keys, hint_values):  # ty
     while i < n:
         if html[i] != 60:  # text up to the next tag
             if unseen:
-                while i < n and html[i] != 60:
-                    i += 1
+                i = next_byte(html, i, 60)
                 continue
             units, words, commas, ends, digits, upper, marks = 0, 0.0, 0, 0, 0, 0, 0  # of this text, within one block
             while i < n and html[i] != 60:
@@ -274,8 +273,7 @@ def scan(html, room, kinds, tag_keys, tag_values, hint_keys, hint_values):  # ty
                 continue
             i += 2
             value = i
-            while i < n and html[i] != 34:
-                i += 1
+            i = next_byte(html, i, 34)
             if not unseen and tag != _A and value < i:
                 initial = html[begin]
                 if (

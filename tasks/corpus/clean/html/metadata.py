@@ -17,6 +17,7 @@ from urllib.parse import urljoin, urlsplit
 
 from tasks.corpus.clean.html.byline import author_said, date_beside, dates_said
 from tasks.corpus.clean.html.dates import iso_date
+from tasks.corpus.clean.html.tokens import find
 
 _ATTRIBUTE = re.compile(r"([\w:.-]+)=\"([^\"]*)\"")
 _LANGUAGE = re.compile(rb"<html\b[^>]*?\s(?:xml:)?lang=\"([A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*)\"")
@@ -36,6 +37,7 @@ _KINDS = ("og:type", "type")
 _TITLES = ("og:title", "og:site_name")
 # the meta tags that are read, of about 30 on a page
 _NAMED = frozenset([*_DATES, *_AUTHORS, *_LICENCES, *_KINDS, *_TITLES])
+_NAMED_AS_BYTES = frozenset(name.encode() for name in _NAMED)
 _RELATIONS = ("canonical", "license")
 _TAGS = {name: re.compile(f"<{name} ([^>]*)".encode()) for name in ("meta", "link", "a")}
 _DATED_ADDRESS = re.compile(r"/((?:19|20)\d\d)[/-](\d\d)[/-](\d\d)(?![^/_-])")
@@ -76,17 +78,19 @@ def declared(source: bytes, scripts: str) -> Declared:
     """Read what a page declares, from the parser's canonical source and from its unchanged scripts."""
     named: dict[str, list[str]] = {}
     head = source[: source.find(b"<body")]
-    for tag in _tags(head, "meta"):
-        attributes = dict(_ATTRIBUTE.findall(tag))
+    for tag in _TAGS["meta"].findall(head):
+        if _NAMED_AS_BYTES.isdisjoint(tag.lower().split(b'"')):  # no attribute has any of these values
+            continue
+        attributes = dict(_ATTRIBUTE.findall(tag.decode("utf-8", "replace")))
         name = (attributes.get("property") or attributes.get("name") or attributes.get("itemprop") or "").lower()
         if name in _NAMED and attributes.get("content"):
             named.setdefault(name, []).append(html.unescape(attributes["content"]).strip())
     links: dict[str, str] = {}
-    said = list(_tags(head, "link", b"canonical", b"license"))
-    if b"license" in source:
-        said += _tags(source, "a", b"license")
+    said = [link for link in _TAGS["link"].findall(head) if b"canonical" in (lower := link.lower()) or b"license" in lower]
+    if find(source, b"license") >= 0:
+        said += [link for link in _TAGS["a"].findall(source) if b"license" in link.lower()]
     for link in said:
-        attributes = dict(_ATTRIBUTE.findall(link))
+        attributes = dict(_ATTRIBUTE.findall(link.decode("utf-8", "replace")))
         for relation in attributes.get("rel", "").lower().split():
             if relation in _RELATIONS:
                 links.setdefault(relation, html.unescape(attributes.get("href", "")).strip())
@@ -165,14 +169,6 @@ def _absolute(text: str, url: str | None) -> str | None:
 
 def _host(url: str) -> str:
     return (urlsplit(url).hostname or "").removeprefix("www.")
-
-
-def _tags(source: bytes, name: str, *words: bytes) -> Iterator[str]:
-    """Yield the attributes of each tag with this name; if words are given, only of tags that contain one of them."""
-    for tag in _TAGS[name].findall(source):
-        lower = tag.lower()
-        if not words or any([word in lower for word in words]):  # noqa: C419  a generator takes twice the time
-            yield tag.decode("utf-8", "replace")
 
 
 def _linked_data(raw: str) -> Iterator[dict[str, Any]]:

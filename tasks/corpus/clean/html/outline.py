@@ -21,6 +21,7 @@ from tasks.corpus.clean.html.tokens import (
     is_blank,
     is_letter,
     name_at,
+    next_byte,
     tags_in,
 )
 from tasks.corpus.clean.html.vocabulary import KIND, TAGS, VOID_KEYS, hash_table
@@ -128,8 +129,7 @@ def _after_canonical_tag(html, i):  # type: ignore[no-untyped-def]
         length = i - begin
         i += 2
         value = i
-        while i < n and html[i] != 34:
-            i += 1
+        i = next_byte(html, i, 34)
         if length == 5:
             if html[begin] == 115 and html[begin + 1] == 116 and html[begin + 2] == 121:  # style
                 flags |= _sight(html, value, min(i, n))

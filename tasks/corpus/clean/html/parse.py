@@ -11,6 +11,7 @@ from resiliparse.parse.html import HTMLTree
 from tasks.corpus.clean.html.blocks import canonical
 from tasks.corpus.clean.html.metadata import Declared, declared
 from tasks.corpus.clean.html.source import Source, seen_of
+from tasks.corpus.clean.html.tokens import find
 from tasks.corpus.clean.html.visible import Visible, visible
 
 _FRAMES = re.compile(rb"</head>\s*<frameset")  # a frameset replaces the body
@@ -36,7 +37,7 @@ def parse(page: Source, skip_elements: Sequence[str] = ()) -> Parsed:
     whole = canonical(tree)
     title = " ".join((tree.title or "").split())
     said = declared(whole, page.linked)
-    if _FRAMES.search(whole):  # the content of <noframes> is all the text it has
+    if find(whole, b"<frameset") >= 0 and _FRAMES.search(whole):  # the content of <noframes> is all the text it has
         frames = b" ".join(_NO_FRAMES.findall(whole)).decode("utf-8", "replace")
         tree = HTMLTree.parse(seen_of(frames).seen)
         whole = canonical(tree)

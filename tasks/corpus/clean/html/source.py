@@ -25,6 +25,7 @@ from tasks.corpus.clean.html.tokens import (
     holds,
     is_letter,
     name_at,
+    next_byte,
     starts_with,
 )
 from tasks.corpus.clean.html.vocabulary import hash_table
@@ -141,11 +142,8 @@ def _cut(html, keys, values):  # type: ignore[no-untyped-def]
     is_drawing = False
     i = 0
     while i < n:
-        if html[i] != 60:
-            i += 1
-            continue
-        at = i
-        i += 1
+        at = next_byte(html, i, 60)
+        i = at + 1
         if i >= n:
             break
         if html[i] == 33:  # <!

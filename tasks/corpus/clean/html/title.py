@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from tasks.corpus.clean.html.metadata import Declared
+from tasks.corpus.clean.html.tokens import find
 
 MOST_HEADINGS, LONGEST = 20, 300  # headings that are looked at; characters of the longest heading that may be a title
 
@@ -53,6 +54,8 @@ def title_of(said: str, page: Declared, url: str | None) -> Title:
         alike = max([_alike(words, text) for text in wanted], default=0.0)
         if alike > most:
             best, most = heading, alike
+            if most == 1:
+                break
     if most >= ALIKE:
         return best
     # if one title is the beginning of the other, the shorter is without the site's name; if they differ, take <title>
@@ -88,7 +91,7 @@ def _site_names(page: Declared, url: str | None) -> set[str]:
 def _headings(source: bytes) -> list[Title]:
     found: list[Title] = []
     end = 0
-    while len(found) < MOST_HEADINGS and (begin := source.find(b"<h1", end)) >= 0:
+    while len(found) < MOST_HEADINGS and (begin := find(source, b"<h1", end)) >= 0:
         end = source.find(b"</h1>", begin)
         if end < 0:
             break

@@ -11,10 +11,64 @@ import numpy as np
 
 from data_lake.text.compiled import compiled
 
+_BLOCK = 64  # bytes that next_byte compares at once; with 64 the compiler vectorises the loop, with 32 it does not
+
 
 def tags_in(html: np.ndarray) -> int:
     """Return the number of `<` in uint8[n], in a quarter of the time that bytes.count takes."""
     return int(np.count_nonzero(html == 60))
+
+
+def find(source: bytes, word: bytes, start: int = 0) -> int:
+    """Return source.find(word, start), in a fifth of the time if the word is far away or missing."""
+    return int(_next_word(np.frombuffer(source, dtype=np.uint8), start, np.frombuffer(word, dtype=np.uint8)))
+
+
+@compiled
+def _next_word(html, i, word):  # type: ignore[no-untyped-def]
+    """Return where a word occurs next, or -1. Three of its bytes are compared at _BLOCK places at once."""
+    size = len(word)
+    first, middle, last = word[0], word[size // 2], word[size - 1]
+    stop = len(html) - size + 1  # a word can begin at i < stop
+    while i < stop:
+        if i + _BLOCK <= stop:
+            one, two = html[i : i + _BLOCK], html[i + size // 2 : i + size // 2 + _BLOCK]
+            three = html[i + size - 1 : i + size - 1 + _BLOCK]
+            near = np.uint8(_BLOCK)
+            for k in range(_BLOCK):
+                is_like = (one[k] == first) & (two[k] == middle) & (three[k] == last)
+                near = min(near, np.uint8(k) if is_like else np.uint8(_BLOCK))
+            if near == _BLOCK:
+                i += _BLOCK
+                continue
+            i += near
+        k = 0
+        while k < size and html[i + k] == word[k]:
+            k += 1
+        if k == size:
+            return i
+        i += 1
+    return -1
+
+
+@compiled
+def next_byte(html, i, byte):  # type: ignore[no-untyped-def]
+    """Return the position of the next byte of this value from i on, or the length of the source.
+
+    The inner loop has no branch, so that the compiler turns it into a few vector instructions.
+    """
+    n, sought = len(html), np.uint8(byte)
+    while i + _BLOCK <= n:
+        block = html[i : i + _BLOCK]
+        first = np.uint8(_BLOCK)
+        for k in range(_BLOCK):
+            first = min(first, np.uint8(k) if block[k] == sought else np.uint8(_BLOCK))
+        if first < _BLOCK:
+            return i + first
+        i += _BLOCK
+    while i < n and html[i] != sought:
+        i += 1
+    return i
 
 
 @compiled
@@ -71,10 +125,7 @@ def after_tag(html, i):  # type: ignore[no-untyped-def]
             return n, False, attributes
         quote = html[i]
         if quote == 34 or quote == 39:
-            i += 1
-            while i < n and html[i] != quote:
-                i += 1
-            i += 1
+            i = next_byte(html, i + 1, quote) + 1
             if i > n:
                 return n, False, attributes
         else:
@@ -103,11 +154,7 @@ def after_comment(html, i):  # type: ignore[no-untyped-def]
 @compiled
 def after_byte(html, i, byte):  # type: ignore[no-untyped-def]
     """Return the position after the next byte of this value."""
-    while i < len(html):
-        if html[i] == byte:
-            return i + 1
-        i += 1
-    return i
+    return min(next_byte(html, i, byte) + 1, len(html))
 
 
 @compiled
@@ -162,7 +209,8 @@ def end_of_raw(html, i, begin, length):  # type: ignore[no-untyped-def]
     """Return where the end tag of the raw text at i begins; the name in its start tag is at `begin`."""
     n = len(html)
     while i < n:
-        if html[i] == 60 and i + 1 < n and html[i + 1] == 47 and _names(html, i + 2, begin, length):
+        i = next_byte(html, i, 60)
+        if i + 1 < n and html[i + 1] == 47 and _names(html, i + 2, begin, length):
             return i
         i += 1
     return n
@@ -174,10 +222,11 @@ def end_of_script(html, i, begin):  # type: ignore[no-untyped-def]
     n = len(html)
     escaped = 0  # 1 = in what looks like a comment, 2 = in a script inside it
     while i < n:
+        if escaped == 0:
+            i = next_byte(html, i, 60)
+            if i >= n:
+                return n
         byte = html[i]
-        if escaped == 0 and byte != 60:  # the most common case
-            i += 1
-            continue
         if byte == 60:
             if i + 1 < n and html[i + 1] == 47 and _names(html, i + 2, begin, 6):
                 if escaped < 2:
