@@ -250,8 +250,10 @@ def _warc_record(
     if kind == "revisit":
         return Record(problem="revisit", url=url, fetched_at=fetched_at)
     identity = (record.headers.get("WARC-Record-ID") or "").strip("<>")
+    if record.is_http:
+        return _http_record(block, url, identity, fetched_at, mimes, record_limit)
     content_type = record.headers.get("Content-Type")
-    if record.is_http or (kind == "response" and (_is_http(content_type or "") or parse_answer(block))):
+    if kind == "response" and (_is_http(content_type or "") or parse_answer(block)):
         return _http_record(block, url, identity, fetched_at, mimes, record_limit)
     charset = charset_in(content_type) or ("utf-8" if kind == "conversion" else None)  # WET is UTF-8
     return _kept(block, mime_of(content_type), identity, url, charset, fetched_at, mimes, record_limit)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from tasks.corpus.crawl.decode import BrokenEncoding, Decoder
 from tasks.corpus.crawl.mime import named_in
@@ -22,8 +23,7 @@ _GZIP = re.compile(rb"\x1f\x8b\x08(?:\x00.{6}|\x08.{6}[^\0]*\0)", re.S)  # RFC 1
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]{2,40})", re.I)
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """Status, headers by their lower-case names, and where in the block the body begins."""
 
     status: int
@@ -48,6 +48,7 @@ class Answer:
         return int(value) if value.isascii() and value.isdigit() and len(value) < 16 else None
 
 
+@lru_cache(maxsize=256)  # the pages of an archive name few types
 def mime_of(content_type: str | None) -> str:
     """Return the MIME type in a Content-Type, the last if there are several; without one, HTML is assumed."""
     if named := named_in([content_type or ""]):
@@ -55,6 +56,7 @@ def mime_of(content_type: str | None) -> str:
     return (content_type or "text/html").partition(";")[0].strip().lower()
 
 
+@lru_cache(maxsize=256)
 def charset_in(content_type: str | None) -> str | None:
     """Return the charset that a Content-Type names."""
     found = _CHARSET.search(content_type or "")
@@ -94,12 +96,14 @@ def body_of(block: bytes, answer: Answer, limit: int) -> bytes:
     Archives often contain bodies that are already decompressed but still have the old header. Raises TooLarge, and
     BrokenEncoding for a compressed body that cannot be decompressed.
     """
-    body = block[answer.begin :]
-    transfer = [name.strip().lower() for name in answer.headers.get("transfer-encoding", "").split(",")]
+    body, headers = block[answer.begin :], answer.headers
+    if "transfer-encoding" not in headers and "content-encoding" not in headers:  # as most
+        return body[: limit + 1]
+    transfer = [name.strip().lower() for name in headers.get("transfer-encoding", "").split(",")]
     if "chunked" in transfer:
         body = _unchunked(body)
     packings = [name for name in transfer if name not in ("", "chunked", "identity")]
-    if not (encoding := ", ".join([*filter(None, [answer.headers.get("content-encoding")]), *packings])):
+    if not (encoding := ", ".join([*filter(None, [headers.get("content-encoding")]), *packings])):
         return body[: limit + 1]
     try:
         decoder = Decoder(encoding, limit)
@@ -129,14 +133,21 @@ def _without_trailer(body: bytes, limit: int) -> bytes | None:
 def _headers(lines: bytes) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
     found: dict[str, str] = {}
     rights_headers = []
-    for line in _FOLD.sub(b" ", lines).split(b"\n"):
+    if b"\n " in lines or b"\n\t" in lines:
+        lines = _FOLD.sub(b" ", lines)
+    for line in lines.split(b"\n"):
         name, colon, value = line.partition(b":")
         if colon:
-            key, text = name.strip().lower().decode("latin-1"), value.strip().decode("latin-1")
+            key, text = _key(name), value.strip().decode("latin-1")
             found.setdefault(key, text)
             if key in RIGHTS_HEADERS:
                 rights_headers.append((key, text))
     return found, tuple(rights_headers)
+
+
+@lru_cache(maxsize=256)
+def _key(name: bytes) -> str:
+    return name.strip().lower().decode("latin-1")
 
 
 def _unchunked(body: bytes) -> bytes:

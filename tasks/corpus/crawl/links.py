@@ -18,9 +18,12 @@ _MAX_VALUE = 4 * MAX_URL_LENGTH  # bytes; a longer value is not a link, however 
 _REFRESH = re.compile(  # HTML § 4.2.5.3
     r"""\s*+(?:\d|(?=\.))[\d.]*+(?:\s*+[;,]|\s)\s*+(?:url\s*+=\s*+)?+(?:"([^"]*+)|'([^']*+)|([^"'].*+))""", re.I | re.S
 )
-_ONLY_LINK = re.compile(rb'\s+href\s*=\s*"([^"]{0,%d}+)"\s*' % _MAX_VALUE, re.I)
+_OTHERS = rb'(?:\s++(?!(?:[hH][rR][eE][fF]|[rR][eE][lL])=)[A-Za-z][^\s/>=]*+="[^"]*+")*+'  # neither href nor rel
+_PLAIN_LINK = re.compile(_OTHERS + rb'\s++[hH][rR][eE][fF]="([^"]{0,%d}+)"' % _MAX_VALUE + _OTHERS + rb"\s*+")
 _NEEDS_PAGE = ("", "?", " ", "\t", "\n", "\r")  # beginnings of links relative to the page, not its folder
 _FOLLOWED = frozenset({"next", "prev", "alternate"})  # relations of <link> that lead to pages
+_LINK_WORDS = [word.encode() for word in sorted(_FOLLOWED)]
+_META_WORDS = [b"tdm-reservation", b"http-equiv", b"charset"]
 _XML = frozenset({"application/xhtml+xml", "application/xml", "text/xml"})
 _OTHER_ASCII = re.compile(rb"charset\s*=\s*[\"']?\s*(iso-2022-jp|hz-gb-2312)", re.I)
 
@@ -56,16 +59,22 @@ def links_of(
     declared, xml = _said_by(content_type or "")
     body, charset = _as_ascii(body, declared)
     names = {"robots", agent.lower()} - {""}
+    # a tag that contains none of its words has nothing to tell
+    told = {b"link": _LINK_WORDS, b"meta": [*_META_WORDS, *(name.encode("latin-1", "ignore") for name in names)]}
     links: dict[bytes, None] = {}
     unfollowed: dict[bytes, None] = {}
     base: bytes | None = None
     refreshes = [refresh.encode("latin-1", "replace")] if refresh else []
     for tag in tags(body, xml=xml):
-        if tag.name == b"a" and (only := _ONLY_LINK.fullmatch(tag.inside)) is not None:  # as most links are
-            links[only[1]] = None
+        if tag.name == b"a" and (plain := _PLAIN_LINK.fullmatch(tag.inside)) is not None:  # as most links are
+            links[plain[1]] = None
             if len(links) >= MAX_LINKS:
                 break
             continue
+        if (words := told.get(tag.name)) is not None:
+            inside = tag.inside.lower()
+            if not any([word in inside for word in words]):  # noqa: C419  a generator takes twice the time
+                continue
         attributes = tag.attributes()
         if tag.name == b"meta":
             content = attributes.get(b"content", b"")
