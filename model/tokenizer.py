@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from array import array
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,6 +134,13 @@ class Tokenizer:
     def encode(self, text: str) -> list[int]:
         """Return the ids of `text`. Text is data: the name of a special token in it is encoded as ordinary tokens."""
         return self._encode(text)
+
+    def encode_array(self, text: str) -> np.ndarray:
+        """Return the ids of `text` as uint32[], if possible without a Python object for each."""
+        if isinstance(self.vocabulary, BytePairs):
+            return self.vocabulary.encode_array(text)
+        # numpy alone takes four times as long to read a list
+        return np.frombuffer(array("I", self._encode(text)), dtype=np.uint32)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the ids of each text, in a plain loop: measured faster per core than tiktoken's thread pool."""

@@ -22,6 +22,13 @@ def test_text_is_normalized_where_the_vocabulary_says_so(text: str) -> None:
     assert unicodedata.normalize("NFC", bytes(NFC.encode(text)).decode()) == unicodedata.normalize("NFC", text)
 
 
+@given(hard_texts)
+def test_an_array_holds_the_same_ids_as_the_list(text: str) -> None:
+    for vocabulary in (PLAIN, NFC):
+        for around in (text, f"{text}<|no special token|>{text}", f"{text}\ud800e\u0301"):
+            assert vocabulary.encode_array(around).tolist() == vocabulary.encode(around)
+
+
 def test_letters_and_marks_are_composed() -> None:
     assert bytes(NFC.encode("e\u0301")).decode() == "é"
     assert bytes(PLAIN.encode("e\u0301")).decode() == "e\u0301"

@@ -86,7 +86,9 @@ def declared(source: bytes, scripts: str) -> Declared:
         if name in _NAMED and attributes.get("content"):
             named.setdefault(name, []).append(html.unescape(attributes["content"]).strip())
     links: dict[str, str] = {}
-    said = [link for link in _TAGS["link"].findall(head) if b"canonical" in (lower := link.lower()) or b"license" in lower]
+    said = [
+        link for link in _TAGS["link"].findall(head) if b"canonical" in (lower := link.lower()) or b"license" in lower
+    ]
     if find(source, b"license") >= 0:
         said += [link for link in _TAGS["a"].findall(source) if b"license" in link.lower()]
     for link in said:

@@ -197,3 +197,19 @@ def test_hostile_pages_are_fast():
     ):
         links_of("http://h/", body)
     assert time.process_time() - started < 10
+
+
+ATTRIBUTES = {
+    'class="a"': ("class", "a"), "class='a>b'": ("class", "a>b"), 'data-href="/1"': ("data-href", "/1"), "rel": ("rel", ""),
+    'rel="nofollow"': ("rel", "nofollow"), 'REL="Me"': ("rel", "me"), 'relx="nofollow"': ("relx", "nofollow"),
+    'href="/2"': ("href", "/2"), 'HREF="/3"': ("href", "/3"), "href='/4'": ("href", "/4"), 'href = "/5"': ("href", "/5"),
+}  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(sorted(ATTRIBUTES)), max_size=5))
+def test_the_first_href_counts_unless_the_first_rel_says_no(attributes):
+    first: dict[str, str] = {}
+    for name, value in map(ATTRIBUTES.__getitem__, attributes):
+        first.setdefault(name, value)
+    follows = "href" in first and first.get("rel") != "nofollow"
+    assert paths(f"<a {' '.join(attributes)}>") == ([first["href"].removeprefix("/")] if follows else [])

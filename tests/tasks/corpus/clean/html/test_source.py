@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from resiliparse.parse.html import HTMLTree
 
 from tasks.corpus.clean.html.source import seen_of
+from tasks.corpus.clean.html.tokens import find
 
 SVG = "<svg viewBox='0 0 1 1'><title>an icon</title><path d='M0 0'/></svg>"
 
@@ -111,3 +112,9 @@ def test_depth_and_attributes() -> None:
     assert seen_of("<svg>" * 2000).depth == 2000
     assert seen_of("<p " + "a=1 " * 1000 + ">").attributes == 1000
     assert seen_of("<p data-json='" + "a b " * 10_000 + "'>").attributes == 1
+
+
+@given(st.text("ab<", max_size=200), st.text("ab<", min_size=1, max_size=6), st.integers(0, 210))
+def test_a_word_is_found_where_python_finds_it(text: str, word: str, start: int) -> None:
+    source = text.encode()
+    assert find(source, word.encode(), start) == source.find(word.encode(), start)
