@@ -201,7 +201,8 @@ def test_hostile_pages_are_fast():
 
 ATTRIBUTES = {
     'class="a"': ("class", "a"), "class='a>b'": ("class", "a>b"), 'data-href="/1"': ("data-href", "/1"),
-    "rel": ("rel", ""), 'rel="nofollow"': ("rel", "nofollow"), 'REL="Me"': ("rel", "me"), 'relx="nofollow"': ("relx", "nofollow"),
+    "rel": ("rel", ""), 'rel="nofollow"': ("rel", "nofollow"), 'REL="Me"': ("rel", "me"),
+    'relx="nofollow"': ("relx", "nofollow"),
     'href="/2"': ("href", "/2"), 'HREF="/3"': ("href", "/3"), "href='/4'": ("href", "/4"),
     'href = "/5"': ("href", "/5"),
 }  # fmt: skip
