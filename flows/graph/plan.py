@@ -72,11 +72,13 @@ def make_plan(
 
 def plan_of(decided: Mapping[AnyNode, Decision], lake: Lake, name: str = "") -> Plan:
     """Return the plan for these decisions, with the stages' previews and why stages would fail."""
-    rows, previews, problems = [], {}, []
+    rows: dict[AnyNode, Row] = {}
+    previews: dict[str, list[dict[str, Any]]] = {}
+    problems: list[Problem] = []
     cost = prices(decided, lake)
     for node, decision in decided.items():
         if not isinstance(node, Node):
-            rows.append(_row(decision))
+            rows[node] = _row(decision)
             problems += [
                 Problem(f"recipe {name}", node.recipe_field, why, repr(node.name))
                 for why in decision.reasons
@@ -95,9 +97,13 @@ def plan_of(decided: Mapping[AnyNode, Decision], lake: Lake, name: str = "") -> 
         elif own := node.stage.faults(node.config, facts):
             # a stage's check and the fingerprint of its files fail for the same reason, so one of them is enough
             faults = own if any(fault.stops for fault in own) else [*faults, *own]
-        rows.append(_row(decision, faults, cost.get(node, UNKNOWN)))
+        row = _row(decision, faults, cost.get(node, UNKNOWN))
+        failing = [one.name for one in ancestors(node) if rows[one].status == "fails"]
+        if failing and row.status == "depends":
+            row = replace(row, reasons=(f"it needs {' and '.join(failing)}, which would fail",))
+        rows[node] = row
         problems += [_problem(name, node, fault, facts) for fault in faults if fault.stops]
-    return Plan(name, tuple(rows), previews, tuple(dict.fromkeys(problems)))
+    return Plan(name, tuple(rows.values()), previews, tuple(dict.fromkeys(problems)))
 
 
 def require_sound(

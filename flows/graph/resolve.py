@@ -143,8 +143,6 @@ class Resolver:
             changed = ["forced", *changed]
         if changed:
             return Decision(node, "run", tuple(changed))
-        if failing := _failing(node, decided):
-            return Decision(node, "depends", (f"it needs {' and '.join(failing)}, which would fail",))
         names = " and ".join(dict.fromkeys(getattr(node.inputs[role], "name", role) for role in unknown))
         follows = f"{names} will be rebuilt; if the content is the same, this is a hit"
         return Decision(node, "depends", (follows,))
@@ -175,14 +173,3 @@ class Resolver:
         if stage not in self._artifacts:
             self._artifacts[stage] = self.lake.artifacts(stage)
         return self._artifacts[stage]
-
-
-def _failing(node: Node, decided: Mapping[AnyNode, Decision]) -> list[str]:
-    """Return the names of those among all that a node is made from that would fail."""
-    found: dict[str, None] = {}
-    for one in node.inputs.values():
-        if decided[one].status == "fails":
-            found[one.name] = None
-        elif isinstance(one, Node):
-            found |= dict.fromkeys(_failing(one, decided))
-    return list(found)

@@ -13,19 +13,16 @@ from urllib.parse import urlsplit
 
 from data_lake.store.files import write_whole
 from tasks.benchmarks.base import BadRow, Benchmark, Item
-from tasks.benchmarks.config import BenchmarkFiles, BenchmarksConfig
-from tasks.benchmarks.files import ASKED, SHOTS, BenchmarkFile, asked_and_shots, files_of
+from tasks.benchmarks.config import BenchmarksConfig
+from tasks.benchmarks.files import ASKED, SHOTS, BenchmarkFile
+from tasks.benchmarks.items import WHOLE_FILE, chosen, items_of
 from tasks.benchmarks.preflight import check
-from tasks.benchmarks.reading import foreign_encoding, rows_of
 from tasks.benchmarks.registry import BENCHMARKS
-from tasks.benchmarks.store import FILES, PROBLEMS, as_row, document_of, write_table
+from tasks.benchmarks.store import FILES, PROBLEMS, as_row, write_table
 from tasks.corpus.benchmarks.official import ITEMS
 from tasks.corpus.crawl.config import CrawlConfig
 from tasks.corpus.crawl.source_files import is_remote
 from tasks.stage import Artifact, Output, PermanentError, kinds, stage
-
-WHOLE_FILE = 0
-"""The row number of a problem that the file as a whole has."""
 
 
 def sources(config: BenchmarksConfig) -> str | None:
@@ -85,35 +82,6 @@ def benchmarks(config: BenchmarksConfig, out: Output) -> None:
     write_whole(out.dir / FILES, json.dumps(files, indent=1, ensure_ascii=False) + "\n")
 
 
-def chosen(config: BenchmarksConfig) -> Iterator[tuple[str, str, BenchmarkFile]]:
-    """Yield (benchmark, ASKED or SHOTS, file) for every file to read."""
-    for name, given in config.files.items():
-        if name not in BENCHMARKS:
-            raise PermanentError(f"There is no benchmark {name!r}; the benchmarks are {', '.join(BENCHMARKS)}.")
-        for part, file in _files(BENCHMARKS[name], given, f"questions.benchmarks.{name}"):
-            if part != SHOTS or name in config.shots:
-                yield name, part, file
-
-
-def local_items(config: BenchmarksConfig, largest: int) -> Iterator[tuple[str, Item]]:
-    """Yield (benchmark, item) of everything that is asked and lies in local files of at most `largest` bytes.
-
-    For the plan, which fetches nothing and must not take long.
-    """
-    for name, part, file in chosen(config):
-        if part == ASKED and not is_remote(file.place) and Path(file.place).stat().st_size <= largest:
-            for _, made in items_of(BENCHMARKS[name], file, Path(file.place)):
-                if isinstance(made, Item):
-                    yield name, made
-
-
-def _files(benchmark: Benchmark, given: BenchmarkFiles, field: str) -> Iterator[tuple[str, BenchmarkFile]]:
-    if not given.path:
-        raise PermanentError(f"{field}.path names no file; {benchmark.name} is read from its official files.")
-    shots = files_of(benchmark, given.shots_path, f"{field}.shots_path")
-    yield from asked_and_shots(benchmark, files_of(benchmark, given.path, f"{field}.path"), shots)
-
-
 def _items(
     benchmark: Benchmark, file: BenchmarkFile, out: Output, tell: Callable[..., None]
 ) -> Iterator[tuple[int, Item | BadRow]]:
@@ -131,22 +99,6 @@ def _public(file: BenchmarkFile) -> str:
         return file.name
     parts = urlsplit(file.place)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-def items_of(benchmark: Benchmark, file: BenchmarkFile, path: Path) -> Iterator[tuple[int, Item | BadRow]]:
-    """Yield (number, item or what is wrong with the row) of a local file; WHOLE_FILE is the number of the file."""
-    if (encoding := foreign_encoding(path)) is not None:
-        yield WHOLE_FILE, BadRow(f"the file is not UTF-8; it is read as {encoding}")
-    for number, row in rows_of(benchmark, path):
-        if isinstance(row, BadRow):
-            yield number, row
-            continue
-        try:
-            item = benchmark.item(row, file.subject)
-        except BadRow as problem:
-            yield number, problem
-        else:
-            yield number, Item(**{**vars(item), "document": document_of(row)})
 
 
 @contextlib.contextmanager

@@ -190,9 +190,17 @@ def _csv_rows(path: Path) -> Iterator[list[str]]:
 def _text(path: Path) -> str:
     """Return the text with unchanged line ends. (str.splitlines splits at eight others, found in MMLU fields.)"""
     try:
-        return path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PermanentError(f"{path} cannot be read as UTF-8 text ({error}); correct its path.") from error
+        data = path.read_bytes()
+    except OSError as error:
+        raise PermanentError(f"{path} cannot be read ({error.strerror}); correct its path.") from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise PermanentError(
+            f"{path} cannot be read as UTF-8 text: line {line:,} has the byte 0x{data[error.start]:02x} "
+            f"({error.reason}); save the file as UTF-8, or correct its path."
+        ) from error
 
 
 def choices_in_order(right: str, wrong: Sequence[str], place: int) -> tuple[str, ...]:

@@ -10,8 +10,8 @@ from data_lake.reading.audit import lineage
 from data_lake.store.lake import Artifact, Lake
 from model.tokenizer import PATTERNS
 from tasks.benchmarks import BenchmarksConfig
+from tasks.benchmarks.items import local_items
 from tasks.benchmarks.registry import BENCHMARKS
-from tasks.benchmarks.stage import local_items
 from tasks.corpus.clean.config import CleanConfig
 from tasks.evaluation.evaluate.prompts import read_prompts
 from tasks.evaluation.evaluate.toxicity import classifier_of
@@ -24,8 +24,6 @@ from tasks.training.import_model.shape import imported_shape
 
 if TYPE_CHECKING:
     from tasks.evaluation.evaluate.config import EvaluateConfig, ToxicityConfig
-
-_LARGEST = 1 << 25  # bytes of a benchmark's file that a plan reads
 
 SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that one makes"
 
@@ -85,7 +83,7 @@ def _official(benchmarks: BenchmarksConfig, facts: Facts) -> Iterator[Fault]:
     """Yield how many items of official benchmarks cannot be asked, as one of their choices is too long."""
     found: dict[str, list[Choices]] = {}
     with contextlib.suppress(PermanentError, ValueError, OSError):  # the check of benchmarks reports why
-        for name, item in local_items(benchmarks, _LARGEST):
+        for name, item in local_items(benchmarks):
             if BENCHMARKS[name].output in ("choice", "greedy"):
                 found.setdefault(name, []).append(item.choices)
     for name, items in found.items():

@@ -140,11 +140,13 @@ def _known(out: Output) -> Cache:
 
 def _too_many_failures(config: JudgeConfig, found: dict[str, Words | Failure]) -> None:
     failed = [said for said in found.values() if isinstance(said, Failure)]
-    if len(failed) > config.max_failures * len(found):
+    if not failed:
+        return
+    if len(failed) == len(found) or len(failed) > config.max_failures * len(found):
         raise ConnectionError(
             f"The judge failed on {len(failed):,} of {len(found):,} questions, more than judge.max_failures allows "
-            f"({config.max_failures:.0%}); the last with {failed[-1].reason}: {failed[-1].detail}. Start again: only "
-            "these are asked anew."
+            f"({config.max_failures:.0%}) or all of them; the last with {failed[-1].reason}: {failed[-1].detail}. "
+            "Start again: only these are asked anew."
         )
 
 

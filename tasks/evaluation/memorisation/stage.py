@@ -10,6 +10,7 @@ import numpy as np
 
 from data_lake.tables.documents import write_parquet
 from tasks.evaluation.computing import loaded
+from tasks.evaluation.evaluate.preflight import context_of
 from tasks.evaluation.memorisation.config import MemorisationConfig
 from tasks.evaluation.memorisation.passages import by_count, drawn_passages, occurrences
 from tasks.stage import Artifact, Output, PermanentError, kinds, stage
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
 def check(config: MemorisationConfig, facts: Facts) -> Iterator[Fault]:
     """Yield why the model cannot be asked."""
     yield from device_faults("memorisation.device", config.device)
-    context = facts.value("pretrain.model.max_seq_len")
+    context, field = context_of(facts)
     whole = config.prefix + config.continuation
     if context is not None and whole > context:
         yield Fault(
             "memorisation.continuation",
             f"{config.prefix:,} + {config.continuation:,} tokens do not fit the model's context of {context:,} "
-            "(pretrain.model.max_seq_len); lower prefix or continuation.",
+            f"({field}); lower prefix or continuation.",
         )
 
 

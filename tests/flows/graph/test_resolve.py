@@ -16,7 +16,8 @@ from data_lake.store.lake import Artifact, Lake
 from flows.graph.node import Graph, Node
 from flows.graph.plan import make_plan
 from flows.graph.resolve import Resolver
-from tasks.stage import Output, StageConfig, kinds, stage
+from tasks.stage import Output, Stage, StageConfig, kinds, stage
+from tasks.stage.preflight import Fault
 from tests.toy import RUNS, ToyRecipe, toy_graph
 
 
@@ -155,6 +156,18 @@ def test_what_reads_a_missing_artifact_is_not_said_to_be_rebuilt_after_it(lake: 
     shutil.rmtree(lake.artifacts("total")[0].path)
     rows = {row.node: row.reasons for row in make_plan(graph, lake).rows}
     assert rows["copied"] == rows["compare"] == (f"it needs {name}, which would fail",)
+
+
+def test_what_follows_a_stage_that_would_fail_is_not_said_to_be_rebuilt_after_it(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(toy_graph(), lake)
+    changed = toy_graph(ToyRecipe.model_validate({"squares": {"power": 3}}))
+    wrong = [Fault("squares.power", "Too much.")]
+    monkeypatch.setattr(Stage, "faults", lambda stage, config, facts: wrong if stage.name == "squares" else [])
+    rows = {row.node: (row.status, row.reasons) for row in make_plan(changed, lake).rows}
+    assert rows["squares"][0] == "fails"
+    assert rows["total"] == ("depends", ("it needs squares, which would fail",))
 
 
 def test_a_pinned_artifact_of_another_kind_is_refused(lake: Lake) -> None:

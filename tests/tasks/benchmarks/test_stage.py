@@ -2,6 +2,7 @@
 
 Also covers: tasks/benchmarks/config.py
 Also covers: tasks/benchmarks/files.py
+Also covers: tasks/benchmarks/items.py
 Also covers: tasks/benchmarks/preflight.py
 Also covers: tasks/benchmarks/reading.py
 Also covers: tasks/benchmarks/store.py
@@ -270,6 +271,24 @@ def test_the_plan_says_what_is_not_there(lake: Lake, tmp_path: Path) -> None:
     assert field == "questions.benchmarks.piqa.shots_path"
     assert "come from its train split, but no file has it" in reason
     assert faults(config_of(tmp_path / "valid.jsonl").model_copy(update={"shots": ()})) == []
+    assert "Did you mean hellaswag?" in faults(config_of(tmp_path, "helaswag"))[0][1]
+
+
+def test_rows_that_are_no_items_are_said_before_the_run_and_a_file_without_items_stops_it(
+    lake: Lake, tmp_path: Path
+) -> None:
+    def faults(text: str) -> list[tuple[str, bool]]:
+        (tmp_path / "valid.jsonl").write_text(text)
+        config = config_of(tmp_path / "valid.jsonl").model_copy(update={"shots": ()})
+        return [(one.reason, one.stops) for one in benchmarks.check(config, Facts({}, lake))]  # type: ignore[misc]
+
+    some = "2 of 6 rows of piqa will be left out; the first is row 5 of valid.jsonl: it has no field sol1"
+    ((reason, stops),) = faults(lines([*PIQA, {"goal": "?"}, {"goal": "!"}]))
+    assert (reason.startswith(some), stops) == (True, False)
+    ((reason, stops),) = faults('{"question": "another benchmark"}\n')
+    assert reason.startswith("No row of piqa is an item: row 1 of valid.jsonl: it has no field")
+    assert stops
+    assert faults("") == [("No row of piqa is an item, as the files are empty.", True)]
 
 
 def test_another_content_is_another_artifact_and_the_same_is_found(lake: Lake, tmp_path: Path) -> None:

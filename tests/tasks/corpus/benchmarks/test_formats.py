@@ -62,6 +62,14 @@ def test_a_test_set_without_labels_is_told(tmp_path: Path, label: str | None) ->
         read_hellaswag(tmp_path / "test.jsonl")
 
 
+def test_the_line_that_is_no_utf_8_is_named(tmp_path: Path) -> None:
+    (tmp_path / "items.jsonl").write_bytes(f"{row()}\n{row()}\ncaf".encode() + b"\xe9\n")
+    with pytest.raises(PermanentError, match=r"items\.jsonl cannot be read as UTF-8 text: line 3 has the byte 0xe9"):
+        read_hellaswag(tmp_path / "items.jsonl")
+    with pytest.raises(PermanentError, match=r"cannot be read \(Is a directory\)"):
+        read_hellaswag(tmp_path)
+
+
 def test_all_wrong_lines_are_named_at_once(tmp_path: Path) -> None:
     (tmp_path / "items.jsonl").write_text("\n".join([row(), *[row(label=9)] * 7]))
     with pytest.raises(PermanentError, match=r"has 7 lines .*line 2: .*line 6: .*; and 2 more\)"):

@@ -90,6 +90,14 @@ def test_answers_are_the_models_own_whatever_the_model(built: tuple[Lake, Built]
         judge(JudgeConfig(), local_output(tmp_path / "none"), model=artifacts["pretrain"])
 
 
+def test_a_judge_that_never_answers_has_judged_nothing(built: tuple[Lake, Built], tmp_path: Path) -> None:
+    data = instructions(tmp_path / "asked.jsonl", 3)
+    with judging(lambda request, prompt: web.Response(status=500)) as server:
+        config = config_for(server, data=(data,), max_failures=1.0)
+        with pytest.raises(ConnectionError, match=r"3 of 3 questions.*or all of them; the last with status 500"):
+            judge(config, local_output(tmp_path / "out"), model=built[1]["sft"])
+
+
 def test_what_has_no_score_is_counted_with_its_reason_and_is_no_zero(built: tuple[Lake, Built], tmp_path: Path) -> None:
     def mixed(request: web.Request, prompt: str) -> web.Response:
         number = int(prompt.splitlines()[1].rstrip("?"))
