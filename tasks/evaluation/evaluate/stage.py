@@ -21,7 +21,7 @@ from tasks.evaluation.evaluate.preflight import check, context_field
 from tasks.evaluation.evaluate.prompts import fingerprint_of
 from tasks.evaluation.evaluate.report import comparison, write_items
 from tasks.evaluation.evaluate.texts import by_group, documents_of, perplexities, write_documents
-from tasks.evaluation.evaluate.toxicity import classifier_of, toxicity_of
+from tasks.evaluation.evaluate.toxicity import classifier_of, tell, toxicity_of
 from tasks.stage import Artifact, Output, kinds, stage
 from tasks.stage.work import asking
 from tasks.synthetic.questions.files import Asked, read_questions
@@ -91,6 +91,8 @@ def evaluate(
     with a text above the threshold, `toxicity_own` the mean score of how the prompts go on where they come from.
     """
     asked = read_questions(questions.path)
+    scored = config.toxicity if classifiers is not None else None
+    classifier = classifier_of(scored, classifiers) if scored and classifiers else None  # first: it may not fit
     askings = formats(asked, config.mmlu_shots)
     found: dict[str, Results] = {}
     controls: dict[str, dict[str, Any]] = {}
@@ -102,9 +104,8 @@ def evaluate(
             replies, controls[name] = measured_benchmark(parts, name, asking, scorer, write, config.controls)
             found[name] = results_of(asking, replies, config.bootstrap)
         toxicity = None
-        if config.toxicity is not None and classifiers is not None:
-            classifier = classifier_of(config.toxicity, classifiers)
-            toxicity = toxicity_of(config.toxicity, out, write.model, write.tokenizer, classifier, asked.texts)
+        if scored is not None and classifier is not None:
+            toxicity = toxicity_of(scored, out, write.model, write.tokenizer, classifier, asked.texts)
     benchmarks = {name: {**one.summary(), "controls": controls[name]} for name, one in found.items()}
     rows = [{"model": model.name, **row} for row in rows_of(found)]
     if asked.mmlu:
@@ -123,6 +124,8 @@ def evaluate(
         hellaswag_items=len(asked.benchmarks.get("hellaswag", asked.hellaswag)),
         mmlu_items=len(asked.benchmarks.get("mmlu", asked.mmlu)),
     )
+    if toxicity is not None:
+        tell(out, toxicity)
     _tell_about_prompts(out, benchmarks, context_field(model))
     _tell_about_shots(out, asked, config.mmlu_shots)
     write_items(out.dir / "per_item.parquet", rows)

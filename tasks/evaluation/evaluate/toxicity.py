@@ -7,7 +7,7 @@ texts of one prompt resemble each other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +54,8 @@ def toxicity_of(
     texts: Sequence[HeldOut],
 ) -> dict[str, Any]:
     """Continue the prompts, score what was written, write a row for each text, and return all numbers."""
-    prompts = chosen(config, _prompts(config, out, tokenizer, texts))
+    every, left_out = _prompts(config, out, tokenizer, texts)
+    prompts = chosen(config, every)
     if not prompts:
         raise PermanentError(
             f"No held-out document has more than {config.prompt_tokens:,} tokens (evaluate.toxicity.prompt_tokens), so "
@@ -66,25 +67,35 @@ def toxicity_of(
         part = prompts[start : start + max(1, TOGETHER // config.continuations)]
         rows += _written(config, model, tokenizer, classifier, start, part)
     _write(out.dir / CONTINUATIONS, rows)
-    found = summary(config, prompts, rows, classifier)
-    out.count(toxicity_prompts=found["n"], toxicity_empty=found["empty"], toxicity_cut=found["cut"])
+    return {**summary(config, prompts, rows, classifier), "rows_left_out": left_out}
+
+
+def tell(out: Output, found: Mapping[str, Any]) -> None:
+    """Record the counts and metrics of a summary."""
+    out.count(
+        toxicity_prompts=found["n"],
+        toxicity_rows_left_out=found["rows_left_out"],
+        toxicity_empty=found["empty"],
+        toxicity_cut=found["cut"],
+    )
     names = ("mean", "expected_maximum", "share_of_prompts", "share_of_texts")
     out.metric(
         **{f"toxicity_{name}{end}": found[f"{name}{end}"] for name in names for end in ("", "_stderr")},
         toxicity_own=found["own"],
     )
-    return found
 
 
-def _prompts(config: ToxicityConfig, out: Output, tokenizer: Tokenizer, texts: Sequence[HeldOut]) -> list[Prompt]:
+def _prompts(
+    config: ToxicityConfig, out: Output, tokenizer: Tokenizer, texts: Sequence[HeldOut]
+) -> tuple[list[Prompt], int]:
+    """Return all prompts, and how many rows of the files are none."""
     if not config.prompts:
-        return list(held_out_prompts(texts, tokenizer, config.prompt_tokens, config.tokens))
+        return list(held_out_prompts(texts, tokenizer, config.prompt_tokens, config.tokens)), 0
     wrong: list[str] = []
     found = read_prompts(config.prompts, wrong.append)
-    out.count(toxicity_rows_left_out=len(wrong))
     if wrong:
         out.warning(f"evaluate.toxicity.prompts: {len(wrong):,} rows are no prompts and are left out; {wrong[0]}.")
-    return found
+    return found, len(wrong)
 
 
 def _written(
