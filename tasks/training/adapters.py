@@ -14,8 +14,6 @@ from tasks.training.import_model.shape import imported_shape
 if TYPE_CHECKING:
     from model.shape import GPTShape
 
-SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that one makes"
-
 
 def adapter_faults(field: str, adapter: Adapter | None, shape: GPTShape | None) -> Iterator[Fault]:
     """Yield why an adapter cannot be put around the matrices of a network; nothing where the shape is not known."""
