@@ -72,6 +72,15 @@ def test_scores_are_those_of_each_text_alone(family: Family, at_once: int) -> No
         assert score.cut == max(0, len(context) + len(continuation) - 161)
 
 
+@pytest.mark.gpu
+def test_a_gpu_finds_the_same_scores() -> None:
+    model, pairs = network("llama"), asked()
+    expected = Scorer(model, list, 0, 400).score_ids(pairs)
+    found = Scorer(model.to("cuda"), list, 0, 400).score_ids(pairs)
+    for one, other in zip(found, expected, strict=True):
+        assert one.log_likelihood == pytest.approx(other.log_likelihood, rel=1e-4)
+
+
 def test_each_beginning_that_is_worth_it_is_read_once() -> None:
     source = random.Random(3)
     shots, questions = drawn(source, 100), [drawn(source, 50), drawn(source, 40)]

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -21,10 +23,11 @@ from data_lake.store.lake import Artifact, Lake
 from model.shape import GPTConfig
 from model.tokenizer import SPECIALS, Tokenizer, specials_after
 from tasks.benchmarks import BenchmarksConfig, benchmarks
-from tasks.evaluation.evaluate.asking import ask
+from tasks.evaluation.evaluate.asking import MAX_NEW_TOKENS, ask
 from tasks.evaluation.evaluate.benchmarks import Asking, results_of
-from tasks.evaluation.evaluate.writing import Writer
+from tasks.evaluation.evaluate.writing import Writer, Written
 from tasks.evaluation.harness import run
+from tasks.evaluation.harness.adapter import adapter_of
 from tasks.evaluation.harness.run import run_harness
 from tasks.stage import Output, PermanentError, StageConfig, kinds, local_output, stage
 from tasks.synthetic.questions.chosen import choose
@@ -116,6 +119,27 @@ def test_the_harness_measures_what_we_measure(shots: int, model: Artifact, tmp_p
         assert stderr is None or one.stderr == pytest.approx(stderr, rel=1e-4)
         assert one.n == 3
     assert os.environ.get("HF_HUB_OFFLINE") is None  # only while it ran
+
+
+def test_answers_with_the_same_end_are_written_together_and_come_back_in_order() -> None:
+    asked: list[tuple[object, ...]] = []
+
+    def write(prompts: Sequence[str], until: Sequence[str], most: int) -> list[Written]:
+        asked.append((list(prompts), list(until), most))
+        return [Written(f"{prompt} said", 1) for prompt in prompts]
+
+    lm = adapter_of(None, write)  # type: ignore[arg-type]
+    wants = [{"until": "\n"}, {"until": ["Q:", "A:"], "max_gen_toks": 5}, {"until": ["\n"]}, {"until": None}]
+    requests = [SimpleNamespace(args=(f"prompt {number}", given)) for number, given in enumerate(wants)]
+    assert lm.generate_until(requests) == [f"prompt {number} said" for number in range(4)]
+    assert asked == [
+        (["prompt 0", "prompt 2"], ["\n"], MAX_NEW_TOKENS),
+        (["prompt 1"], ["Q:", "A:"], 5),
+        (["prompt 3"], [], MAX_NEW_TOKENS),
+    ]
+    samples = SimpleNamespace(args=("prompt", {"do_sample": True, "temperature": 0.7}))
+    with pytest.raises(ValueError, match="this one wants samples"):
+        lm.generate_until([samples])
 
 
 def test_the_validation_split_is_asked_if_there_is_no_test_split(model: Artifact, tmp_path: Path) -> None:
