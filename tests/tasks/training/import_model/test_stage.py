@@ -188,6 +188,22 @@ def test_training_goes_on_from_the_weights_in_their_shape(corpus: tuple[Lake, di
     assert learned.metrics["validation_loss"] < artifact.metrics["validation_loss"]
 
 
+def test_an_adapter_alone_goes_on_from_the_weights(corpus: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
+    given, out = going_on(corpus), local_output(tmp_path)
+    config = PretrainConfig.model_validate({**PLAIN, "adapter": {"rank": 2, "targets": ["up_proj"]}})
+    pretrain(config, out, **given)
+    before = load_trained(given["base"])[0].state_dict()
+    after = load_file(tmp_path / "model.safetensors")
+    assert {name for name in after if not torch.equal(after[name], before[name])} == {
+        name for name in before if name.endswith("up_proj.weight")
+    }
+    assert 0 < out.metrics["trainable_share"] < 0.1
+    assert (tmp_path / "adapter" / "adapter_model.safetensors").exists()
+    alone = {name: given[name] for name in ("tokens", "tokenizer")}
+    with pytest.raises(PermanentError, match="begins with random weights"):
+        pretrain(config, local_output(tmp_path / "other"), **alone)
+
+
 class Interrupted(Output):
     """An output whose process dies after some steps."""
 

@@ -18,7 +18,9 @@ from data_lake.store.lake import Artifact, Lake
 from model.folder import load_model
 from model.lora import load_adapter, merge
 from tasks.corpus.splits import documents_of
+from tasks.corpus.tokenizer import TokenizerConfig
 from tasks.stage import PermanentError, local_output
+from tasks.stage.preflight import Facts
 from tasks.training.sft import SftConfig, sft
 from tests.tasks.pydoc_corpus import PRETRAIN, SFT, PagesConfig, build_corpus, build_models
 
@@ -199,6 +201,19 @@ def test_a_model_is_taught_a_style_and_asked_in_it(
     read = tokenizer.decode(batch_of(0).inputs[0].tolist())
     asks = {"alpaca": "### Response:\n", "phi3": "<|assistant|>:\n", "chatml": "<|im_start|>assistant\n"}
     assert asks[prompt] in read
+
+
+def test_marks_that_a_message_could_forge_are_told_before_the_run(tmp_path: Path) -> None:
+    def told(prompt: str, **tokenizer: object) -> list[str]:
+        facts = Facts({"tokenizer": TokenizerConfig.model_validate(tokenizer)}, Lake(tmp_path))
+        config = SftConfig.model_validate({"prompt": prompt})
+        return [fault.reason for fault in sft.faults(config, facts) if not fault.stops]
+
+    (reason,) = told("chatml")
+    assert reason.startswith("The marks of chatml (<|im_start|>, <|im_end|>) are no special tokens")
+    assert not told("chatml", specials=("<|im_start|>", "<|im_end|>"))
+    assert not told("chatml", keep="tokenizer/0123456789abcdef"), "what it has is not known yet"
+    assert not told("phi3") + told("alpaca") + told("textmill")
 
 
 def test_an_adapter_alone_may_be_trained(models: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
