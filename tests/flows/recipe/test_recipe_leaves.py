@@ -48,7 +48,7 @@ SPECIAL: dict[str, list[Any]] = {
     "seq2seq.training.optimizer": ["muon", "adamw"],
     "pretrain.mix.sources": [[{"name": "a"}]],
     "sft.adapter": [{"rank": 4}],
-    "sft.prompt": ["alpaca"],
+    "sft.prompt": ["alpaca", "phi3"],
     "sft.sources": [[{"data": ["asked.jsonl"]}]],
     "pretrain.adapter": [{"rank": 4}],
     "questions.benchmarks": [{"piqa": {"path": "piqa.jsonl"}}],
@@ -76,6 +76,7 @@ TOGETHER = {
     "seq2seq.model.network",  # there is no other
     "pairs.source",
     "pairs.target",
+    "sft.sources",  # instead of data
     *(f"{stage}.training.{name}" for stage in ("pretrain", "sft", "seq2seq") for name in MUON_ONLY),
     "pretrain.masking.share",
     "pretrain.masking.whole_words",

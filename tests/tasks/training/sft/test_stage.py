@@ -19,7 +19,7 @@ from model.folder import load_model
 from model.lora import load_adapter, merge
 from tasks.corpus.splits import documents_of
 from tasks.corpus.tokenizer import TokenizerConfig
-from tasks.stage import PermanentError, local_output
+from tasks.stage import Output, PermanentError, local_output
 from tasks.stage.preflight import Facts
 from tasks.training.sft import SftConfig, sft
 from tests.tasks.pydoc_corpus import PRETRAIN, SFT, PagesConfig, build_corpus, build_models
@@ -159,6 +159,34 @@ def test_a_mixture_is_accounted_for_by_source(models: tuple[Lake, dict[str, Arti
     assert out.counts["pairs_a"] == 12
     assert out.metrics["epochs_b"] > 0
     assert out.metrics["peak_memory_gib"] > 0
+
+
+class Interrupted(Output):
+    """An output whose process dies after some steps."""
+
+    def log(self, metrics: object, step: int) -> None:
+        if step >= 6 and "loss" in metrics:  # type: ignore[operator]
+            raise OSError("No space left on device")
+
+
+def test_an_interrupted_training_with_noise_and_packing_ends_with_the_same_bytes(
+    models: tuple[Lake, dict[str, Artifact]], tmp_path: Path
+) -> None:
+    data = tmp_path / "mine.json"
+    data.write_text(json.dumps([{"instruction": f"Say {n}.", "output": f"{n}"} for n in range(60)]))
+    runtime = {"threads": 1, "log_every": 2, "checkpoint_seconds": 0, "validate_every": 0}
+    more = {"data": [str(data)], "packed": True, "neftune": 5, "runtime": runtime}
+    config = SftConfig.model_validate({**SFT, **more})
+    sft(config, local_output(tmp_path / "whole"), **given(models))
+    (tmp_path / "cut").mkdir()
+    with pytest.raises(OSError, match="No space left"):
+        sft(config, Interrupted(tmp_path / "cut"), **given(models))
+    sft(config, local_output(tmp_path / "cut"), **given(models))
+    whole, cut = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "cut"))
+    assert whole == cut
+    quiet = SftConfig.model_validate({**SFT, **more, "neftune": 0})
+    sft(quiet, local_output(tmp_path / "quiet"), **given(models))
+    assert (tmp_path / "quiet" / "model.safetensors").read_bytes() != whole
 
 
 def test_files_without_a_usable_record_say_why(models: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
