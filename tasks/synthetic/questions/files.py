@@ -91,7 +91,7 @@ def read_questions(folder: Path) -> Asked:
         facts["available"],
         facts["compression"],
         read_chosen(folder),
-        facts["files"],
+        facts.get("files", []),  # artifacts of before have none
     )
 
 
