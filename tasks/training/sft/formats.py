@@ -1,8 +1,8 @@
 """The formats of instruction data, recognised by their keys; each record becomes a conversation or is refused.
 
 The formats are Alpaca (with LLaMA-Factory's `system` and `history`), Dolly, prompt and completion, OpenAI's messages
-and ShareGPT's conversations. No part of a record is dropped silently: a record with text in a field that its format
-does not have, or with a role that no chat has, is refused with a reason.
+and ShareGPT's conversations; of a preference, the chosen answer is learned. No part of a record is dropped silently: a
+record with text in a field that its format does not have, or with a role that no chat has, is refused with a reason.
 
 Chat templates know no tools, so that tools are kept as text, in the form of Qwen 2.5 and Hermes: what tools there are
 in the system's message (<tools>), a call in the assistant's (<tool_call>), a result in the user's (<tool_response>).
@@ -78,6 +78,8 @@ def conversation(item: Any) -> Conversation:
     """Return the conversation of one parsed record; raises NoConversation with the reason if it has none."""
     if not isinstance(item, Mapping):
         raise NoConversation(f"it is {kind_of(item)}, not an object")
+    if {"chosen", "rejected"} <= item.keys() and not item.get("output"):
+        item = _preferred(item)
     found = _of_messages(item) if {"messages", "conversations"} & item.keys() else _of_fields(item)
     for text in found.texts:
         try:
@@ -88,6 +90,22 @@ def conversation(item: Any) -> Conversation:
                 f"a text has half a surrogate pair ({broken}) at character {error.start + 1}"
             ) from None
     return found
+
+
+def _preferred(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a preference as an instruction with its chosen answer: a text, a message, or a list of messages, which may
+    be all of the conversation."""
+    chosen, rest = item["chosen"], {name: value for name, value in item.items() if name not in ("chosen", "rejected")}
+    asked = next((rest[name] for name in ("messages", "conversations", "prompt") if rest.get(name)), None)
+    if isinstance(chosen, str) and not isinstance(asked, list):
+        return {**rest, "completion" if "prompt" in rest else "output": chosen}
+    said = chosen if isinstance(chosen, list) else [chosen]
+    said = [{"role": "assistant", "content": one} if isinstance(one, str) else one for one in said]
+    whole = len(said) > 1 and isinstance(said[0], Mapping)
+    before = (
+        [] if whole or asked is None else asked if isinstance(asked, list) else [{"role": "user", "content": asked}]
+    )
+    return {**rest, "messages": [*before, *said]}
 
 
 def _of_fields(item: Mapping[str, Any]) -> Conversation:

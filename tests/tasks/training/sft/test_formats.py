@@ -50,6 +50,13 @@ NAMES = {"system": "system", "user": "human", "assistant": "gpt"}
              "system": CHAT[0]["content"]},
             TALK,
         ),
+        ({"prompt": "Name one.", "chosen": "A leek.", "rejected": "No."}, Conversation("Name one.", "A leek.")),
+        ({"instruction": "Name one.", "chosen": "A leek.", "rejected": "No."}, Conversation("Name one.", "A leek.")),
+        ({"prompt": "Why?", "chosen": CHAT, "rejected": CHAT[:3]}, TALK),
+        ({"prompt": CHAT[:4], "chosen": CHAT[4:], "rejected": CHAT[2:3]}, TALK),
+        ({"conversations": CHAT[:4], "chosen": CHAT[4], "rejected": CHAT[2]}, TALK),
+        ({"prompt": "Name one.", "chosen": [{"role": "assistant", "content": "A leek."}], "rejected": []},
+         Conversation("Name one.", "A leek.")),
         ({"instruction": "x", "output": "y", "history": [], "system": None, "input": None}, Conversation("x", "y")),
     ],
 )  # fmt: skip
@@ -83,6 +90,9 @@ def test_known_shapes(item: Any, expected: Conversation) -> None:
         ({"messages": [CHAT[1], {"role": "assistant", "tool_calls": [{"id": 1}]}]}, "a call of a tool has no name"),
         ({"messages": [CHAT[1], {"role": "assistant", "content": " "}]}, "message 2 of messages is an empty text"),
         ({"messages": [CHAT[1], {"role": "assistant"}]}, "message 2 of messages is null instead of a text"),
+        ({"prompt": "x", "chosen": [], "rejected": []}, "messages has no answer"),
+        ({"prompt": "x", "chosen": " ", "rejected": "y"}, "completion is empty"),
+        ({"prompt": "x", "chosen": [3], "rejected": "y"}, "message 2 of messages is the number 3"),
         ({"messages": CHAT, "tools": 3}, "tools is the number 3, not a list"),
     ],
 )  # fmt: skip
