@@ -21,6 +21,8 @@ Row = tuple[int, ...]
 
 WORTH = 32
 """Tokens that must be spared for a shared beginning to be read by itself, as that costs a call and copies."""
+LEAST = 8
+"""Tokens that it must have: what follows it is slower to read, however many texts begin with the same word."""
 MOST_LEVELS = 4
 """Shared beginnings of shared beginnings (shots, question, choice) up to this depth; it bounds the memory."""
 
@@ -70,7 +72,7 @@ def _divided(
         shared = int(same[first : end - 1].min())
         cuts = (np.flatnonzero(same[first : end - 1] == shared) + first + 1).tolist()
         parts = list(zip([first, *cuts], [*cuts, end], strict=True))
-        if (shared - start) * len(cuts) < WORTH:
+        if shared - start < LEAST or (shared - start) * len(cuts) < WORTH:
             todo += parts
             continue
         piece = Piece(rows[order[first]][:shared], start, -1)

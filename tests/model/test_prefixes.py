@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from model.gpt import GPT
-from model.prefixes import MOST_LEVELS, WORTH, Piece, PrefixReader, pieces_of
+from model.prefixes import LEAST, MOST_LEVELS, WORTH, Piece, PrefixReader, pieces_of
 from model.scoring import Scorer
 from model.shape import Family, GPTConfig
 
@@ -91,6 +91,8 @@ def test_each_beginning_that_is_worth_it_is_read_once() -> None:
     assert tokens(pieces) == 100 + 50 + 40 + 8 * 5
     assert sorted(piece.text for piece in leaves(pieces)) == list(range(8))
     assert all(piece.row == rows[piece.text] for piece in leaves(pieces))
+    word = shots[: LEAST - 1]  # many texts begin with it
+    assert all(not piece.below for piece in pieces_of([(*word, n, *drawn(source, 9)) for n in range(60)], [1] * 60))
     few = pieces_of([(*shots[: WORTH - 1], 1), (*shots[: WORTH - 1], 2)], [1, 1])
     assert [piece.below for piece in few] == [[], []]
 
