@@ -67,7 +67,9 @@ help:
 demo: $(INSTALLED)
 	@$(BIN)/textmill run demo
 
-test: lint
+# The other core compiles numba's kernels while mypy reads: else each process of the tests would compile them.
+test: $(TESTABLE)
+	@$(BIN)/python -m tests.kernels & $(MAKE) --no-print-directory lint; wait
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not e2e and not gpu and not benchmark"
 
 test-all: lint $(BROWSABLE)
