@@ -11,6 +11,7 @@ from data_lake.tokens.mix import REST, Source
 from model.adapter import Adapter
 from model.config import Runtime, Training
 from model.dial import shape_of, training_of
+from model.induction import refusal
 from model.shape import GPTShape
 from tasks.stage import Execution, StageConfig
 
@@ -139,6 +140,17 @@ class PretrainConfig(StageConfig):
         "packed into rows, and each sees itself alone; one longer than the context is split into consecutive parts",
     )
     mix: MixConfig = Field(MixConfig(), description="how much of each source is read")
+    start: Literal["random", "induction"] = Field(
+        "random",
+        description="first weights: random; induction = the first two blocks of a llama begin with a circuit that "
+        "copies what stood earlier in the text",
+    )
+    repeats: int = Field(
+        0,
+        ge=0,
+        description="sequences of random tokens, repeated, that each step reads besides batch_size sequences of text; "
+        "they teach to copy",
+    )
     masking: MaskingConfig = Field(MaskingConfig(), description="which tokens an encoder (model.network) has to name")
     adapter: Adapter | None = Field(
         None,
@@ -173,6 +185,10 @@ class PretrainConfig(StageConfig):
             raise ValueError(
                 "pretrain trains decoders and encoders; an encoder-decoder learns from pairs of texts, in stage seq2seq"
             )
+        if self.model.network == "encoder" and self.repeats:
+            raise ValueError("repeats teach a decoder to copy and mean nothing for an encoder; leave them out")
+        if self.start == "induction" and (why := refusal(self.model)):
+            raise ValueError(f"start cannot be induction: {why}")
         if self.model.network != "encoder" and self.masking != MaskingConfig():
             raise ValueError("masking means nothing for a decoder; leave it out, or set model.network to encoder")
         return self

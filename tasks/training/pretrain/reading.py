@@ -15,6 +15,7 @@ from data_lake.tokens.shards import TokenShardError
 from tasks.stage import Artifact, PermanentError
 from tasks.training.pretrain.masked import held_out_batch, masking_of, training_batch
 from tasks.training.pretrain.mix import open_mix
+from tasks.training.pretrain.repeats import with_repeats
 
 if TYPE_CHECKING:
     from data_lake.tokens.packing import PackedDataset
@@ -35,6 +36,7 @@ class Reading:
         cannot be drawn from them."""
         self._config, self._tokens, self._tokenizer = config, tokens, tokenizer
         self.masking = masking_of(config, tokenizer)
+        self._plain = np.flatnonzero(tokenizer.token_bytes())  # the ids that stand for text
         self._end = end_of_document(config, tokenizer)
         try:
             self.train, self.held_out = self._rows("train"), self._rows("val")
@@ -63,7 +65,8 @@ class Reading:
         """Return the rows of a step that a rank reads; with one rank, all of them."""
         seed, size = self._config.training.seed, self._config.training.batch_size
         if self.masking is None:
-            return self._batch(self._read(step, rank, world_size))
+            batch = self._batch(self._read(step, rank, world_size))
+            return with_repeats(batch, self._config.repeats, self._plain, seed, step, rank, world_size)
         # what is hidden in a row depends on the rows before it, so every rank hides tokens in all of them
         mine = draws_of_step(step, size, rank, world_size) - step * size
         whole = training_batch(self.masking, self._checked(self._read(step, 0, 1)), seed, step)

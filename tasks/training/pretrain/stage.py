@@ -66,6 +66,7 @@ def pretrain(
     performance that the training uses, `epochs` how often the training text was read.
     """
     from model.gpt import GPT
+    from model.planting import plant
     from model.tokenizer import Tokenizer
     from model.validation import validation_loss
 
@@ -74,11 +75,15 @@ def pretrain(
     if config.adapter is not None and base is None:
         raise PermanentError(NO_BASE)
     if base is not None:
+        if config.start != "random":
+            raise PermanentError("pretrain.start means nothing when training goes on from a model; leave it out.")
         model, config = load_base(base, loaded, config, out)
     reading = Reading(config, tokens, loaded)
     training = config.training
     if model is None:
         model = GPT(GPTConfig(vocab_size=loaded.vocab_size, **config.model.model_dump())).initialise(training.seed)
+        if config.start == "induction":
+            plant(model, training.seed)
     out.info(
         f"Training {model.count_parameters():,} weights for {training.steps:,} steps of {training.batch_size} × "
         f"{reading.train.seq_len} tokens: {reading.epochs:.2f} epochs of {reading.train.n_tokens:,} tokens."
@@ -107,6 +112,8 @@ def _account(out: Output, config: PretrainConfig, reading: Reading) -> None:
     """Count what was read, down to the last token; padding is no token and is counted by itself."""
     read, positions = reading.tokens_read, reading.draws * config.model.max_seq_len
     out.count(tokens_read=read, padding=positions - read)
+    if config.repeats:
+        out.count(tokens_repeated=config.training.steps * config.repeats * config.model.max_seq_len)
     out.metric(epochs=reading.epochs, padding_share=(positions - read) / positions)
     out.ledger(reading.ledger())
     if reading.mixed is not None:

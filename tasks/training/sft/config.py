@@ -32,6 +32,22 @@ class InstructionSource(StageConfig):
     )
 
 
+class QuotationsConfig(StageConfig):
+    """Questions with the text that answers them, made up anew for each step; the answer is a quotation from the text.
+
+    They are made of the pages of Python's documentation, and put names and descriptions together that do not belong
+    together, so that only the text can tell the answer.
+    """
+
+    count: int = Field(
+        0, ge=0, description="such questions that each step reads besides its batch_size examples; 0 = none"
+    )
+    passages: int = Field(3, ge=1, description="largest number of passages in the text of a question")
+    measured: int = Field(
+        400, ge=1, description="largest number of questions about held-out pages that the model is asked"
+    )
+
+
 class SftConfig(StageConfig):
     """Which instructions the model learns, and how."""
 
@@ -57,6 +73,9 @@ class SftConfig(StageConfig):
     )
     answer_characters: int = Field(240, ge=20, description="longest answer made from a docstring, in whole sentences")
     lines_per_page: int = Field(8, ge=0, description="cut lines of each page that become pairs: finish this line")
+    quotations: QuotationsConfig = Field(
+        QuotationsConfig(), description="questions with the text that answers them, besides the pairs"
+    )
     training: Training = Field(
         Training(steps=300, batch_size=16, learning_rate=5e-4, weight_decay=0.0),
         description="optimizer, schedule, length and batch of the fine-tuning",

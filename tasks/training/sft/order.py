@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from model.batches import Batch
     from model.chat import Example
     from tasks.training.sft.config import SftConfig
+    from tasks.training.sft.quotations import Quotations
 
 Rows = Sequence[Sequence[int]]
 """Rows of a batch: the numbers of their examples."""
@@ -38,9 +39,19 @@ class _Part:
 class Reading:
     """The examples of a training in the order in which they are read, given the number of the step alone."""
 
-    def __init__(self, config: SftConfig, examples: Mapping[str, Sequence[Example]], context: int, pad: int) -> None:
-        """examples: of each source by its name. Raises PermanentError if the sources do not allow enough examples."""
-        self._config, self._pad = config, pad
+    def __init__(
+        self,
+        config: SftConfig,
+        examples: Mapping[str, Sequence[Example]],
+        context: int,
+        pad: int,
+        quotations: Quotations | None = None,
+    ) -> None:
+        """examples: of each source by its name; quotations: made up for each step, after these.
+
+        Raises PermanentError if the sources do not allow enough examples.
+        """
+        self._config, self._pad, self._quotations = config, pad, quotations
         training = config.training
         self._examples = [one for some in examples.values() for one in some]
         self._parts, first = [], 0
@@ -66,6 +77,8 @@ class Reading:
 
         training = self._config.training
         chosen = [[self._examples[i] for i in row] for row in self._rows(draws_of_step(step, training.batch_size))]
+        if self._quotations:
+            chosen += [[made_up] for made_up in self._quotations.examples(step)]
         if self._config.packed:
             batch = packed_answer_batch(chosen, self._pad)
         else:

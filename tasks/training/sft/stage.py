@@ -17,6 +17,7 @@ from tasks.training.sft.gather import Lesson, gather
 from tasks.training.sft.instructions import fingerprint_of
 from tasks.training.sft.order import Reading
 from tasks.training.sft.preflight import check
+from tasks.training.sft.quotations import Quotations
 from tasks.training.train import loss_curve, train
 from tasks.training.trained import load_trained
 from tasks.training.written import model_contract, write_model
@@ -43,7 +44,8 @@ def batches(config: SftConfig, inputs: Mapping[str, Artifact]) -> tuple[Callable
     context = json.loads((base / "model.json").read_text())["config"]["max_seq_len"]
     with tempfile.TemporaryDirectory() as folder:  # for the lists of pairs that a training keeps
         kept, _ = gather(config, local_output(Path(folder)), inputs["corpus"], tokenizer, context)
-    return Reading(config, _by_source(kept), context, tokenizer.pad).batch, tokenizer
+    quotations = _quotations(config, inputs["corpus"], tokenizer, context)
+    return Reading(config, _by_source(kept), context, tokenizer.pad, quotations).batch, tokenizer
 
 
 @stage(
@@ -62,18 +64,25 @@ def sft(config: SftConfig, out: Output, corpus: kinds.Corpus, base: kinds.Model)
 
     `loss` and `validation_loss` are the mean cross-entropy of an answer's next token in nats, on training and on
     held-out pairs; `validation_bits_per_byte` is the validation loss in bits per byte of the answers. Lower is better.
-    `samples_ended` is the share of sample answers that the model ended itself, before reaching the length limit.
+    `samples_ended` is the share of sample answers that the model ended itself, before reaching the length limit. With
+    `quotations`, `quoted_exact` is the share of questions about held-out pages that are answered by quoting the right
+    passage word for word, `quoted_begun` the share whose signature and first three words are right, and
+    `quoted_exact_before` and `quoted_begun_before` those of the base.
     """
     model, tokenizer = load_trained(base)
     kept, held_out = gather(config, out, corpus, tokenizer, model.config.max_seq_len)
     training = config.training
-    reading = Reading(config, _by_source(kept), model.config.max_seq_len, tokenizer.pad)
+    quotations = _quotations(config, corpus, tokenizer, model.config.max_seq_len)
+    reading = Reading(config, _by_source(kept), model.config.max_seq_len, tokenizer.pad, quotations)
     drawn = reading.drawn()
     epochs = sum(row["epochs"] * row["examples"] for row in drawn) / len(kept)
     out.info(f"Fine-tuning on {len(kept):,} pairs for {training.steps:,} steps: {epochs:.2f} epochs.")
     if config.sources:
         out.table("mixture", drawn)
         out.metric(**{f"epochs_{row['source']}": row["epochs"] for row in drawn})
+    if quotations:
+        out.info(f"Besides, each step reads {config.quotations.count} made-up questions with a text to quote.")
+        out.metric(**{f"{name}_before": value for name, value in quotations.measured(model).items()})
     history = train(
         out,
         model,
@@ -87,8 +96,15 @@ def sft(config: SftConfig, out: Output, corpus: kinds.Corpus, base: kinds.Model)
     samples = list(_answers(config, model, [lesson.conversation for lesson in held_out], tokenizer))
     ended = sum(sample["ended"] for sample in samples) / len(samples) if samples else None
     out.metric(epochs=epochs, samples_ended=ended)
+    if quotations:
+        out.metric(**quotations.measured(model))
+        out.count(made_up=training.steps * config.quotations.count, quotations_asked=quotations.held_out)
     out.figure("loss", loss_curve(history, "fine-tuning on answers"))
     write_model(out, model, tokenizer, samples, config.prompt)
+
+
+def _quotations(config: SftConfig, corpus: Artifact, tokenizer: Tokenizer, context: int) -> Quotations | None:
+    return Quotations(config, corpus, tokenizer, context) if config.quotations.count else None
 
 
 def _by_source(lessons: Iterable[Lesson]) -> dict[str, list[Example]]:

@@ -38,6 +38,7 @@ SPECIAL: dict[str, list[Any]] = {
     "pretrain.model.preset": ["gpt2-124m"],
     "pretrain.model.network": ["encoder", "decoder"],
     "pretrain.documents": ["separate"],
+    "pretrain.start": ["induction"],
     "pretrain.model.d_head": [64],
     "pretrain.model.rope_scaling": [{"factor": 4.0}],
     "pretrain.training.optimizer": ["muon", "adamw"],
@@ -78,6 +79,8 @@ TOGETHER = {
     "pairs.target",
     "sft.sources",  # instead of data
     *(f"{stage}.training.{name}" for stage in ("pretrain", "sft", "seq2seq") for name in MUON_ONLY),
+    "pretrain.start",
+    "pretrain.repeats",
     "pretrain.masking.share",
     "pretrain.masking.whole_words",
 }

@@ -1,0 +1,52 @@
+"""tasks/synthetic/quotations.py: the answer stands in the text; true questions are of a page, made-up ones of none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tasks.synthetic.pydoc import Entry, entries
+from tasks.synthetic.quotations import Inventor, passages_of, quotations_of
+from tests.tasks.pydoc_corpus import page
+
+PAGES = [list(entries(page(number), f"mod{number}")) for number in range(12)]
+
+
+def test_the_text_of_a_true_question_has_its_answer_among_others_of_the_page() -> None:
+    asked = list(quotations_of(PAGES[3], 240, 3))
+    texts = {passage.text for _, passage in passages_of(PAGES[3], 240)}
+    assert len(asked) == len(texts) > 5
+    for pair in asked:
+        shown = pair["input"].split("\n\n")
+        assert pair["output"] in shown
+        assert set(shown) <= texts
+        name = pair["output"].partition("(")[0]
+        assert f"mod3.{name}`" in pair["instruction"]
+    assert {len(pair["input"].split("\n\n")) for pair in asked} == {1, 2, 3}
+    assert any(pair["input"].startswith(pair["output"]) for pair in asked)
+    assert not all(pair["input"].startswith(pair["output"]) for pair in asked)
+    assert asked == list(quotations_of(PAGES[3], 240, 3))
+
+
+def test_a_name_of_two_classes_is_asked_for_once() -> None:
+    methods = [Entry("m", f"{owner}.close", "", "method", (f"Close the {owner} and free it.",)) for owner in ("A", "B")]
+    assert [pair["instruction"].split("`")[1] for pair in quotations_of(methods, 240, 3)] == ["m.A.close"]
+
+
+def test_what_is_made_up_is_on_no_page_and_follows_from_the_generator() -> None:
+    inventor = Inventor(PAGES, 240, 3)
+    made = [inventor.pair(np.random.default_rng([0, number])) for number in range(200)]
+    assert made == [inventor.pair(np.random.default_rng([0, number])) for number in range(200)]
+    true = {passage.text for one in PAGES for _, passage in passages_of(one, 240)}
+    assert all(pair["output"] in pair["input"].split("\n\n") for pair in made)
+    assert all(pair["output"].partition("(")[0] + "`" in pair["instruction"] for pair in made)
+    # names and descriptions are of pages, but hardly ever of the same entry
+    assert sum(pair["output"] in true for pair in made) < 20
+    summaries = {text.partition("\n    ")[2] for text in true}
+    known = [pair for pair in made if pair["output"].partition("\n    ")[2] in summaries]
+    assert 100 < len(known) < 180
+
+
+def test_too_few_names_to_make_up_questions() -> None:
+    with pytest.raises(ValueError, match="the pages document 0 names, and a question needs up to 3"):
+        Inventor([[]], 240, 3)
