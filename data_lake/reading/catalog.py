@@ -12,6 +12,7 @@ Views over Parquet files; each row names its `stage` and `artifact`:
     judgements  answers of a model to instructions, and what a judge said of them
     passages    passages of training text that a model continued, and how far it repeated them
     continuations  texts that a model was made to write, with the score of a classifier
+    classified  test texts of a trained classifier, with the label that it names
 They show the newest artifact of each stage (of what measures models, the newest of each stage's models). `documents`
 would count a corpus twice that way (clean and dedup both hold it), so it shows only the newest artifact of the last
 such stage. The same name with the prefix `all_` shows every artifact in the lake.
@@ -45,6 +46,7 @@ PARQUET_VIEWS = {
     "judgements": "judgements.parquet",
     "passages": "passages.parquet",
     "continuations": "continuations.parquet",
+    "classified": "classified.parquet",
 }
 
 
@@ -339,6 +341,7 @@ def _empty(view: str) -> pa.Table:
         "judgements": schemas.JUDGEMENTS,
         "passages": schemas.PASSAGES,
         "continuations": schemas.CONTINUATIONS,
+        "classified": schemas.CLASSIFIED,
     }
     return pa.schema([("stage", pa.string()), ("artifact", pa.string()), *named[view]]).empty_table()
 

@@ -226,3 +226,15 @@ CONTINUATIONS = pa.schema(
     ]
 )
 """Every text that a model was made to write, with the score of a classifier."""
+
+CLASSIFIED = pa.schema(
+    [
+        _required("place", pa.string()),  # file and row of the text, or the address of its page and the entry
+        _required("text", pa.string()),
+        _required("label", pa.string()),  # the true one
+        _required("named", pa.string()),  # the label that the network names
+        _required("probability", pa.float64()),  # that it gives to this label
+        _required("correct", pa.bool_()),
+    ]
+)
+"""Every test text of a trained classifier, with the label that it names."""

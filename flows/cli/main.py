@@ -11,6 +11,7 @@ import typer
 
 from flows.cli import (
     chat,
+    classify,
     compare,
     deploy,
     evaluate,
@@ -45,7 +46,7 @@ app = typer.Typer(
 )
 _VERBS = (
     (run, plan, recipe, deploy), (lake, ledger, sample, sql),
-    (generate, chat, serve, compare, promote, evaluate, export),
+    (generate, chat, classify, serve, compare, promote, evaluate, export),
 )  # fmt: skip
 for verbs in (verb for group in _VERBS for verb in group):
     verbs.register(app)

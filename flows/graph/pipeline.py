@@ -20,6 +20,7 @@ from tasks.evaluation.judge import judge
 from tasks.evaluation.memorisation import memorisation
 from tasks.stage import kinds
 from tasks.synthetic.questions import questions
+from tasks.training.classify import classify
 from tasks.training.import_model import import_model
 from tasks.training.pretrain import pretrain
 from tasks.training.seq2seq import seq2seq
@@ -29,7 +30,7 @@ from tasks.training.sft import sft
 def pipeline(recipe: Recipe, graph: Graph) -> None:
     """Add the nodes of one recipe, or of one variant of it."""
     models = [graph.add(import_model, recipe.import_model)] if recipe.import_model else []
-    vocabulary = tokens = None
+    vocabulary = tokens = corpus = None
     if recipe.crawl:
         corpus = _corpus(recipe, graph, recipe.crawl)
         if recipe.pretrain:
@@ -37,6 +38,9 @@ def pipeline(recipe: Recipe, graph: Graph) -> None:
             vocabulary = _vocabulary(recipe, graph, corpus, base)
             tokens = graph.add(tokenize, recipe.tokenize, corpus, vocabulary)
             models.append(graph.add(pretrain, recipe.pretrain, tokens, vocabulary, base))
+    if recipe.classify:
+        graph.add(classify, recipe.classify, models[-1], None if recipe.classify.data else corpus)
+    if corpus is not None:
         if recipe.pretrain and recipe.pretrain.model.network == "encoder":
             if recipe.evaluate_encoder:
                 graph.add(evaluate_encoder, recipe.evaluate_encoder, models[-1], corpus)

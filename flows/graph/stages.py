@@ -17,12 +17,13 @@ from tasks.evaluation.judge import judge
 from tasks.evaluation.memorisation import memorisation
 from tasks.stage.contract import AnyStage
 from tasks.synthetic.questions import questions
+from tasks.training.classify import classify
 from tasks.training.import_model import import_model
 from tasks.training.pretrain import pretrain
 from tasks.training.seq2seq import seq2seq
 from tasks.training.sft import sft
 
 _ALL: tuple[AnyStage, ...] = (crawl, clean, dedup, decontaminate, import_model, pairs, tokenizer, tokenize, pretrain,
-                              sft, seq2seq, benchmarks, questions, evaluate, evaluate_encoder, memorisation, judge,
-                              export)  # fmt: skip
+                              classify, sft, seq2seq, benchmarks, questions, evaluate, evaluate_encoder, memorisation,
+                              judge, export)  # fmt: skip
 STAGES: dict[str, AnyStage] = {stage.name: stage for stage in _ALL}

@@ -24,6 +24,7 @@ from tasks.evaluation.judge import JudgeConfig
 from tasks.evaluation.memorisation import MemorisationConfig
 from tasks.stage.config import StageConfig, with_defaults
 from tasks.synthetic.questions import QuestionsConfig
+from tasks.training.classify import ClassifyConfig
 from tasks.training.import_model import ImportConfig
 from tasks.training.pretrain import PretrainConfig
 from tasks.training.seq2seq import Seq2SeqConfig
@@ -123,6 +124,9 @@ class Recipe(RecipeBase):
     pretrain: PretrainConfig | None = Field(
         PretrainConfig(), description="which model, and how it learns; null = the imported one stays as it is"
     )
+    classify: ClassifyConfig | None = Field(
+        None, description="which labels of texts the model learns to name, and how; null = none"
+    )
     sft: SftConfig | None = Field(SftConfig(), description="how the model learns to answer; null = not at all")
     seq2seq: Seq2SeqConfig | None = Field(
         None, description="an encoder-decoder that learns from pairs, and how; null = none is trained"
@@ -159,6 +163,14 @@ class Recipe(RecipeBase):
             raise ValueError("seq2seq learns from pairs, and there are none: name their files in pairs.data")
         if self.crawl is None and self.pairs is None and self.import_model is None:
             raise ValueError("there is nothing to make: no corpus (crawl), no pairs of texts (pairs), no import_model")
+        return self
+
+    @model_validator(mode="after")
+    def _has_labels(self) -> Self:
+        if self.classify is not None and self.import_model is None and (self.crawl is None or self.pretrain is None):
+            raise ValueError("classify has no model to begin with: let one be trained, or name one in import_model")
+        if self.classify is not None and self.crawl is None and not self.classify.data:
+            raise ValueError("classify has no labels: name files of texts with labels in classify.data")
         return self
 
     @model_validator(mode="after")

@@ -145,3 +145,17 @@ def curve(
         axes.legend(frameon=False)
     axes.grid(alpha=0.25)
     return figure
+
+
+def grid(numbers: np.ndarray, names: Sequence[str], title: str) -> Figure:
+    """Return a square of counts as shades and numbers, with the same names for rows and columns."""
+    figure, axes = _figure(title, height=max(3.0, 1.5 + 0.45 * len(names)))
+    axes.imshow(numbers, cmap="Greens", aspect="auto")
+    places = range(len(names))
+    axes.set_xticks(places, list(names), rotation=45 if len(names) > 4 else 0)
+    axes.set_yticks(places, list(names))
+    for row in places if len(names) <= 30 else ():
+        for column in places:
+            dark = numbers[row, column] > numbers.max() / 2
+            axes.text(column, row, f"{numbers[row, column]:,}", ha="center", va="center", color="w" if dark else "k")
+    return figure

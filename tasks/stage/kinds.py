@@ -41,6 +41,10 @@ class Model(Artifact):
     """Weights, shape and tokenizer in one self-contained folder."""
 
 
+class Classifier(Artifact):
+    """A network with a head that names a text's label: weights, labels and tokenizer in one self-contained folder."""
+
+
 class Benchmarks(Artifact):
     """Items of benchmarks, read from their official files, and the rows that are none."""
 

@@ -71,9 +71,9 @@ def _found(place: str, row: Any, source: str, target: str) -> Found:
         return Found(place, None, str(reason), raw)
 
 
-def table_rows(path: Path, source: str = "", target: str = "") -> Iterator[Any]:
-    """Yield the rows of a file, and a Record with a problem for what is none."""
-    kind = kind_of(path)
+def table_rows(path: Path, source: str = "", target: str = "", kind: str | None = None) -> Iterator[Any]:
+    """Yield the rows of a file, and a Record with a problem for what is none; without a kind, its name says it."""
+    kind = kind or kind_of(path)
     if kind == ".parquet":
         yield from _parquet(path, source, target)
         return

@@ -222,3 +222,19 @@ def test_a_recipe_with_nothing_to_make_is_refused(given: dict[str, Any], said: s
 def test_an_imported_model_may_leave_without_a_corpus() -> None:
     recipe = Recipe.model_validate({"crawl": None, "import_model": {"folder": "there"}, "export": {}})
     assert names(graph_of(recipe)) == ["import_model", "export-import_model"]
+
+
+def test_labels_are_learned_from_the_base_model_of_files_or_of_the_corpus() -> None:
+    graph = graph_of(Recipe.model_validate({"classify": {}}))
+    assert {role: node.name for role, node in reads(graph, "classify").items()} == {
+        "base": "pretrain", "corpus": "decontaminate",
+    }  # fmt: skip
+    given = {"classify": {"data": ["a.csv"]}, "pretrain": {"model": {"network": "encoder"}}, "sft": None}
+    assert list(reads(graph_of(Recipe.model_validate(given)), "classify")) == ["base"]
+    alone = {"crawl": None, "pretrain": None, "import_model": {"folder": "there"}, "sft": None}
+    both = graph_of(Recipe.model_validate({**alone, "classify": {"data": ["a.csv"]}}))
+    assert names(both) == ["import_model", "classify"]
+    with pytest.raises(ValidationError, match=r"name files of texts with labels in classify\.data"):
+        Recipe.model_validate({**alone, "classify": {}})
+    with pytest.raises(ValidationError, match="classify has no model to begin with"):
+        Recipe.model_validate({"crawl": None, "pairs": {}, "classify": {"data": ["a.csv"]}})

@@ -55,7 +55,14 @@ SPECIAL: dict[str, list[Any]] = {
     "questions.benchmarks": [{"piqa": {"path": "piqa.jsonl"}}],
     "questions.contamination": [{"words": 9}],
     "import_model.max_seq_len": [64],
-    **{section: [{}] for section in ("import_model", "pairs", "pretrain", "sft", "evaluate", "export")},
+    "classify.training.optimizer": ["muon", "adamw"],
+    "classify.max_tokens": [64],
+    "classify.pooling": ["mean"],
+    "classify.trained": ["head"],
+    "classify.balance": ["undersample", "none"],
+    "classify.class_weights": ["balanced"],
+    "classify.curve": [{}],
+    **{section: [{}] for section in ("import_model", "pairs", "pretrain", "classify", "sft", "evaluate", "export")},
     "evaluate.toxicity": [{"limit": 3}],
     "schedule.timezone": ["Europe/Berlin"],
     "schedule.cron": ["1 4 * * *"],
@@ -78,7 +85,10 @@ TOGETHER = {
     "pairs.source",
     "pairs.target",
     "sft.sources",  # instead of data
-    *(f"{stage}.training.{name}" for stage in ("pretrain", "sft", "seq2seq") for name in MUON_ONLY),
+    *(f"{stage}.training.{name}" for stage in ("pretrain", "classify", "sft", "seq2seq") for name in MUON_ONLY),
+    "classify",  # needs a model to begin with
+    "classify.text",  # by numbers: both columns or none
+    "classify.label",
     "pretrain.start",
     "pretrain.repeats",
     "pretrain.masking.share",

@@ -289,9 +289,9 @@ def test_our_own_code_is_followed_in_whatever_folder_it_lies(tmp_path: Path) -> 
     ]
     assert changed[0] == {
         (stage, "tasks.corpus.charsets.labels")
-        for stage in ("crawl", "clean", "decontaminate", "benchmarks", "pairs", "sft", "evaluate", "judge")
+        for stage in ("crawl", "clean", "decontaminate", "benchmarks", "pairs", "classify", "sft", "evaluate", "judge")
     }
-    assert changed[1] == {(stage, "model.optim") for stage in ("pretrain", "sft", "seq2seq")}
+    assert changed[1] == {(stage, "model.optim") for stage in ("pretrain", "classify", "sft", "seq2seq")}
     assert changed[2:] == [set(), set()]
 
 

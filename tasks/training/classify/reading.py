@@ -1,0 +1,122 @@
+"""Texts and their labels, from tables of the user's or from the corpus; a row that is neither has its reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.corpus.crawl.file_kinds import ROWS, kind_of
+from tasks.corpus.crawl.source_record import Record
+from tasks.corpus.pairs.reading import FORMATS, table_rows
+from tasks.corpus.splits import documents_of
+from tasks.stage import Artifact, PermanentError
+from tasks.stage.file_patterns import matching
+from tasks.synthetic.pydoc import entries, module_of
+
+if TYPE_CHECKING:
+    from tasks.training.classify.config import ClassifyConfig
+
+_TEXTS = ("text", "message", "sms", "review", "sentence", "content", "body", "document")
+_LABELS = ("label", "class", "category", "target", "sentiment", "tag")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A text with its label, or the kind of reason why it cannot be used and the reason."""
+
+    place: str  # file#row, or url#entry
+    text: str
+    label: str
+    kind: str = ""
+    reason: str = ""
+
+
+def label_files(patterns: Sequence[str]) -> list[Path]:
+    """Return the files that the paths and globs name; PermanentError if one names none, or a file that is no table."""
+    found: list[Path] = []
+    for pattern in patterns:
+        matches = [Path(match) for match in matching(pattern)]
+        if not matches:
+            raise PermanentError(f"classify.data names {pattern!r}, but no file matches; paths start at {Path.cwd()}.")
+        found += matches
+    for path in found:
+        if _kind(path) not in ROWS:
+            raise PermanentError(f"classify.data names {path}, which is no table; labels are read from {FORMATS}.")
+    return list(dict.fromkeys(found))
+
+
+def rows_of_file(path: Path, text: str, label: str) -> Iterator[Row]:
+    """Yield every row of a file. PermanentError if it cannot be opened."""
+    number = 0
+    try:
+        for number, row in enumerate(table_rows(path, text, label, _kind(path)), start=1):
+            yield _row(f"{path.name}#{number}", row, text, label)
+    except OSError as error:
+        if number == 0:
+            raise PermanentError(f"{path} cannot be read: {error.strerror or error}.") from error
+        why = f"the file cannot be read further: {error.strerror or error}"
+        yield Row(f"{path.name}#{number + 1}", "", "", "broken record", why)
+
+
+def rows_of(config: ClassifyConfig, corpus: Artifact | None) -> Iterator[Row]:
+    """Yield every text of the config's files; without files, every entry of the corpus' documentation pages.
+
+    The pages that the corpus holds out for tests are not read. The label of an entry is the package of its module; the
+    text is name, arguments and description, without the module's name.
+    """
+    for path in label_files(config.data):
+        yield from rows_of_file(path, config.text, config.label)
+    if not config.data:
+        assert corpus is not None, "the recipe says that labels come from files or a corpus"
+        for document in documents_of(corpus.path, {"train", "val"}):
+            module = module_of(document.url, document.title)
+            for number, entry in enumerate(entries(document.text, module) if module else (), start=1):
+                text = "\n".join((f"{entry.name}({entry.arguments})", *entry.paragraphs))
+                yield Row(f"{document.url}#{number}", text, entry.module.split(".")[0])
+
+
+def _kind(path: Path) -> str | None:
+    """Return how to read a file; one without a suffix that says so is a tsv if its first line has a tab."""
+    if (kind := kind_of(path)) is not None:
+        return kind
+    try:
+        with open(path, "rb") as file:
+            return ".tsv" if b"\t" in file.readline(65_536) else None
+    except OSError:
+        return None
+
+
+def _row(place: str, row: Any, text: str, label: str) -> Row:
+    if isinstance(row, Record):
+        return Row(place, "", "", "broken record", row.detail or row.problem or "")
+    if not isinstance(row, Mapping):
+        return Row(place, _raw(row), "", "broken record", "the row is no object with named fields")
+    found: list[str] = []
+    for what, column, usual in (("text", text, _TEXTS), ("label", label, _LABELS)):
+        by_name = {str(name).casefold(): name for name in row}
+        name = column if column else next((by_name[name] for name in usual if name in by_name), None)
+        if name is None or name not in row:
+            said = f"there is no column {column!r}" if column else f"no column is known to be the {what}"
+            has = ", ".join(map(str, row)) or "none"
+            why = f"{said}; the row has {has} (classify.{what} names it)"
+            return Row(place, _raw(row), "", "no column", why)
+        value = row[name]
+        if value is not None and not isinstance(value, str | int | float | bool):
+            return Row(place, _raw(row), "", "broken record", f"{name} is a {type(value).__name__}, no {what}")
+        found.append("" if value is None else str(value).strip())
+    if not found[0]:
+        return Row(place, "", found[1], "empty text", "the text is empty")
+    if not found[1]:
+        return Row(place, found[0], "", "no label", "the label is empty")
+    try:
+        "".join(found).encode()
+    except UnicodeEncodeError:
+        return Row(place, _raw(row), "", "broken record", "it has bytes that are not UTF-8")
+    return Row(place, *found)
+
+
+def _raw(row: Any) -> str:
+    return json.dumps(row, ensure_ascii=False, default=str).encode("utf-8", "backslashreplace").decode()
