@@ -52,7 +52,7 @@ def gather(config: ClassifyConfig, out: Output, corpus: Artifact | None, tokeniz
     tally, rejected = Tally("texts"), Rejected(out, BROKEN)
     first: dict[str, Row] = {}
     ids: dict[str, tuple[int, ...]] = {}
-    cut = 0
+    beginnings: set[str] = set()  # of which only the beginning is read
 
     def reject(row: Row, kind: str, reason: str) -> None:
         tally.remove(kind, len(row.text.encode("utf-8", "replace")))
@@ -72,8 +72,9 @@ def gather(config: ClassifyConfig, out: Output, corpus: Artifact | None, tokeniz
             if long and config.long_texts == "drop":
                 reject(row, "longer than the limit", f"more than {limit:,} tokens")
                 continue
-            cut += long
             first[key], ids[key] = row, found
+            if long:
+                beginnings.add(key)
     by_label: dict[str, list[str]] = {}
     for key in sorted(first, key=lambda key: hash_draw("classify", key)):
         by_label.setdefault(first[key].label, []).append(key)
@@ -113,6 +114,7 @@ def gather(config: ClassifyConfig, out: Output, corpus: Artifact | None, tokeniz
         for key in keys:
             tally.keep(len(first[key].text.encode()))
     rejected.write(out.warning if config.data else out.info)  # duplicates among pages are normal
+    cut = sum(key in beginnings for keys in split.values() for key in keys)
     if cut:
         out.info(f"Of {cut:,} texts only the first {limit:,} tokens are read (classify.long_texts).")
     out.ledger(tally.ledger())

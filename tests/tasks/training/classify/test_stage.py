@@ -164,6 +164,7 @@ def test_every_row_is_learned_held_out_or_put_aside_with_its_reason(
 ) -> None:
     good = messages(60)
     odd: list[dict[str, Any]] = [
+        {"text": "rare " * 60, "label": "long and rare"},
         {"text": "", "label": "ham"}, {"text": "no label here", "label": None}, {"text": "only once", "label": "rare"},
         {"text": good[0]["text"].upper() + "!", "label": good[0]["label"]},
         {"text": good[0]["text"], "label": "spam"}, {"words": "x"}, {"text": ["a"], "label": "ham"},
@@ -176,11 +177,12 @@ def test_every_row_is_learned_held_out_or_put_aside_with_its_reason(
         assert list(out.accounts.problems()) == []
         removed = {reason: amount.documents for reason, amount in out.accounts.removed.items()}
         assert removed == {
-            "empty text": 1, "no label": 1, "rare label": 1, "duplicate text": 1, "same text with another label": 1,
-            "no column": 1, "broken record": 1, **({} if cut else {"longer than the limit": 1}),
+            "empty text": 1, "no label": 1, "rare label": 1 + cut, "duplicate text": 1,
+            "same text with another label": 1, "no column": 1, "broken record": 1,
+            **({} if cut else {"longer than the limit": 2}),
         }  # fmt: skip
         assert out.counts["cut_texts"] == cut
-        assert out.accounts.incoming.documents == 68
+        assert out.accounts.incoming.documents == 69
         said = (out.dir / "rejected.jsonl").read_text()
         assert "'rare' has fewer than 3" in said
         assert "whose label is 'ham'" in said
