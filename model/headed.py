@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
 from model.batches import Batch
 from model.gpt import GPT
+from model.objectives import Pooling, Trained
 from model.packed import states_of
 from model.shape import GPTConfig
-
-Pooling = Literal["last", "mean", "first"]
-"""Whose state stands for the text: its last token's (decoders), the mean of all, or its first token's (encoders)."""
-
-Trained = Literal["all", "last_block", "head"]
-"""What is trained: everything; the head, the final norm and the last block; the head alone."""
 
 
 class Headed(GPT):

@@ -35,6 +35,16 @@ def token_log_probs(model: GPT, batch: Batch, dtype: torch.dtype = torch.float32
     return found.masked_scatter(counted, torch.cat(parts)) if parts else found
 
 
+@torch.inference_mode()
+def answer_log_probs(model: GPT, batch: Batch) -> Tensor:
+    """Return the log-probability of each row's targets together (B) in float32, without gradients or dropout."""
+    was_training = model.training
+    model.eval()
+    sums = token_log_probs(model, batch).sum(dim=1)
+    model.train(was_training)
+    return sums
+
+
 def _picked(rows: Tensor, weight: Tensor, wanted: Tensor, dtype: torch.dtype) -> Tensor:
     logits = F.linear(rows.to(dtype), weight.to(dtype)).float()
     return logits.log_softmax(dim=-1).gather(1, wanted[:, None])[:, 0]

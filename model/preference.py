@@ -7,16 +7,12 @@ return one loss per pair. Equal to trl 1.16 (tests/parity).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-PreferenceLoss = Literal["dpo", "ipo", "kto", "orpo", "simpo", "cpo"]
-
-NEEDS_REFERENCE: frozenset[str] = frozenset({"dpo", "ipo", "kto"})
-"""Losses that compare with the model before training; the others need it neither in memory nor on disk."""
+from model.objectives import PreferenceLoss
 
 ALSO_LIKELIHOOD: frozenset[str] = frozenset({"orpo", "cpo"})
 """Losses to which the negative log-likelihood of the chosen answers is added, as a mean over their tokens."""

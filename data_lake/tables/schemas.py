@@ -107,6 +107,31 @@ PAIRS = pa.schema(
 )
 """Pairs of texts, one to learn from in each row."""
 
+PREFERENCES = pa.schema(
+    [
+        _required("split", pa.string()),  # "train" or "val"; equal prompts have the same
+        _required("place", pa.string()),  # file:line, file#row or url#number that it came from
+        _required("instruction", pa.large_string()),
+        _required("input", pa.large_string()),  # the text that the instruction is about, or empty
+        _required("system", pa.large_string()),
+        _required("history", pa.large_string()),  # JSON: earlier turns, [[user, assistant], …]
+        _required("chosen", pa.large_string()),  # the better answer
+        _required("rejected", pa.large_string()),  # the worse one
+        pa.field("margin", pa.float64()),  # how much better it was said to be; null = nothing was said
+    ]
+)
+"""Pairs of answers to one prompt, of which one is better."""
+
+REFERENCE_LOG_PROBS = pa.schema(
+    [
+        _required("row", pa.int64()),  # of the pair in preferences.parquet, counted from 0
+        _required("chosen", pa.float64()),  # log-probability of the better answer, in nats, summed over its tokens
+        _required("rejected", pa.float64()),
+        _required("other", pa.float64()),  # of another pair's better answer to this prompt
+    ]
+)
+"""How likely a model finds the answers of preference pairs."""
+
 REMOVED = pa.schema(
     [
         pa.field("doc_id", pa.string()),

@@ -13,7 +13,8 @@ import typer
 from data_lake.reading.audit import ledger_rows
 from data_lake.reading.ledger import Ledger
 from data_lake.store.home import Home
-from data_lake.store.lake import KEY_LENGTH, Artifact, Miss
+from data_lake.store.lake import Artifact, Miss
+from data_lake.store.manifest import KEY_LENGTH
 from flows.cli.arguments import AsJson, find_artifact, known_stage, lake
 from flows.cli.console import examples, in_sentences, note, output, plain_text, print_json, table
 from tasks.tracking.quantities import age, metric_text, size

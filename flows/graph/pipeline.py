@@ -21,8 +21,12 @@ from tasks.evaluation.memorisation import memorisation
 from tasks.stage import kinds
 from tasks.synthetic.questions import questions
 from tasks.training.classify import classify
+from tasks.training.dpo import dpo
 from tasks.training.import_model import import_model
+from tasks.training.preferences import preferences
 from tasks.training.pretrain import pretrain
+from tasks.training.reference import reference
+from tasks.training.reward import reward
 from tasks.training.seq2seq import seq2seq
 from tasks.training.sft import sft
 
@@ -31,6 +35,7 @@ def pipeline(recipe: Recipe, graph: Graph) -> None:
     """Add the nodes of one recipe, or of one variant of it."""
     models = [graph.add(import_model, recipe.import_model)] if recipe.import_model else []
     vocabulary = tokens = corpus = None
+    answering: list[kinds.Model] = []
     if recipe.crawl:
         corpus = _corpus(recipe, graph, recipe.crawl)
         if recipe.pretrain:
@@ -46,7 +51,7 @@ def pipeline(recipe: Recipe, graph: Graph) -> None:
                 graph.add(evaluate_encoder, recipe.evaluate_encoder, models[-1], corpus)
             models = []  # what follows is for models that write texts
         else:
-            _taught_and_asked(recipe, graph, corpus, models)
+            answering = _taught_and_asked(recipe, graph, corpus, models)
     if recipe.pairs:
         both = graph.add(pairs, recipe.pairs)
         if recipe.seq2seq:
@@ -58,22 +63,32 @@ def pipeline(recipe: Recipe, graph: Graph) -> None:
     if recipe.judge and models:
         named = recipe.judge.against
         other = graph.pinned(kinds.Model, named, "judge.against") if named else None
-        for model in models if recipe.judge.data else models[-1:]:  # sft's has held-out pairs of its own
+        for model in models if recipe.judge.data else answering:
             graph.add(judge, recipe.judge, model, other)
     if recipe.export:
         for model in models:
             graph.add(export, recipe.export, model)
 
 
-def _taught_and_asked(recipe: Recipe, graph: Graph, corpus: kinds.Corpus, models: list[kinds.Model]) -> None:
-    """Add the models that the last one becomes to the list, and what all of them are asked."""
+def _taught_and_asked(
+    recipe: Recipe, graph: Graph, corpus: kinds.Corpus, models: list[kinds.Model]
+) -> list[kinds.Model]:
+    """Add the models that the last one becomes to the list, and what all of them are asked.
+
+    Returns those that have held-out instructions of their own.
+    """
+    answering: list[kinds.Model] = []
     if recipe.sft:
-        models.append(graph.add(sft, recipe.sft, corpus, models[-1]))
+        answering = [graph.add(sft, recipe.sft, corpus, models[-1])]
+        models += answering
+    if recipe.preferences:
+        _preferring(recipe, graph, corpus, models)
     if recipe.evaluate:
         asked = graph.add(questions, questions_config(recipe), corpus, _official(recipe, graph))
         classifiers = _classifiers(recipe, graph)
         for model in models:
             graph.add(evaluate, recipe.evaluate, model, asked, classifiers)
+    return answering
 
 
 def _classifiers(recipe: Recipe, graph: Graph) -> kinds.Documents | None:
@@ -88,6 +103,18 @@ def _classifiers(recipe: Recipe, graph: Graph) -> kinds.Documents | None:
 
 def _cleaned(recipe: Recipe, graph: Graph, source: CrawlConfig) -> kinds.Documents:
     return graph.add(clean, recipe.clean, graph.add(crawl, source))
+
+
+def _preferring(recipe: Recipe, graph: Graph, corpus: kinds.Corpus | None, models: list[kinds.Model]) -> None:
+    """Add what is learned from pairs of answers: a model of rewards, and a model that prefers the better ones."""
+    assert recipe.preferences is not None
+    base = models[-1]
+    pairs = graph.add(preferences, recipe.preferences, None if recipe.preferences.data else corpus)
+    if recipe.reward:
+        graph.add(reward, recipe.reward, base, pairs)
+    if recipe.dpo:
+        before = graph.add(reference, recipe.reference, base, pairs) if recipe.dpo.needs_reference else None
+        models.append(graph.add(dpo, recipe.dpo, base, pairs, before))
 
 
 def _corpus(recipe: Recipe, graph: Graph, source: CrawlConfig) -> kinds.Corpus:

@@ -25,8 +25,12 @@ from tasks.evaluation.memorisation import MemorisationConfig
 from tasks.stage.config import StageConfig, with_defaults
 from tasks.synthetic.questions import QuestionsConfig
 from tasks.training.classify import ClassifyConfig
+from tasks.training.dpo import DpoConfig
 from tasks.training.import_model import ImportConfig
+from tasks.training.preferences import PreferencesConfig
 from tasks.training.pretrain import PretrainConfig
+from tasks.training.reference import ReferenceConfig
+from tasks.training.reward import RewardConfig
 from tasks.training.seq2seq import Seq2SeqConfig
 from tasks.training.sft import SftConfig
 
@@ -128,6 +132,14 @@ class Recipe(RecipeBase):
         None, description="which labels of texts the model learns to name, and how; null = none"
     )
     sft: SftConfig | None = Field(SftConfig(), description="how the model learns to answer; null = not at all")
+    preferences: PreferencesConfig | None = Field(
+        None, description="pairs of a better and a worse answer, for reward and dpo; null = none"
+    )
+    reward: RewardConfig | None = Field(None, description="a model that learns to score answers; null = none")
+    reference: ReferenceConfig = Field(
+        ReferenceConfig(), description="how likely the model before dpo finds the answers, for losses that ask for it"
+    )
+    dpo: DpoConfig | None = Field(None, description="how the model learns to prefer the better answers; null = not")
     seq2seq: Seq2SeqConfig | None = Field(
         None, description="an encoder-decoder that learns from pairs, and how; null = none is trained"
     )
@@ -171,6 +183,14 @@ class Recipe(RecipeBase):
             raise ValueError("classify has no model to begin with: let one be trained, or name one in import_model")
         if self.classify is not None and self.crawl is None and not self.classify.data:
             raise ValueError("classify has no labels: name files of texts with labels in classify.data")
+        return self
+
+    @model_validator(mode="after")
+    def _has_preferences_to_learn_from(self) -> Self:
+        if self.preferences is None and (wants := [name for name in ("reward", "dpo") if getattr(self, name)]):
+            raise ValueError(f"{' and '.join(wants)} learns from preferences, and there are none: add that section")
+        if self.preferences is not None and not self.preferences.data and self.crawl is None:
+            raise ValueError("there is no corpus to make preferences of: name files in preferences.data")
         return self
 
     @model_validator(mode="after")

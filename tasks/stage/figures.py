@@ -91,6 +91,17 @@ def _steps(stage: str, ledger: Ledger, *, begins: bool) -> Iterator[_Step]:
     yield _Step(f"kept by {stage}{tokens}", Amount(), ledger.kept, _KEPT)
 
 
+def histograms(series: Mapping[str, Sequence[float]], title: str, xlabel: str, ylabel: str) -> Figure:
+    """Return the distributions of several series over each other, in bins of their own range."""
+    figure, axes = _figure(title)
+    for name, values in series.items():
+        axes.hist(list(values), bins=30, alpha=0.6, label=name)
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    axes.legend(frameon=False)
+    return figure
+
+
 def bars(numbers: Mapping[str, int], title: str, xlabel: str) -> Figure:
     """Return horizontal bars, one per name, in the given order."""
     figure, axes = _figure(title, height=1.0 + 0.3 * len(numbers))

@@ -27,6 +27,18 @@ class Pairs(Corpus):
     """Pairs of texts: pairs.parquet with source, target and split, and each text as a document, for the tokenizer."""
 
 
+class Preferences(Artifact):
+    """Pairs of a better and a worse answer to one prompt: preferences.parquet."""
+
+
+class ReferenceLogProbs(Artifact):
+    """How likely a model found the answers of preference pairs: log_probs.parquet, a row for each pair."""
+
+
+class RewardModel(Artifact):
+    """Weights with a head that scores an answer, and the tokenizer, in one self-contained folder."""
+
+
 class Tokenizer(Artifact):
     """A vocabulary and the rule by which text is split (model.tokenizer)."""
 

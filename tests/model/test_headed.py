@@ -11,8 +11,9 @@ from model.adapter import Adapter
 from model.batches import Batch
 from model.folder import load_headed, load_model, save_model
 from model.gpt import GPT
-from model.headed import Headed, Pooling, Trained
+from model.headed import Headed
 from model.lora import adapt
+from model.objectives import Pooling, Trained
 from model.shape import GPTConfig
 
 SMALL = GPTConfig(vocab_size=50, n_layer=2, n_head=2, n_kv_head=2, d_model=16, d_ff=24, max_seq_len=24)

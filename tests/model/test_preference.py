@@ -1,4 +1,7 @@
-"""model/preference.py: known values, and what a loss wants: the chosen answer likelier, the rejected one less so."""
+"""model/preference.py: known values, and what a loss wants: the chosen answer likelier, the rejected one less so.
+
+Also covers: model/objectives.py
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.preference import NEEDS_REFERENCE, Answers, PreferenceLoss, preference_losses, reward_losses
+from model.objectives import NEEDS_REFERENCE, PreferenceLoss
+from model.preference import Answers, preference_losses, reward_losses
 
 KINDS: tuple[PreferenceLoss, ...] = ("dpo", "ipo", "kto", "orpo", "simpo", "cpo")
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from model.preference import Answers, PreferenceLoss, preference_losses
+from model.objectives import PreferenceLoss
+from model.preference import Answers, preference_losses
 
 pytest.importorskip("trl")
 pytestmark = pytest.mark.parity

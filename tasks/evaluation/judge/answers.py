@@ -54,7 +54,7 @@ def instructions_of(config: JudgeConfig, out: Output, model: Artifact) -> list[R
     rejected = Rejected(out, BROKEN)
     found: dict[Conversation, Record] = {}
     for record in (record for path in files_of(config, model) for record in read_instructions(path)):
-        one = record.conversation
+        one = record.found
         if one is None:
             tally.remove(BROKEN, len(record.raw.encode()))
             rejected.add(BROKEN, record.place, record.reason, record.raw)

@@ -95,7 +95,7 @@ def _answered(
     config: JudgeConfig, out: Output, records: list[Record], model: Artifact, against: Artifact | None
 ) -> list[dict[str, Any]]:
     """Return the rows with the answers of the model, and of the one it is compared with."""
-    asked = [record.conversation for record in records if record.conversation is not None]
+    asked = [record.found for record in records if record.found is not None]
     total = len(asked) * (1 if against is None else 2)
     own = answers_of(config, model, asked, lambda done: out.progress(done, total, "answers"))
     others: list[Answer] | list[None] = [None] * len(asked)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from model.batches import Batch
     from model.config import Training
     from model.gpt import GPT
-    from model.headed import Headed, Pooling
+    from model.headed import Headed
+    from model.objectives import Pooling
     from model.trainer import History, Loss
     from tasks.training.classify.config import ClassifyConfig
     from tasks.training.classify.gather import Lesson, Lessons

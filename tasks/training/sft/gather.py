@@ -142,12 +142,12 @@ def _of_files(config: SftConfig, reject: Callable[..., None]) -> Iterator[tuple[
     for source, patterns in sources:
         for path in instruction_files(patterns):
             for record in read_instructions(path):
-                if record.conversation is None:
+                if record.found is None:
                     size = len(record.raw.encode())
                     reject(source, BROKEN, record.place, record.reason, record.raw, size)
                 else:
-                    name = hashlib.sha256(_prompt_key(record.conversation).encode()).hexdigest()[:16]
-                    yield source, split_of(name, config.validation, 0.0), record.place, record.conversation
+                    name = hashlib.sha256(_prompt_key(record.found).encode()).hexdigest()[:16]
+                    yield source, split_of(name, config.validation, 0.0), record.place, record.found
 
 
 def _by_source(config: SftConfig, went: Counter[tuple[str, str]]) -> list[dict[str, Any]]:

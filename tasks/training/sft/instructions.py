@@ -7,10 +7,10 @@ import glob
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from tasks.corpus.crawl.file_kinds import kind_of_name
 from tasks.corpus.crawl.streams import open_unpacked
@@ -27,12 +27,15 @@ _DESCRIPTIONS = ("dataset_info.json", "dataset_dict.json", "state.json")  # besi
 _WRAPPERS = ("data", "rows", "train", "examples", "instances", "records")
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True)
-class Record:
-    """One record of a file: a conversation, or the reason why it cannot be used and its original text."""
+class Record(Generic[T]):
+    """One record of a file: what was found in it, or the reason why it cannot be used and its original text."""
 
     place: str  # file:line, or file#number in a list
-    conversation: Conversation | None
+    found: T | None
     reason: str = ""
     raw: str = ""
 
@@ -70,33 +73,39 @@ def fingerprint_of(patterns: Sequence[str], field: str = "sft.data") -> str | No
     return digest.hexdigest()
 
 
-def read_instructions(path: Path) -> Iterator[Record]:
-    """Yield every record of a JSON list (also one wrapped as {"data": […]}), a file of JSON lines, or a table.
+def read_instructions(path: Path) -> Iterator[Record[Conversation]]:
+    """Yield the conversations of a file; as `read_records`."""
+    return read_records(path, conversation)
 
-    Raises PermanentError if the file as a whole cannot be read.
+
+def read_records(path: Path, parse: Callable[[Any], T]) -> Iterator[Record[T]]:
+    """Yield what `parse` finds in each record of a JSON list (or one wrapped as {"data": […]}), JSON lines, or a table.
+
+    `parse` raises NoConversation with the reason if a record cannot be used. Raises PermanentError if the file as a
+    whole cannot be read.
     """
     if kind_of_name(path.name) in _TABLES:
-        yield from _of_table(path)
+        yield from _of_table(path, parse)
         return
     data = _unpacked(path)
     items = _whole(path, data) if data.lstrip()[:1] in (b"[", b"{") else None
     if items is not None:
         for number, item in enumerate(items, start=1):
-            yield _record(f"{path.name}#{number}", item, _raw(item))
+            yield _record(f"{path.name}#{number}", item, _raw(item), parse)
         return
     for number, line in enumerate(data.split(b"\n"), start=1):
         if line.strip():
-            yield _line(f"{path.name}:{number}", line)
+            yield _line(f"{path.name}:{number}", line, parse)
 
 
-def _of_table(path: Path) -> Iterator[Record]:
+def _of_table(path: Path, parse: Callable[[Any], T]) -> Iterator[Record[T]]:
     rows = _arrow_rows(path) if path.suffix == ".arrow" else table_rows(path)
     number = 0
     try:
         for number, row in enumerate(rows, start=1):
             place = f"{path.name}#{number}"
             if isinstance(row, Mapping):
-                yield _record(place, row, json.dumps(row, ensure_ascii=False, default=str))
+                yield _record(place, row, json.dumps(row, ensure_ascii=False, default=str), parse)
             else:
                 yield Record(place, None, row.detail or row.problem or "it is no row")
     except OSError as error:
@@ -146,20 +155,20 @@ def _whole(path: Path, data: bytes) -> list[Any] | None:
     return list(value[wrapped[0]]) if wrapped else [value]
 
 
-def _line(place: str, line: bytes) -> Record:
+def _line(place: str, line: bytes, parse: Callable[[Any], T]) -> Record[T]:
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
         return Record(place, None, not_utf8(error), line.decode("utf-8", "backslashreplace"))
     try:
-        return _record(place, json.loads(text), text.strip())
+        return _record(place, json.loads(text), text.strip(), parse)
     except (ValueError, RecursionError) as error:
         return Record(place, None, f"not valid JSON: {error}", text.strip())
 
 
-def _record(place: str, item: Any, raw: str) -> Record:
+def _record(place: str, item: Any, raw: str, parse: Callable[[Any], T]) -> Record[T]:
     try:
-        return Record(place, conversation(item), raw=raw)
+        return Record(place, parse(item), raw=raw)
     except NoConversation as reason:
         return Record(place, None, str(reason), raw)
 

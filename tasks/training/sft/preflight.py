@@ -45,7 +45,7 @@ def _find_pair(pattern: str) -> None:
     first = ""
     for path in instruction_files([pattern]):
         for record in read_instructions(path):
-            if record.conversation is not None:
+            if record.found is not None:
                 return
             first = first or f"; the first, {record.place}: {record.reason}"
     raise ValueError(f"{pattern!r} has no record that can be used{first}.")

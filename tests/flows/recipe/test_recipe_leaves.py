@@ -56,6 +56,12 @@ SPECIAL: dict[str, list[Any]] = {
     "questions.contamination": [{"words": 9}],
     "import_model.max_seq_len": [64],
     "classify.training.optimizer": ["muon", "adamw"],
+    "reward.training.optimizer": ["muon", "adamw"],
+    "reward.pooling": ["mean"],
+    "reward.trained": ["head"],
+    "dpo.training.optimizer": ["muon", "adamw"],
+    "dpo.loss": ["ipo"],
+    "dpo.label_smoothing": [0.1],
     "classify.max_tokens": [64],
     "classify.pooling": ["mean"],
     "classify.trained": ["head"],
@@ -67,6 +73,7 @@ SPECIAL: dict[str, list[Any]] = {
     "schedule.timezone": ["Europe/Berlin"],
     "schedule.cron": ["1 4 * * *"],
 }
+TRAINED = ("pretrain", "classify", "sft", "reward", "dpo", "seq2seq")
 # Fields that mean something only together with others.
 TOGETHER = {
     "pretrain.tokens_per_weight",
@@ -80,12 +87,15 @@ TOGETHER = {
     "pretrain.mix.rest.max_epochs",
     "pretrain.model.n_encoder_layer",
     "seq2seq",
+    "preferences",  # of files, where there is no corpus
+    "reward",
+    "dpo",
     "seq2seq.model.preset",
     "seq2seq.model.network",  # there is no other
     "pairs.source",
     "pairs.target",
     "sft.sources",  # instead of data
-    *(f"{stage}.training.{name}" for stage in ("pretrain", "classify", "sft", "seq2seq") for name in MUON_ONLY),
+    *(f"{stage}.training.{name}" for stage in TRAINED for name in MUON_ONLY),
     "classify",  # needs a model to begin with
     "classify.text",  # by numbers: both columns or none
     "classify.label",

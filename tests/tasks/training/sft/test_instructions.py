@@ -34,7 +34,7 @@ LINES = (json.dumps(GOOD) + "\n\r\n" + json.dumps(OTHER)).encode()
 )
 def test_a_list_and_lines_give_the_same(tmp_path: Path, name: str, data: bytes) -> None:
     (tmp_path / name).write_bytes(data)
-    assert [record.conversation for record in read_instructions(tmp_path / name)] == BOTH
+    assert [record.found for record in read_instructions(tmp_path / name)] == BOTH
 
 
 def test_only_a_newline_ends_a_line(tmp_path: Path) -> None:
@@ -44,8 +44,8 @@ def test_only_a_newline_ends_a_line(tmp_path: Path) -> None:
         "\n".join(json.dumps(row, ensure_ascii=False) for row in rows).replace("\\u000b", "\u2028"), encoding="utf-8"
     )
     records = list(read_instructions(tmp_path / "a.jsonl"))
-    assert [record.conversation is not None for record in records] == [True] * 4
-    assert records[0].conversation == Conversation("x", texts[0])
+    assert [record.found is not None for record in records] == [True] * 4
+    assert records[0].found == Conversation("x", texts[0])
 
 
 def test_broken_records_say_where_and_why(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_broken_records_say_where_and_why(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(b"\n".join([LINES, b"{half", b"[1, 2]", latin, half]))
     records = list(read_instructions(tmp_path / "a.jsonl"))
     assert [record.place for record in records] == [f"a.jsonl:{n}" for n in (1, 3, 4, 5, 6, 7)]
-    assert [record.conversation is not None for record in records] == [True, True, False, False, False, False]
+    assert [record.found is not None for record in records] == [True, True, False, False, False, False]
     assert records[2].reason.startswith("not valid JSON")
     assert records[2].raw == "{half"
     assert records[3].reason == "it is a list, not an object"
@@ -115,7 +115,7 @@ def test_tables_and_folders_of_datasets_are_read(tmp_path: Path) -> None:
         files = instruction_files([str(tmp_path / name)])
         assert len(files) == 1, "of a folder with splits, the training split alone"
         records = list(read_instructions(files[0]))
-        assert [record.conversation for record in records] == BOTH, name
+        assert [record.found for record in records] == BOTH, name
         assert [record.place for record in records] == [f"{files[0].name}#{number}" for number in (1, 2)]
     assert len(instruction_files([str(tmp_path / "saved" / "test")])) == 1
     (tmp_path / "none").mkdir()

@@ -1,0 +1,49 @@
+"""Whether a reward measures length: accuracy where the better answer is longer and where it is shorter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tasks.training.answers import share
+
+Lengths = Sequence[tuple[int, int]]
+Rewards = Sequence[tuple[float, float]]
+
+
+def length_report(lengths: Lengths, rewards: Rewards) -> tuple[str, dict[str, float | None]]:
+    """Return a sentence if the reward may measure length only (else an empty one), and the numbers behind it.
+
+    lengths, rewards: of the better and the worse answer of each pair. The control calls the longer answer better; a tie
+    counts half.
+    """
+    right = [better > worse for better, worse in rewards]
+    longer = [a > b for a, b in lengths]
+    shorter = [a < b for a, b in lengths]
+    among_longer, _ = share([one for one, is_so in zip(right, longer, strict=True) if is_so])
+    among_shorter, error = share([one for one, is_so in zip(right, shorter, strict=True) if is_so])
+    control = (sum(longer) + 0.5 * (len(lengths) - sum(longer) - sum(shorter))) / len(lengths)
+    picks_longer, _ = share([
+        (reward[0] > reward[1]) == (length[0] > length[1])
+        for reward, length in zip(rewards, lengths, strict=True)
+        if length[0] != length[1]
+    ])  # fmt: skip
+    numbers = {
+        "longer_accuracy": control,
+        "accuracy_chosen_longer": among_longer,
+        "accuracy_chosen_shorter": among_shorter,
+        "picks_longer": picks_longer,
+    }
+    accuracy, spread = share(right)
+    if accuracy is not None and spread is not None and accuracy - max(control, 1 - control) <= 2 * spread:
+        return (
+            f"The reward is right on {accuracy:.3f} of the held-out pairs (± {spread:.3f}), which does not beat a rule "
+            f"about length alone ({max(control, 1 - control):.3f}) by two standard errors.",
+            numbers,
+        )
+    if among_shorter is not None and among_shorter + 2 * (error or 0.0) < 0.5:
+        return (
+            f"The reward measures length: where the better answer is the shorter one, it is right on only "
+            f"{among_shorter:.3f} of the pairs.",
+            numbers,
+        )
+    return "", numbers
