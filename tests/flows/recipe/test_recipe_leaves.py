@@ -227,7 +227,7 @@ def test_the_printed_recipe_is_the_same_recipe_one_field_a_line(name: str, tmp_p
     path.write_text(text, encoding="utf-8")
     assert load_recipe(path) == recipe
     named = [line.split(":")[0].strip() for line in text.splitlines()]
-    assert named.count("learning_rate") == 2 + (recipe.seq2seq is not None)
+    assert named.count("learning_rate") == sum(getattr(recipe, stage) is not None for stage in TRAINED)
     assert len(named) == len([p for p in field_paths(Recipe) if _is_there(recipe, p)])
     assert "\x1b" not in text
 
