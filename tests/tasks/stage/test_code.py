@@ -287,11 +287,11 @@ def test_our_own_code_is_followed_in_whatever_folder_it_lies(tmp_path: Path) -> 
         {(stage, module) for stage in STAGES for module, sha in new[stage].items() if old[stage].get(module) != sha}
         for old, new in itertools.pairwise(states)
     ]
-    assert changed[0] == {
-        (stage, "tasks.corpus.charsets.labels")
-        for stage in ("crawl", "clean", "decontaminate", "benchmarks", "pairs", "classify", "sft", "evaluate", "judge")
-    }
-    assert changed[1] == {(stage, "model.optim") for stage in ("pretrain", "classify", "sft", "seq2seq")}
+    reading = ["crawl", "clean", "decontaminate", "benchmarks", "pairs", "classify", "sft", "evaluate", "judge"]
+    reading += ["preferences", "reward", "reference", "dpo"]
+    assert changed[0] == {(stage, "tasks.corpus.charsets.labels") for stage in reading}
+    trained = ("pretrain", "classify", "sft", "reward", "dpo", "seq2seq")
+    assert changed[1] == {(stage, "model.optim") for stage in trained}
     assert changed[2:] == [set(), set()]
 
 
