@@ -18,6 +18,7 @@ DISTRIBUTIONS = {
     "google": "protobuf",
     "lxml_html_clean": "lxml-html-clean",
     "pynvml": "nvidia-ml-py",
+    "sklearn": "scikit-learn",
     "spellchecker": "pyspellchecker",
     "stdnum": "python-stdnum",
     "yaml": "pyyaml",
