@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -43,6 +45,45 @@ def answer_log_probs(model: GPT, batch: Batch) -> Tensor:
     sums = token_log_probs(model, batch).sum(dim=1)
     model.train(was_training)
     return sums
+
+
+@dataclass(frozen=True)
+class PolicyTokens:
+    """Of each target (B, T), 0 where there is none: log-probability and entropy of its place; and the states (B, T, C).
+
+    Only the log-probabilities and the states have gradients.
+    """
+
+    log_probs: Tensor
+    entropy: Tensor
+    states: Tensor
+
+
+def policy_tokens(
+    model: GPT, batch: Batch, dtype: torch.dtype = torch.float32, temperature: float = 1.0
+) -> PolicyTokens:
+    """Return what a policy gradient needs of each target, under the distribution that tokens are drawn from."""
+    states = states_of(model, batch)
+    counted = batch.targets != IGNORE
+    rows, wanted = states[counted], batch.targets[counted]
+    parts: list[Tensor] = []
+    for start in range(0, len(rows), CHUNK):
+        arguments = (rows[start : start + CHUNK], model.output_weight, wanted[start : start + CHUNK], dtype)
+        given = (*arguments, temperature)
+        recompute = torch.is_grad_enabled()
+        parts.append(checkpoint(_surprise, *given, use_reentrant=False) if recompute else _surprise(*given))
+    found = torch.zeros((2, *batch.targets.shape), dtype=torch.float32, device=states.device)
+    if parts:
+        both = torch.cat(parts, dim=1)
+        found = torch.stack([place.masked_scatter(counted, part) for place, part in zip(found, both, strict=True)])
+    return PolicyTokens(found[0], found[1].detach(), states)
+
+
+def _surprise(rows: Tensor, weight: Tensor, wanted: Tensor, dtype: torch.dtype, temperature: float) -> Tensor:
+    log_probs = (F.linear(rows.to(dtype), weight.to(dtype)).float() / temperature).log_softmax(dim=-1)
+    with torch.no_grad():
+        entropy = -(log_probs.exp() * log_probs).sum(-1)
+    return torch.stack([log_probs.gather(1, wanted[:, None])[:, 0], entropy])
 
 
 def _picked(rows: Tensor, weight: Tensor, wanted: Tensor, dtype: torch.dtype) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ class AdaptedLinear(nn.Module):
     def __init__(self, base: nn.Linear, adapter: Adapter, generator: torch.Generator) -> None:
         super().__init__()
         self.base, self.scale, self.dropout = base, adapter.scale, adapter.dropout
+        self.off = False
         device = base.weight.device
         bound = 1 / math.sqrt(base.in_features)  # kaiming uniform with a = √5, as peft
         drawn = torch.empty(adapter.rank, base.in_features).uniform_(-bound, bound, generator=generator)
@@ -42,6 +44,8 @@ class AdaptedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (…, in) to (…, out)."""
+        if self.off:
+            return self.base(x)
         given = F.dropout(x, self.dropout) if self.training and self.dropout else x
         learned = F.linear(F.linear(given, self.lora_A), self.lora_B) * self.scale
         if self.magnitude is None:
@@ -106,6 +110,19 @@ def adapted(model: GPT) -> Iterator[tuple[str, AdaptedLinear]]:
     for name, module in model.named_modules():
         if isinstance(module, AdaptedLinear):
             yield name, module
+
+
+@contextlib.contextmanager
+def adapters_off(model: GPT) -> Iterator[GPT]:
+    """Let the network be what it was before it was adapted, for a while; yield it."""
+    modules = [module for _, module in adapted(model)]
+    for module in modules:
+        module.off = True
+    try:
+        yield model
+    finally:
+        for module in modules:
+            module.off = False
 
 
 def trainable_share(model: nn.Module) -> float:

@@ -61,9 +61,7 @@ def divisor(kind: PolicyLoss, answers: int, tokens: int, longest: int) -> int:
     return {"grpo": answers, "dr_grpo": answers * longest, "dapo": tokens}[kind]
 
 
-def token_rewards(
-    scores: Tensor, policy: Tensor, reference: Tensor, counted: Tensor, kl_weight: float
-) -> Tensor:
+def token_rewards(scores: Tensor, policy: Tensor, reference: Tensor, counted: Tensor, kl_weight: float) -> Tensor:
     """Return PPO's reward of each token: -kl_weight (policy - reference), and at an answer's last one its score (B)."""
     rewards = -kl_weight * (policy - reference) * counted
     places = torch.arange(counted.shape[1], device=counted.device)

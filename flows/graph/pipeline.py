@@ -22,6 +22,7 @@ from tasks.stage import kinds
 from tasks.synthetic.questions import questions
 from tasks.training.classify import classify
 from tasks.training.dpo import dpo
+from tasks.training.grpo import grpo
 from tasks.training.import_model import import_model
 from tasks.training.preferences import preferences
 from tasks.training.pretrain import pretrain
@@ -83,6 +84,8 @@ def _taught_and_asked(
         models += answering
     if recipe.preferences:
         _preferring(recipe, graph, corpus, models)
+    if recipe.grpo:
+        models.append(graph.add(grpo, recipe.grpo, models[-1], None if recipe.grpo.data else corpus))
     if recipe.evaluate:
         asked = graph.add(questions, questions_config(recipe), corpus, _official(recipe, graph))
         classifiers = _classifiers(recipe, graph)

@@ -19,6 +19,7 @@ from tasks.stage.contract import AnyStage
 from tasks.synthetic.questions import questions
 from tasks.training.classify import classify
 from tasks.training.dpo import dpo
+from tasks.training.grpo import grpo
 from tasks.training.import_model import import_model
 from tasks.training.preferences import preferences
 from tasks.training.pretrain import pretrain
@@ -28,6 +29,6 @@ from tasks.training.seq2seq import seq2seq
 from tasks.training.sft import sft
 
 _ALL: tuple[AnyStage, ...] = (crawl, clean, dedup, decontaminate, import_model, pairs, tokenizer, tokenize,
-                               pretrain, classify, sft, preferences, reward, reference, dpo, seq2seq, benchmarks,
-                               questions, evaluate, evaluate_encoder, memorisation, judge, export)  # fmt: skip
+                               pretrain, classify, sft, preferences, reward, reference, dpo, grpo, seq2seq,
+                               benchmarks, questions, evaluate, evaluate_encoder, memorisation, judge, export)  # fmt: skip
 STAGES: dict[str, AnyStage] = {stage.name: stage for stage in _ALL}

@@ -26,6 +26,7 @@ from tasks.stage.config import StageConfig, with_defaults
 from tasks.synthetic.questions import QuestionsConfig
 from tasks.training.classify import ClassifyConfig
 from tasks.training.dpo import DpoConfig
+from tasks.training.grpo import GrpoConfig
 from tasks.training.import_model import ImportConfig
 from tasks.training.preferences import PreferencesConfig
 from tasks.training.pretrain import PretrainConfig
@@ -140,6 +141,9 @@ class Recipe(RecipeBase):
         ReferenceConfig(), description="how likely the model before dpo finds the answers, for losses that ask for it"
     )
     dpo: DpoConfig | None = Field(None, description="how the model learns to prefer the better answers; null = not")
+    grpo: GrpoConfig | None = Field(
+        None, description="how the model learns from what its own answers are worth (GRPO); null = not at all"
+    )
     seq2seq: Seq2SeqConfig | None = Field(
         None, description="an encoder-decoder that learns from pairs, and how; null = none is trained"
     )

@@ -8,7 +8,7 @@ import torch
 from model import log_probs
 from model.batches import Batch
 from model.gpt import GPT
-from model.log_probs import token_log_probs
+from model.log_probs import policy_tokens, token_log_probs
 from model.losses import IGNORE
 from model.shape import GPTConfig
 
@@ -36,3 +36,20 @@ def test_without_targets_all_is_zero() -> None:
     ids = torch.zeros(2, 4, dtype=torch.int64)
     found = token_log_probs(GPT(SMALL).initialise(1), Batch(ids, torch.full_like(ids, IGNORE)))
     assert found.tolist() == [[0.0] * 4] * 2
+
+
+def test_a_policy_is_measured_at_its_temperature() -> None:
+    ids = torch.randint(0, 50, (2, 8), generator=torch.Generator().manual_seed(0))
+    targets = ids.roll(-1, 1)
+    targets[:, :3] = IGNORE
+    model = GPT(SMALL).initialise(1)
+    with torch.no_grad():
+        model.output_weight.mul_(20)
+    found = policy_tokens(model, Batch(ids, targets), temperature=0.7)
+    every = (model(ids) / 0.7).log_softmax(-1)
+    counted = targets != IGNORE
+    wanted = every.gather(2, targets.clamp_min(0)[..., None])[..., 0] * counted
+    torch.testing.assert_close(found.log_probs, wanted)
+    torch.testing.assert_close(found.entropy, -(every.exp() * every).sum(-1) * counted)
+    ours = torch.autograd.grad(found.log_probs.sum(), list(model.parameters()))
+    torch.testing.assert_close(ours, torch.autograd.grad(wanted.sum(), list(model.parameters())))

@@ -14,7 +14,7 @@ import torch
 
 from model.adapter import Adapter
 from model.gpt import GPT
-from model.lora import adapt, adapted, load_adapter, merge, save_adapter, trainable_share
+from model.lora import adapt, adapted, adapters_off, load_adapter, merge, save_adapter, trainable_share
 from model.shape import GPTConfig
 
 SMALL = GPTConfig(vocab_size=50, n_layer=2, n_head=4, n_kv_head=4, d_model=32, d_ff=48, max_seq_len=24)
@@ -104,3 +104,13 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").write_text(json.dumps({"r": 4}))
     with pytest.raises(ValueError, match="cannot be read"):
         load_adapter(GPT(SMALL), tmp_path)
+
+
+@pytest.mark.parametrize("fields", [{}, {"dora": True}])
+def test_with_its_adapters_off_the_network_is_the_one_before(fields: dict[str, Any]) -> None:
+    before = GPT(SMALL).initialise(1).eval()(IDS)
+    model, _ = learned(**fields)
+    changed = model(IDS)
+    with adapters_off(model):
+        torch.testing.assert_close(model(IDS), before, atol=0, rtol=0)
+    torch.testing.assert_close(model(IDS), changed, atol=0, rtol=0)

@@ -65,6 +65,7 @@ _SHAPES = {
     ("instruction", "response"): ("context", "system"),
     ("prompt", "completion"): ("system",),
     ("prompt", "response"): ("system",),
+    ("prompt", "answer"): ("system",),
 }
 _TEXT_FIELDS = frozenset(name for required, more in _SHAPES.items() for name in (*required, *more))
 _ROLES = {

@@ -37,10 +37,10 @@ def check(config: SftConfig, facts: Facts) -> Iterator[Fault]:
             yield Fault("sft.prompt", why, stops=False)
     yield from adapter_faults("sft.adapter", config.adapter, shape_of_base(facts))
     for pattern in config.files():
-        yield from attempt("sft.data", _find_pair, pattern)
+        yield from attempt("sft.data", find_record, pattern)
 
 
-def _find_pair(pattern: str) -> None:
+def find_record(pattern: str) -> None:
     """Raise an error if the files of a pattern cannot be read or have no usable record."""
     first = ""
     for path in instruction_files([pattern]):

@@ -68,12 +68,15 @@ SPECIAL: dict[str, list[Any]] = {
     "classify.balance": ["undersample", "none"],
     "classify.class_weights": ["balanced"],
     "classify.curve": [{}],
-    **{section: [{}] for section in ("import_model", "pairs", "pretrain", "classify", "sft", "evaluate", "export")},
+    **{
+        section: [{}]
+        for section in ("import_model", "pairs", "pretrain", "classify", "sft", "grpo", "evaluate", "export")
+    },
     "evaluate.toxicity": [{"limit": 3}],
     "schedule.timezone": ["Europe/Berlin"],
     "schedule.cron": ["1 4 * * *"],
 }
-TRAINED = ("pretrain", "classify", "sft", "reward", "dpo", "seq2seq")
+TRAINED = ("pretrain", "classify", "sft", "reward", "dpo", "grpo", "seq2seq")
 # Fields that mean something only together with others.
 TOGETHER = {
     "pretrain.tokens_per_weight",

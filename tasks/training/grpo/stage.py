@@ -1,0 +1,101 @@
+"""The grpo stage: a model tries tasks that a program can check, and learns from which of its answers were better."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tasks.stage import Output, kinds, stage
+from tasks.stage.work import fine_tuning
+from tasks.training.grpo.config import GrpoConfig
+from tasks.training.grpo.preflight import check
+from tasks.training.reinforcement.course import Course, rewarded_contract
+from tasks.training.reinforcement.items import sources_of
+from tasks.training.reinforcement.rollouts import reported
+from tasks.training.train import train
+from tasks.training.written import write_model
+
+if TYPE_CHECKING:
+    import torch
+
+    from model.batches import Batch
+    from model.gpt import GPT
+    from model.trainer import Loss
+
+
+def sources(config: GrpoConfig) -> str | None:
+    """Return a fingerprint of the user's files."""
+    return sources_of(config, "grpo")
+
+
+@stage(
+    makes=kinds.Model,
+    headline=("reward",),
+    version=1,
+    contract=rewarded_contract,
+    sources=sources,
+    check=check,
+    gpu=True,
+    work=fine_tuning,
+)
+def grpo(config: GrpoConfig, out: Output, base: kinds.Model, corpus: kinds.Corpus | None = None) -> None:
+    """Learn from groups of answers to the same task.
+
+    `reward` is the mean of what answers to held-out tasks are worth, `reward_before` that of the base's, `gain` their
+    difference with the standard error of paired tasks. `frac_reward_zero_std` is the share of groups whose answers are
+    all worth the same, from which nothing is learned.
+    """
+    from model.batches import Rollouts
+
+    course = Course.begin(config, out, base, corpus, None, group=config.group, adapted=config.adapter is not None)
+
+    def batches_of(step: int) -> list[Batch]:
+        return [_with_advantages(config, course.drawn(step)[1])] * config.reuse
+
+    def objective(model: GPT, batch: Batch, dtype: torch.dtype) -> Loss:
+        return policy_loss(config, model, batch, dtype)
+
+    history = train(
+        out,
+        course.model,
+        config.training,
+        config.runtime,
+        Rollouts(batches_of, config.reuse),
+        course.validate,
+        objective=objective,
+        adapter=config.adapter,
+    )
+    samples = course.finish(history, course.model)
+    write_model(out, course.model, course.drawer.tokenizer, samples, course.drawer.template)
+
+
+def _with_advantages(config: GrpoConfig, batch: Batch) -> Batch:
+    from model.policy import divisor, group_advantages
+
+    rewards = batch.facts["measure_reward"]
+    advantages = group_advantages(rewards, config.group, scaled=config.loss != "dr_grpo")
+    count = divisor(config.loss, len(rewards), batch.n_valid, config.max_tokens)
+    return replace(batch, facts={**batch.facts, "advantages": advantages[:, None]}, count=count)
+
+
+def policy_loss(config: GrpoConfig, model: GPT, batch: Batch, dtype: torch.dtype) -> Loss:
+    """Return the summed loss of a (micro-)batch of answers."""
+    from model.log_probs import policy_tokens
+    from model.losses import IGNORE
+    from model.policy import clipped_losses, kl_estimates, weighed_sum
+    from model.trainer import Loss
+
+    tokens = policy_tokens(model, batch, dtype, config.temperature)
+    counted = batch.targets != IGNORE
+    facts = batch.facts
+    high = config.clip if config.clip_high is None else config.clip_high
+    losses, stopped = clipped_losses(tokens.log_probs, facts["old"], facts["advantages"], config.clip, high)
+    kl = kl_estimates(tokens.log_probs, facts["reference"])
+    n = int(counted.sum())
+    measures = {
+        "kl": (float((kl.detach() * counted).sum()), n),
+        "entropy": (float(tokens.entropy.sum()), n),
+        "clip_share": (float((stopped & counted).sum()), n),
+        **reported(batch),
+    }
+    return Loss(weighed_sum(config.loss, losses + config.kl_weight * kl, counted), measures)
