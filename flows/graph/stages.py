@@ -28,7 +28,8 @@ from tasks.training.reward import reward
 from tasks.training.seq2seq import seq2seq
 from tasks.training.sft import sft
 
-_ALL: tuple[AnyStage, ...] = (crawl, clean, dedup, decontaminate, import_model, pairs, tokenizer, tokenize,
-                               pretrain, classify, sft, preferences, reward, reference, dpo, grpo, seq2seq,
-                               benchmarks, questions, evaluate, evaluate_encoder, memorisation, judge, export)  # fmt: skip
+_ALL: tuple[AnyStage, ...] = (crawl, clean, dedup, decontaminate, import_model, pairs, tokenizer,
+                               tokenize, pretrain, classify, sft, preferences, reward, reference, dpo,
+                               grpo, seq2seq, benchmarks, questions, evaluate, evaluate_encoder,
+                               memorisation, judge, export)  # fmt: skip
 STAGES: dict[str, AnyStage] = {stage.name: stage for stage in _ALL}

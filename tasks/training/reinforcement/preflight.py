@@ -9,8 +9,6 @@ from tasks.stage.preflight import Facts, Fault, attempt, device_faults
 from tasks.training.reinforcement.config import ReinforcementConfig
 from tasks.training.sft.preflight import find_record
 
-SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that one makes"
-
 
 def rewarded_faults(name: str, config: ReinforcementConfig, facts: Facts) -> Iterator[Fault]:
     """Yield why the stage called `name` cannot run."""
