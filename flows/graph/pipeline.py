@@ -82,10 +82,11 @@ def _taught_and_asked(
     if recipe.sft:
         answering = [graph.add(sft, recipe.sft, corpus, models[-1])]
         models += answering
-    if recipe.preferences:
-        _preferring(recipe, graph, corpus, models)
+    scored = _preferring(recipe, graph, corpus, models) if recipe.preferences else None
     if recipe.grpo:
-        models.append(graph.add(grpo, recipe.grpo, models[-1], None if recipe.grpo.data else corpus))
+        pages = None if recipe.grpo.data else corpus
+        scores = scored if recipe.grpo.rewards.model else None
+        models.append(graph.add(grpo, recipe.grpo, models[-1], pages, scores))
     if recipe.evaluate:
         asked = graph.add(questions, questions_config(recipe), corpus, _official(recipe, graph))
         classifiers = _classifiers(recipe, graph)
@@ -108,16 +109,19 @@ def _cleaned(recipe: Recipe, graph: Graph, source: CrawlConfig) -> kinds.Documen
     return graph.add(clean, recipe.clean, graph.add(crawl, source))
 
 
-def _preferring(recipe: Recipe, graph: Graph, corpus: kinds.Corpus | None, models: list[kinds.Model]) -> None:
-    """Add what is learned from pairs of answers: a model of rewards, and a model that prefers the better ones."""
+def _preferring(
+    recipe: Recipe, graph: Graph, corpus: kinds.Corpus | None, models: list[kinds.Model]
+) -> kinds.RewardModel | None:
+    """Add what is learned from pairs of answers: a model of rewards, which is returned, and one that prefers the
+    better ones, which joins the models."""
     assert recipe.preferences is not None
     base = models[-1]
     pairs = graph.add(preferences, recipe.preferences, None if recipe.preferences.data else corpus)
-    if recipe.reward:
-        graph.add(reward, recipe.reward, base, pairs)
+    scores = graph.add(reward, recipe.reward, base, pairs) if recipe.reward else None
     if recipe.dpo:
         before = graph.add(reference, recipe.reference, base, pairs) if recipe.dpo.needs_reference else None
         models.append(graph.add(dpo, recipe.dpo, base, pairs, before))
+    return scores
 
 
 def _corpus(recipe: Recipe, graph: Graph, source: CrawlConfig) -> kinds.Corpus:

@@ -12,6 +12,7 @@ from tasks.training.grpo.preflight import check
 from tasks.training.reinforcement.course import Course, rewarded_contract
 from tasks.training.reinforcement.items import sources_of
 from tasks.training.reinforcement.rollouts import reported
+from tasks.training.reward.scoring import RewardScorer
 from tasks.training.train import train
 from tasks.training.written import write_model
 
@@ -38,7 +39,13 @@ def sources(config: GrpoConfig) -> str | None:
     gpu=True,
     work=fine_tuning,
 )
-def grpo(config: GrpoConfig, out: Output, base: kinds.Model, corpus: kinds.Corpus | None = None) -> None:
+def grpo(
+    config: GrpoConfig,
+    out: Output,
+    base: kinds.Model,
+    corpus: kinds.Corpus | None = None,
+    reward: kinds.RewardModel | None = None,
+) -> None:
     """Learn from groups of answers to the same task.
 
     `reward` is the mean of what answers to held-out tasks are worth, `reward_before` that of the base's, `gain` their
@@ -47,7 +54,8 @@ def grpo(config: GrpoConfig, out: Output, base: kinds.Model, corpus: kinds.Corpu
     """
     from model.batches import Rollouts
 
-    course = Course.begin(config, out, base, corpus, None, group=config.group, adapted=config.adapter is not None)
+    scorer = RewardScorer(reward) if reward is not None else None
+    course = Course.begin(config, out, base, corpus, scorer, group=config.group, adapted=config.adapter is not None)
 
     def batches_of(step: int) -> list[Batch]:
         return [_with_advantages(config, course.drawn(step)[1])] * config.reuse

@@ -239,3 +239,11 @@ def test_labels_are_learned_from_the_base_model_of_files_or_of_the_corpus() -> N
         Recipe.model_validate({**alone, "classify": {}})
     with pytest.raises(ValidationError, match="classify has no model to begin with"):
         Recipe.model_validate({"crawl": None, "pairs": {}, "classify": {"data": ["a.csv"]}})
+
+
+def test_grpo_is_rewarded_by_the_recipes_own_reward_model_if_it_asks_for_it() -> None:
+    given = {"preferences": {}, "reward": {}, "grpo": {"rewards": {"model": 1.0}}}
+    graph = graph_of(Recipe.model_validate(given))
+    assert reads(graph, "grpo")["reward"] is graph.select("reward")[0]
+    plain = graph_of(Recipe.model_validate({**given, "grpo": {}}))
+    assert "reward" not in reads(plain, "grpo")

@@ -21,7 +21,9 @@ from data_lake.store.lake import Artifact, Lake
 from tasks.stage import Output, PermanentError, local_output
 from tasks.stage.preflight import Facts
 from tasks.training.grpo import GrpoConfig, grpo
+from tasks.training.preferences import PreferencesConfig, preferences
 from tasks.training.reinforcement.rollouts import Drawer
+from tasks.training.reward import RewardConfig, reward
 from tests.tasks.pydoc_corpus import RUNTIME, build_corpus, build_models
 
 GRPO: dict[str, Any] = {
@@ -152,3 +154,21 @@ def test_what_a_plan_can_know_it_says(tmp_path: Path) -> None:
     assert told(tasks=["call"]) == ["grpo.tasks"]
     with pytest.raises(ValueError, match="no multiple of the 5 answers to each prompt"):
         GrpoConfig.model_validate({**GRPO, "group": 5})
+
+
+def test_a_reward_model_says_what_answers_are_worth(base: Artifact, tmp_path: Path) -> None:
+    rows = [{"prompt": f"{n}", "chosen": f"e{n}", "rejected": f"o{n}"} for n in range(40)]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    lake = Lake(tmp_path / "lake")
+    wanted = PreferencesConfig(data=(str(tmp_path / "pairs.jsonl"),), validation=0.3)
+    pairs = preferences.build(lake, wanted, {}).artifact
+    training = {"steps": 10, "batch_size": 8, "learning_rate": 5e-3}
+    config = RewardConfig.model_validate({"training": training, "runtime": RUNTIME})
+    scores = reward.build(lake, config, {"base": base, "preferences": pairs}).artifact
+    out = local_output(tmp_path / "out")
+    weights = {"exact": 0.0, "model": 2.0}
+    grpo(GrpoConfig.model_validate({**GRPO, "rewards": weights}), out, base=base, reward=scores)
+    assert out.metrics["reward"] == pytest.approx(2 * out.metrics["reward_model"])  # type: ignore[operator]
+    assert out.metrics["reward"] > out.metrics["reward_before"]  # type: ignore[operator]
+    with pytest.raises(PermanentError, match="trains no reward model"):
+        trained(base, tmp_path / "none", rewards=weights)
