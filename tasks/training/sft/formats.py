@@ -112,7 +112,7 @@ def _preferred(item: Mapping[str, Any]) -> Mapping[str, Any]:
 def _of_fields(item: Mapping[str, Any]) -> Conversation:
     best = max(_SHAPES, key=lambda shape: sum(name in item for name in shape))
     asked, answered = best
-    if asked not in item and answered not in item:
+    if asked not in item and (answered not in item or answered == "answer"):  # which other formats have too
         raise NoConversation(
             f"it has the fields {', '.join(map(str, item)) or 'none'}; known are instruction and output (Alpaca), "
             "instruction and response (Dolly), prompt and completion, messages (OpenAI), conversations (ShareGPT)"
