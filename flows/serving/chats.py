@@ -43,7 +43,7 @@ class Chat:
         return {
             **self._head("chat.completion"),
             "choices": [self._choice(number, one) for number, one in enumerate(choices)],
-            "usage": self._usage(),
+            "usage": self._texts.usage,
         }
 
     def _head(self, kind: str) -> dict[str, Any]:
@@ -75,12 +75,8 @@ class Chat:
             if piece.finish:
                 yield chunk(piece.choice, {}, None, finish_reason(piece))
         if self.body.wants_usage:
-            yield event({**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage()})
+            yield event({**self._head("chat.completion.chunk"), "choices": [], "usage": self._texts.usage})
         yield DONE
-
-    def _usage(self) -> dict[str, int]:
-        prompt, written = self._texts.prompt_tokens, self._texts.completion_tokens
-        return {"prompt_tokens": prompt, "completion_tokens": written, "total_tokens": prompt + written}
 
 
 def messages_of(body: ChatBody) -> list[Message]:

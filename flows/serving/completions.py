@@ -102,7 +102,7 @@ class Completion:
         return {
             **self._head,
             "choices": [self._choice(number, one) for number, one in enumerate(choices)],
-            "usage": self._usage(),
+            "usage": self._texts.usage,
         }
 
     def _choice(self, number: int, one: Choice) -> dict[str, Any]:
@@ -138,12 +138,8 @@ class Completion:
             if piece.text or found or piece.finish:
                 yield chunk(piece.choice, piece.text, found, finish_reason(piece))
         if self.body.wants_usage:
-            yield event({**self._head, "choices": [], "usage": self._usage()})
+            yield event({**self._head, "choices": [], "usage": self._texts.usage})
         yield DONE
-
-    def _usage(self) -> dict[str, int]:
-        prompt, written = self._texts.prompt_tokens, self._texts.completion_tokens
-        return {"prompt_tokens": prompt, "completion_tokens": written, "total_tokens": prompt + written}
 
 
 def _both(first: list[Any] | None, second: list[Any] | None) -> list[Any] | None:

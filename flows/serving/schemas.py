@@ -24,6 +24,14 @@ MAX_IDS = 1_000_000
 Id = Annotated[int, Field(ge=0, lt=2**31)]
 Stop = Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARACTERS)]
 Text = Annotated[str, Field(max_length=20_000_000)]
+Ids = Annotated[list[Id], Field(min_length=1, max_length=MAX_IDS)]
+OneOrMany = (
+    Text
+    | Ids
+    | Annotated[list[Text], Field(min_length=1, max_length=MAX_PROMPTS)]
+    | Annotated[list[Ids], Field(min_length=1, max_length=MAX_PROMPTS)]
+)
+"""A text or several, each as characters or as token ids."""
 
 
 class Body(BaseModel):
@@ -137,15 +145,7 @@ class CompletionBody(Sampled):
 
     refused = {"suffix": ("",), "best_of": (1,)}
 
-    prompt: (
-        Text
-        | Annotated[list[Id], Field(min_length=1, max_length=MAX_IDS)]
-        | Annotated[list[Text], Field(min_length=1, max_length=MAX_PROMPTS)]
-        | Annotated[
-            list[Annotated[list[Id], Field(min_length=1, max_length=MAX_IDS)]],
-            Field(min_length=1, max_length=MAX_PROMPTS),
-        ]
-    )
+    prompt: OneOrMany
     echo: bool | None = None
     logprobs: Annotated[int, Field(ge=0, le=MAX_TOP)] | None = None
 
@@ -211,15 +211,7 @@ class ChatBody(Sampled):
 class EmbeddingBody(Body):
     """POST /v1/embeddings: texts, or token ids, of which vectors are wanted."""
 
-    input: (
-        Text
-        | Annotated[list[Id], Field(min_length=1, max_length=MAX_IDS)]
-        | Annotated[list[Text], Field(min_length=1, max_length=MAX_PROMPTS)]
-        | Annotated[
-            list[Annotated[list[Id], Field(min_length=1, max_length=MAX_IDS)]],
-            Field(min_length=1, max_length=MAX_PROMPTS),
-        ]
-    )
+    input: OneOrMany
     model: Annotated[str, Field(max_length=500)] | None = None
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: Annotated[int, Field(ge=1)] | None = None

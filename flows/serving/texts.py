@@ -11,6 +11,7 @@ from typing import TypeVar
 from starlette.requests import Request
 
 from flows.serving.errors import ApiError
+from flows.serving.events import until_gone
 from flows.serving.metrics import Metrics
 from tasks.delivery.serving.engine import Piece, Ticket
 from tasks.delivery.serving.served import Served, Wanted
@@ -63,6 +64,12 @@ class Texts:
     def prompt_tokens(self) -> int:
         """Tokens of all prompts."""
         return sum(map(len, self.prompts))
+
+    @property
+    def usage(self) -> dict[str, int]:
+        """What the request took so far, in tokens, as OpenAI tells it."""
+        prompt, written = self.prompt_tokens, self.completion_tokens
+        return {"prompt_tokens": prompt, "completion_tokens": written, "total_tokens": prompt + written}
 
     def start(self) -> None:
         """Put the texts into the engine's queue; raises as `Served.submit` does."""
@@ -124,7 +131,7 @@ class Texts:
 async def while_wanted(request: Request, work: Awaitable[T]) -> T:
     """Wait for `work`, but no longer than the client does; raises ClientGone."""
     answer = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_until_gone(request))
+    gone = asyncio.ensure_future(until_gone(request.receive))
     try:
         await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not answer.done():
@@ -134,11 +141,6 @@ async def while_wanted(request: Request, work: Awaitable[T]) -> T:
         for one in (answer, gone):
             one.cancel()
         await asyncio.gather(answer, gone, return_exceptions=True)
-
-
-async def _until_gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def new_tokens(asked: int | None, default: int | None, prompt: Sequence[int], context: int) -> int:

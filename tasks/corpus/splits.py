@@ -87,3 +87,15 @@ def split_problems(corpus: Artifact) -> Iterator[str]:
         elif found != corpus.counts[f"{name}_documents"]:
             counted = corpus.counts[f"{name}_documents"]
             yield f"{found:,} documents are in {name}, but the stage counted {counted:,}."
+
+
+def pair_problems(artifact: Artifact, file: str) -> Iterator[str]:
+    """Yield a sentence if a file of pairs has not as many to learn and to hold out as counted, or has none of one."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    splits = pq.read_table(artifact.path / file, columns=["split"])["split"]
+    for split, name in (("train", "pairs"), ("val", "validation_pairs")):
+        rows = pc.sum(pc.equal(splits, split)).as_py() or 0
+        if rows != artifact.counts[name] or not rows:
+            yield f"{file} has {rows:,} {split} pairs, the stage counted {artifact.counts[name]:,}; each needs some."

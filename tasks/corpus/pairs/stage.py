@@ -15,7 +15,7 @@ from tasks.corpus.pairs.config import PairsConfig
 from tasks.corpus.pairs.preflight import check
 from tasks.corpus.pairs.reading import pair_files, read_pairs
 from tasks.corpus.pairs.sides import Pair
-from tasks.corpus.splits import split_problems, word_key
+from tasks.corpus.splits import pair_problems, split_problems, word_key
 from tasks.stage import Artifact, Output, PermanentError, kinds, stage
 from tasks.stage.rejected import Rejected
 
@@ -33,14 +33,7 @@ def sources(config: PairsConfig) -> str | None:
 
 def contract(artifact: Artifact) -> Iterator[str]:
     """Check that pairs.parquet has as many rows as counted, some to learn from and some held out."""
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    splits = pq.read_table(artifact.path / PAIRS, columns=["split"])["split"]
-    for split, name in (("train", "pairs"), ("val", "validation_pairs")):
-        rows = pc.sum(pc.equal(splits, split)).as_py() or 0
-        if rows != artifact.counts[name] or not rows:
-            yield f"{PAIRS} has {rows:,} {split} pairs, the stage counted {artifact.counts[name]:,}; each needs some."
+    yield from pair_problems(artifact, PAIRS)
     yield from split_problems(artifact)
 
 

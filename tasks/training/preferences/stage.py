@@ -11,7 +11,7 @@ from typing import Any
 from data_lake.reading.ledger import Tally
 from data_lake.tables.documents import split_of, write_parquet
 from data_lake.tables.draws import hash_draw
-from tasks.corpus.splits import documents_of, word_key
+from tasks.corpus.splits import documents_of, pair_problems, word_key
 from tasks.stage import Artifact, Output, PermanentError, kinds, stage
 from tasks.stage.rejected import Rejected
 from tasks.training.preferences.config import PreferencesConfig
@@ -34,14 +34,7 @@ def sources(config: PreferencesConfig) -> str | None:
 
 def contract(artifact: Artifact) -> Iterator[str]:
     """Check that there are as many pairs as counted, some to learn from and some held out."""
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    splits = pq.read_table(artifact.path / PAIRS, columns=["split"])["split"]
-    for split, name in (("train", "pairs"), ("val", "validation_pairs")):
-        rows = pc.sum(pc.equal(splits, split)).as_py() or 0
-        if rows != artifact.counts[name] or not rows:
-            yield f"{PAIRS} has {rows:,} {split} pairs, the stage counted {artifact.counts[name]:,}; each needs some."
+    yield from pair_problems(artifact, PAIRS)
 
 
 @stage(makes=kinds.Preferences, version=1, contract=contract, sources=sources, check=check)
