@@ -107,7 +107,9 @@ def sqlite_url(path: Path, scheme: str = "sqlite") -> str:
     """SQLAlchemy's URL of a SQLite file. It has no quoting, so a path that needs it becomes one of SQLite's URIs."""
     if re.search("[?#%]", str(path)) is None:
         return f"{scheme}:///{path}"
-    return f"{scheme}:///file:{quote(str(path))}?uri=true"
+    # Of "sqlite:///file:/a" MLflow makes the folder `file:` below the current one; a named driver keeps it from that.
+    driver = "sqlite+pysqlite" if scheme == "sqlite" else scheme
+    return f"{driver}:///file:{quote(str(path))}?uri=true"
 
 
 def explain(error: OSError, root: Path) -> str:

@@ -41,6 +41,7 @@ def client(home: Home) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-c", CLIENT],
         env=os.environ | {"TEXTMILL_HOME": str(home.root)},
+        cwd=home.root.parent,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
