@@ -55,11 +55,12 @@ def page(number: int) -> str:
 
 
 class PagesConfig(StageConfig):
-    """How many pages."""
+    """How many pages, and of how many packages; 0 = each page is of a module of its own."""
 
     count: int = 40
     python: bool = True
     prose: bool = True
+    packages: int = 0
     split: SplitConfig = SplitConfig(val=0.15, test=0.2)
 
 
@@ -69,7 +70,8 @@ def decontaminate(config: PagesConfig, out: Output) -> None:
     tally = Tally()
     rows = []
     for number in range(config.count):
-        url = f"http://python-docs.localhost/mod{number}.html" if config.python else f"http://example.org/{number}"
+        module = f"pack{number % config.packages}.mod{number}" if config.packages else f"mod{number}"
+        url = f"http://python-docs.localhost/{module}.html" if config.python else f"http://example.org/{number}"
         text = (
             page(number)
             if config.python
@@ -82,7 +84,7 @@ def decontaminate(config: PagesConfig, out: Output) -> None:
                 "url": url,
                 "source": "python-docs.localhost",
                 "fetched_at": datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC),
-                "title": f"module mod{number}" if config.python else f"page {number}",
+                "title": f"module {module}" if config.python else f"page {number}",
                 "text": text,
                 "n_bytes": len(text.encode()),
                 "split": split_of(doc_id(url=url), config.split.val, config.split.test),

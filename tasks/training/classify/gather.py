@@ -8,28 +8,34 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from data_lake.reading.ledger import Tally
+from data_lake.tables.documents import SPLITS
 from data_lake.tables.draws import hash_draw
 from tasks.corpus.splits import word_key
 from tasks.stage import Artifact, Output, PermanentError
 from tasks.stage.rejected import Rejected
 from tasks.training.classify.reading import Row, rows_of
+from tasks.training.classify.splitting import divided, splits_reached
 
 if TYPE_CHECKING:
     from model.tokenizer import Tokenizer
     from tasks.training.classify.config import ClassifyConfig
 
 BROKEN = "broken record"
-SPLITS = ("train", "val", "test")
+FOR = {"train": "to learn from", "val": "to watch training", "test": "for the test"}
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """A text to learn from or to measure on: where it came from, the number of its label, and its token ids."""
+    """A text to learn from or to measure on: where it came from, the number of its label, and its token ids.
+
+    page: the page that the text is from, or itself.
+    """
 
     place: str
     text: str
     label: int
     ids: tuple[int, ...]
+    page: str
 
 
 @dataclass(frozen=True)
@@ -44,15 +50,16 @@ def gather(config: ClassifyConfig, out: Output, corpus: Artifact | None, tokeniz
     """Return the texts by split, and put all others aside with their reasons.
 
     Texts with the same words are one text, so that none is in two splits; if they have different labels, the first
-    stays. The splits are shares of each label, by hash.
+    stays. The splits are shares of each label, by hash; texts of one page are in one split, and those of a page that
+    the corpus holds out are held out.
     """
     from model.classification import text_ids
 
     limit = min(context, config.max_tokens or context)
     tally, rejected = Tally("texts"), Rejected(out, BROKEN)
     first: dict[str, Row] = {}
-    ids: dict[str, tuple[int, ...]] = {}
-    beginnings: set[str] = set()  # of which only the beginning is read
+    ids: dict[Row, tuple[int, ...]] = {}
+    beginnings: set[Row] = set()  # of which only the beginning is read
 
     def reject(row: Row, kind: str, reason: str) -> None:
         tally.remove(kind, len(row.text.encode("utf-8", "replace")))
@@ -72,15 +79,19 @@ def gather(config: ClassifyConfig, out: Output, corpus: Artifact | None, tokeniz
             if long and config.long_texts == "drop":
                 reject(row, "longer than the limit", f"more than {limit:,} tokens")
                 continue
-            first[key], ids[key] = row, found
+            first[key], ids[row] = row, found
             if long:
-                beginnings.add(key)
-    by_label: dict[str, list[str]] = {}
-    for key in sorted(first, key=lambda key: hash_draw("classify", key)):
-        by_label.setdefault(first[key].label, []).append(key)
-    for label in [label for label, keys in by_label.items() if len(keys) < config.min_texts]:
-        for key in by_label.pop(label):
-            reject(first[key], "rare label", f"{label!r} has fewer than {config.min_texts} different texts")
+                beginnings.add(row)
+    by_label: dict[str, list[Row]] = {}
+    ordered = [first[key] for key in sorted(first, key=lambda key: hash_draw("classify", key))]
+    for row in ordered:
+        by_label.setdefault(row.label, []).append(row)
+    for label, rows in list(by_label.items()):
+        few = "" if len(rows) >= config.min_texts else f"{label!r} has fewer than {config.min_texts} different texts"
+        alike = "" if splits_reached(rows) == len(SPLITS) else f"{label!r} is on too few pages to be in every split"
+        if few or alike:
+            for row in by_label.pop(label):
+                reject(row, "rare label" if few else "too few pages", few or alike)
     if len(by_label) < 2:
         one = f"only {next(iter(by_label))!r} is left" if by_label else "none is left"
         raise PermanentError(
@@ -90,31 +101,30 @@ def gather(config: ClassifyConfig, out: Output, corpus: Artifact | None, tokeniz
         )
     most = min(config.max_texts, min(map(len, by_label.values()))) if config.balance == "undersample" else None
     reason = "left out for balance" if most is not None else "beyond max_texts"
-    split: dict[str, list[str]] = {name: [] for name in SPLITS}
-    for keys in by_label.values():
-        for key in keys[most or config.max_texts :]:
-            tally.remove(reason, len(first[key].text.encode()))
-        chosen = keys[: most or config.max_texts]
-        n_test, n_val = (max(1, round(share * len(chosen))) for share in (config.test, config.validation))
-        n_train = len(chosen) - n_test - n_val
-        if n_train < 1:
+    split_of: dict[Row, str] = {}
+    for label, rows in by_label.items():
+        chosen = rows[: most or config.max_texts]
+        for row in rows[len(chosen) :]:
+            tally.remove(reason, len(row.text.encode()))
+        shares = {"val": config.validation, "test": config.test}
+        held = {name: max(1, round(share * len(chosen))) for name, share in shares.items()}
+        parts = divided(chosen, {"train": len(chosen) - sum(held.values()), **held})
+        if empty := [name for name in SPLITS if not parts[name]]:
             raise PermanentError(
-                f"Of the {len(chosen)} texts of {first[chosen[0]].label!r} none is left to learn from; lower "
-                "classify.validation and classify.test, or raise classify.min_texts."
+                f"Of the {len(chosen)} texts of {label!r} that are left none is {FOR[empty[0]]}, as they or their "
+                "pages are too few; raise classify.max_texts, or classify.min_texts, which leaves rare labels out."
             )
-        parts = (chosen[:n_train], chosen[n_train : n_train + n_val], chosen[n_train + n_val :])
-        for name, part in zip(SPLITS, parts, strict=True):
-            split[name] += part
+        split_of |= {row: name for name, part in parts.items() for row in part}
     labels = sorted(by_label)
     numbers = {label: number for number, label in enumerate(labels)}
-    kept = {}
-    for name, keys in split.items():
-        keys.sort(key=lambda key: hash_draw("classify", key))
-        kept[name] = [Lesson(first[k].place, first[k].text, numbers[first[k].label], ids[k]) for k in keys]
-        for key in keys:
-            tally.keep(len(first[key].text.encode()))
+    kept: dict[str, list[Lesson]] = {name: [] for name in SPLITS}
+    for row in ordered:
+        if row in split_of:
+            tally.keep(len(row.text.encode()))
+            lesson = Lesson(row.place, row.text, numbers[row.label], ids[row], row.page or row.text)
+            kept[split_of[row]].append(lesson)
     rejected.write(out.warning if config.data else out.info)  # duplicates among pages are normal
-    cut = sum(key in beginnings for keys in split.values() for key in keys)
+    cut = len(beginnings & split_of.keys())
     if cut:
         out.info(f"Of {cut:,} texts only the first {limit:,} tokens are read (classify.long_texts).")
     out.ledger(tally.ledger())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ class Bin(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A mean difference of pairs and its standard error, NaN for fewer than two."""
+    """A mean difference of pairs and its standard error, NaN for fewer than two groups of them."""
 
     mean: float
     stderr: float
@@ -86,8 +87,15 @@ def roc(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return false, true
 
 
-def difference(one: np.ndarray, other: np.ndarray) -> Difference:
-    """Return the mean of one - other, pair by pair, and its standard error."""
+def difference(one: np.ndarray, other: np.ndarray, groups: Sequence[str] | None = None) -> Difference:
+    """Return the mean of one - other, pair by pair, and its standard error.
+
+    Pairs of one group, such as the texts of a page, resemble each other and are no independent trials: the standard
+    error is then that of the groups (Liang and Zeger 1986), which for groups of one is the usual one.
+    """
     apart = np.asarray(one, float) - np.asarray(other, float)
-    stderr = float(apart.std(ddof=1) / math.sqrt(len(apart))) if len(apart) > 1 else math.nan
-    return Difference(float(apart.mean()), stderr)
+    numbers = np.arange(len(apart)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    sums = np.bincount(numbers, apart - apart.mean())
+    n_groups = len(sums)
+    correction = n_groups / (n_groups - 1) if n_groups > 1 else math.nan
+    return Difference(float(apart.mean()), math.sqrt(correction * float((sums**2).sum())) / len(apart))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data_lake.tables.documents import SPLITS
 from tasks.corpus.crawl.file_kinds import ROWS, kind_of
 from tasks.corpus.crawl.source_record import Record
 from tasks.corpus.pairs.reading import FORMATS, table_rows
@@ -25,13 +26,18 @@ _LABELS = ("label", "class", "category", "target", "sentiment", "tag")
 
 @dataclass(frozen=True)
 class Row:
-    """A text with its label, or the kind of reason why it cannot be used and the reason."""
+    """A text with its label, or the kind of reason why it cannot be used and the reason.
+
+    page: the address of the page that the text is from; "" = none. split: what the corpus does with that page.
+    """
 
     place: str  # file#row, or url#entry
     text: str
     label: str
     kind: str = ""
     reason: str = ""
+    page: str = ""
+    split: str = "train"
 
 
 def label_files(patterns: Sequence[str]) -> list[Path]:
@@ -64,18 +70,19 @@ def rows_of_file(path: Path, text: str, label: str) -> Iterator[Row]:
 def rows_of(config: ClassifyConfig, corpus: Artifact | None) -> Iterator[Row]:
     """Yield every text of the config's files; without files, every entry of the corpus' documentation pages.
 
-    The pages that the corpus holds out for tests are not read. The label of an entry is the package of its module; the
-    text is name, arguments and description, without the module's name.
+    The label of an entry is the package of its module; the text is name, arguments and description, without the
+    module's name.
     """
     for path in label_files(config.data):
         yield from rows_of_file(path, config.text, config.label)
     if not config.data:
         assert corpus is not None, "the recipe says that labels come from files or a corpus"
-        for document in documents_of(corpus.path, {"train", "val"}):
+        for document in documents_of(corpus.path, SPLITS):
             module = module_of(document.url, document.title)
             for number, entry in enumerate(entries(document.text, module) if module else (), start=1):
                 text = "\n".join((f"{entry.name}({entry.arguments})", *entry.paragraphs))
-                yield Row(f"{document.url}#{number}", text, entry.module.split(".")[0])
+                label, page = entry.module.split(".")[0], document.url or document.doc_id
+                yield Row(f"{page}#{number}", text, label, page=page, split=document.split)
 
 
 def _kind(path: Path) -> str | None:

@@ -65,9 +65,10 @@ def classify(config: ClassifyConfig, out: Output, base: kinds.Model, corpus: kin
     """Learn to name the label of a text, and say how good it is on texts held out for a test.
 
     `accuracy` is the share of test texts named rightly, the mean over `repeats` trainings, with the standard error
-    over texts; `macro_f1`, `ece` and `auc` are those of the first training, which is kept. `majority_accuracy`,
-    `tfidf_accuracy` and `untrained_accuracy` are what the most frequent label, logistic regression on tf-idf and the
-    same network from random weights reach; `gain_over_…` is the accuracy minus theirs, text by text.
+    over texts, or over pages where several texts are of one; `macro_f1`, `ece` and `auc` are those of the first
+    training, which is kept. `majority_accuracy`, `tfidf_accuracy` and `untrained_accuracy` are what the most frequent
+    label, logistic regression on tf-idf and the same network from random weights reach; `gain_over_…` is the accuracy
+    minus theirs, text by text.
     """
     model, tokenizer = load_trained(base)
     pad = tokenizer.pad if tokenizer.has("pad") else 0  # which id it is does not matter: padding is masked by length
@@ -94,6 +95,7 @@ def _compare(config: ClassifyConfig, out: Output, base: GPT, lessons: Lessons, f
     """Report the accuracy beside that of the controls and, if it is asked for, by the number of labels."""
     learned, asked = lessons.by_split["train"], lessons.by_split["test"]
     truth = np.array([lesson.label for lesson in asked])
+    pages = [lesson.page for lesson in asked]  # whose texts resemble each other
 
     def right(name: str, texts: Sequence[Lesson], training: Training, pretrained: bool) -> np.ndarray:
         made = beside(name, config, out, base, lessons, texts, training, pad, pretrained=pretrained)
@@ -114,7 +116,7 @@ def _compare(config: ClassifyConfig, out: Output, base: GPT, lessons: Lessons, f
     numbers: dict[str, float | None] = {"untrained_accuracy": None}
     said = []
     for name, theirs in controls.items():
-        gain = difference(ours, theirs)
+        gain = difference(ours, theirs, pages)
         numbers |= {
             f"{name}_accuracy": float(theirs.mean()),
             f"gain_over_{name}": gain.mean,
@@ -122,7 +124,7 @@ def _compare(config: ClassifyConfig, out: Output, base: GPT, lessons: Lessons, f
         }
         clear = "" if gain.clear else ", which is not a gain of more than two standard errors"
         said.append(f"{name} {theirs.mean():.3f} ({gain.mean:+.3f} ± {gain.stderr:.3f}{clear})")
-    stderr = _known(difference(ours, np.zeros(len(ours))).stderr)
+    stderr = _known(difference(ours, np.zeros(len(ours)), pages).stderr)
     out.metric(accuracy=float(ours.mean()), accuracy_stderr=stderr, **numbers)
     out.info(
         f"Test accuracy {ours.mean():.3f} in the mean of {config.repeats} trainings; beside it: {'; '.join(said)}."

@@ -41,3 +41,11 @@ def test_a_paired_difference_has_the_standard_error_of_its_pairs() -> None:
     assert not found.clear
     assert difference(np.ones(5), np.zeros(5)).clear
     assert not difference(np.ones(1), np.zeros(1)).clear
+
+
+def test_texts_of_one_page_are_no_independent_trials() -> None:
+    """Four pages of three texts each, all of a page named alike: as uncertain as four texts."""
+    one, other = np.repeat([1.0, 1.0, 0.0, 1.0], 3), np.zeros(12)
+    found = difference(one, other, [f"page {number // 3}" for number in range(12)])
+    assert found == pytest.approx(difference(one[::3], other[::3]))
+    assert found.stderr > 1.5 * difference(one, other).stderr

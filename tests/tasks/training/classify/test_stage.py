@@ -9,6 +9,7 @@ Also covers: tasks/training/classify/learning.py
 Also covers: tasks/training/classify/pictures.py
 Also covers: tasks/training/classify/preflight.py
 Also covers: tasks/training/classify/reading.py
+Also covers: tasks/training/classify/splitting.py
 Also covers: tasks/delivery/labelling.py
 """
 
@@ -28,16 +29,18 @@ from pydantic import Field, ValidationError
 
 from data_lake.reading.catalog import Catalog
 from data_lake.store.lake import Artifact, Lake
+from data_lake.tables.documents import SPLITS
 from model.folder import load_headed, save_model
 from model.gpt import GPT
 from model.shape import GPTConfig
 from model.tokenizer import Tokenizer
+from tasks.corpus.splits import documents_of
 from tasks.delivery.labelling import Labeller
 from tasks.stage import Output, PermanentError, StageConfig, kinds, local_output, stage
 from tasks.stage.preflight import Facts
 from tasks.training.classify import ClassifyConfig, classify
 from tasks.training.classify.reading import rows_of_file
-from tests.tasks.pydoc_corpus import build_corpus
+from tests.tasks.pydoc_corpus import PagesConfig, build_corpus, decontaminate
 
 COMMON = ("we", "go", "to", "the", "shop", "at", "noon", "and", "come", "home")
 OWN = {"ham": ("mother", "lunch", "bus"), "spam": ("prize", "winner", "claim")}
@@ -122,14 +125,30 @@ def test_in_a_lake_it_is_found_again_until_its_files_change(
 def test_without_files_an_entry_of_the_documentation_is_labelled_by_its_package(
     bases: Callable[[str], Artifact], tmp_path: Path
 ) -> None:
-    _, built = build_corpus(tmp_path / "corpus")
+    """The entries of a page are in one split, and pages that the corpus holds out are held out."""
+    made: Artifact = decontaminate.build(Lake(tmp_path / "lake"), PagesConfig(packages=3), {}).artifact
     out = local_output(tmp_path / "out")
-    classify(ClassifyConfig(**TINY), out, corpus=built["decontaminate"], base=bases("decoder"))
-    assert out.counts["labels"] >= 2
-    labels = set(json.loads((out.dir / "labels.json").read_text())["labels"])
+    classify(ClassifyConfig(**{**TINY, "test": 0.4}), out, corpus=made, base=bases("decoder"))
+    assert json.loads((out.dir / "labels.json").read_text())["labels"] == ["pack0", "pack1", "pack2"]
+    tested: dict[str, set[str]] = {}
     for row in pq.read_table(out.dir / "classified.parquet").to_pylist():
-        assert row["label"] in labels
-        assert f"/{row['label']}" in row["place"]
+        assert f"/{row['label']}." in row["place"]
+        page, _, entry = row["place"].partition("#")
+        tested.setdefault(page, set()).add(entry)
+    assert {len(entries) for entries in tested.values()} == {8}  # all of them
+    split_of = {document.url: document.split for document in documents_of(made.path, SPLITS)}
+    assert {url for url, split in split_of.items() if split == "test"} < tested.keys()
+    assert not {url for url, split in split_of.items() if split == "val"} & tested.keys()
+    assert len(tested) / len(split_of) == pytest.approx(0.4, abs=0.05)
+
+
+def test_a_package_of_too_few_pages_to_be_in_all_splits_is_put_aside(
+    bases: Callable[[str], Artifact], tmp_path: Path
+) -> None:
+    _, built = build_corpus(tmp_path / "corpus", PagesConfig(count=10))
+    with pytest.raises(PermanentError, match=r"none is left; put aside: .*too few pages"):
+        classify(ClassifyConfig(**TINY), local_output(tmp_path / "out"), corpus=built["decontaminate"],
+                 base=bases("decoder"))  # fmt: skip
 
 
 @pytest.mark.parametrize(("network", "pooling"), [("decoder", None), ("encoder", "first"), ("encoder", None)])
@@ -283,12 +302,8 @@ def test_one_label_alone_or_too_few_texts_is_a_sentence(bases: Callable[[str], A
     with pytest.raises(PermanentError, match=r"two labels to tell apart, and only 'ham' is left.*rare label"):
         run(ClassifyConfig(**{**TINY, "data": (path,)}), tmp_path / "out", bases("decoder"))
     path = write(tmp_path / "b.jsonl", messages(6))
-    with pytest.raises(PermanentError, match="none is left to learn from"):
-        run(
-            ClassifyConfig(**{**TINY, "data": (path,), "validation": 0.5, "test": 0.4}),
-            tmp_path / "c",
-            bases("decoder"),
-        )
+    with pytest.raises(PermanentError, match=r"Of the 2 texts of .* none is to learn from, as .* too few"):
+        run(ClassifyConfig(**{**TINY, "data": (path,), "max_texts": 2}), tmp_path / "c", bases("decoder"))
 
 
 def test_configs_that_cannot_be_are_sentences() -> None:
