@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from data_lake.store.gain import Gain
+
 MANIFEST_NAME = "manifest.json"
 MAX_MANIFEST_BYTES = 64 * 2**20
 KEY_LENGTH = 16
@@ -56,6 +58,7 @@ class Manifest(BaseModel):
     files: dict[str, FileEntry]
     counts: dict[str, int] = {}
     metrics: dict[str, float | None] = {}
+    gain: Gain | None = None
     ledger: dict[str, Any] | None = None
     reason: str
     runs: dict[str, str] = {}

@@ -157,6 +157,8 @@ def _show_other_models(console: Console, artifact: Artifact) -> None:
 def _show_numbers(console: Console, artifact: Artifact) -> None:
     counts = [(name, f"{value:,}") for name, value in artifact.counts.items()]
     metrics = [(name, metric_text(value)) for name, value in artifact.metrics.items()]
+    if (gain := artifact.manifest.gain) is not None:
+        _pairs(console, "gain", [(gain.verdict, str(gain))])
     _pairs(console, "counts", counts)
     _pairs(console, "metrics", metrics)
 

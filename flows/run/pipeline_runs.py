@@ -11,6 +11,7 @@ from data_lake.reading.audit import audit_of
 from data_lake.store.home import Home
 from flows.graph.node import Node, targets
 from flows.recipe.recipe import RecipeBase
+from flows.run.gains import gain_rows, gains_of
 from tasks.evaluation.evaluate.page import page_of
 from tasks.evaluation.evaluate.page_content import read_measured
 from tasks.stage import Artifact, kinds
@@ -69,6 +70,9 @@ class PipelineRuns:
             own = {node: found for node, found in outcome.items() if not label or label in node.users}
             run.metrics({**metrics, **_numbers(own)})
             run.tags(self._tags_of(own))
+            gains = gain_rows(gains_of({node.base_name: artifact for node, (_, artifact) in own.items()}))
+            if gains:
+                run.table("gains", gains)
             artifacts = [artifact for _, artifact in own.values() if artifact is not None]
             # a run that found everything in the lake would repeat its predecessor's picture; drawing took 0.5 of 5 s
             if any(done != "cached" for done, _ in own.values()):
@@ -77,7 +81,8 @@ class PipelineRuns:
                     figures[drawn] = _funnel(artifacts, self._recipe.name)
                 if (figure := figures[drawn]) is not None:
                     run.figure("funnel", figure)
-                if (page := _page(own, f"Evaluation of {label or self._recipe.name or 'the models'}")) is not None:
+                title = f"Evaluation of {label or self._recipe.name or 'the models'}"
+                if (page := _page(own, title, gains)) is not None:
                     run.page(Path(kinds.Evaluation.report).stem, page)
             run.finish(status)
 
@@ -98,15 +103,17 @@ def _numbers(outcome: Mapping[Node, tuple[str, Artifact | None]]) -> dict[str, f
     return found
 
 
-def _page(outcome: Mapping[Node, tuple[str, Artifact | None]], title: str) -> str | None:
-    """Return the report page of all models that were evaluated, if there are any."""
+def _page(
+    outcome: Mapping[Node, tuple[str, Artifact | None]], title: str, gains: Sequence[Mapping[str, Any]]
+) -> str | None:
+    """Return the report page of all models that were evaluated, if there are any, with what each stage gave."""
     evaluations = {
         node.inputs["model"].name: made
         for node, (_, made) in outcome.items()
         if issubclass(node.kind, kinds.Evaluation) and made is not None
     }
     try:
-        return page_of([read_measured(*one) for one in evaluations.items()], title) if evaluations else None
+        return page_of([read_measured(*one) for one in evaluations.items()], title, gains) if evaluations else None
     except Exception:  # a damaged file must not spoil the end of a run
         return None
 

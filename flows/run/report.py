@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from data_lake.reading.audit import Audit, audit_of
+from data_lake.store.gain import Gain
 from data_lake.store.home import Home
 from flows.graph.node import Node
 from flows.graph.price import UNKNOWN, Price, total
 from flows.recipe.recipe import RecipeBase
+from flows.run.gains import TITLE, gain_rows, gains_of, gains_text
 from flows.run.pipeline_runs import PipelineRuns
 from flows.servers.mlflow_pages import run_page
 from tasks.evaluation.evaluate.report import comparisons
@@ -97,6 +99,8 @@ class Report:
         if error is None:
             for compared in self._compared():
                 self.log(f"\n{compared}")
+            if (gains := gains_text(self._gains())) is not None:
+                self.log(f"\n{gains}")
             for page in self._pages():
                 self.log(f"As a page, with samples: {page}")
         if (compared_prices := spent(lines)) is not None:
@@ -130,6 +134,8 @@ class Report:
         create_table_artifact(table=rows, key="stages", description="The outcome of each node, and why")
         if audit.stages:
             create_table_artifact(table=ledger_table(audit), key="ledger", description=LEDGER_DESCRIPTION)
+        if gains := gain_rows(self._gains()):
+            create_table_artifact(table=gains, key="gains", description=TITLE)
         create_markdown_artifact(markdown=self._summary(), key="summary", description="Results, with links to MLflow")
 
     def _summary(self) -> str:
@@ -140,9 +146,13 @@ class Report:
             chosen = self._nodes[line.node].stage.headline
             results = as_markdown(headline(line.artifact, chosen) if line.artifact else line.why)
             rows.append(f"| {line.node} | {line.status} | {line.seconds:.1f} | {results} | {where} |")
-        blocks = [text for compared in self._compared() for text in ("", "```", compared, "```")]
+        compared = [*self._compared(), *filter(None, [gains_text(self._gains())])]
+        blocks = [text for one in compared for text in ("", "```", one, "```")]
         pages = [text for page in self._pages() for text in ("", f"As a page, with samples: `{page}`")]
         return "\n".join([f"# {self.recipe.name or 'pipeline'}", "", *rows, *blocks, *pages])
+
+    def _gains(self) -> dict[str, Gain]:
+        return gains_of({name: line.artifact for name, line in self.lines.items()})
 
     def _compared(self) -> list[str]:
         """How good the models are: side by side, next to chance and xz, both newly evaluated and cached ones."""

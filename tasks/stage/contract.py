@@ -256,6 +256,7 @@ class Stage(Generic[C, P, K]):
                 files=files,
                 counts=out.counts,
                 metrics=out.metrics,
+                gain=out.gained,
                 ledger=out.accounts.to_dict() if out.accounts else None,
                 reason=reason,
                 runs=runs(),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_lake.reading.ledger import Ledger
+from data_lake.store.gain import Gain
 from data_lake.store.lake import WORK, Artifact
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Output:
         self.counts: dict[str, int] = {}
         self.metrics: dict[str, float | None] = {}
         self.accounts: Ledger | None = None
+        self.gained: Gain | None = None
         self._reporter = reporter or Reporter()
 
     def count(self, **numbers: int) -> None:
@@ -68,6 +70,15 @@ class Output:
         """Record headline results (None: not known; never pass a guess)."""
         self.metrics.update({name: None if number is None else float(number) for name, number in numbers.items()})
         self._reporter.metric({name: float(number) for name, number in numbers.items() if number is not None})
+
+    def gain(self, gain: Gain) -> None:
+        """Record what the stage gave on held-out items, and say it: a run ends with a table of all its stages' gains."""
+        self.gained = gain
+        self.metric(gain=gain.gain, gain_stderr=gain.stderr)
+        if gain.clear:
+            self.info(f"{gain}.")
+        else:
+            self.warning(f"{gain}, no gain of more than two standard errors.")
 
     def log(self, metrics: Mapping[str, float | None], step: int) -> None:
         """Log step metrics; unknown ones (None) are left out."""

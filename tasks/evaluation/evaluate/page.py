@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 SHAPES_NO_RESULT = "draws what was measured"
 
 
-def page_of(models: Sequence[Measured], title: str) -> str:
-    """Return the page of models that were asked the same questions. Whatever their texts contain shows as text."""
-    return _template().render(title=title, width=WIDTH, margin=MARGIN, **content_of(models)) + "\n"
+def page_of(models: Sequence[Measured], title: str, gains: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Return the page of models that were asked the same questions. Whatever their texts contain shows as text.
+
+    gains: rows about what the stages of a run gave, with the same fields each.
+    """
+    return _template().render(title=title, width=WIDTH, margin=MARGIN, gains=gains, **content_of(models)) + "\n"
 
 
 @functools.cache

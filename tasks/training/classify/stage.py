@@ -13,6 +13,7 @@ import numpy as np
 from data_lake.store.files import write_whole
 from data_lake.store.fingerprint import file_sha256, sha256_of
 from tasks.stage import Artifact, Output, kinds, stage
+from tasks.stage.gains import paired
 from tasks.stage.work import fine_tuning
 from tasks.training.classify.config import ClassifyConfig
 from tasks.training.classify.controls import majority, tfidf
@@ -125,6 +126,7 @@ def _compare(config: ClassifyConfig, out: Output, base: GPT, lessons: Lessons, f
         clear = "" if gain.clear else ", which is not a gain of more than two standard errors"
         said.append(f"{name} {theirs.mean():.3f} ({gain.mean:+.3f} ± {gain.stderr:.3f}{clear})")
     stderr = _known(difference(ours, np.zeros(len(ours)), pages).stderr)
+    out.gain(paired("texts labelled rightly", "tf-idf", controls["tfidf"].tolist(), ours.tolist(), groups=pages))
     out.metric(accuracy=float(ours.mean()), accuracy_stderr=stderr, **numbers)
     out.info(
         f"Test accuracy {ours.mean():.3f} in the mean of {config.repeats} trainings; beside it: {'; '.join(said)}."

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.stage import Artifact, Output, PermanentError, kinds, stage
 from tasks.stage.figures import histograms
+from tasks.stage.gains import paired
 from tasks.stage.work import fine_tuning
 from tasks.training.answers import AnswerPair, fitting_pairs, pairs_of_step, share, swapped
 from tasks.training.dpo.config import DpoConfig
@@ -155,24 +156,15 @@ def _measured(
 def _report(out: Output, before: Sums, after: Sums) -> None:
     first, second = ([better > worse for better, worse in sums] for sums in (before, after))
     likelier, stderr = share(second)
-    gains = [int(new) - int(old) for old, new in zip(first, second, strict=True)]
-    gain = sum(gains) / len(gains)
-    spread = (sum((one - gain) ** 2 for one in gains) / max(1, len(gains) - 1) / len(gains)) ** 0.5
     moved = [(new[0] - new[1]) - (old[0] - old[1]) for old, new in zip(before, after, strict=True)]
     out.metric(
         likelier=likelier,
         likelier_stderr=stderr,
         likelier_before=share(first)[0],
-        gain=gain,
-        gain_stderr=spread,
         margin_gain=sum(moved) / len(moved),
         reward_accuracy=share([one > 0 for one in moved])[0],
     )
-    if gain <= 2 * spread:
-        out.warning(
-            "The share of held-out pairs whose better answer is found likelier changed by "
-            f"{gain:+.3f} (± {spread:.3f}): no gain by two standard errors."
-        )
+    out.gain(paired("better answer found likelier", "before", first, second))
     margins = {
         name: [better - worse for better, worse in sums] for name, sums in (("before", before), ("after", after))
     }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.stage import Artifact, Output, PermanentError
 from tasks.stage.figures import curve
+from tasks.stage.gains import paired
 from tasks.synthetic.verifiable import Task
 from tasks.training.reinforcement.config import ReinforcementConfig
 from tasks.training.reinforcement.items import gather_tasks
@@ -38,7 +39,7 @@ SHOWN = {
 def rewarded_contract(artifact: Artifact) -> Iterator[str]:
     """Check that the model is complete, and that it was measured before and after."""
     yield from whole_model(artifact)
-    for name in ("reward_before", "reward", "gain_stderr"):
+    for name in ("reward_before", "reward"):
         value = artifact.metrics.get(name)
         if value is None or not math.isfinite(value):
             yield f"The metric {name} is {value}, not a number."
@@ -173,8 +174,8 @@ class Course:
             label = name if name == "reward" else f"reward_{name}"
             self.out.metric(**{f"{label}_before": statistics.fmean(first), label: statistics.fmean(second)})
             if name == "reward":
-                gains = [new - old for old, new in zip(first, second, strict=True)]
-                self._report_gain(gains, first, second)
+                self.out.metric(reward_before_stderr=_stderr(first), reward_stderr=_stderr(second))
+                self.out.gain(paired("reward of a task's answers", "before", first, second))
         self.out.metric(
             answer_tokens_before=statistics.fmean(self.before.lengths),
             answer_tokens=statistics.fmean(after.lengths),
@@ -190,18 +191,6 @@ class Course:
         """Return the mean of each held-out task's answers."""
         size = self.config.measured
         return [statistics.fmean(values[start : start + size]) for start in range(0, len(values), size)]
-
-    def _report_gain(self, gains: Sequence[float], first: Sequence[float], second: Sequence[float]) -> None:
-        gain, spread = statistics.fmean(gains), _stderr(gains)
-        self.out.metric(
-            gain=gain, gain_stderr=spread, reward_before_stderr=_stderr(first), reward_stderr=_stderr(second)
-        )
-        said = f"The reward of held-out tasks went from {statistics.fmean(first):.3f} (± {_stderr(first):.3f}) to "
-        said += f"{statistics.fmean(second):.3f} (± {_stderr(second):.3f}): {gain:+.3f} (± {spread:.3f})"
-        if gain > 2 * spread:
-            self.out.info(f"{said}.")
-        else:
-            self.out.warning(f"{said}, no gain by two standard errors.")
 
     def _draw_curves(self, history: History) -> None:
         for figure, (name, label) in SHOWN.items():

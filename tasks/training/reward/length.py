@@ -10,11 +10,23 @@ Lengths = Sequence[tuple[int, int]]
 Rewards = Sequence[tuple[float, float]]
 
 
-def length_report(lengths: Lengths, rewards: Rewards) -> tuple[str, dict[str, float | None]]:
-    """Return a sentence if the reward may measure length only (else an empty one), and the numbers behind it.
+def length_rule(lengths: Lengths) -> tuple[str, list[float]]:
+    """Return the better one of the rules "the longer answer is better" and "the shorter one": its name, and whether it
+    is right on each pair, with one half for a tie.
 
-    lengths, rewards: of the better and the worse answer of each pair. The control calls the longer answer better; a tie
-    counts half.
+    lengths: of the better and the worse answer of each pair.
+    """
+    longer = [0.5 if better == worse else float(better > worse) for better, worse in lengths]
+    if 2 * sum(longer) >= len(longer):
+        return "longer is better", longer
+    return "shorter is better", [1 - one for one in longer]
+
+
+def length_report(lengths: Lengths, rewards: Rewards) -> tuple[str, dict[str, float | None]]:
+    """Return a sentence if the reward measures length (else an empty one), and the numbers behind it.
+
+    lengths, rewards: of the better and the worse answer of each pair. The control `longer_accuracy` calls the longer
+    answer better; a tie counts half.
     """
     right = [better > worse for better, worse in rewards]
     longer = [a > b for a, b in lengths]
@@ -33,13 +45,6 @@ def length_report(lengths: Lengths, rewards: Rewards) -> tuple[str, dict[str, fl
         "accuracy_chosen_shorter": among_shorter,
         "picks_longer": picks_longer,
     }
-    accuracy, spread = share(right)
-    if accuracy is not None and spread is not None and accuracy - max(control, 1 - control) <= 2 * spread:
-        return (
-            f"The reward is right on {accuracy:.3f} of the held-out pairs (± {spread:.3f}), which does not beat a rule "
-            f"about length alone ({max(control, 1 - control):.3f}) by two standard errors.",
-            numbers,
-        )
     if among_shorter is not None and among_shorter + 2 * (error or 0.0) < 0.5:
         return (
             f"The reward measures length: where the better answer is the shorter one, it is right on only "

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from tasks.stage import Artifact, Output, kinds, stage
 from tasks.stage.figures import histograms
+from tasks.stage.gains import paired
 from tasks.stage.work import fine_tuning
 from tasks.training.answers import AnswerPair, fitting_pairs, pair_batch, pairs_of_step, share
 from tasks.training.reward.config import RewardConfig
-from tasks.training.reward.length import length_report
+from tasks.training.reward.length import length_report, length_rule
 from tasks.training.reward.preflight import check
 from tasks.training.train import loss_curve, train
 from tasks.training.trained import chat_template_of, load_trained
@@ -96,9 +97,11 @@ def reward(config: RewardConfig, out: Output, base: kinds.Model, preferences: ki
         out, headed, config.training, config.runtime, batch_of, validate, objective=objective, adapter=config.adapter
     )
     scores = score_pairs(headed, pairs["val"], tokenizer.pad)
-    accuracy, stderr = share([better > worse for better, worse in scores])
-    said, numbers = length_report([pair.lengths for pair in pairs["val"]], scores)
+    right, lengths = [better > worse for better, worse in scores], [pair.lengths for pair in pairs["val"]]
+    accuracy, stderr = share(right)
+    said, numbers = length_report(lengths, scores)
     out.metric(accuracy=accuracy, accuracy_stderr=stderr, **numbers)
+    out.gain(paired("better answer scored higher", *length_rule(lengths), right))
     if said:
         out.warning(said)
     out.figure("loss", loss_curve(history, "learning to score answers"))
