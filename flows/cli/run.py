@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
-import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.cli.arguments import Force, Like, Overrides, RecipeName, Until, in_graph, load, load_or_replay
 from flows.cli.console import FAILED, examples, in_sentences, note, program
+from flows.cli.next_steps import listed, next_steps
 from flows.servers.mlflow_pages import experiments_page
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
-    from flows.recipe.recipe import Recipe
+    from flows.cli.next_steps import Step
     from flows.run.start import RunResult
 
 
@@ -33,12 +32,12 @@ def run(
     Run it again after an error or Ctrl-C: it continues where it stopped.
     """
     loaded = load_or_replay(context, recipe, overrides, like)
-    in_graph(loaded, *(force or ()), *(until or ()))
+    graph = in_graph(loaded, *(force or ()), *(until or ()))
     from flows.run.start import run_pipeline
 
     result = run_pipeline(loaded, until or (), force or ())
     again = recipe if like is None else "--like last"
-    _tell(result, _next_steps(again, loaded, until or ()) if result.ok else [])
+    _tell(result, next_steps(again, graph, until or ()) if result.ok else [])
 
 
 @in_sentences
@@ -84,58 +83,18 @@ def up(
         raise typer.Exit(code)
 
 
-def _tell(result: RunResult, next_steps: list[tuple[str, str]]) -> None:
+def _tell(result: RunResult, steps: Iterable[Step]) -> None:
     """Print how a run ended, and where to look next."""
     if not result.ok:
         note(f"\n{result.problem}\nWhat is finished is kept: the same command continues from there.")
         raise typer.Exit(FAILED)
     note("\nNext:")
-    commands = [f"{program()} {verb}" for verb, _ in next_steps]
-    width = max(len(command) for command in commands)
-    for command, (_, meaning) in zip(commands, next_steps, strict=True):
-        note(f"  {command:<{width}}  {meaning}")
+    for line in listed(steps, program()):
+        note(line)
     mlflow = experiments_page(result.mlflow_url) if result.mlflow_url else None
     for name, url in (("Prefect", result.prefect_url), ("MLflow", mlflow)):
         if url:
             note(f"  {name}: {url}")
-
-
-def _next_steps(recipe: str, loaded: Recipe, until: Sequence[str]) -> list[tuple[str, str]]:
-    """Useful next commands, and what each of them shows."""
-    steps = [("artifacts", "what is in the lake now"), (f"plan {recipe}", "what a second run would do, and why")]
-    if not until and loaded.seq2seq is not None:
-        steps.append(("show seq2seq", "how good its texts are, with a few of them"))
-    if not until and loaded.crawl is not None:
-        if loaded.pretrain is not None and loaded.pretrain.model.network == "encoder":
-            if loaded.evaluate_encoder is not None:
-                steps.append(("show evaluate_encoder", "how well the encoder names hidden tokens"))
-        elif loaded.evaluate is not None:
-            steps.append(("show evaluate", "how good the model is"))
-            if (beginning := _beginning()) is not None:
-                model = "import_model" if loaded.pretrain is None else "pretrain"
-                steps.append((f"generate {model} {shlex.quote(beginning)}", "let it continue a line of the corpus"))
-    return [*steps, ("up", "Prefect and MLflow in the browser")]
-
-
-def _beginning() -> str | None:
-    """Return the first words of a line of the newest corpus that can be typed literally; None if there is none."""
-    from data_lake.store.home import Home
-    from data_lake.store.lake import Lake
-    from data_lake.tables.documents import read_documents
-    from tasks.stage import kinds
-
-    corpus = next(
-        (one for one in Lake(Home.from_env().lake).artifacts() if one.manifest.kind == kinds.Corpus.__name__), None
-    )
-    if corpus is None:
-        return None
-    for batch in itertools.islice(read_documents(corpus.path, ["text"]), 1):
-        for text in batch.column("text").to_pylist():
-            for line in text[:5000].splitlines():
-                words = line.split()[:6]
-                if len(words) == 6 and all(word.strip(",;:").isalnum() for word in words):
-                    return " ".join(words)
-    return None
 
 
 def register(app: typer.Typer) -> None:

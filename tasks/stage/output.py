@@ -72,7 +72,7 @@ class Output:
         self._reporter.metric({name: float(number) for name, number in numbers.items() if number is not None})
 
     def gain(self, gain: Gain) -> None:
-        """Record what the stage gave on held-out items, and say it: a run ends with a table of all its stages' gains."""
+        """Record what the stage gave on held-out items, and say it; a run ends with a table of all gains."""
         self.gained = gain
         self.metric(gain=gain.gain, gain_stderr=gain.stderr)
         if gain.clear:

@@ -101,16 +101,17 @@ def _of_files(config: PreferencesConfig, tally: Tally, rejected: Rejected) -> It
 
 
 def _of_documents(config: PreferencesConfig, corpus: Artifact | None) -> Iterator[tuple[str, str, Preference]]:
-    """Yield (split, place, pair) of the train and val pages of Python's documentation."""
+    """Yield (split, place, pair) of the pages of Python's documentation; those that are held out, val and test, count
+    as val alike."""
     from tasks.synthetic.pydoc import entries, module_of
 
     if corpus is None:
         raise PermanentError("There is no corpus to make preference pairs of; name files in preferences.data.")
-    for document in documents_of(corpus.path, {"train", "val"}):
+    for document in documents_of(corpus.path, {"train", "val", "test"}):
         module = module_of(document.url, document.title)
         found = list(entries(document.text, module)) if module else []
         for number, one in enumerate(pairs_of(found, config.answer_characters), start=1):
-            yield document.split, f"{document.url}#{number}", one
+            yield "train" if document.split == "train" else "val", f"{document.url}#{number}", one
 
 
 def _write(out: Output, kept: dict[str, list[tuple[Preference, str]]]) -> None:

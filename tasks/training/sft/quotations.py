@@ -17,6 +17,7 @@ from tasks.stage import Artifact, PermanentError
 from tasks.synthetic.instructions import Pair
 from tasks.synthetic.pydoc import Entry, entries, module_of
 from tasks.synthetic.quotations import Inventor, quotations_of
+from tasks.training.sft.measured import Measured
 
 if TYPE_CHECKING:
     from model.chat import Example
@@ -50,26 +51,28 @@ class Quotations:
         """Return the questions of a step, each made up by a generator of its own."""
         return [self._made_up(step, row) for row in range(self._config.quotations.count)]
 
-    def measured(self, model: GPT) -> dict[str, float | None]:
-        """Return how often the model's likeliest answer is the right passage of a held-out page, word for word.
+    def measured(self, model: GPT) -> Measured:
+        """Return whether the model's likeliest answers are the right passages of held-out pages, word for word.
 
-        `exact` is the share of whole answers, ended where they end; `begun` the share whose signature and first three
-        words are right. The answers need not be generated: one is what greedy decoding writes if each of its tokens is
-        the likeliest after those before it.
+        `quoted_exact` is the share of whole answers, ended where they end; `quoted_begun` the share whose signature and
+        first three words are right.
+        The answers need not be generated: one is what greedy decoding writes if each of its tokens is the likeliest
+        after those before it.
         """
         from model.scoring import Scorer
 
-        if not self._held_out:
-            return {"quoted_exact": None, "quoted_exact_stderr": None, "quoted_begun": None}
         pairs = []
         for pair, example in self._held_out:
             start, end = example.answers[-1]
             prompt, answer = list(example.ids[:start]), list(example.ids[start:end])
             pairs += [(prompt, answer), (prompt, answer[: self._beginning(pair)])]
         scores = Scorer(model, self._tokenizer.encode, self._tokenizer.bos).score_ids(pairs)
-        exact, stderr = mean_and_stderr([float(score.is_greedy) for score in scores[::2]])
-        begun, _ = mean_and_stderr([float(score.is_greedy) for score in scores[1::2]])
-        return {"quoted_exact": exact, "quoted_exact_stderr": stderr, "quoted_begun": begun}
+        exact, begun = ([float(one.is_greedy) for one in scores[first::2]] for first in (0, 1))
+        numbers: dict[str, float | None] = dict.fromkeys(("quoted_exact", "quoted_exact_stderr", "quoted_begun"))
+        if exact:
+            share, stderr = mean_and_stderr(exact)
+            numbers = {"quoted_exact": share, "quoted_exact_stderr": stderr, "quoted_begun": mean_and_stderr(begun)[0]}
+        return Measured("answers quoted from a text, word for word", exact, numbers=numbers)
 
     @property
     def held_out(self) -> int:

@@ -15,6 +15,7 @@ from tasks.training.sft.config import SftConfig
 from tasks.training.sft.formats import Conversation
 from tasks.training.sft.gather import Lesson, gather
 from tasks.training.sft.instructions import fingerprint_of
+from tasks.training.sft.measured import Measured, nats_of_answers
 from tasks.training.sft.order import Reading
 from tasks.training.sft.preflight import check
 from tasks.training.sft.quotations import Quotations
@@ -69,6 +70,8 @@ def sft(config: SftConfig, out: Output, corpus: kinds.Corpus, base: kinds.Model)
     passage word for word, `quoted_begun` the share whose signature and first three words are right, and
     `quoted_exact_before` and `quoted_begun_before` those of the base.
     """
+    from model.hardware import choose_device
+
     model, tokenizer = load_trained(base)
     kept, held_out = gather(config, out, corpus, tokenizer, model.config.max_seq_len)
     training = config.training
@@ -82,22 +85,31 @@ def sft(config: SftConfig, out: Output, corpus: kinds.Corpus, base: kinds.Model)
         out.metric(**{f"epochs_{row['source']}": row["epochs"] for row in drawn})
     if quotations:
         out.info(f"Besides, each step reads {config.quotations.count} made-up questions with a text to quote.")
-        out.metric(**{f"{name}_before": value for name, value in quotations.measured(model).items()})
+    model.to(choose_device(config.runtime.device))
+    examples = [lesson.example for lesson in held_out]
+
+    def measured() -> Measured:
+        return quotations.measured(model) if quotations else nats_of_answers(model, examples, tokenizer.pad)
+
+    before = measured()
     history = train(
         out,
         model,
         training,
         config.runtime,
         reading.batch,
-        lambda model, last: _validate(config, model, [lesson.example for lesson in held_out], tokenizer, last),
+        lambda model, last: _validate(config, model, examples, tokenizer, last),
         objective=_noisy(config),
         adapter=config.adapter,
     )
+    after = measured()
+    out.metric(**{f"{name}_before": value for name, value in before.numbers.items()}, **after.numbers)
+    if (gain := after.gain_over(before)) is not None:
+        out.gain(gain)
     samples = list(_answers(config, model, [lesson.conversation for lesson in held_out], tokenizer))
     ended = sum(sample["ended"] for sample in samples) / len(samples) if samples else None
     out.metric(epochs=epochs, samples_ended=ended)
     if quotations:
-        out.metric(**quotations.measured(model))
         out.count(made_up=training.steps * config.quotations.count, quotations_asked=quotations.held_out)
     out.figure("loss", loss_curve(history, "fine-tuning on answers"))
     write_model(out, model, tokenizer, samples, config.prompt)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from data_lake.store.lake import Lake
+from tasks.stage.gains import paired
 from tests.lakes import commit
 from tests.terminal import data, textmill
 
@@ -51,6 +52,14 @@ def test_show_says_everything(lake: Lake) -> None:
     found = data("show", "clean")
     assert found["damage"] is None
     assert found["ledger"]["removed"]["too_short"]["documents"] == 2
+
+
+def test_show_says_what_a_stage_gave(lake: Lake) -> None:
+    gain = paired("texts labelled rightly", "tf-idf", [0.0, 1.0] * 50, [1.0, 1.0, 1.0, 0.0] * 25)
+    commit(lake, "classify", gain=gain)
+    shown = " ".join(textmill("show", "classify").split())
+    assert "texts labelled rightly, of 100 held-out items: 0.500 (tf-idf), 0.750 after this stage: +0.250" in shown
+    assert data("show", "classify")["gain"]["reached"] == 0.75
 
 
 def test_show_has_the_tables_of_an_artifact(lake: Lake) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
@@ -38,6 +39,11 @@ def started(monkeypatch: pytest.MonkeyPatch, home: Path) -> dict[str, Any]:
     return seen
 
 
+def commit_corpus(home: Path, text: str) -> None:
+    learned = documents(text).append_column("split", pa.array(["train"]))
+    commit(Lake(home / "lake"), "decontaminate", {"documents/part-00000.parquet": learned}, kind="Corpus")
+
+
 def test_a_run_that_went_well_says_what_is_next(started: dict[str, Any]) -> None:
     done = CliRunner().invoke(app, ["run", "demo", "--until", "dedup", "--force", "clean", "--set", "dedup.rows=7"])
     assert (done.exit_code, done.stdout) == (0, "")
@@ -49,16 +55,15 @@ def test_a_run_that_went_well_says_what_is_next(started: dict[str, Any]) -> None
 
 def test_what_a_model_is_asked_next_is_of_its_own_corpus(started: dict[str, Any], home: Path) -> None:
     assert "generate" not in CliRunner().invoke(app, ["run", "demo"]).stderr
-    texts = documents("Short.\n'Quotes' $HOME and \"more\" of these words\nBread is made of flour and water, and salt.")
-    commit(Lake(home / "lake"), "decontaminate", {"documents/part-00000.parquet": texts}, kind="Corpus")
+    text = "Short.\n'Quotes' $HOME and \"more\" of these words\nBread is made of flour and water, and salt."
+    commit_corpus(home, text)
     said = CliRunner().invoke(app, ["run", "demo"]).stderr
     assert "generate pretrain 'Bread is made of flour and'" in said
     assert "dedent" not in said
 
 
 def test_what_is_next_suits_the_kind_of_model(started: dict[str, Any], home: Path) -> None:
-    texts = documents("Bread is made of flour and water, and salt.")
-    commit(Lake(home / "lake"), "decontaminate", {"documents/part-00000.parquet": texts}, kind="Corpus")
+    commit_corpus(home, "Bread is made of flour and water, and salt.")
     encoder = CliRunner().invoke(app, ["run", "encoder"]).stderr
     assert "show evaluate_encoder" in encoder
     assert "generate" not in encoder  # an encoder continues no text

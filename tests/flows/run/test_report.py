@@ -1,4 +1,8 @@
-"""The report of a run: its audit is a table in Prefect, and one funnel in MLflow where something was built."""
+"""The report of a run: its audit is a table in Prefect, and one funnel in MLflow where something was built; what each
+stage gave is a table everywhere.
+
+Also covers: flows/run/gains.py
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,7 @@ from flows.graph.variants import graph_of
 from flows.recipe.recipe import Recipe, RecipeBase
 from flows.run.report import Report
 from tasks.stage import BuildResult
+from tasks.stage.gains import paired
 from tests.lakes import commit
 
 
@@ -30,6 +35,7 @@ class Seen:
     def __init__(self) -> None:
         self.figures: dict[str, Any] = {}
         self.pages: dict[str, str] = {}
+        self.tables: dict[str, Any] = {}
         self.status = ""
 
     def start_run(self, *_: Any, **__: Any) -> Seen:
@@ -43,6 +49,9 @@ class Seen:
 
     def figure(self, name: str, figure: Any) -> None:
         self.figures[name] = figure
+
+    def table(self, name: str, rows: Any) -> None:
+        self.tables[name] = rows
 
     def page(self, name: str, html: str) -> None:
         self.pages[name] = html
@@ -126,7 +135,10 @@ def test_one_page_has_all_models_of_a_run(home: Path, tables: dict, capsys: pyte
     seen = Seen()
     report = Report(Home.from_env(), RecipeBase(name="mine"), [], seen, "id", None)  # type: ignore[arg-type]
     for number, name in enumerate(("pretrain", "sft")):
-        model = commit(lake, name, texts={"model.json": name}, provenance={"cpu_count": 64, "gpus": ["H100", "H100"]})
+        gain = paired("nats per token", "before", [2.0, 2.5], [1.0, 1.25], less_is_better=True) if number else None
+        model = commit(lake, name, texts={"model.json": name}, gain=gain,
+                       provenance={"cpu_count": 64, "gpus": ["H100", "H100"]})  # fmt: skip
+        report.node(graph[name], BuildResult(model, "cached", "in the lake", 0.1))
         text = json.dumps(results(1 + number / 8))
         made = commit(lake, "evaluate", {"per_item.parquet": items}, {"model": model, "questions": asked},
                       texts={"results.json": text, "report.html": "…"}, kind="Evaluation")  # fmt: skip
@@ -134,10 +146,32 @@ def test_one_page_has_all_models_of_a_run(home: Path, tables: dict, capsys: pyte
         path = made.path / "report.html"
     report.close(None)
     (page,) = seen.pages.values()
-    for words in ("Evaluation of mine", "1.000", "1.125", "2 × H100, 64 CPU cores", "Once", "4,321"):
+    for words in ("Evaluation of mine", "1.000", "1.125", "2 × H100, 64 CPU cores", "Once", "4,321",
+                  "<h2>What each stage gave</h2>", "<td>+1.125 ± 0.125</td>"):  # fmt: skip
         assert words in page
     assert page.count("<th>sft</th>") > 3
     assert str(path) in capsys.readouterr().err
+
+
+def test_what_each_stage_gave_is_one_table_in_the_terminal_in_prefect_and_in_mlflow(
+    home: Path, tables: dict, capsys: pytest.CaptureFixture
+) -> None:
+    lake = Lake(home / "lake")
+    better = paired("texts labelled rightly", "tf-idf", [0.0, 1.0] * 50, [1.0, 1.0, 1.0, 0.0] * 25)
+    same = paired("better answer found likelier", "before", [0.0, 1.0] * 50, [1.0, 0.0] * 50)
+    seen = report_on(commit(lake, "classify", gain=better), commit(lake, "dpo", gain=same), commit(lake, "tokenizer"))
+    shown = capsys.readouterr().err
+    for line in (
+        "stage measure items against after gain",
+        "classify texts labelled rightly 100 tf-idf 0.500 0.750 +0.250 ± 0.083 gain",
+        "dpo better answer found likelier 100 before 0.500 0.500 +0.000 ± 0.101 no clear gain",
+        "Of dpo, these items show no gain of more than two standard errors.",
+    ):
+        assert line in " ".join(shown.split())
+    assert tables["gains"] == seen.tables["gains"]
+    assert [(row["stage"], row["verdict"]) for row in tables["gains"]] == [
+        ("classify", "gain"), ("dpo", "no clear gain"),
+    ]  # fmt: skip
 
 
 def results(bits: float) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from tasks.stage import PermanentError, local_output
 from tasks.stage.preflight import Facts
 from tasks.training.preferences import PreferencesConfig, preferences
 from tasks.training.reward import RewardConfig, reward
-from tasks.training.reward.length import length_report
+from tasks.training.reward.length import length_report, length_rule
 from tasks.training.reward.preflight import check
 from tasks.training.reward.scoring import RewardScorer
 from tests.tasks.pydoc_corpus import RUNTIME, build_corpus, build_models
@@ -52,6 +52,9 @@ def trained(given: dict[str, Artifact], tmp_path_factory: pytest.TempPathFactory
 def test_it_learns_which_answer_is_better_and_scores_others(trained: Artifact) -> None:
     assert trained.metrics["accuracy"] == 1.0
     assert trained.metrics["longer_accuracy"] == 0.0  # the better answers are the shorter ones here
+    gain = trained.manifest.gain
+    assert gain is not None
+    assert (gain.against, gain.reference, gain.gain, gain.verdict) == ("shorter is better", 1.0, 0.0, "no clear gain")
     sample = json.loads((trained.path / "samples.jsonl").read_text().splitlines()[0])
     scorer = RewardScorer(trained)
     prompt = (sample["instruction"], "")
@@ -83,7 +86,9 @@ def test_a_reward_that_measures_length_is_said_to() -> None:
     longer_is_better = [(9, 5), (8, 3), (7, 6), (4, 9)] * 10
     measures_length = [(float(a), float(b)) for a, b in longer_is_better]
     said, numbers = length_report(longer_is_better, measures_length)
-    assert "does not beat a rule about length alone (0.750)" in said
+    assert "where the better answer is the shorter one, it is right on only 0.000 of the pairs" in said
+    assert length_rule([(9, 5), (5, 5), (8, 3)]) == ("longer is better", [1.0, 0.5, 1.0])
+    assert length_rule([(9, 5), (5, 5), (1, 3), (2, 4)]) == ("shorter is better", [0.0, 0.5, 1.0, 1.0])
     assert numbers == {
         "longer_accuracy": 0.75, "accuracy_chosen_longer": 1.0, "accuracy_chosen_shorter": 0.0, "picks_longer": 1.0,
     }  # fmt: skip

@@ -51,7 +51,7 @@ def test_an_answer_counts_if_it_is_what_the_model_would_write(given: dict[str, A
     asked = Quotations(config, given["corpus"], tokenizer, model.config.max_seq_len)
     assert asked.held_out == 20
     before = asked.measured(model)
-    assert before == {"quoted_exact": 0.0, "quoted_exact_stderr": 0.0, "quoted_begun": 0.0}
+    assert before.numbers == {"quoted_exact": 0.0, "quoted_exact_stderr": 0.0, "quoted_begun": 0.0}
     # a model that knows the answers of half of the questions by heart
     known = [example for _, example in asked._held_out[:10]]
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-2)
@@ -69,5 +69,9 @@ def test_an_answer_counts_if_it_is_what_the_model_would_write(given: dict[str, A
     written = generate_batch(model, prompts, 64, stop=stop_ids(tokenizer))
     right = sum(made.ended and made.ids == answer for made, answer in zip(written, wanted, strict=True))
     found = asked.measured(model)
-    assert found["quoted_exact"] == right / 20
-    assert 0.2 < found["quoted_exact"] <= found["quoted_begun"] <= 1  # type: ignore[operator]
+    exact, begun = found.numbers["quoted_exact"], found.numbers["quoted_begun"]
+    assert exact == right / 20
+    assert 0.2 < exact <= begun <= 1  # type: ignore[operator]
+    gain = found.gain_over(before)
+    assert gain is not None
+    assert (gain.reference, gain.gain, gain.items, gain.clear) == (0.0, exact, 20, True)

@@ -2,6 +2,7 @@
 
 Also covers: tasks/training/sft/config.py
 Also covers: tasks/training/sft/gather.py
+Also covers: tasks/training/sft/measured.py
 """
 
 from __future__ import annotations
@@ -59,6 +60,11 @@ def test_it_starts_from_the_pretrained_model_and_learns_answers(models: tuple[La
     assert described[0] == described[1]
     assert (before.path / "model.safetensors").read_bytes() != (after.path / "model.safetensors").read_bytes()
     assert 0 < after.metrics["validation_loss"] < 6.2
+    gain = after.manifest.gain
+    assert gain is not None
+    assert gain.clear
+    assert gain.items == after.counts["validation_pairs"]
+    assert gain.gain == pytest.approx(gain.reference - gain.reached)  # fewer nats are better
     assert {"instruction", "input", "output", "answer", "ended"} == set(lines(after.path / "samples.jsonl")[0])
 
 
