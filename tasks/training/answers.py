@@ -35,6 +35,12 @@ class AnswerPair:
         """Tokens of the two answers, their end tokens included."""
         return _length(self.chosen), _length(self.rejected)
 
+    @property
+    def page(self) -> str:
+        """The page that it was made of, whose pairs resemble each other; for a pair of a file, its own place."""
+        place = str(self.texts["place"])
+        return place.rpartition("#")[0] if "://" in place else place
+
 
 def _length(one: Example) -> int:
     start, end = one.answers[-1]

@@ -85,7 +85,7 @@ def dpo(
     )
     after = _log_probs(model, pairs["val"], tokenizer.pad)
     answers.append(_answers(config, model, tokenizer, pairs["val"], template))
-    _report(out, before, after)
+    _report(out, before, after, [pair.page for pair in pairs["val"]])
     out.figure("loss", loss_curve(history, f"learning from preferences ({config.loss})"))
     samples = [
         {"instruction": pair.texts["instruction"], "chosen": pair.texts["chosen"], "before": first, "after": second}
@@ -153,7 +153,7 @@ def _measured(
     return {"loss": total / len(pairs), "likelier": likelier, "drop": drop}
 
 
-def _report(out: Output, before: Sums, after: Sums) -> None:
+def _report(out: Output, before: Sums, after: Sums, pages: Sequence[str]) -> None:
     first, second = ([better > worse for better, worse in sums] for sums in (before, after))
     likelier, stderr = share(second)
     moved = [(new[0] - new[1]) - (old[0] - old[1]) for old, new in zip(before, after, strict=True)]
@@ -164,7 +164,7 @@ def _report(out: Output, before: Sums, after: Sums) -> None:
         margin_gain=sum(moved) / len(moved),
         reward_accuracy=share([one > 0 for one in moved])[0],
     )
-    out.gain(paired("better answer found likelier", "before", first, second))
+    out.gain(paired("better answer found likelier", "before", first, second, groups=pages))
     margins = {
         name: [better - worse for better, worse in sums] for name, sums in (("before", before), ("after", after))
     }

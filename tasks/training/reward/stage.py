@@ -101,7 +101,8 @@ def reward(config: RewardConfig, out: Output, base: kinds.Model, preferences: ki
     accuracy, stderr = share(right)
     said, numbers = length_report(lengths, scores)
     out.metric(accuracy=accuracy, accuracy_stderr=stderr, **numbers)
-    out.gain(paired("better answer scored higher", *length_rule(lengths), right))
+    pages = [pair.page for pair in pairs["val"]]
+    out.gain(paired("better answer scored higher", *length_rule(lengths), right, groups=pages))
     if said:
         out.warning(said)
     out.figure("loss", loss_curve(history, "learning to score answers"))

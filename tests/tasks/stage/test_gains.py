@@ -40,6 +40,14 @@ def test_less_can_be_better_and_long_items_count_more() -> None:
     assert found.stderr == pytest.approx(spread, rel=0.1)
 
 
+def test_items_of_one_page_are_one_trial() -> None:
+    once = paired("right", "before", BEFORE, AFTER)
+    copied = paired("right", "before", BEFORE * 9, AFTER * 9, groups=[str(n) for n in range(8)] * 9)
+    assert (copied.gain, copied.items) == (once.gain, 72)
+    assert copied.stderr == pytest.approx(once.stderr)
+    assert paired("right", "before", BEFORE, AFTER, groups=["a"] * 8).stderr is None
+
+
 def test_one_item_has_no_standard_error_and_is_never_a_clear_gain() -> None:
     found = paired("right", "before", [0], [1])
     assert (found.gain, found.stderr, found.clear, found.difference) == (1.0, None, False, "+1.000")
