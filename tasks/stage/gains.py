@@ -32,8 +32,9 @@ def paired(
     old, new = math.fsum(reference) / total, math.fsum(reached) / total
     apart = [after - before for before, after in zip(reference, reached, strict=True)]
     mean = math.fsum(apart) / total
-    residuals: defaultdict[str | int, float] = defaultdict(float)
-    for group, one, weight in zip(range(n) if groups is None else groups, apart, weights, strict=True):
+    residuals: defaultdict[str, float] = defaultdict(float)
+    units_of = groups or [str(number) for number in range(n)]
+    for group, one, weight in zip(units_of, apart, weights, strict=True):
         residuals[group] += one - mean * weight
     units = len(residuals)
     squares = math.fsum(one**2 for one in residuals.values())
