@@ -68,7 +68,7 @@ def pipeline(recipe: Recipe, graph: Graph) -> None:
             graph.add(judge, recipe.judge, model, other)
     if recipe.export:
         for model in models:
-            graph.add(export, recipe.export, model)
+            graph.add(export, recipe.export, model, corpus)
 
 
 def _taught_and_asked(

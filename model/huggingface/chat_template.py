@@ -42,14 +42,16 @@ _FORMS: dict[str, Callable[[str], str]] = {
 _TRIED = ("The mill", " The", "  a", "", "\n1", "é", "水")
 
 
-def jinja_template(tokenizer: Tokenizer, template: TemplateName = "textmill") -> str:
+def jinja_template(tokenizer: Tokenizer, template: TemplateName = "textmill", *, plain: bool = False) -> str:
     """Return a template. What it renders becomes the tokens of `model.chat.prompt_ids` and `example`.
+
+    plain: for a program that takes each text between two special tokens as one alone, which llama.cpp does.
 
     One thing is weaker than at home: `transformers` reads the rendered text as a whole, so that a message with the name
     of a special token in it forges a role. Whoever serves strangers has to remove these names from their messages.
     Raises ValueError if no template gives this tokenizer the same tokens.
     """
-    style, form = TEMPLATES[template], _form(tokenizer)
+    style, form = TEMPLATES[template], "$RUN" if plain else _form(tokenizer)
     write = _Whole(tokenizer) if form == "$RUN" else _Runs(tokenizer, form)
     unasked = f"{_NO_SYSTEM}\n{write(style.unasked)}\n{{%- endif -%}}\n" if style.unasked else ""
     return _JINJA.substitute(

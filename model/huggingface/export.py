@@ -65,7 +65,7 @@ def prove(model: GPT, folder: Path) -> float:
     again = read_model(read_folder(folder))
     if again.config.model_dump() != {**model.config.model_dump(), "dropout": again.config.dropout}:
         raise ValueError(f"The model in {folder} has another shape than the one that was written.")
-    ids = _probe(model)
+    ids = probe(model)
     was_training = model.training
     difference = float((model.eval()(ids) - again(ids)).abs().max())
     model.train(was_training)
@@ -74,7 +74,7 @@ def prove(model: GPT, folder: Path) -> float:
     return difference
 
 
-def _probe(model: GPT) -> Tensor:
+def probe(model: GPT) -> Tensor:
     """Return two sequences of ids (2, T) that are spread over the vocabulary."""
     length = min(64, model.config.max_seq_len)
     return (torch.arange(2 * length) * 2654435761 % model.config.vocab_size).view(2, length)

@@ -30,10 +30,8 @@ _SAFE = re.compile(
     r"|\((?:\?:|\?i:|\?!|\?=)?|\)|\||\{\d+(?:,\d*)?\}(?!\+)|[?*+]|[ 'a-zA-Z])*"
 )
 # SmolLM: each digit by itself, and GPT-2's pattern on what lies between
-_DIGITS = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++|\p{N}| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?![^\s\p{N}])|\s"""
-_QWEN = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
+SMOLLM = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++|\p{N}| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?![^\s\p{N}])|\s"""
+QWEN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 _KNOWN = {oniguruma(pattern): pattern for pattern in PATTERNS.values()}
 _TRIAL = (
     "The mill's wheel turned 1234567.5 times; we'LL see 12 of 3½ naïve cafe\u0301.\n\n\n  x\t\ty \r\n   z",
@@ -170,7 +168,7 @@ def _pattern(document: Mapping[str, Any]) -> str | None:
         return None
     step = before[0]
     if step["type"] == "Digits":
-        return _DIGITS if gpt2 and step.get("individual_digits") else None
+        return SMOLLM if gpt2 and step.get("individual_digits") else None
     if step["type"] != "Split" or gpt2 or step.get("behavior") != "Isolated" or step.get("invert"):
         return None
     pattern = step["pattern"].get("Regex", "")
@@ -198,7 +196,7 @@ def _document_of_pairs(folder: Path, names: Mapping[str, dict[str, Any]]) -> dic
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
     splits: dict[str, Any] = {"normalizer": None, "pre_tokenizer": byte_level}
     if known == "Qwen2Tokenizer":
-        splits = {"normalizer": {"type": "NFC"}, "pre_tokenizer": byte_level_steps(_QWEN)["pre_tokenizer"]}
+        splits = {"normalizer": {"type": "NFC"}, "pre_tokenizer": byte_level_steps(QWEN)["pre_tokenizer"]}
     return {
         "version": "1.0",
         "added_tokens": [

@@ -8,25 +8,33 @@ from typing import Any
 from data_lake.reading.audit import audit_of, lineage
 from data_lake.store.lake import Artifact, Lake
 from model.shape import GPTConfig
+from tasks.delivery.export.config import Format
+from tasks.delivery.export.leaving import Leaving, Proof
+from tasks.delivery.export.use import how_to_use
 from tasks.tracking.quantities import metric_text
-from tasks.training.trained import chat_template_of, config_of
+from tasks.training.trained import config_of
 
+WEIGHTS: dict[str, str] = {"hf": "float32", "onnx": "float32", "gguf-f32": "float32", "gguf-f16": "float16"}
 FAMILIES = {"llama": "Llama", "qwen3": "Qwen3", "gpt2": "GPT-2"}
 
 
-def model_card(lake: Lake, model: Artifact) -> str:
-    """Return a model's README.md. Only manifests are read; an ancestor that is no longer in the lake is named.
+def model_card(lake: Lake, leaving: Leaving, name: Format, proof: Proof) -> str:
+    """Return the README.md of a model in one format. Of what made it only manifests are read; an ancestor that is no
+    longer in the lake is named.
 
     The licence is left to whoever publishes the model: it follows from the sources, which only they have read.
     """
+    model = leaving.artifact
     ancestors, gone = lineage(lake, [model])
-    chats = chat_template_of(model) is not None
+    config, chats = config_of(model), leaving.chat is not None
     parts = [
-        _front_matter(config_of(model)),
-        f"# {model.stage}-{model.key[:8]}",
-        _what_it_is(model, config_of(model), chats=chats),
+        _front_matter(config, name),
+        f"# {leaving.name}",
+        _what_it_is(model, config, name, chats=chats),
         "## Use",
-        _use(chats=chats),
+        how_to_use(leaving, name),
+        "## Proof",
+        _proof(leaving, name, proof),
         "## Results",
         _results(ancestors),
         "## Data",
@@ -39,39 +47,38 @@ def model_card(lake: Lake, model: Artifact) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _front_matter(config: GPTConfig) -> str:
-    lines = ["library_name: transformers", "pipeline_tag: text-generation", "tags:", "- textmill", f"- {config.family}"]
+def _front_matter(config: GPTConfig, name: Format) -> str:
+    library = {"hf": "transformers", "onnx": "onnxruntime"}.get(name, "gguf")
+    lines = [f"library_name: {library}", "pipeline_tag: text-generation", "tags:", "- textmill", f"- {config.family}"]
     return "\n".join(["---", *lines, "---"])
 
 
-def _what_it_is(model: Artifact, config: GPTConfig, *, chats: bool) -> str:
+def _proof(leaving: Leaving, name: Format, proof: Proof) -> str:
+    """Say what was compared when the format was written, and what it loses."""
+    reader = {"hf": "textmill", "onnx": "onnxruntime"}.get(name, "llama.cpp")
+    what = "log-probabilities of the likeliest tokens" if reader == "llama.cpp" else "logits"
+    told = [
+        f"Read again by {reader}, its {what} differ from those of the weights in it by {proof.difference:.2g} at most."
+    ]
+    lost = proof.lost(leaving)
+    if lost is not None and leaving.bits_per_byte is not None and leaving.held_out is not None:
+        told.append(
+            f"On {leaving.held_out.n_bytes:,} bytes of held-out text {reader} needs {proof.bits_per_byte:.4f} bits per "
+            f"byte, {abs(lost):.4f} {'more' if lost >= 0 else 'less'} than the model itself."
+        )
+    if proof.differs:
+        told.append(f"Known to be split otherwise than at home: {proof.differs}.")
+    return " ".join(told)
+
+
+def _what_it_is(model: Artifact, config: GPTConfig, name: Format, *, chats: bool) -> str:
     talks = "was taught to answer in the chat template that it carries" if chats else "continues texts"
     return (
         f"A {FAMILIES[config.family]} of {model.counts['parameters']:,} weights that {talks}: {config.n_layer} layers, "
         f"{config.d_model} wide, {config.n_head} heads ({config.n_kv_head} for keys and values), "
-        f"{config.vocab_size:,} token ids, a context of {config.max_seq_len:,} tokens. The weights are float32."
+        f"{config.vocab_size:,} token ids, a context of {config.max_seq_len:,} tokens. "
+        f"The weights are {WEIGHTS.get(name) or name.removeprefix('gguf-').upper()}."
     )
-
-
-def _use(*, chats: bool) -> str:
-    load = [
-        "from transformers import AutoModelForCausalLM, AutoTokenizer",
-        "",
-        'folder = "."  # this one',
-        "tokenizer = AutoTokenizer.from_pretrained(folder)",
-        "model = AutoModelForCausalLM.from_pretrained(folder)",
-    ]
-    if chats:
-        ask = [
-            'messages = [{"role": "user", "content": "What is a mill?"}]',
-            "inputs = tokenizer.apply_chat_template(",
-            '    messages, add_generation_prompt=True, return_dict=True, return_tensors="pt"',
-            ")",
-        ]
-    else:
-        ask = ['inputs = tokenizer("The mill", return_tensors="pt")']
-    write = ["ids = model.generate(**inputs, max_new_tokens=60)[0]", "print(tokenizer.decode(ids))"]
-    return "\n".join(["```python", *load, *ask, *write, "```"])
 
 
 def _results(ancestors: Sequence[Artifact]) -> str:

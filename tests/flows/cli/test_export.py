@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -33,11 +34,15 @@ def model(home: Path) -> Artifact:
 def test_a_model_leaves(model: Artifact, tmp_path: Path) -> None:
     made = data("export", "pretrain", "--to", str(tmp_path / "out"))
     assert made["artifact"] == model.name
-    assert made["logits_difference"] == 0
+    [told] = made["formats"]
+    assert (told["format"], told["difference"], told["bits_per_byte_lost"]) == ("hf", 0, None)
+    assert told["bytes"] == sum(path.stat().st_size for path in (tmp_path / "out").iterdir() if path.suffix != ".md")
     assert set(made["files"]) >= {"README.md", "config.json", "model.safetensors", "tokenizer.json"}
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == made["files"]
     (tmp_path / "empty").mkdir()
-    assert "its logits differ by 0 at most" in notes("export", "--to", str(tmp_path / "empty"), "--format", "hf")
+    assert "read again, its logits differ by 0 at most" in notes(
+        "export", "--to", str(tmp_path / "empty"), "--format", "hf"
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "home", "out"]
 
 
@@ -60,3 +65,25 @@ def test_what_fails_leaves_nothing_behind(model: Artifact, tmp_path: Path, monke
     monkeypatch.setattr(writing, "TOLERANCE", -1.0)
     assert "cannot be exported" in textmill("export", "--to", str(tmp_path / "out"), code=1)
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
+
+
+@pytest.mark.parity
+def test_several_formats_make_a_folder_each(model: Artifact, tmp_path: Path) -> None:
+    pytest.importorskip("xllamacpp")
+    told = notes("export", "--format", "hf", "--format", "gguf-f16", "--to", str(tmp_path / "out"))
+    assert re.search(r"as gguf-f16 \(0\.\d MB\); read again, its log-probabilities differ by \S+ at most", told)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["gguf-f16", "hf"]
+    assert {path.name for path in (tmp_path / "out" / "gguf-f16").iterdir()} == {
+        "Modelfile", "README.md", "model-f16.gguf",
+    }  # fmt: skip
+
+
+def test_formats_that_cannot_be_written_are_refused(
+    model: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = textmill("export", "--format", "gguf-q9", "--to", str(tmp_path / "out"), code=2)
+    assert "There is no format 'gguf-q9'; there are hf, gguf-f32" in told
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    told = textmill("export", "--format", "gguf-q8_0", "--to", str(tmp_path / "out"), code=2)
+    assert "needs gguf and xllamacpp" in told
+    assert not (tmp_path / "out").exists()

@@ -2,14 +2,21 @@
 
 Also covers: tasks/delivery/export/card.py
 Also covers: tasks/delivery/export/config.py
+Also covers: tasks/delivery/export/held_out.py
+Also covers: tasks/delivery/export/leaving.py
+Also covers: tasks/delivery/export/preflight.py
+Also covers: tasks/delivery/export/use.py
+Also covers: tasks/delivery/export/writers.py
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,12 +25,18 @@ from data_lake.store.lake import Artifact, Lake
 from model.huggingface import export as writing
 from model.huggingface.folder import read_folder
 from model.huggingface.weights import read_model
+from model.scoring import Scorer, rolling_windows
+from tasks.corpus.splits import SplitConfig, documents_of
+from tasks.corpus.tokenizer import TokenizerConfig
 from tasks.delivery.export import ExportConfig, export
+from tasks.delivery.export.held_out import held_out
+from tasks.delivery.export.stage import leaving_model, write_format
 from tasks.stage import PermanentError
+from tasks.stage.preflight import Facts
 from tasks.training.import_model import ImportConfig, import_model
 from tasks.training.sft import SftConfig, sft
 from tasks.training.trained import load_trained
-from tests.tasks.pydoc_corpus import SFT, build_corpus, build_models, make
+from tests.tasks.pydoc_corpus import SFT, PagesConfig, build_corpus, build_models, decontaminate, make
 
 FILES = {
     f"hf/{name}"
@@ -50,7 +63,9 @@ def test_an_export_is_whole_and_the_same_each_time(models: tuple[Lake, dict[str,
     lake, built = models
     artifact = exported(lake, built["pretrain"])
     assert set(artifact.files) == FILES
-    assert artifact.metrics == {"logits_difference": 0.0}
+    assert artifact.metrics == {
+        "logits_difference": 0.0, "bits_per_byte": None, "bits_per_byte_lost_hf": None,
+    }  # fmt: skip
     again = export.build(lake, ExportConfig(), {"model": built["pretrain"]}, force=True).artifact
     assert again.content == artifact.content
     assert "chat_template" not in (artifact.path / "hf" / "tokenizer_config.json").read_text()
@@ -111,5 +126,94 @@ def test_an_export_that_computes_something_else_fails(
     monkeypatch.setattr(
         writing, "weights_for_export", lambda model: {name: tensor * 1.01 for name, tensor in honest(model).items()}
     )
-    with pytest.raises(PermanentError, match=r"cannot be exported: .* has logits that differ by"):
+    with pytest.raises(PermanentError, match=r"cannot be exported as hf: .* has logits that differ by"):
         export.build(lake, ExportConfig(), {"model": built["pretrain"]}, force=True)
+
+
+def test_what_a_format_loses_is_measured_on_held_out_text(models: tuple[Lake, dict[str, Artifact]]) -> None:
+    lake, built = models
+    inputs = {"model": built["pretrain"], "corpus": built["decontaminate"]}
+    artifact = export.build(lake, ExportConfig(held_out_tokens=300), inputs).artifact
+    network, tokenizer = load_trained(built["pretrain"])
+    text = next(documents_of(built["decontaminate"].path, {"test"})).text
+    ids = tokenizer.encode(text)[:300]
+    windows = list(rolling_windows(ids, tokenizer.bos, network.config.max_seq_len - 2))
+    nats = sum(score.log_likelihood for score in Scorer(network, tokenizer.encode, tokenizer.bos).score_ids(windows))
+    n_bytes = len(tokenizer.decode_bytes(ids))
+    assert artifact.metrics["bits_per_byte"] == pytest.approx(-nats / math.log(2) / n_bytes)
+    assert artifact.metrics["bits_per_byte_lost_hf"] == 0
+    assert f"On {n_bytes:,} bytes of held-out text textmill needs" in card(artifact)
+    assert ", 0.0000 more than the model itself" in card(artifact)
+
+
+def test_without_a_split_for_the_end_the_other_one_is_held_out(models: tuple[Lake, dict[str, Artifact]]) -> None:
+    lake, built = models
+    tokenizer = load_trained(built["pretrain"])[1]
+    only = decontaminate.build(lake, PagesConfig(count=12, split=SplitConfig(val=0.3, test=0)), {}).artifact
+    text = held_out(only.path, tokenizer, 64, 100)
+    assert text is not None
+    assert sum(len(following) for _, following in text.windows) == 100
+    assert max(len(context) + len(following) for context, following in text.windows) <= 63
+    nothing = decontaminate.build(lake, PagesConfig(count=3, split=SplitConfig(val=0, test=0)), {}).artifact
+    assert held_out(nothing.path, tokenizer, 64, 100) is None
+
+
+def faults(lake: Lake, configs: dict[str, Any], **config: Any) -> list[tuple[str, str]]:
+    found = export.faults(ExportConfig(**config), Facts(configs, lake))
+    return [(fault.field, fault.reason) for fault in found]
+
+
+def test_a_plan_says_what_is_missing(models: tuple[Lake, dict[str, Artifact]], monkeypatch: pytest.MonkeyPatch) -> None:
+    lake, _ = models
+    learned = {"tokenizer": TokenizerConfig(pattern="gpt4o")}
+    assert faults(lake, learned) == []
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "xllamacpp" else name)
+    found = faults(lake, {"tokenizer": TokenizerConfig()}, formats=["hf", "gguf-q8_0"])
+    assert found == [(
+        "export.formats",
+        "The format gguf-q8_0 needs xllamacpp, to write it and to prove that it computes the same: pip install "
+        "'textmill[export]'.",
+    )]  # fmt: skip
+
+
+def test_a_plan_says_which_tokenizers_do_not_leave(models: tuple[Lake, dict[str, Artifact]]) -> None:
+    pytest.importorskip("xllamacpp")
+    lake, gguf = models[0], {"formats": ["gguf-f16"]}
+    assert faults(lake, {"tokenizer": TokenizerConfig(pattern="gpt2")}, **gguf) == []
+    [(field, why)] = faults(lake, {"tokenizer": TokenizerConfig(pattern="gpt4o")}, **gguf)
+    assert (field, "pattern gpt4o" in why) == ("tokenizer.pattern", True)
+    [(_, why)] = faults(lake, {"tokenizer": TokenizerConfig(algorithm="unigram")}, **gguf)
+    assert "vocabulary learned with unigram" in why
+    taken = {"tokenizer": TokenizerConfig(pattern="gpt4o"), "import_model": ImportConfig()}
+    assert faults(lake, taken, **gguf) == []
+
+
+def test_libraries_of_other_formats_are_not_in_the_key() -> None:
+    assert "xllamacpp" not in export.libraries(ExportConfig())
+    assert {"xllamacpp", "gguf"} <= export.libraries(ExportConfig(formats=("gguf-f32",))).keys()
+
+
+@pytest.mark.parity
+def test_a_file_for_llama_cpp_is_proved_by_it(models: tuple[Lake, dict[str, Artifact]]) -> None:
+    pytest.importorskip("xllamacpp")
+    lake, built = models
+    inputs = {"model": built["sft"], "corpus": built["decontaminate"]}
+    artifact = export.build(lake, ExportConfig(formats=("gguf-f32", "gguf-q8_0"), held_out_tokens=200), inputs).artifact
+    assert set(artifact.files) == {
+        f"gguf-{kind}/{name}" for kind in ("f32", "q8_0") for name in (f"model-{kind}.gguf", "Modelfile", "README.md")
+    }
+    assert abs(artifact.metrics["bits_per_byte_lost_gguf_f32"] or 1) < 1e-4
+    assert abs(artifact.metrics["bits_per_byte_lost_gguf_q8_0"] or 1) < 0.05
+    assert 0 < (artifact.metrics["log_probability_difference"] or 0) < 0.5
+    told = (artifact.path / "gguf-q8_0" / "README.md").read_text("utf-8")
+    assert "ollama create sft-" in told
+    assert "llama.cpp needs" in told
+    assert "Known to be split otherwise than at home: texts that end in a line break and spaces" in told
+
+
+def test_a_format_that_loses_too_much_is_not_written(models: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
+    _, built = models
+    leaving = leaving_model(built["pretrain"], built["decontaminate"].path, 100)
+    with pytest.raises(PermanentError, match=r"as hf: it loses 0 bits per byte .* -1 is allowed \(export\.max_loss\)"):
+        write_format(leaving, tmp_path / "hf", "hf", max_loss=-1)
+    assert list(tmp_path.iterdir()) == []

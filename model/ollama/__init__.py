@@ -1,0 +1,1 @@
+"""Ollama: a GGUF file with a Modelfile, which says how to ask the model and where its answers end."""
