@@ -32,7 +32,7 @@ class Training(Settings):
         None, gt=0, description="peak rate of the embeddings, a tied output matrix included; null = learning_rate"
     )
     head_learning_rate: float | None = Field(
-        None, gt=0, description="peak rate of an output matrix that is not tied; null = learning_rate"
+        None, gt=0, description="peak rate of an output matrix that is not tied, or of a head; null = learning_rate"
     )
     matrix_learning_rate: float = Field(
         0.02, gt=0, description="Muon: peak rate of the matrices, times √(rows / columns) for those with more rows"

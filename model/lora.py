@@ -18,6 +18,7 @@ from model.adapter import Adapter
 from model.files import whole_path
 from model.gpt import GPT
 from model.headed import Headed
+from model.valued import Valued
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _PREFIX = "base_model.model.model."
@@ -87,7 +88,7 @@ def adapt(model: GPT, adapter: Adapter, seed: int) -> GPT:
             f"The network has none of the adapter's targets ({', '.join(adapter.targets)}); a {model.config.family} "
             f"has {', '.join(sorted(_matrices(model)))}."
         )
-    if isinstance(model, Headed):
+    if isinstance(model, Headed | Valued):
         model.head.requires_grad_(True)
     for parent, name, child in places:
         setattr(parent, name, AdaptedLinear(child, adapter, generator).train(child.training))

@@ -11,9 +11,11 @@ from torch import nn
 from model.config import Training
 from model.muon import Muon
 from model.schedule import learning_rate, momentum
+from model.valued import Valued
 
 Role = Literal["matrix", "embedding", "head", "vector"]
-"""What a weight does: a matrix of the blocks, a table of vectors, an output matrix of its own, or a gain or bias."""
+"""What a weight does: a matrix of the blocks, a table of vectors, an output matrix of its own or a head, or a gain or
+bias."""
 
 
 def weights_by_role(model: nn.Module) -> dict[Role, list[nn.Parameter]]:
@@ -21,11 +23,13 @@ def weights_by_role(model: nn.Module) -> dict[Role, list[nn.Parameter]]:
 
     The role follows from where a weight stands, not from its name: what has fewer than two dimensions is a vector; what
     an `nn.Embedding` holds is an embedding; the rest inside an `nn.ModuleList`, which is how networks hold their
-    blocks, is a matrix (adapters too); an `nn.Linear` outside of them is a head.
+    blocks, is a matrix (adapters too); an `nn.Linear` outside of them is a head. Beside a head for values, which begins
+    with zeros and needs a rate of its own, an output matrix is an embedding.
     """
     blocks = {id(weight) for part in _parts(model, nn.ModuleList) for weight in part.parameters()}
     tables = {id(weight) for part in _parts(model, nn.Embedding) for weight in part.parameters()}
-    heads = {id(weight) for part in _parts(model, nn.Linear) for weight in part.parameters()} - blocks
+    over = model.head if isinstance(model, Valued) else model
+    heads = {id(weight) for part in _parts(over, nn.Linear) for weight in part.parameters()} - blocks
     found: dict[Role, list[nn.Parameter]] = {"matrix": [], "embedding": [], "head": [], "vector": []}
     for weight in model.parameters():
         if not weight.requires_grad:
@@ -120,8 +124,8 @@ def _check_effect(weights: dict[Role, list[nn.Parameter]], training: Training) -
         raise ValueError("The optimizer is muon, but no matrix of the blocks is trained; set optimizer: adamw.")
     if training.head_learning_rate is not None and not weights["head"]:
         raise ValueError(
-            "head_learning_rate is set, but no output matrix of its own is trained (it is tied to the embedding, or "
-            "frozen); leave it out."
+            "head_learning_rate is set, but no output matrix of its own and no head is trained (it is tied to the "
+            "embedding, or frozen); leave it out."
         )
     if training.embedding_learning_rate is not None and not weights["embedding"]:
         raise ValueError("embedding_learning_rate is set, but no embedding is trained; leave it out.")

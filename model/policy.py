@@ -99,3 +99,12 @@ def clipped_value_losses(values: Tensor, old: Tensor, returns: Tensor, clip: flo
     """Return ½ max((V - R)², (V clipped to old ± clip - R)²) of each token, as in OpenAI's baselines."""
     near = torch.clamp(values, old - clip, old + clip)
     return 0.5 * torch.maximum((values - returns) ** 2, (near - returns) ** 2)
+
+
+def explained_variance(values: Tensor, returns: Tensor, counted: Tensor) -> Tensor:
+    """Return 1 - Var(R - V) / Var(R) over the tokens that count: 1 = all is foretold, 0 = no more than the mean.
+
+    Where all returns are the same, there is nothing to foretell: 0.
+    """
+    left, whole = ((numbers)[counted].var(correction=0) for numbers in (returns - values, returns))
+    return torch.where(whole > 0, 1 - left / whole, torch.zeros_like(whole))

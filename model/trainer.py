@@ -191,7 +191,8 @@ class Trainer:
 
     def _way_out(self) -> str:
         training = self.training
-        rates = {"learning_rate": training.learning_rate, "embedding_learning_rate": training.embedding_learning_rate}
+        names = ("learning_rate", "embedding_learning_rate", "head_learning_rate")
+        rates = {name: getattr(training, name) for name in names}
         if training.optimizer == "muon":
             rates["matrix_learning_rate"] = training.matrix_learning_rate
         lower = " and ".join(f"{name} ({rate:g})" for name, rate in rates.items() if rate is not None)

@@ -24,9 +24,11 @@ from tasks.training.classify import classify
 from tasks.training.dpo import dpo
 from tasks.training.grpo import grpo
 from tasks.training.import_model import import_model
+from tasks.training.ppo import ppo
 from tasks.training.preferences import preferences
 from tasks.training.pretrain import pretrain
 from tasks.training.reference import reference
+from tasks.training.reinforcement.config import ReinforcementConfig
 from tasks.training.reward import reward
 from tasks.training.seq2seq import seq2seq
 from tasks.training.sft import sft
@@ -84,15 +86,22 @@ def _taught_and_asked(
         models += answering
     scored = _preferring(recipe, graph, corpus, models) if recipe.preferences else None
     if recipe.grpo:
-        pages = None if recipe.grpo.data else corpus
-        scores = scored if recipe.grpo.rewards.model else None
-        models.append(graph.add(grpo, recipe.grpo, models[-1], pages, scores))
+        models.append(graph.add(grpo, recipe.grpo, models[-1], *_asked_for(recipe.grpo, corpus, scored)))
+    if recipe.ppo:
+        models.append(graph.add(ppo, recipe.ppo, models[-1], *_asked_for(recipe.ppo, corpus, scored)))
     if recipe.evaluate:
         asked = graph.add(questions, questions_config(recipe), corpus, _official(recipe, graph))
         classifiers = _classifiers(recipe, graph)
         for model in models:
             graph.add(evaluate, recipe.evaluate, model, asked, classifiers)
     return answering
+
+
+def _asked_for(
+    config: ReinforcementConfig, corpus: kinds.Corpus, scored: kinds.RewardModel | None
+) -> tuple[kinds.Corpus | None, kinds.RewardModel | None]:
+    """Return what a stage that learns from rewards reads: no pages if it has files, a reward model if it weighs it."""
+    return None if config.data else corpus, scored if config.rewards.model else None
 
 
 def _classifiers(recipe: Recipe, graph: Graph) -> kinds.Documents | None:

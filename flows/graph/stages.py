@@ -21,6 +21,7 @@ from tasks.training.classify import classify
 from tasks.training.dpo import dpo
 from tasks.training.grpo import grpo
 from tasks.training.import_model import import_model
+from tasks.training.ppo import ppo
 from tasks.training.preferences import preferences
 from tasks.training.pretrain import pretrain
 from tasks.training.reference import reference
@@ -30,6 +31,6 @@ from tasks.training.sft import sft
 
 _ALL: tuple[AnyStage, ...] = (crawl, clean, dedup, decontaminate, import_model, pairs, tokenizer,
                                tokenize, pretrain, classify, sft, preferences, reward, reference, dpo,
-                               grpo, seq2seq, benchmarks, questions, evaluate, evaluate_encoder,
+                               grpo, ppo, seq2seq, benchmarks, questions, evaluate, evaluate_encoder,
                                memorisation, judge, export)  # fmt: skip
 STAGES: dict[str, AnyStage] = {stage.name: stage for stage in _ALL}

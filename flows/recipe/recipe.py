@@ -28,6 +28,7 @@ from tasks.training.classify import ClassifyConfig
 from tasks.training.dpo import DpoConfig
 from tasks.training.grpo import GrpoConfig
 from tasks.training.import_model import ImportConfig
+from tasks.training.ppo import PpoConfig
 from tasks.training.preferences import PreferencesConfig
 from tasks.training.pretrain import PretrainConfig
 from tasks.training.reference import ReferenceConfig
@@ -143,6 +144,9 @@ class Recipe(RecipeBase):
     dpo: DpoConfig | None = Field(None, description="how the model learns to prefer the better answers; null = not")
     grpo: GrpoConfig | None = Field(
         None, description="how the model learns from what its own answers are worth (GRPO); null = not at all"
+    )
+    ppo: PpoConfig | None = Field(
+        None, description="the same with a value head (PPO), from the model that grpo made if there is one; null = not"
     )
     seq2seq: Seq2SeqConfig | None = Field(
         None, description="an encoder-decoder that learns from pairs, and how; null = none is trained"

@@ -18,6 +18,7 @@ from model.optim import build_optimizer, weights_by_role
 from model.schedule import learning_rate
 from model.shape import GPTConfig
 from model.trainer import Trainer, next_token_loss
+from model.valued import Valued
 from tests.model.test_trainer import batch_of
 
 SHAPE = {"vocab_size": 64, "n_layer": 2, "n_head": 2, "n_kv_head": 1, "d_model": 16, "d_ff": 24, "max_seq_len": 16}
@@ -54,6 +55,11 @@ def test_roles_follow_the_place_of_a_weight_not_its_name() -> None:
     assert len(by_role["matrix"]) == 2 * (4 + 2) + 2 * (8 + 2)  # of the encoder; of the decoder, which reads it
     model.layers.requires_grad_(False)
     assert {name.split(".")[0] for name, role in roles(model).items() if role == "matrix"} == {"encoder"}
+
+
+def test_the_head_for_values_is_a_head_and_the_output_matrix_beside_it_an_embedding() -> None:
+    found = roles(Valued.over(gpt(tie_embeddings=False)))
+    assert (found["head.weight"], found["lm_head.weight"]) == ("head", "embedding")
 
 
 def test_the_head_of_a_classifier_is_a_head() -> None:
@@ -167,7 +173,7 @@ def test_the_schedule_moves_every_rate_and_the_momentum() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"head_learning_rate": 1e-3}, "no output matrix of its own is trained"),
+        ({"head_learning_rate": 1e-3}, "no output matrix of its own and no head is trained"),
         ({"optimizer": "muon"}, "no matrix of the blocks is trained"),
         ({"embedding_learning_rate": 1e-3}, "no embedding is trained"),
         ({"embedding_weight_decay": 0.0}, "no embedding or output matrix is trained"),

@@ -6,7 +6,6 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from model.adapter import Adapter
 from tasks.training.reinforcement.config import ReinforcementConfig
 
 
@@ -22,9 +21,6 @@ class GrpoConfig(ReinforcementConfig):
         None, gt=0, description="the same as `clip` for tokens that become likelier (DAPO: 0.28); null = clip"
     )
     kl_weight: float = Field(0.04, ge=0, description="weight of the KL to the base in the loss; 0 = only reported")
-    adapter: Adapter | None = Field(
-        None, description="low-rank adapter (LoRA) that is trained instead of all weights; null = all weights"
-    )
 
     @model_validator(mode="after")
     def _groups_fill_a_step(self) -> Self:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tasks.stage.preflight import Facts, Fault
-from tasks.training.adapters import adapter_faults, shape_of_base
 from tasks.training.reinforcement.preflight import rewarded_faults
 
 if TYPE_CHECKING:
@@ -18,4 +17,3 @@ SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that on
 def check(config: GrpoConfig, facts: Facts) -> Iterator[Fault]:
     """Yield why the model cannot be trained."""
     yield from rewarded_faults("grpo", config, facts)
-    yield from adapter_faults("grpo.adapter", config.adapter, shape_of_base(facts))

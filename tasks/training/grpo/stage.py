@@ -11,9 +11,7 @@ from tasks.training.grpo.config import GrpoConfig
 from tasks.training.grpo.preflight import check
 from tasks.training.reinforcement.course import Course, rewarded_contract
 from tasks.training.reinforcement.items import sources_of
-from tasks.training.reinforcement.rollouts import reported
-from tasks.training.reward.scoring import RewardScorer
-from tasks.training.train import train
+from tasks.training.reinforcement.policy_step import policy_step
 from tasks.training.written import write_model
 
 if TYPE_CHECKING:
@@ -52,27 +50,15 @@ def grpo(
     difference with the standard error of paired tasks. `frac_reward_zero_std` is the share of groups whose answers are
     all worth the same, from which nothing is learned.
     """
-    from model.batches import Rollouts
-
-    scorer = RewardScorer(reward) if reward is not None else None
-    course = Course.begin(config, out, base, corpus, scorer, group=config.group, adapted=config.adapter is not None)
+    course = Course.begin(config, out, base, corpus, reward, group=config.group)
 
     def batches_of(step: int) -> list[Batch]:
-        return [_with_advantages(config, course.drawn(step)[1])] * config.reuse
+        return [_with_advantages(config, course.drawn(step))] * config.reuse
 
     def objective(model: GPT, batch: Batch, dtype: torch.dtype) -> Loss:
         return policy_loss(config, model, batch, dtype)
 
-    history = train(
-        out,
-        course.model,
-        config.training,
-        config.runtime,
-        Rollouts(batches_of, config.reuse),
-        course.validate,
-        objective=objective,
-        adapter=config.adapter,
-    )
+    history = course.train(objective, batches_of)
     samples = course.finish(history, course.model)
     write_model(out, course.model, course.drawer.tokenizer, samples, course.drawer.template)
 
@@ -88,22 +74,9 @@ def _with_advantages(config: GrpoConfig, batch: Batch) -> Batch:
 
 def policy_loss(config: GrpoConfig, model: GPT, batch: Batch, dtype: torch.dtype) -> Loss:
     """Return the summed loss of a (micro-)batch of answers."""
-    from model.log_probs import policy_tokens
-    from model.losses import IGNORE
-    from model.policy import clipped_losses, kl_estimates, weighed_sum
+    from model.policy import weighed_sum
     from model.trainer import Loss
 
-    tokens = policy_tokens(model, batch, dtype, config.temperature)
-    counted = batch.targets != IGNORE
-    facts = batch.facts
     high = config.clip if config.clip_high is None else config.clip_high
-    losses, stopped = clipped_losses(tokens.log_probs, facts["old"], facts["advantages"], config.clip, high)
-    kl = kl_estimates(tokens.log_probs, facts["reference"])
-    n = int(counted.sum())
-    measures = {
-        "kl": (float((kl.detach() * counted).sum()), n),
-        "entropy": (float(tokens.entropy.sum()), n),
-        "clip_share": (float((stopped & counted).sum()), n),
-        **reported(batch),
-    }
-    return Loss(weighed_sum(config.loss, losses + config.kl_weight * kl, counted), measures)
+    step = policy_step(config, model, batch, dtype, high)
+    return Loss(weighed_sum(config.loss, step.losses + config.kl_weight * step.kl, step.counted), step.measures)

@@ -7,6 +7,7 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
+from model.adapter import Adapter
 from model.config import Runtime, Training
 from model.settings import Settings
 from tasks.stage import Execution, StageConfig
@@ -87,6 +88,9 @@ class ReinforcementConfig(StageConfig):
     training: Training = Field(
         Training(steps=100, batch_size=64, learning_rate=1e-5, weight_decay=0.0, schedule="constant", warmup=0.0),
         description="optimizer and schedule; batch_size counts answers",
+    )
+    adapter: Adapter | None = Field(
+        None, description="low-rank adapter (LoRA) that is trained instead of all weights; null = all weights"
     )
     samples: int = Field(8, ge=0, description="held-out tasks whose answers are shown, before and after")
     runtime: Runtime = Execution(Runtime(), description="hardware, splits and intervals; they never enter the key")

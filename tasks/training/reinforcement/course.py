@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,10 @@ from tasks.stage.gains import paired
 from tasks.synthetic.verifiable import Task
 from tasks.training.reinforcement.config import ReinforcementConfig
 from tasks.training.reinforcement.items import gather_tasks
-from tasks.training.reinforcement.rewards import Judge, Scorer
+from tasks.training.reinforcement.rewards import Judge
 from tasks.training.reinforcement.rollouts import Drawer, Rollouts, batch_of_rollouts, tasks_of_step
+from tasks.training.reward.scoring import RewardScorer
+from tasks.training.train import train
 from tasks.training.trained import chat_template_of, load_trained
 from tasks.training.written import whole_model
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     from model.batches import Batch
     from model.gpt import GPT
-    from model.trainer import History
+    from model.trainer import History, Objective
 
 SHOWN = {
     "rewards": ("reward", "reward of the answers drawn"),
@@ -33,7 +35,9 @@ SHOWN = {
     "entropy": ("entropy", "entropy of a token in nats"),
     "lengths": ("answer_tokens", "tokens of an answer"),
     "ended": ("share_ended", "share of answers that the model ended"),
+    "values": ("explained_variance", "share of the returns' variance that the values foretell"),
 }
+"""By figure the measure that it draws, and its label; a stage that lacks the measure lacks the figure."""
 
 
 def rewarded_contract(artifact: Artifact) -> Iterator[str]:
@@ -47,7 +51,10 @@ def rewarded_contract(artifact: Artifact) -> Iterator[str]:
 
 @dataclass
 class Course:
-    """What a stage needs while it learns from rewards. `model` is the network that is trained."""
+    """What a stage needs while it learns from rewards. `model` is the network that is trained.
+
+    `group` answers are drawn to each prompt.
+    """
 
     config: ReinforcementConfig
     out: Output
@@ -57,7 +64,6 @@ class Course:
     model: GPT
     before: Rollouts
     group: int
-    adapted: bool
     reference: GPT | None = None
 
     @classmethod
@@ -67,10 +73,9 @@ class Course:
         out: Output,
         base: Artifact,
         corpus: Artifact | None,
-        scorer: Scorer | None,
+        reward: Artifact | None,
         *,
         group: int,
-        adapted: bool,
     ) -> Course:
         """Load the base, gather the tasks, and measure it; raises PermanentError if something does not fit."""
         from model.hardware import choose_device
@@ -78,18 +83,20 @@ class Course:
         model, tokenizer = load_trained(base)
         model.to(choose_device(config.runtime.device))
         template = chat_template_of(base) or "textmill"
-        if "model" in config.rewards.weights() and scorer is None:
+        if "model" in config.rewards.weights() and reward is None:
             raise PermanentError("rewards.model has a weight, but the recipe trains no reward model: add `reward`.")
         tasks = gather_tasks(config, out, corpus, tokenizer, model.config.max_seq_len, template)
+        scorer = RewardScorer(reward) if reward is not None else None
         drawer = Drawer(config, tokenizer, template, Judge(config, scorer))
         before = drawer.draw(model, tasks["val"], config.measured, "held out")
-        course = cls(config, out, base, drawer, tasks, model, before, group, adapted)
-        if not any(before.spreads()):
+        course = cls(config, out, base, drawer, tasks, model, before, group)
+        if before.alike(by_task=group > 1 and config.measured > 1):
             out.warning(
-                "All answers to each held-out task are worth the same before training, so there may be nothing to "
-                "learn from: take easier tasks, or rewards that tell answers apart."
+                f"All answers to {'each held-out task' if group > 1 else 'held-out tasks'} are worth the same before "
+                "training, so there may be nothing to learn from: take easier tasks, or rewards that tell answers "
+                "apart."
             )
-        if not adapted:
+        if config.adapter is None:
             course.reference, _ = load_trained(base)
             course.reference.to(model.device)
             size = sum(weight.numel() * weight.element_size() for weight in course.reference.parameters())
@@ -98,35 +105,42 @@ class Course:
             out.info("The reference model is the adapted one with its adapter off; it takes no memory.")
         return course
 
-    def drawn(self, step: int) -> tuple[Rollouts, Batch]:
-        """Return the answers that the model draws at a step, and their batch with `old` and `reference` in its facts.
+    def drawn(self, step: int) -> Batch:
+        """Return the answers that the model draws at a step, with `old` and `reference` log-probabilities in the facts.
 
-        Raises ValueError if the model has gone too far from the base, or its answers have become too long.
+        A network with values has those in `values`. Raises ValueError if the model has gone too far from the base, or
+        its answers have become too long.
         """
         config = self.config
         count = config.training.batch_size // self.group
         tasks = tasks_of_step(self.tasks["train"], count, step // config.reuse, config.training.seed)
         drawn = self.drawer.draw(self.model, tasks, self.group, "step", str(step))
         batch = batch_of_rollouts(drawn, self.drawer.tokenizer.pad)
-        on_device = batch.to(self.model.device)
-        old = self._log_probs(self.model, on_device)
+        read = self._read(self.model, batch)
         with self._as_base() as reference:
-            before = self._log_probs(reference, on_device)
-        self._guard(step, drawn, batch, old, before)
-        facts = {**batch.facts, "old": old.cpu(), "reference": before.cpu()}
-        return drawn, replace(batch, facts=facts)
+            before = self._read(reference, batch)["log_probs"]
+        facts = {**read, "old": read.pop("log_probs"), "reference": before}
+        self._guard(step, drawn, batch, facts["old"], before)
+        return replace(batch, facts={**batch.facts, **facts})
 
-    def _log_probs(self, model: GPT, batch: Batch) -> Tensor:
+    def _read(self, model: GPT, batch: Batch) -> dict[str, Tensor]:
+        """Return the `log_probs` of the targets, and their `values` from a network that has them; without gradients."""
         import torch
 
         from model.log_probs import policy_tokens
+        from model.valued import Valued
 
         was_training = model.training
         model.eval()
+        parts: list[dict[str, Tensor]] = []
         with torch.no_grad():  # not inference mode: the loss keeps these numbers for its gradient
-            found = policy_tokens(model, batch, temperature=self.config.temperature).log_probs
+            for part in batch.split(self.config.runtime.micro_batch):
+                tokens = policy_tokens(model, part.to(model.device), temperature=self.config.temperature)
+                parts.append({"log_probs": tokens.log_probs.cpu()})
+                if isinstance(model, Valued):
+                    parts[-1]["values"] = model.values(tokens.states).cpu()
         model.train(was_training)
-        return found
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     @contextlib.contextmanager
     def _as_base(self) -> Iterator[GPT]:
@@ -158,7 +172,23 @@ class Course:
                 "rewards.ended a weight, or lower max_tokens."
             )
 
-    def validate(self, model: GPT, last: bool) -> dict[str, float]:
+    def train(self, objective: Objective, batches_of: Callable[[int], Sequence[Batch]]) -> History:
+        """Train the model; `batches_of(step)` makes the batches of the `reuse` steps on the same answers."""
+        from model import batches
+
+        config = self.config
+        return train(
+            self.out,
+            self.model,
+            config.training,
+            config.runtime,
+            batches.Rollouts(batches_of, config.reuse),
+            self._validate,
+            objective=objective,
+            adapter=config.adapter,
+        )
+
+    def _validate(self, model: GPT, last: bool) -> dict[str, float]:
         """Return the mean reward of held-out tasks; at the end it is measured with the finished model."""
         if last:
             return {}
@@ -166,7 +196,10 @@ class Course:
         return {"reward": statistics.fmean(found.values["reward"])}
 
     def finish(self, history: History, model: GPT) -> list[dict[str, Any]]:
-        """Measure the finished model, report what was gained, and return samples before and after."""
+        """Measure the finished model, report what was gained, and return samples before and after.
+
+        `model` is the network that is written, without what only training needs.
+        """
         after = self.drawer.draw(model, self.tasks["val"], self.config.measured, "held out")
         names = list(after.values)
         for name in names:
@@ -195,6 +228,8 @@ class Course:
     def _draw_curves(self, history: History) -> None:
         for figure, (name, label) in SHOWN.items():
             points = [(point["step"], point[name]) for point in history.steps if name in point]
+            if not points:
+                continue
             series = {"training": ([x for x, _ in points], [y for _, y in points])}
             held = [(point["step"], point[name]) for point in history.validations if name in point]
             if held:

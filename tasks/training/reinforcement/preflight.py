@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tasks.stage.preflight import Facts, Fault, attempt, device_faults
+from tasks.training.adapters import adapter_faults, shape_of_base
 from tasks.training.reinforcement.config import ReinforcementConfig
 from tasks.training.sft.preflight import find_record
 
@@ -22,3 +23,4 @@ def rewarded_faults(name: str, config: ReinforcementConfig, facts: Facts) -> Ite
         yield Fault(f"{name}.rewards.model", why)
     if "crawl" not in facts.configs and not config.data and set(config.tasks) != {"arithmetic"}:
         yield Fault(f"{name}.tasks", "There are no pages to make tasks of; name files in data, or take [arithmetic].")
+    yield from adapter_faults(f"{name}.adapter", config.adapter, shape_of_base(facts))

@@ -49,6 +49,10 @@ class Rollouts:
         parts = [rewards[start : start + self.group] for start in range(0, len(rewards), self.group)]
         return [max(part) - min(part) for part in parts]
 
+    def alike(self, *, by_task: bool) -> bool:
+        """Whether all answers are worth the same; `by_task` = all to the same task, whatever those to others are."""
+        return not any(self.spreads()) if by_task else len(set(self.values["reward"])) == 1
+
 
 class Drawer:
     """Draws answers with a model."""
@@ -94,13 +98,14 @@ def batch_of_rollouts(drawn: Rollouts, pad: int) -> Batch:
 
     rewards = torch.tensor(drawn.values["reward"])
     facts = {f"{MEASURE}{_named(name)}": torch.tensor(values) for name, values in drawn.values.items()}
-    flat = [float(spread == 0) for spread in drawn.spreads() for _ in range(drawn.group)]
     facts |= {
         f"{MEASURE}reward_std": (rewards.std() if len(rewards) > 1 else rewards.new_zeros(())).expand(len(rewards)),
         f"{MEASURE}answer_tokens": torch.tensor([float(length) for length in drawn.lengths]),
         f"{MEASURE}share_ended": torch.tensor([float(one) for one in drawn.ended]),
-        f"{MEASURE}frac_reward_zero_std": torch.tensor(flat),
     }
+    if drawn.group > 1:
+        flat = [float(spread == 0) for spread in drawn.spreads() for _ in range(drawn.group)]
+        facts[f"{MEASURE}frac_reward_zero_std"] = torch.tensor(flat)
     return replace(answer_batch(drawn.examples, pad), facts=facts, group=drawn.group)
 
 

@@ -247,3 +247,14 @@ def test_grpo_is_rewarded_by_the_recipes_own_reward_model_if_it_asks_for_it() ->
     assert reads(graph, "grpo")["reward"] is graph.select("reward")[0]
     plain = graph_of(Recipe.model_validate({**given, "grpo": {}}))
     assert "reward" not in reads(plain, "grpo")
+
+
+def test_ppo_goes_on_from_grpo_and_alone_from_what_comes_before_it() -> None:
+    both = graph_of(
+        Recipe.model_validate({"grpo": {}, "ppo": {"rewards": {"model": 1.0}}, "preferences": {}, "reward": {}})
+    )
+    assert reads(both, "ppo")["base"] is both.select("grpo")[0]
+    assert reads(both, "ppo")["reward"] is both.select("reward")[0]
+    assert "evaluate-ppo" in names(both)
+    alone = graph_of(Recipe.model_validate({"ppo": {"data": ["tasks.jsonl"]}}))
+    assert {role: node.name for role, node in reads(alone, "ppo").items()} == {"base": "sft"}

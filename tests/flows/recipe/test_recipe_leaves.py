@@ -70,13 +70,13 @@ SPECIAL: dict[str, list[Any]] = {
     "classify.curve": [{}],
     **{
         section: [{}]
-        for section in ("import_model", "pairs", "pretrain", "classify", "sft", "grpo", "evaluate", "export")
+        for section in ("import_model", "pairs", "pretrain", "classify", "sft", "grpo", "ppo", "evaluate", "export")
     },
     "evaluate.toxicity": [{"limit": 3}],
     "schedule.timezone": ["Europe/Berlin"],
     "schedule.cron": ["1 4 * * *"],
 }
-TRAINED = ("pretrain", "classify", "sft", "reward", "dpo", "grpo", "seq2seq")
+TRAINED = ("pretrain", "classify", "sft", "reward", "dpo", "grpo", "ppo", "seq2seq")
 # Fields that mean something only together with others.
 TOGETHER = {
     "pretrain.tokens_per_weight",
