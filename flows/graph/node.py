@@ -153,6 +153,13 @@ class Graph:
         return [node for node in self.nodes if node not in chosen and chosen & set(ancestors(node))]
 
 
+def maker_of(made: Artifact) -> str:
+    """Return the name of the stage that makes what `Graph.add` returned, which is typed as an artifact."""
+    node: Any = made
+    assert isinstance(node, Node)
+    return node.stage.name
+
+
 def ancestors(node: AnyNode) -> list[AnyNode]:
     """Return everything that a node reads, directly or through others, nearest first."""
     found: dict[AnyNode, None] = {}

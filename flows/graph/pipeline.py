@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flows.graph.agreed import benchmarks_config, decontaminate_config, questions_config
-from flows.graph.node import Graph
+from flows.graph.node import Graph, maker_of
 from flows.recipe.recipe import Recipe
 from tasks.benchmarks import benchmarks
 from tasks.corpus.clean import clean
@@ -92,8 +92,10 @@ def _taught_and_asked(
     if recipe.evaluate:
         asked = graph.add(questions, questions_config(recipe), corpus, _official(recipe, graph))
         classifiers = _classifiers(recipe, graph)
+        wanted = recipe.evaluate.models
         for model in models:
-            graph.add(evaluate, recipe.evaluate, model, asked, classifiers)
+            if not wanted or maker_of(model) in wanted:
+                graph.add(evaluate, recipe.evaluate, model, asked, classifiers)
     return answering
 
 

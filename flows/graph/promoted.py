@@ -30,7 +30,7 @@ def promoted(graph: Graph, config: PromoteConfig, recipe: str = "") -> tuple[Nod
     if chosen[0] not in measured:
         raise _mistake(
             recipe, config, f"{chosen[0].name} is not evaluated, so that it cannot be compared; give the recipe an "
-            "evaluate section."
+            "evaluate section whose models are all or have this one."
         )  # fmt: skip
     return chosen[0], measured[chosen[0]]
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from tasks.evaluation.computing import ReadingConfig
-from tasks.stage import StageConfig
+from tasks.stage import Execution, StageConfig
 from tasks.stage.config import Reference
+
+ModelStage = Literal["import_model", "pretrain", "sft", "dpo", "grpo"]
+"""The stages that make models which answer questions."""
 
 
 class ToxicityConfig(StageConfig):
@@ -40,6 +45,9 @@ class ToxicityConfig(StageConfig):
 class EvaluateConfig(ReadingConfig):
     """How the questions are put to a model. Which questions is decided by the `questions` stage."""
 
+    models: tuple[ModelStage, ...] = Execution(
+        (), description="the stages whose models are evaluated, such as [pretrain, sft]; empty = all that make one"
+    )
     mmlu_shots: int = Field(0, ge=0, le=5, description="dev items shown before each question (lm-eval's num_fewshot)")
     chat_template: bool = Field(
         False,
