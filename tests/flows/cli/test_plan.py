@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows.graph.plan import Plan, Row
-from flows.recipe.recipe import Recipe
+from flows.recipe.load import load_recipe
 from tests.terminal import data, textmill
 
 MIX = [
@@ -18,8 +18,8 @@ MIX = [
 
 def test_a_plan_for_an_empty_lake(home: Path) -> None:
     found = data("plan", "demo")
-    # the demo's model is a decoder, and learns from no preferences
-    on = [stage for stage in Recipe().configs() if stage not in ("evaluate_encoder", "reference")]
+    # the demo's model is a decoder, and its loss over preferences needs no reference
+    on = [stage for stage in load_recipe("demo").configs() if stage not in ("evaluate_encoder", "reference")]
     assert list(dict.fromkeys(row["stage"] for row in found["nodes"])) == on
     assert found["nodes"][0]["status"] == "run"
     assert not home.exists()

@@ -18,7 +18,9 @@ from flows.graph.node import AnyNode, Graph, Pinned
 from flows.graph.plan import make_plan
 from flows.graph.stages import STAGES
 from flows.graph.variants import graph_of
+from flows.recipe.errors import RecipeError
 from flows.recipe.recipe import Recipe
+from tasks.stage.config import identity
 
 PAIRS: dict[str, Any] = {"pairs": {}, "seq2seq": {}}
 
@@ -104,6 +106,19 @@ def test_official_benchmarks_are_read_once_and_asked_by_their_content() -> None:
 def test_a_stage_that_is_off_is_not_in_the_graph() -> None:
     assert "sft" not in names(graph_of(Recipe(sft=None)))
     assert not any("evaluate" in name for name in names(graph_of(Recipe(evaluate=None))))
+
+
+def test_models_may_be_evaluated_in_part_and_their_keys_stay_the_same() -> None:
+    sections: dict[str, Any] = {"preferences": {}, "dpo": {"loss": "cpo"}, "grpo": {}}
+    everything = graph_of(Recipe.model_validate(sections))
+    some = graph_of(Recipe.model_validate({**sections, "evaluate": {"models": ["sft", "grpo"]}}))
+    assert [name for name in names(everything) if name.startswith("evaluate")] == [
+        "evaluate-pretrain", "evaluate-sft", "evaluate-dpo", "evaluate-grpo",
+    ]  # fmt: skip
+    assert [name for name in names(some) if name.startswith("evaluate")] == ["evaluate-sft", "evaluate-grpo"]
+    assert identity(config(some, "evaluate-sft")) == identity(config(everything, "evaluate-sft"))
+    with pytest.raises(RecipeError, match="dpo is not evaluated"):
+        graph_of(Recipe.model_validate({**sections, "evaluate": {"models": ["sft"]}, "promote": {"node": "dpo"}}))
 
 
 def test_what_is_kept_or_compared_with_is_an_input() -> None:
