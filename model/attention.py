@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from model.cache import KVCache
 from model.flex import attend_blocks
 from model.norms import RMSNorm
+from model.paged import PagedPass
 from model.positions import rotate
 from model.shape import GPTConfig
 
@@ -94,6 +95,8 @@ class Attention(nn.Module):
         values = self._heads(self.v_proj(x), None)
         if reach.angles is not None:
             queries, keys = rotate(queries, reach.angles), rotate(keys, reach.angles)
+        if isinstance(cache, PagedPass):
+            return self.o_proj(cache.attend(self.layer, queries, keys, values).transpose(1, 2).flatten(2))
         if cache is not None:
             keys, values = cache.append(self.layer, keys, values)
         return self._mix(queries, keys, values, reach)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor
 
 from model.gpt import GPT
-from model.past import Past, Source
+from model.padded import PaddedTexts
+from model.paged_texts import PagedTexts
 from model.sampling import GREEDY, Drawing, Sampling, choose
 from model.text_stream import TextStream
 
@@ -23,8 +24,6 @@ Finish = Literal["stop", "length", "context"]
 """Why a text ends: an end token or a stop string came, the maximum length was reached, or the context is full."""
 
 DecodeBytes = Callable[[Sequence[int]], bytes]
-PREFILL_TOKENS = 8192
-"""Prompt tokens, padding included, that are read in one forward pass."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,10 @@ class Request:
     slide: int | None = None
     source: Sequence[int] | None = None
     top: int = 0
+
+    def longest(self, context: int) -> int:
+        """Return how many tokens of the text are read at most; the last one is not."""
+        return min(len(self.prompt) + self.max_new_tokens - 1, context)
 
 
 @dataclass
@@ -65,6 +68,8 @@ class Generation:
     left_out: int = 0
     top: list[list[tuple[int, float]]] = field(default_factory=list, compare=False)
     """The likeliest tokens at the place of each of `ids`, likeliest first, with the model's log-probabilities."""
+    cached: int | None = field(default=None, compare=False)
+    """How many tokens of the prompt had been read before, for other texts; None = the prompt was not read yet."""
 
     @property
     def ended(self) -> bool:
@@ -91,9 +96,28 @@ class _Row:
         if self.stream:
             self.made.text = ""
         self.slid = False
-        """Whether the cache does not fit `seen` any more."""
+        self.most = request.longest(self.limit)
         if request.max_new_tokens <= 0:
             self.made.finish = "length"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the text is finished."""
+        return self.made.finish is not None
+
+    @property
+    def cached(self) -> int | None:
+        """As the text itself knows it."""
+        return self.made.cached
+
+    @cached.setter
+    def cached(self, tokens: int | None) -> None:
+        self.made.cached = tokens
+
+    @property
+    def source(self) -> tuple[int, ...]:
+        """The ids of the source text."""
+        return tuple(self.request.source or ())
 
     def take(self, token: int, log_prob: float, top: list[tuple[int, float]] | None = None) -> None:
         """Add the next token and decide whether the text ends."""
@@ -137,13 +161,15 @@ class _Row:
 class Decoder:
     """Texts that grow side by side with one model. Not for use by several threads at once."""
 
-    def __init__(self, model: GPT, decode_bytes: DecodeBytes | None = None) -> None:
-        """`decode_bytes` (Tokenizer.decode_bytes) makes texts of the tokens; without it there are only ids."""
+    def __init__(
+        self, model: GPT, decode_bytes: DecodeBytes | None = None, texts: PaddedTexts | PagedTexts | None = None
+    ) -> None:
+        """`decode_bytes` (Tokenizer.decode_bytes) makes texts of the tokens; without it there are only ids.
+
+        `texts` is how keys and values are kept: None = padded, for texts that come once and end about together.
+        """
         self.model, self.decode_bytes = model, decode_bytes
-        self._unread: list[_Row] = []
-        self._rows: list[_Row] = []
-        """The texts of `_past`, in its order; those that have ended stay until it is made anew."""
-        self._past: Past | None = None
+        self._texts = PaddedTexts(model) if texts is None else texts
 
     def check(self, request: Request) -> None:
         """Raise ValueError if the prompt is empty, too long or of another vocabulary, or a setting does not fit."""
@@ -191,18 +217,22 @@ class Decoder:
         self.check(request)
         row = _Row(request, self.model, self.decode_bytes)
         if not row.made.finish:
-            self._unread.append(row)
+            self._texts.add(row)
         return row.made
 
     @property
     def active(self) -> int:
         """How many texts are not finished."""
-        return len(self._unread) + sum(row.made.finish is None for row in self._rows)
+        return self._texts.active
+
+    def has_room(self, request: Request) -> bool:
+        """Whether a text would join at the next step, and not wait for memory."""
+        longest = request.longest(self.model.config.max_seq_len)
+        return not isinstance(self._texts, PagedTexts) or self._texts.has_room(request.prompt, longest)
 
     def cancel(self, made: Generation) -> None:
         """Let a text leave unfinished; its `finish` stays None."""
-        self._unread = [row for row in self._unread if row.made is not made]
-        self._keep([place for place, row in enumerate(self._rows) if row.made is not made])
+        self._texts.remove(lambda row: isinstance(row, _Row) and row.made is made)
 
     @torch.inference_mode()
     def step(self) -> None:
@@ -217,80 +247,29 @@ class Decoder:
                 self.model.train()
 
     def _step(self) -> None:
-        self._tidy()
-        states = [self._past.go_on([[row.seen[-1]] for row in self._rows])] if self._past else []
-        if self._unread:
-            states.append(self._read_unread())
-        if not states:
+        logits = self._texts.logits()
+        if logits is None:
             return
-        hidden = torch.cat(states) if len(states) > 1 else states[0]
-        logits = torch.nn.functional.linear(hidden, self.model.output_weight).float()
-        tokens = choose(logits, [row.drawing for row in self._rows])
+        logits = logits.float()
+        rows = cast(list[_Row], self._texts.rows)
+        tokens = choose(logits, [row.drawing for row in rows])
         mass = logits.logsumexp(dim=-1)
         log_probs = logits.gather(1, tokens[:, None])[:, 0] - mass
-        tops = self._likeliest(logits, mass)
-        for row, token, log_prob, top in zip(self._rows, tokens.tolist(), log_probs.tolist(), tops, strict=True):
+        tops = _likeliest(logits, mass, [row.request.top for row in rows])
+        for row, token, log_prob, top in zip(rows, tokens.tolist(), log_probs.tolist(), tops, strict=True):
             if row.made.finish is None:
                 row.take(token, log_prob, top)
-
-    def _likeliest(self, logits: Tensor, mass: Tensor) -> Sequence[list[tuple[int, float]] | None]:
-        """Return for each row as many of its likeliest tokens as its request wants; None where it wants none."""
-        most = max((row.request.top for row in self._rows), default=0)
-        if not most:
-            return [None] * len(self._rows)
-        values, ids = logits.topk(min(most, logits.shape[-1]), dim=-1)
-        log_probs = (values - mass[:, None]).tolist()
-        return [
-            list(zip(tokens, numbers, strict=True))[: row.request.top] if row.request.top else None
-            for row, tokens, numbers in zip(self._rows, ids.tolist(), log_probs, strict=True)
-        ]
-
-    def _tidy(self) -> None:
-        """Drop finished rows when they are half of all, and when the shared length or new rows need it anyway."""
-        slid = [row for row in self._rows if row.slid]
-        staying = [place for place, row in enumerate(self._rows) if row.made.finish is None and not row.slid]
-        for row in slid:
-            row.slid = False
-        self._unread += slid
-        full = self._past is not None and self._past.length >= self.model.config.max_seq_len
-        if slid or full or self._unread or 2 * len(staying) <= len(self._rows):
-            self._keep(staying)
-
-    def _keep(self, places: list[int]) -> None:
-        """Keep only the texts at these places, and no more padding than they need."""
-        if self._past is None or (len(places) == len(self._rows) and not int(self._past.padding.min())):
-            return
-        self._rows = [self._rows[place] for place in places]
-        self._past = self._past.rows(places) if places else None
-
-    def _read_unread(self) -> Tensor:
-        """Read the new texts, put them beside the others, and return their last states (B, C)."""
-        texts: dict[Text, list[_Row]] = {}
-        for row in self._unread:  # many samples of one prompt read it once
-            texts.setdefault((tuple(row.seen), tuple(row.request.source or ())), []).append(row)
-        self._unread = []
-        states = []
-        for part in _parts(sorted(texts, key=lambda text: len(text[0]), reverse=True)):
-            source = Source.read(self.model, [text[1] for text in part]) if self.model.encoder else None
-            past, last = Past.read(self.model, [text[0] for text in part], source)
-            places = [number for number, text in enumerate(part) for _ in texts[text]]
-            if len(places) > len(part):
-                past, last = past.rows(places), last[places]
-            self._rows += [row for text in part for row in texts[text]]
-            self._past = self._past.joined(past) if self._past else past
-            states.append(last)
-        return torch.cat(states)
+        self._texts.release()
 
 
-Text = tuple[tuple[int, ...], tuple[int, ...]]
-"""The ids to go on from, and those of the source text."""
-
-
-def _parts(texts: list[Text]) -> list[list[Text]]:
-    """Divide texts, longest first, so that each part has at most PREFILL_TOKENS with its padding, or one text."""
-    parts, start = [], 0
-    while start < len(texts):
-        count = max(1, PREFILL_TOKENS // len(texts[start][0]))
-        parts.append(texts[start : start + count])
-        start += count
-    return parts
+def _likeliest(logits: Tensor, mass: Tensor, counts: Sequence[int]) -> Sequence[list[tuple[int, float]] | None]:
+    """Return for each row as many of its likeliest tokens as are wanted; None where none are."""
+    most = max(counts)
+    if not most:
+        return [None] * len(counts)
+    values, ids = logits.topk(min(most, logits.shape[-1]), dim=-1)
+    log_probs = (values - mass[:, None]).tolist()
+    return [
+        list(zip(tokens, numbers, strict=True))[:count] if count else None
+        for count, tokens, numbers in zip(counts, ids.tolist(), log_probs, strict=True)
+    ]

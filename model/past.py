@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,29 @@ from torch import Tensor
 from model import masks
 from model.cache import KVCache
 from model.gpt import GPT
+
+
+class Growing(Protocol):
+    """A text that grows, as far as who reads it has to know."""
+
+    seen: list[int]
+    """What the model sees of it, in token ids; the last one is the next that has to be read."""
+    slid: bool
+    """Whether the beginning of `seen` has changed since it was read."""
+    cached: int | None
+    """How many tokens of its beginning had not to be read; None = it was not read yet."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it needs no more tokens."""
+
+    @property
+    def most(self) -> int:
+        """How many tokens it has at its longest, without those that slide away."""
+
+    @property
+    def source(self) -> tuple[int, ...]:
+        """The text that an encoder-decoder reads, in token ids."""
 
 
 @dataclass(frozen=True)

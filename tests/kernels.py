@@ -1,4 +1,4 @@
-"""Compile the data side's kernels, as numba does once per machine: `make test` runs this while mypy reads.
+"""Compile the kernels, as numba does once per machine: `make test` runs this while mypy reads.
 
 A fresh clone has none of them, and each process of the tests would compile them for itself.
 """
@@ -9,6 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from data_lake.tokens.packing import count_rows
+from model.gpt import GPT
+from model.paged_texts import PagedTexts
+from model.shape import GPTConfig
 from tasks.corpus.clean.config import CleanConfig
 from tasks.corpus.clean.extract import html_to_text
 from tasks.corpus.dedup.shingles import common, digests, shingle_sets
@@ -27,6 +30,8 @@ def main() -> None:
     signatures(shingles, begins, np.ones((2, 4), dtype=np.uint32), compiled=True)
     common(shingles, begins, np.array([0]), np.array([1]), compiled=True)
     count_rows(np.array([1, 2, 3]), 4)
+    shape = GPTConfig(vocab_size=2, n_layer=1, n_head=1, n_kv_head=1, d_model=8, d_ff=8, max_seq_len=16)
+    PagedTexts(GPT(shape), 1)
 
 
 if __name__ == "__main__":

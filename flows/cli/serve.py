@@ -25,6 +25,14 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="port; 0 = a free one")] = 8000,
     slots: Annotated[int, typer.Option(min=1, max=1024, help="texts that grow side by side, for each model")] = 16,
     queue: Annotated[int, typer.Option(min=0, max=100_000, help="texts that may wait, for each model")] = 128,
+    kv_megabytes: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            help="memory in MB for keys and values, for each model; texts wait until there is room "
+            "[default: room for all slots twice, at most 1,024]",
+        ),
+    ] = None,
     max_body_megabytes: Annotated[float, typer.Option(min=0.001, help="largest body of a request in MB")] = 8.0,
     patience: Annotated[
         float, typer.Option(min=0.1, help="seconds after which a client that reads nothing loses its stream")
@@ -57,7 +65,9 @@ def serve(
     if not names:
         raise UserError(f"The lake {home.lake} has no model yet; make one, as in: textmill run demo")
     keys = api_keys()
-    settings = Settings(slots, queue, device, int(max_body_megabytes * 1e6), patience, votes_of(home))
+    settings = Settings(
+        slots, queue, device, int(max_body_megabytes * 1e6), patience, kv_megabytes=kv_megabytes, votes=votes_of(home)
+    )
     try:
         check_guarded(host, keys, unguarded=unguarded)
         listener = listen(host, port)

@@ -34,7 +34,10 @@ class Chat:
         too_many(self.served, 1, body.n or 1)
         asked = body.max_completion_tokens if body.max_completion_tokens is not None else body.max_tokens
         most = new_tokens(asked, None, prompt, self.served.context)
-        self._texts = Texts(self.served, [prompt], wanted_of(body, most, self._top), self._metrics, answers=True)
+        self._texts = Texts(
+            self.served, [prompt], wanted_of(body, most, self._top), self._metrics, answers=True,
+            stream=bool(body.stream),
+        )  # fmt: skip
         self._texts.start()
 
     async def whole(self) -> dict[str, Any]:

@@ -62,7 +62,9 @@ class Completion:
                 )
         too_many(served, len(prompts), body.n or 1)
         most = max(new_tokens(body.max_tokens, DEFAULT_TOKENS, prompt, served.context) for prompt in prompts)
-        self._texts = Texts(served, prompts, wanted_of(body, most, self._top), self._metrics, answers=False)
+        self._texts = Texts(
+            served, prompts, wanted_of(body, most, self._top), self._metrics, answers=False, stream=bool(body.stream)
+        )
         self._texts.start()
         try:
             self._echoed = await self._echoes() if body.echo else []

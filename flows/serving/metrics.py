@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from tasks.delivery.serving.served import Served
 
@@ -37,16 +37,23 @@ class Metrics:
 
 
 class _Loads:
-    """How busy each model is at the moment it is asked."""
+    """How busy each model is at the moment it is asked, and how often its prefix cache knew a prompt."""
 
     def __init__(self, models: Iterable[Served]) -> None:
         self._models = list(models)
 
-    def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Yield the two gauges; prometheus_client calls it."""
+    def collect(self) -> Iterable[Metric]:
+        """Yield what the engines count; prometheus_client calls it."""
         running = GaugeMetricFamily("textmill_texts_running", "Texts that grow", labels=["model"])
         waiting = GaugeMetricFamily("textmill_texts_waiting", "Texts that wait", labels=["model"])
+        usage = GaugeMetricFamily("textmill_kv_cache_usage", "Share of the KV cache that texts use", labels=["model"])
+        queries = CounterMetricFamily("textmill_prefix_cache_queries", "Prompt tokens looked up", labels=["model"])
+        hits = CounterMetricFamily("textmill_prefix_cache_hits", "Of these, those read before", labels=["model"])
         for one in self._models:
+            cache = one.engine.prefix_cache
+            usage.add_metric([one.name], cache.usage)
+            queries.add_metric([one.name], cache.queries)
+            hits.add_metric([one.name], cache.hits)
             running.add_metric([one.name], one.engine.load.running)
             waiting.add_metric([one.name], one.engine.load.waiting)
-        yield from (running, waiting)
+        yield from (running, waiting, usage, queries, hits)

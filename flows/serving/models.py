@@ -28,6 +28,8 @@ class Settings:
     max_body_bytes: int = 8 << 20
     patience: float = 60.0
     """Seconds after which a client that reads nothing loses its stream."""
+    kv_megabytes: float | None = None
+    """Memory of each model for keys and values; None = as `tasks.delivery.serving.engine.kv_megabytes` says."""
     votes: Path | None = None
     """The file of people's votes between two answers; None = they are not kept."""
 

@@ -66,7 +66,10 @@ def serve(
     """
 
     def load(artifact: Artifact, name: str) -> Served:
-        return Served(artifact, name, device=settings.device, slots=settings.slots, queue=settings.queue)
+        return Served(
+            artifact, name, device=settings.device, slots=settings.slots, queue=settings.queue,
+            kv_megabytes=settings.kv_megabytes,
+        )  # fmt: skip
 
     models = Models(names or (lambda: default_names(home)), lambda name: find_model(home, name), load)
     for sentence in models.refresh():

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 
@@ -51,14 +51,25 @@ class Texts:
     """Iterates over the pieces of all texts of a request, as they are made; leaving it cancels what still grows."""
 
     def __init__(
-        self, served: Served, prompts: Sequence[Sequence[int]], wanted: Wanted, metrics: Metrics, *, answers: bool
+        self,
+        served: Served,
+        prompts: Sequence[Sequence[int]],
+        wanted: Wanted,
+        metrics: Metrics,
+        *,
+        answers: bool,
+        stream: bool,
     ) -> None:
-        """`answers`: the texts are answers to chats, and begin without the space that some tokenizers write."""
+        """`answers`: the texts are answers to chats, and begin without the space that some tokenizers write.
+
+        `stream`: each piece is wanted as it is made, and not only the whole texts.
+        """
+        self._stream = stream
         self.served, self.prompts, self.wanted, self._metrics = served, prompts, wanted, metrics
         self._unspaced = set(range(len(prompts) * wanted.n)) if answers and served.drops_first_space else set()
         self._open = len(prompts) * wanted.n
         self._ticket: Ticket | None = None
-        self.completion_tokens = 0
+        self.completion_tokens = self.cached_tokens = 0
 
     @property
     def prompt_tokens(self) -> int:
@@ -66,10 +77,15 @@ class Texts:
         return sum(map(len, self.prompts))
 
     @property
-    def usage(self) -> dict[str, int]:
+    def usage(self) -> dict[str, Any]:
         """What the request took so far, in tokens, as OpenAI tells it."""
         prompt, written = self.prompt_tokens, self.completion_tokens
-        return {"prompt_tokens": prompt, "completion_tokens": written, "total_tokens": prompt + written}
+        return {
+            "prompt_tokens": prompt,
+            "completion_tokens": written,
+            "total_tokens": prompt + written,
+            "prompt_tokens_details": {"cached_tokens": self.cached_tokens},
+        }
 
     def start(self) -> None:
         """Put the texts into the engine's queue; raises as `Served.submit` does."""
@@ -80,7 +96,7 @@ class Texts:
         def tell(news: Piece | Exception) -> None:
             loop.call_soon_threadsafe(self._told.put_nowait, news)
 
-        self._ticket = self.served.submit(self.prompts, self.wanted, tell)
+        self._ticket = self.served.submit(self.prompts, self.wanted, tell, stream=self._stream)
         self._metrics.prompt_tokens.labels(self.served.name).inc(self.prompt_tokens)
 
     def cancel(self) -> None:
@@ -97,9 +113,11 @@ class Texts:
                 if isinstance(news, Exception):
                     self._open = 0
                     raise news
-                if first and news.ids:
-                    self._metrics.first_token.labels(model).observe(time.monotonic() - self._began)
+                if first and news.first_at is not None:
+                    self._metrics.first_token.labels(model).observe(news.first_at - self._began)
                     first = False
+                if news.finish and news.choice % self.wanted.n == 0:  # a prompt counts once, as in prompt_tokens
+                    self.cached_tokens += news.cached
                 self._open -= news.finish is not None
                 self.completion_tokens += len(news.ids)
                 self._metrics.generated_tokens.labels(model).inc(len(news.ids))

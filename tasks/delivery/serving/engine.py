@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from model.decoding import DecodeBytes, Finish, Generation, Request
+    from model.decoding import DecodeBytes, Decoder, Finish, Generation, Request
     from model.gpt import GPT
+    from model.paged_texts import PagedTexts
 
 T = TypeVar("T")
 PREFILL_TOKENS = 2048
@@ -49,6 +50,10 @@ class Piece:
     finish: Finish | None = None
     end: int | None = None
     """The end token that the model wrote, if it ended the text with one."""
+    first_at: float | None = None
+    """When the text's first token was there (time.monotonic)."""
+    cached: int = 0
+    """Tokens of the prompt that had been read before, for other texts."""
 
 
 @dataclass(eq=False)
@@ -60,6 +65,7 @@ class _Growing:
     request: Request
     made: Generation | None = None
     told: tuple[int, int] = (0, 0)
+    first_at: float | None = None
 
 
 @dataclass(eq=False)
@@ -67,6 +73,8 @@ class Ticket:
     """Texts that were asked for together. `tell` is called in the engine's thread, with a Piece or an exception."""
 
     tell: Callable[[Piece | Exception], None]
+    stream: bool = True
+    """Whether each piece is told as it is made; else each text once, when it has ended."""
     arrived: float = field(default_factory=time.monotonic)
     cancelled: bool = False
 
@@ -79,14 +87,47 @@ class Load:
     waiting: int
 
 
+@dataclass(frozen=True)
+class PrefixCache:
+    """What the blocks of keys and values were good for: tokens of prompts, those that were read before; in use now."""
+
+    queries: int
+    hits: int
+    usage: float
+    """Share of the blocks that belong to texts which grow."""
+
+
+def kv_megabytes(model: GPT, slots: int) -> float:
+    """Return the memory for keys and values if none is set: for all texts at full length, and as much for old ones.
+
+    At most 1,024 MB, if that is enough for one text.
+    """
+    from model.paged_texts import megabytes_of
+
+    context = model.config.max_seq_len
+    return max(megabytes_of(model, 1, context), min(1024.0, megabytes_of(model, 2 * slots, context)))
+
+
 class Engine:
     """A model and its thread: `submit` texts from anywhere, and `call` what else needs the model."""
 
     def __init__(
-        self, model: GPT, decode_bytes: DecodeBytes, *, slots: int = 16, queue: int = 128, name: str = "model"
+        self,
+        model: GPT,
+        decode_bytes: DecodeBytes,
+        *,
+        slots: int = 16,
+        queue: int = 128,
+        megabytes: float | None = None,
+        name: str = "model",
     ) -> None:
-        """At most `slots` texts grow at the same time and `queue` wait."""
+        """At most `slots` texts grow at the same time and `queue` wait.
+
+        `megabytes` is the memory for keys and values, None = `kv_megabytes`. Raises ValueError if a single text does
+        not fit it. The weights of the model move in memory; nobody may train it any more.
+        """
         self.model, self.slots, self.queue = model, slots, queue
+        self._megabytes = kv_megabytes(model, slots) if megabytes is None else megabytes
         self._decode_bytes = decode_bytes
         self._changed = threading.Condition()
         self._waiting: collections.deque[_Growing] = collections.deque()
@@ -94,6 +135,8 @@ class Engine:
         self._growing: list[_Growing] = []
         self._closing = False
         self._seconds_per_text = 1.0
+        self._queries = self._hits = 0
+        self._texts = self._no_texts()
         self._thread = threading.Thread(target=self._run, name=f"engine {name}", daemon=True)
         self._thread.start()
 
@@ -103,12 +146,22 @@ class Engine:
         return Load(len(self._growing), len(self._waiting))
 
     @property
+    def prefix_cache(self) -> PrefixCache:
+        """What the blocks of keys and values were good for so far."""
+        pool = self._texts.pool
+        return PrefixCache(self._queries, self._hits, 1 - pool.free / pool.count)
+
+    @property
     def accepts(self) -> bool:
         """Whether it takes new texts."""
         return not self._closing
 
-    def submit(self, requests: Sequence[Request], tell: Callable[[Piece | Exception], None]) -> Ticket:
+    def submit(
+        self, requests: Sequence[Request], tell: Callable[[Piece | Exception], None], *, stream: bool = True
+    ) -> Ticket:
         """Let texts grow; each Piece is told as it is made, the last one of a text with its `finish`.
+
+        Without `stream`, a text is told as one piece: to tell each token of a small model costs as much as to make it.
 
         Raises EngineFull if they do not all fit the queue, EngineStopped, and ValueError if a request does not fit the
         model.
@@ -123,7 +176,7 @@ class Engine:
                 f"{len(requests):,} texts at once are more than this server takes ({self.slots + self.queue:,}); ask "
                 "for fewer."
             )
-        ticket = Ticket(tell)
+        ticket = Ticket(tell, stream)
         with self._changed:
             if self._closing:
                 raise EngineStopped("This model takes no new texts any more; try again.")
@@ -161,10 +214,15 @@ class Engine:
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
+    def _no_texts(self) -> PagedTexts:
+        from model.paged_texts import PagedTexts
+
+        return PagedTexts(self.model, self._megabytes)
+
     def _run(self) -> None:
         from model.decoding import Decoder
 
-        decoder = Decoder(self.model, self._decode_bytes)
+        decoder = Decoder(self.model, self._decode_bytes, self._texts)
         while True:
             with self._changed:
                 while not (self._waiting or self._calls or self._growing):
@@ -172,48 +230,50 @@ class Engine:
                         return
                     self._changed.wait()
                 call = self._calls.popleft() if self._calls else None
-                admitted = self._admitted()
+                self._admit(decoder)
             if call and call[0].set_running_or_notify_cancel():
                 _settle(*call)
             try:
-                self._grow(decoder, admitted)
+                self._grow(decoder)
             except Exception as error:  # a fault in the model must not leave clients waiting without end
                 for one in self._growing:
                     _tell(one.ticket, error)
                 self._growing = []
-                decoder = Decoder(self.model, self._decode_bytes)
+                self._texts = self._no_texts()  # nobody knows what is in the blocks
+                decoder = Decoder(self.model, self._decode_bytes, self._texts)
 
-    def _admitted(self) -> list[_Growing]:
-        """Take from the queue what has room now; the caller holds the lock."""
-        admitted: list[_Growing] = []
+    def _admit(self, decoder: Decoder) -> None:
+        """Take from the queue what has room now, in slots and in blocks; the caller holds the lock."""
         tokens = 0
         while self._waiting and len(self._growing) < self.slots:
             one = self._waiting[0]
             if not one.ticket.cancelled:
-                tokens += len(one.request.prompt)
-                if admitted and tokens > PREFILL_TOKENS:
+                if (tokens and tokens + len(one.request.prompt) > PREFILL_TOKENS) or not decoder.has_room(one.request):
                     break
-                admitted.append(one)
+                tokens += len(one.request.prompt)
+                one.made = decoder.add(one.request)
                 self._growing.append(one)
             self._waiting.popleft()
-        return admitted
 
-    def _grow(self, decoder: Any, admitted: Sequence[_Growing]) -> None:
-        for one in admitted:
-            one.made = decoder.add(one.request)
+    def _grow(self, decoder: Decoder) -> None:
         for one in [one for one in self._growing if one.ticket.cancelled]:
+            assert one.made is not None
             decoder.cancel(one.made)
             self._growing.remove(one)
         decoder.step()
         now = time.monotonic()
         for one in list(self._growing):
-            assert one.made is not None
+            made = one.made
+            assert made is not None
+            if one.first_at is None and made.cached is not None:
+                one.first_at = now
+                self._queries += len(one.request.prompt)
+                self._hits += made.cached
             if one.ticket.cancelled:
                 continue
-            piece = _news(one)
-            if piece is not None:
+            if (one.ticket.stream or made.finish) and (piece := _news(one)):
                 _tell(one.ticket, piece)
-            if one.made.finish is not None:
+            if made.finish is not None:
                 self._growing.remove(one)
                 self._seconds_per_text += 0.1 * (now - one.ticket.arrived - self._seconds_per_text)
 
@@ -235,6 +295,8 @@ def _news(one: _Growing) -> Piece | None:
         tuple(itertools.islice(made.top, tokens, None)),
         made.finish,
         made.end,
+        one.first_at,
+        made.cached or 0,
     )
 
 

@@ -74,9 +74,16 @@ class Served:
     """A model in memory under the name that clients know it by."""
 
     def __init__(
-        self, artifact: Artifact, name: str, *, device: str = "auto", slots: int = 16, queue: int = 128
+        self,
+        artifact: Artifact,
+        name: str,
+        *,
+        device: str = "auto",
+        slots: int = 16,
+        queue: int = 128,
+        kv_megabytes: float | None = None,
     ) -> None:
-        """Load the model and start its engine.
+        """Load the model and start its engine, with so much memory for keys and values (None = as it says).
 
         Raises PermanentError and ValueError if it cannot be loaded, or if it writes no texts.
         """
@@ -96,7 +103,9 @@ class Served:
             )
         self.template = chat_template_of(artifact)
         self.ends = stop_ids(self.tokenizer, self.template)
-        self.engine = Engine(self.model, self.tokenizer.decode_bytes, slots=slots, queue=queue, name=name)
+        self.engine = Engine(
+            self.model, self.tokenizer.decode_bytes, slots=slots, queue=queue, megabytes=kv_megabytes, name=name
+        )
 
     @property
     def chats(self) -> bool:
@@ -144,7 +153,12 @@ class Served:
         return prompt_ids(self.tokenizer, turns[-1].content, "", system, history, self.template)
 
     def submit(
-        self, prompts: Sequence[Sequence[int]], wanted: Wanted, tell: Callable[[Piece | Exception], None]
+        self,
+        prompts: Sequence[Sequence[int]],
+        wanted: Wanted,
+        tell: Callable[[Piece | Exception], None],
+        *,
+        stream: bool = True,
     ) -> Ticket:
         """Let `wanted.n` texts grow for each prompt; their choices are numbered prompt by prompt.
 
@@ -161,7 +175,7 @@ class Served:
                 )
             for number in range(wanted.n):
                 requests.append(Request(prompt, wanted.max_tokens, wanted.sampling(number), self.ends, top=wanted.top))
-        return self.engine.submit(requests, tell)
+        return self.engine.submit(requests, tell, stream=stream)
 
     def scored(self, ids: Sequence[int], top: int) -> Future[PromptScores]:
         """Ask for the log-probabilities of a prompt's own tokens."""

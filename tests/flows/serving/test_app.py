@@ -301,6 +301,28 @@ def test_models_health_and_metrics(server: Living) -> None:
     assert "textmill_first_token_seconds_bucket" in said
 
 
+def test_what_was_read_before_is_told_and_counted(server: Living) -> None:
+    text = "".join(f"{number} mills, " for number in range(40))
+    first = complete(server, prompt=text, max_tokens=20, n=2).json()
+    again = complete(server, prompt=text, max_tokens=20).json()
+    tokens = first["usage"]["prompt_tokens"]
+    assert first["usage"]["prompt_tokens_details"] == {"cached_tokens": 0}
+    cached = again["usage"]["prompt_tokens_details"]["cached_tokens"]
+    assert tokens - 17 <= cached < tokens
+    assert again["choices"][0]["text"] == first["choices"][0]["text"] == first["choices"][1]["text"]
+    grown = text + again["choices"][0]["text"] + " and"
+    streamed = events(
+        server, "/v1/completions", model="base", prompt=grown, max_tokens=1, stream_options={"include_usage": True}
+    )
+    assert streamed[-1]["usage"]["prompt_tokens_details"]["cached_tokens"] >= cached
+    said = server.client.get("/metrics").text
+    hits = re.search(r'^textmill_prefix_cache_hits_total{model="base"} (\S+)$', said, re.M)
+    assert hits
+    assert float(hits[1]) >= 3 * cached
+    assert 'textmill_prefix_cache_queries_total{model="base"}' in said
+    assert re.search(r'^textmill_kv_cache_usage{model="base"} 0.0$', said, re.M)
+
+
 def test_many_clients_at_once_all_get_their_own_answer(idle: Living) -> None:
     prompts = [f"{number} " * (1 + number % 9) for number in range(40)]
     alone = {}

@@ -76,6 +76,44 @@ def test_the_queue_has_an_end_and_cancelled_texts_make_room(served: Served) -> N
     assert (len(ids), finish) == (3, "length")
 
 
+def test_texts_wait_for_blocks_and_none_fails(served: Served) -> None:
+    """There is memory for one text of full length: two slots are of no use for two of them, but for shorter ones."""
+    from model.decoding import Request
+    from model.paged_texts import megabytes_of
+
+    room = megabytes_of(served.model, 1, 512)
+    with pytest.raises(ValueError, match="its context alone is 512 tokens"):
+        Engine(served.model, served.tokenizer.decode_bytes, megabytes=room / 2)
+    engine = Engine(served.model, served.tokenizer.decode_bytes, slots=2, queue=8, megabytes=room)
+    told = [Told() for _ in range(4)]
+    for number, one in enumerate(told):
+        engine.submit([Request([number + 1] * 20, 490)], one, stream=number > 0)
+    most = 0
+    while engine.load.waiting:
+        most = max(most, engine.load.running)
+        time.sleep(0.001)
+    assert most == 1
+    for one in told:
+        assert len(one.whole()[0]) == 490
+    told = [Told(), Told()]
+    engine.submit([Request([1, 2], 200)], told[0])
+    engine.submit([Request([3, 4], 200)], told[1])
+    eventually(lambda: engine.load.running == 2, 10, "both fit")
+    assert [len(one.whole()[0]) for one in told] == [200, 200]
+    assert engine.close(10)
+    assert engine.prefix_cache.usage < 1
+    assert engine.prefix_cache.queries == 4 * 20 + 4
+
+
+def test_a_text_that_is_not_streamed_is_told_once(served: Served) -> None:
+    told = Told()
+    served.submit([[1, 2, 3]], Wanted(20, temperature=0, n=2), told, stream=False)
+    pieces = [told.news.get(timeout=30) for _ in range(2)]
+    assert all(isinstance(piece, Piece) and piece.finish for piece in pieces)
+    assert sorted(piece.choice for piece in pieces if isinstance(piece, Piece)) == [0, 1]
+    assert told.news.empty()
+
+
 def _asked(served: Served, wanted: Wanted) -> tuple[list[int], str | None]:
     told = Told()
     served.submit([[1]], wanted, told)
