@@ -9,6 +9,10 @@ from model.shape import GPTShape
 FAST = 5
 """Pairs of rotary dimensions, the fastest, by which a head tells places apart."""
 
+COMPARED = 3
+"""Tokens that have to be the same for what followed them to be copied, if there are as many heads. Two are too few: in
+documentation, what each function does follows the same end of a signature."""
+
 
 def refusal(shape: GPTShape) -> str | None:
     """Return why a network of this shape cannot begin with the circuit; None if it can."""
@@ -20,9 +24,14 @@ def refusal(shape: GPTShape) -> str | None:
         return "it takes two blocks, an even number of heads, and as many key/value heads as heads"
     if shape.n_head * shape.head_dim != shape.d_model or shape.head_dim < 2 * FAST:
         return f"its heads must share the width of the model, and have at least {2 * FAST} dimensions"
-    if len(slow_pairs(shape)) < 2:
+    if len(slow_pairs(shape)) < tokens_compared(shape):
         return f"its rotary dimensions turn too fast for a context of {shape.max_seq_len:,} tokens; raise rope_theta"
     return None
+
+
+def tokens_compared(shape: GPTShape) -> int:
+    """Return how many tokens the circuit compares: each takes a head of the first block that carries it onwards."""
+    return min(COMPARED, shape.n_head)
 
 
 def slow_pairs(shape: GPTShape) -> list[int]:

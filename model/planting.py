@@ -17,7 +17,7 @@ from torch import Tensor
 
 from model.attention import Attention
 from model.gpt import GPT
-from model.induction import FAST, frequency, refusal, slow_pairs
+from model.induction import FAST, frequency, refusal, slow_pairs, tokens_compared
 from model.layers import Block
 from model.shape import GPTShape
 
@@ -45,40 +45,42 @@ def plant(model: GPT, seed: int) -> GPT:
     if why := refusal(shape):
         raise ValueError(f"The model cannot begin with an induction circuit: {why}.")
     generator = torch.Generator().manual_seed(seed)
-    width, head, half = shape.d_model, shape.head_dim, shape.head_dim // 2
+    width, head, half, compared = shape.d_model, shape.head_dim, shape.head_dim // 2, tokens_compared(shape)
     slow = slow_pairs(shape)
-    pairs = min(len(slow) // 2, (width - 1) // (4 * shape.n_head))
-    # of each head of the second block, the dimensions that compare the last token, and those for the one before it
-    last, earlier = (
-        [*places, *(half + pair for pair in places)] for places in (slow[: 2 * pairs : 2], slow[1 : 2 * pairs : 2])
-    )
-    told = 2 * pairs * shape.n_head  # numbers by which tokens are told apart
+    pairs = len(slow) // compared
+    # of each head of the second block, the dimensions that compare the last token, the one before it, and so on
+    dimensions = [
+        [*places, *(half + pair for pair in places)]
+        for places in (slow[number : pairs * compared : compared] for number in range(compared))
+    ]
+    told = min(2 * pairs * shape.n_head, head, (width - 1) // (compared + 1))  # numbers by which tokens are told apart
 
     weight = model.embed_tokens.weight
     weight.mul_(EMBEDDING / 0.02)
     weight[:, 0] = COMMON
     token = EMBEDDING * math.sqrt(width)  # the length of what tells tokens apart
-    own, carried, moved = (_directions(rows, width, generator) for rows in (told, 2 * told, width - 1))
-    before = carried[:told], carried[told:]  # where a token finds the one before it, and the one before that
+    own, carried, moved = (_directions(rows, width, generator) for rows in (told, compared * told, width - 1))
+    before = carried.split(told)  # where a token finds the one before it, the one before that, and so on
 
     first, second = (_attention(model, number) for number in (0, 1))
     gain = math.sqrt(width) / math.hypot(token, COMMON)  # what the norm multiplies an embedding by
-    scale, share = math.sqrt(CARRIED / gain), 4 * pairs
-    for number in range(shape.n_head):
-        distance, place = divmod(number, shape.n_head // 2)
-        start, part = number * head, slice(place * share, (place + 1) * share)
+    scale = math.sqrt(CARRIED / gain)
+    for number in range(compared):
+        start = number * head
         rows = slice(start, start + head)
-        _look_back(first.q_proj.weight[rows], first.k_proj.weight[rows], shape, distance + 1, COMMON * gain)
-        first.v_proj.weight[start : start + share] = own[part] * scale
-        first.o_proj.weight[:, start : start + share] = before[distance][part].T * scale
+        _look_back(first.q_proj.weight[rows], first.k_proj.weight[rows], shape, number + 1, COMMON * gain)
+        first.v_proj.weight[start : start + told] = own * scale
+        first.o_proj.weight[:, start : start + told] = before[number].T * scale
 
-    gain = math.sqrt(width) / math.sqrt(token**2 + COMMON**2 + 2 * (CARRIED * token) ** 2 * told / width)
+    gain = math.sqrt(width) / math.sqrt(token**2 + COMMON**2 + compared * (CARRIED * token) ** 2 * told / width)
     scale = math.sqrt(COPIED / gain)
     for number in range(shape.n_head):
-        rows, part = slice(number * head, (number + 1) * head), slice(2 * pairs * number, 2 * pairs * (number + 1))
+        rows = slice(number * head, (number + 1) * head)
+        part = torch.arange(2 * pairs * number, 2 * pairs * (number + 1)) % told
         queries, keys = second.q_proj.weight[rows], second.k_proj.weight[rows]
-        queries[last], keys[last] = own[part] * MATCH, before[0][part] * (MATCH / CARRIED)
-        queries[earlier], keys[earlier] = (before[place][part] * (MATCH / CARRIED) for place in (0, 1))
+        for nth, places in enumerate(dimensions):
+            keys[places] = before[nth][part] * (MATCH / CARRIED)
+            queries[places] = before[nth - 1][part] * (MATCH / CARRIED) if nth else own[part] * MATCH
         copied = moved[rows] * scale
         second.v_proj.weight[rows][: len(copied)] = copied
         second.o_proj.weight[:, rows][:, : len(copied)] = copied.T

@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from tasks.delivery.excerpt import excerpt
 from tasks.stage import Artifact
 
 if TYPE_CHECKING:
+    from model.chat import Prompt
     from model.decoding import Finish, Generation, Request
     from model.gpt import GPT
     from model.sampling import Sampling
@@ -37,6 +39,8 @@ class Text:
     """Whether an encoder read the prompt, which then takes no room from the text."""
     is_quotation: bool | None = None
     """Whether the text stands in the prompt's input, word for word; null = there is no input, or no text."""
+    excerpt: str | None = None
+    """The lines of the input that the model read, if there was no room for all; null = all, or a cut input."""
 
     def notes(self, max_tokens: int, context: int) -> list[str]:
         """Return what a person should know beside the text, in sentences."""
@@ -46,9 +50,13 @@ class Text:
             part = part or f"first {self.prompt_tokens_left_out:,} tokens of its text"
             if self.is_quotation is not None:
                 part = f"last {self.prompt_tokens_left_out:,} tokens of the input"
+            done = f"the {part} were left out"
+            if self.excerpt is not None:
+                begin = self.excerpt.split("\n", 1)[0][:60]
+                done = f"of the input, the model read only what fits the question best, from {begin!r} on"
             said.append(
                 f"The prompt has {self.prompt_tokens_left_out + self.prompt_tokens:,} tokens, but the model's context "
-                f"only {context:,}: the {part} were left out."
+                f"only {context:,}: {done}."
             )
         if self.tokens_slid_out:
             said.append(
@@ -96,6 +104,7 @@ class _Prompt:
     left_out: int
     source: list[int] | None = None
     given: str = ""
+    excerpt: str | None = None
 
 
 class Writer:
@@ -133,9 +142,9 @@ class Writer:
         """Return `count` texts for each prompt, with the seeds from `sampling.seed` on.
 
         `given` is the text that the prompts are about, such as a page: a model that answers gets it as its input, one
-        that continues texts before the prompt. If it is too long, its end is left out. `show` is given the text piece
-        by piece while it grows, if there is only one. Raises ValueError if a prompt or a setting does not fit the
-        model.
+        that continues texts before the prompt. If it is too long, the model reads the lines that fit the prompt best,
+        or if none does, all but its end. `show` is given the text piece by piece while it grows, if there is only one.
+        Raises ValueError if a prompt or a setting does not fit the model.
         """
         from model.decoding import Request
         from model.generate import generate_all
@@ -154,7 +163,7 @@ class Writer:
 
     def _prepare(self, prompt: str, given: str, max_tokens: int) -> _Prompt:
         """Return a prompt in tokens, in the chat template if the model was taught one."""
-        from model.chat import Prompt, fitted, prompt_of
+        from model.chat import fitted
         from model.seq2seq import pair_ids
 
         tokenizer, context = self.tokenizer, self.model.config.max_seq_len
@@ -166,23 +175,32 @@ class Writer:
             if left_out:  # its end goes, as in `seq2seq.long_sources: cut`
                 source = [*source[: context - 1], tokenizer.eos]
             return _Prompt(prompt, [tokenizer.bos], 1, left_out, source)
-        asked: Prompt | list[int]
-        begin = [tokenizer.bos] if tokenizer.has("bos") else []
-        if self.template:
-            asked = prompt_of(tokenizer, prompt, given, template=self.template)
-        elif given:
-            page, rest = tokenizer.encode(given), tokenizer.encode(f"\n\n{prompt}")
-            ends = range(len(begin) + len(page) - 1, len(begin) - 1, -1)
-            asked = Prompt((*begin, *page, *rest), tuple(ends))
-        else:
-            asked = [*begin, *tokenizer.encode(prompt)]
-        length = len(asked.ids) if isinstance(asked, Prompt) else len(asked)
+        asked, part = self._asked(prompt, given), None
         # A prompt that has to be cut leaves at most a quarter of the context for the answer.
-        room = context if length <= context else context - min(max_tokens, context // 4)
-        ids, left_out = fitted(tokenizer, asked, room)
+        room = context - min(max_tokens, context // 4)
+        whole = len(asked.ids)
+        if given and whole > context:
+            part = excerpt(given, prompt, lambda text: len(self._asked(prompt, text).ids) <= room)
+            asked = asked if part is None else self._asked(prompt, part)
+        ids, _ = fitted(tokenizer, asked, context if len(asked.ids) <= context else room)
         # A question stays in view if it leaves half of the context for the answer; a text that is continued grows old.
         opening = len(ids) if self.template and 2 * len(ids) <= context else int(tokenizer.has("bos"))
-        return _Prompt(prompt, ids, opening, left_out, given=given)
+        return _Prompt(prompt, ids, opening, whole - len(ids), given=given, excerpt=part)
+
+    def _asked(self, prompt: str, given: str) -> Prompt:
+        """Return a prompt about a given text as tokens, with what may be left out of them: the text's end first."""
+        from model.chat import Prompt, prompt_of
+
+        tokenizer = self.tokenizer
+        if self.template:
+            return prompt_of(tokenizer, prompt, given, template=self.template)
+        begin = [tokenizer.bos] if tokenizer.has("bos") else []
+        if given:
+            page, rest = tokenizer.encode(given), tokenizer.encode(f"\n\n{prompt}")
+            ends = range(len(begin) + len(page) - 1, len(begin) - 1, -1)
+            return Prompt((*begin, *page, *rest), tuple(ends))
+        ids = [*begin, *tokenizer.encode(prompt)]
+        return Prompt(tuple(ids), tuple(range(len(begin), len(ids))))
 
     def _grow(self, request: Request, show: Callable[[str], None]) -> Generation:
         from model.decoding import Decoder
@@ -215,6 +233,7 @@ class Writer:
             tokens_slid_out=made.left_out,
             is_source=prompt.source is not None,
             is_quotation=_is_quotation(self._shown(made), prompt.given),
+            excerpt=prompt.excerpt,
         )
 
 

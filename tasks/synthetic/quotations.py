@@ -87,7 +87,10 @@ class Inventor:
             shown[name] = Passage(name, _one(rng, self._arguments), self._summary(rng))
         asked = shown[_one(rng, list(shown))]
         qualified = f"{_one(rng, self._owners)}.{asked.name}"
-        return _pair(_one(rng, WHAT), qualified, list(shown.values()), asked)
+        question = _one(rng, WHAT)
+        if rng.random() < 0.5:
+            question = question.replace("`", "")  # as people ask
+        return _pair(question, qualified, list(shown.values()), asked)
 
     def _name(self, rng: np.random.Generator) -> str:
         """Return a name of a page, or two of them joined, so that there are more names than can be learned."""

@@ -38,6 +38,19 @@ def test_it_copies_at_once_and_the_same_seed_plants_the_same() -> None:
     assert all(torch.equal(weight, again[name]) for name, weight in planted.state_dict().items())
 
 
+def test_the_third_token_back_decides_which_of_two_places_is_copied() -> None:
+    wide = {"n_head": 4, "n_kv_head": 4, "d_model": 128}
+    planted = plant(fresh(**wide), 5)
+    ids = torch.from_numpy(np.stack([np.random.default_rng(row).permutation(300)[:24] for row in range(40)]))
+    ids[:, 5:7], ids[:, 15:17], ids[:, 22:24] = ids[:, 0:2], ids[:, 0:2], ids[:, 0:2]
+    right = []
+    for asked, copied_from in ((4, 7), (14, 17)):  # before the same two tokens, and what follows them there
+        ids[:, 21] = ids[:, asked]
+        with torch.inference_mode():
+            right.append(planted(ids)[:, -1].argmax(-1) == ids[:, copied_from])
+    assert torch.stack(right).float().mean() > 0.7  # two tokens alone cannot tell the places apart: at most 0.5
+
+
 def test_no_weight_is_cut_off_from_learning() -> None:
     model = plant(fresh(), 5)
     model(torch.arange(64)[None]).square().sum().backward()

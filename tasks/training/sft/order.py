@@ -51,7 +51,7 @@ class Reading:
 
         Raises PermanentError if the sources do not allow enough examples.
         """
-        self._config, self._pad, self._quotations = config, pad, quotations
+        self._config, self._pad, self._context, self._quotations = config, pad, context, quotations
         training = config.training
         self._examples = [one for some in examples.values() for one in some]
         self._parts, first = [], 0
@@ -78,7 +78,10 @@ class Reading:
         training = self._config.training
         chosen = [[self._examples[i] for i in row] for row in self._rows(draws_of_step(step, training.batch_size))]
         if self._quotations:
-            chosen += [[made_up] for made_up in self._quotations.examples(step)]
+            made_up = self._quotations.examples(step)
+            lengths = np.array([len(one.ids) - 1 for one in made_up], dtype=np.int64)
+            rows = packed(lengths, self._context) if self._config.packed else [[i] for i in range(len(made_up))]
+            chosen += [[made_up[i] for i in row] for row in rows]
         if self._config.packed:
             batch = packed_answer_batch(chosen, self._pad)
         else:

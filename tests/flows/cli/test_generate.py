@@ -121,6 +121,14 @@ def test_a_question_about_a_text_is_asked_with_it_and_keeps_its_words(home: Path
     said = " ".join(notes(*arguments, "--input", "x" * 40).split())
     assert "the last 21 tokens of the input were left out" in said
     assert "The answer does not stand in the input word for word." in said
+    page = "the sea\n" * 9 + "where:\n a mill\nthe end"
+    for question in (arguments, ("generate", untrained(home).name, "where", "--max-tokens", "3")):
+        long = data(*question, "--input", page)[0]
+        assert long["excerpt"] == "where:\n a mill"
+        assert long["prompt_tokens"] == data(*question, "--input", long["excerpt"])[0]["prompt_tokens"]
+    assert "read only what fits the question best, from 'where:' on" in " ".join(
+        notes(*arguments, "--input", page).split()
+    )
     continued = untrained(home)
     assert data("generate", continued.name, "b", "--input", "a")[0]["prompt_tokens"] == len("<a\n\nb")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -39,7 +41,10 @@ def test_what_is_made_up_is_on_no_page_and_follows_from_the_generator() -> None:
     assert made == [inventor.pair(np.random.default_rng([0, number])) for number in range(200)]
     true = {passage.text for one in PAGES for _, passage in passages_of(one, 240)}
     assert all(pair["output"] in pair["input"].split("\n\n") for pair in made)
-    assert all(pair["output"].partition("(")[0] + "`" in pair["instruction"] for pair in made)
+    names = [pair["output"].partition("(")[0] for pair in made]
+    asked = [pair["instruction"].replace("`", "") for pair in made]
+    assert all(re.search(rf"\.{name}\b", question) for name, question in zip(names, asked, strict=True))
+    assert 60 < sum("`" in pair["instruction"] for pair in made) < 140  # people ask without them
     # names and descriptions are of pages, but hardly ever of the same entry
     assert sum(pair["output"] in true for pair in made) < 20
     summaries = {text.partition("\n    ")[2] for text in true}
