@@ -117,7 +117,9 @@ def _classifiers(recipe: Recipe, graph: Graph) -> kinds.Documents | None:
 
 
 def _cleaned(recipe: Recipe, graph: Graph, source: CrawlConfig) -> kinds.Documents:
-    return graph.add(clean, recipe.clean, graph.add(crawl, source))
+    named = [one.trained_by for one in recipe.clean.filters.classifiers if one.trained_by]
+    networks = [graph.pinned(kinds.Classifier, name, "clean.filters.classifiers") for name in named]
+    return graph.add(clean, recipe.clean, graph.add(crawl, source), classifiers=networks)
 
 
 def _preferring(

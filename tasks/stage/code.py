@@ -38,19 +38,20 @@ class Code:
     imports: frozenset[str]
 
 
-_known: dict[tuple[str, str], tuple[dict[str, Version], Code]] = {}
+_known: dict[tuple[str, str, frozenset[str]], tuple[dict[str, Version], Code]] = {}
 
 
-def code_of(function: Callable[..., Any]) -> Code:
+def code_of(function: Callable[..., Any], without: frozenset[str] = frozenset()) -> Code:
     """Return the code of the stage whose function is `function`; files that did not change are not followed again.
 
+    Modules that `without` names are left out, and what they alone import.
     Raises PermanentError if the function is not in a file, or a module cannot be read.
     """
     name, path = _place(function)
-    known = _known.get((name, path))
+    known = _known.get((name, path, without))
     if known is None or not _is_unchanged(known[0]):
         seen_before = AstHashes.of_home()
-        walk = _Walk(name, path, seen_before)
+        walk = _Walk(name, path, seen_before, without)
         try:
             code = walk.follow()
         except SyntaxError as error:
@@ -58,7 +59,7 @@ def code_of(function: Callable[..., Any]) -> Code:
                 f"The code of the stage {function.__name__} cannot be read: {error.filename}, line {error.lineno}: "
                 f"{error.msg}."
             ) from error
-        known = _known[name, path] = (walk.versions, code)
+        known = _known[name, path, without] = (walk.versions, code)
         seen_before.save()
     return known[1]
 
@@ -90,8 +91,8 @@ def _is_unchanged(files: Mapping[str, Version]) -> bool:
 class _Walk:
     """A traversal of all imports that starts at one module."""
 
-    def __init__(self, name: str, path: str, seen_before: AstHashes) -> None:
-        self._start, self._seen_before = (name, path), seen_before
+    def __init__(self, name: str, path: str, seen_before: AstHashes, without: frozenset[str]) -> None:
+        self._start, self._seen_before, self._without = (name, path), seen_before, without
         self.versions: dict[str, Version] = {}
         self._sources: dict[str, Source] = {}
         self._paths: dict[str, str | None] = {name: path}
@@ -108,7 +109,7 @@ class _Walk:
         todo = [self._start]
         while todo:
             name, path = todo.pop()
-            if name in modules:
+            if name in modules or name in self._without:
                 continue
             source = self._read(path)
             modules[name] = source.sha256

@@ -16,7 +16,7 @@ from data_lake.reading.ledger import Ledger
 from data_lake.store.fingerprint import canonical, sha256_of
 from data_lake.store.lake import Artifact, Lake, Miss, content_of
 from data_lake.store.manifest import FileEntry, InputEntry, Manifest
-from tasks.stage.code import Code, code_of
+from tasks.stage.code import FOLLOWED, Code, code_of
 from tasks.stage.config import StageConfig, execution, identity
 from tasks.stage.errors import PermanentError
 from tasks.stage.libraries import imports_of, libraries_of
@@ -98,7 +98,7 @@ class Stage(Generic[C, P, K]):
             "version": self.version,
             "config": identity(config),
             "inputs": dict(contents),
-            "code": dict(self.code.modules),
+            "code": dict(self._code_for(config).modules),
         }
         if libraries := self.libraries(config):
             payload["libraries"] = libraries
@@ -109,7 +109,12 @@ class Stage(Generic[C, P, K]):
 
     def libraries(self, config: StageConfig) -> dict[str, str]:
         """The versions of the libraries that affect this stage's result."""
-        return libraries_of(self.code, self.without(config) if self.without is not None else ())
+        return libraries_of(self._code_for(config), self.without(config) if self.without is not None else ())
+
+    def _code_for(self, config: StageConfig) -> Code:
+        """The code without the modules that the config does not use, and without what only these import."""
+        unused = self.without(config) if self.without is not None else ()
+        return code_of(self.function, frozenset(name for name in unused if name.partition(".")[0] in FOLLOWED))
 
     # -- checking before a run -----------------------------------------------------------------------------------------
 
@@ -353,8 +358,8 @@ def stage(
     content: a fingerprint (hex) of the artifact's content, if its raw bytes include irrelevant data (dates in a crawl).
     sources: fingerprint of files outside the lake that the config points at, or None if there are none.
     preview: rows of a table that a plan shows before the stage runs, from config and inputs; keep it cheap.
-    without: the libraries among the imports of its code that a config does not use; the versions of all others that
-        shape results (`tasks.stage.libraries`) are part of the key.
+    without: the libraries among the imports of its code that a config does not use, and modules of ours by their full
+        names; the versions of all others that shape results (`tasks.stage.libraries`) are part of the key.
     check: yields why the stage would fail, called before the first stage of a run starts; keep it cheap.
     reuses: the stage takes what did not change from `out.reuse_from`, an artifact that differs only in its inputs.
     work: how much a build has to do, from config and the bytes of each input by role (`tasks.stage.work`), for the

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from tasks.stage.config import StageConfig
+from tasks.stage.config import Reference, StageConfig
 from tasks.stage.patterns import Regex
 
 FILTERS = (
@@ -162,10 +162,24 @@ class BoilerplateConfig(StageConfig):
 
 
 class ClassifierConfig(StageConfig):
-    """A classifier that is trained from labelled examples while clean runs: toxicity, bias, or 'like my good data'."""
+    """A classifier of texts: toxicity, bias, or 'like my good data'.
+
+    It is either trained from labelled examples while clean runs, which is a linear one and fast, or a network that the
+    stage `classify` trained.
+    """
 
     name: str = Field(
         "quality", pattern=r"^[a-z][a-z0-9_]*$", description="its name, which is also the reason for what it removes"
+    )
+    trained_by: str = Reference(
+        description="an artifact of classify (stage/key), whose network is asked; empty = trained from the examples"
+    )
+    label: str = Field("", description="label of that network whose probability is meant")
+    windows: int = Field(
+        1,
+        ge=1,
+        description="largest number of pieces of a page that the network reads, spread evenly, each as long as it was "
+        "trained for; the probability is the mean of theirs; 1 = the page's beginning",
     )
     labelled: tuple[str, ...] = Field((), description="jsonl files of examples with text and label (globs)")
     text_field: str = Field("text", description="field of the text in labelled files")
@@ -190,10 +204,24 @@ class ClassifierConfig(StageConfig):
     max_words: int = Field(2_000, ge=10, description="words at the beginning of a text that are used")
 
     @model_validator(mode="after")
-    def _has_examples(self) -> Self:
-        if not self.labelled and not (self.positive and self.negative):
+    def _is_trained_somehow(self) -> Self:
+        some = bool(self.labelled or self.positive or self.negative)
+        if self.trained_by:
+            if some:
+                raise ValueError(f"the classifier {self.name!r} is trained by {self.trained_by}; it takes no examples")
+            if not self.label:
+                raise ValueError(
+                    f"the classifier {self.name!r} needs the label of {self.trained_by} whose probability is meant"
+                )
+        elif not self.labelled and not (self.positive and self.negative):
             raise ValueError(
-                f"the classifier {self.name!r} has no examples: set labelled, or both positive and negative"
+                f"the classifier {self.name!r} has no examples: set labelled, or both positive and negative, or name "
+                "an artifact of classify in trained_by"
+            )
+        elif self.label:
+            raise ValueError(
+                f"the classifier {self.name!r} is trained from examples; label is of one that trained_by names, and "
+                "positive_labels says which of the examples' labels are meant"
             )
         return self
 
@@ -217,7 +245,9 @@ class FilterConfig(StageConfig):
     fineweb: FineWebConfig = Field(FineWebConfig(), description="FineWeb's own filters")
     boilerplate: BoilerplateConfig = Field(BoilerplateConfig(), description="lines that a site repeats")
     classifiers: tuple[ClassifierConfig, ...] = Field(
-        (), description="classifiers to train; one named quality fills the column quality of documents"
+        (),
+        description="classifiers to train, or networks that classify trained; one named quality fills the column "
+        "quality of documents",
     )
 
     @model_validator(mode="after")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tasks.corpus.clean.config import CleanConfig
+from tasks.corpus.clean.filter_config import ClassifierConfig
 from tasks.corpus.clean.user_files import lines
+from tasks.stage import Artifact
 from tasks.stage.preflight import Facts, Fault, attempt
+from tasks.stage.roles import inputs_of
 
 SHAPES_NO_RESULT = "can stop a run before it begins, and changes nothing that one makes"
 
@@ -21,11 +24,7 @@ def check(config: CleanConfig, facts: Facts) -> Iterator[Fault]:
     ):
         for pattern in patterns:
             yield from attempt(field, lambda pattern, field: list(lines([pattern], field)), pattern, field)
-    if filters.classifiers:
-        from tasks.corpus.clean.classifier import examples_of
-
-        for settings in filters.classifiers:
-            yield from attempt("clean.filters.classifiers", examples_of, settings)
+    yield from _classifiers(filters.classifiers, facts)
     if normalize.spelling:
         from tasks.corpus.clean.spelling import Speller
 
@@ -34,6 +33,29 @@ def check(config: CleanConfig, facts: Facts) -> Iterator[Fault]:
         yield from attempt("clean.skip_elements", _select, selector)
     if "phone" in config.pii.types:
         yield from _regions(config.pii.phone_regions)
+
+
+def _classifiers(classifiers: Sequence[ClassifierConfig], facts: Facts) -> Iterator[Fault]:
+    """Yield why one cannot be trained from its examples, or which label a network does not have."""
+    from tasks.corpus.clean.classifier import examples_of
+
+    networks = iter(inputs_of("classifiers", facts.inputs))
+    for settings in classifiers:
+        if not settings.trained_by:
+            yield from attempt("clean.filters.classifiers", examples_of, settings)
+        elif (role := next(networks, None)) is not None:
+            yield from attempt("clean.filters.classifiers", _has_label, settings, facts.inputs[role])
+
+
+def _has_label(settings: ClassifierConfig, network: Artifact) -> None:
+    from model.labels import labels_in
+
+    labels = labels_in(network.path)
+    if settings.label not in labels:
+        raise ValueError(
+            f"The classifier {settings.name!r} asks for the label {settings.label!r}, which {network.name} does not "
+            f"have; it has {', '.join(labels)}."
+        )
 
 
 def _select(selector: str) -> None:

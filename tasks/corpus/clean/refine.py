@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,16 +39,16 @@ class Refined:
 class Refiner:
     """Everything that happens to a text after its extraction, prepared once per shard.
 
-    folder: the artifact that is being built, which holds trained classifiers and repeated lines. Raises PermanentError
-    if one of the user's files is missing.
+    folder: the artifact that is being built, which holds trained classifiers and repeated lines. networks: the folders
+    of classifiers that the lake has, by name. Raises PermanentError if one of the user's files is missing.
     """
 
-    def __init__(self, config: CleanConfig, folder: Path) -> None:
+    def __init__(self, config: CleanConfig, folder: Path, networks: Mapping[str, Path] | None = None) -> None:
         self._config = config
         self._boilerplate = Boilerplate(folder)
         self._sensitive = SensitiveWords(config.normalize)
         self._speller = Speller(config.normalize.spelling) if config.normalize.spelling else None
-        self._chain = Chain(config.filters, folder)
+        self._chain = Chain(config.filters, folder, networks)
         self._redactor = Redactor(config.pii)
         # libraries are loaded and code is compiled at first use, which must not count as the first page's time: half a
         # second, and many seconds on a busy machine

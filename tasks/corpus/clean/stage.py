@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from data_lake.tables.documents import documents_fingerprint
@@ -15,14 +15,18 @@ from tasks.corpus.clean.preflight import check as faults
 from tasks.corpus.clean.processes import run_all
 from tasks.corpus.clean.user_files import source_fingerprint
 from tasks.stage import Artifact, Output, PermanentError, kinds, stage
+from tasks.stage.roles import inputs_of
 
 if TYPE_CHECKING:
     from data_lake.reading.ledger import Ledger
     from tasks.corpus.clean.worker import Job, Phase
 
 
+NETWORK = "tasks.corpus.clean.network"
+
+
 def not_used(config: CleanConfig) -> set[str]:
-    """Return the libraries that a config does not use."""
+    """Return the libraries and modules that a config does not use."""
     used = {
         "emoji": config.normalize.emoji != "keep",
         "ftfy": config.normalize.repair,
@@ -30,6 +34,7 @@ def not_used(config: CleanConfig) -> set[str]:
         "pyspellchecker": bool(config.normalize.spelling),
         "python-stdnum": bool({"credit_card", "iban", "national_id"} & set(config.pii.types)),
         "trafilatura": config.asks_trafilatura,
+        NETWORK: any(one.trained_by for one in config.filters.classifiers),
     }
     return {name for name, needed in used.items() if not needed}
 
@@ -65,12 +70,12 @@ def check(artifact: Artifact) -> Iterator[str]:
     without=not_used,
     reuses=True,
 )
-def clean(config: CleanConfig, out: Output, pages: kinds.Pages) -> None:
+def clean(config: CleanConfig, out: Output, pages: kinds.Pages, classifiers: Sequence[kinds.Classifier] = ()) -> None:
     """Clean all pages of the crawl.
 
     `documents` is the number of pages that became documents, `megabytes` the size of their texts; the figure and the
     artifact's ledger show the reasons for which the others were removed. `pages_reused` is the number of pages whose
-    outcome was taken from the previous build.
+    outcome was taken from the previous build. `classifiers` are those that `filters.classifiers` names, in its order.
     """
     from data_lake.reading.ledger import Amount, Ledger, Tally
     from data_lake.tables.documents import count_rows
@@ -81,12 +86,13 @@ def clean(config: CleanConfig, out: Output, pages: kinds.Pages) -> None:
     sizes = kept_sizes(pages.path)
     count_repeats(pages.path, out.work)
     _train(config, out)
+    networks = networks_of(config, classifiers)
     if config.filters.boilerplate.max_page_share < 1:
-        run_all(_plan(config, out, pages, sizes, "extract"), config.workers or usable_cores(), out)
+        run_all(_plan(config, out, pages, sizes, "extract", {}), config.workers or usable_cores(), out)
         _find_repeated(config, out)
-        jobs = _plan(config, out, pages, sizes, "judge")
+        jobs = _plan(config, out, pages, sizes, "judge", networks)
     else:
-        jobs = _plan(config, out, pages, sizes, "all")
+        jobs = _plan(config, out, pages, sizes, "all", networks)
     run_all(jobs, config.workers or usable_cores(), out)
     tally, changed, reused = Tally(), Counter[str](), 0
     for job in jobs:
@@ -137,6 +143,8 @@ def _train(config: CleanConfig, out: Output) -> None:
     from tasks.corpus.clean.linear import classifier_file
 
     for settings in config.filters.classifiers:
+        if settings.trained_by:
+            continue
         path = classifier_file(out.dir, settings.name)
         report = path.with_suffix(".json")
         if not path.exists():
@@ -157,7 +165,9 @@ def _find_repeated(config: CleanConfig, out: Output) -> None:
         out.info(f"{lines:,} lines are repeated from page to page of their host and are taken off.")
 
 
-def _plan(config: CleanConfig, out: Output, crawl: Artifact, sizes: list[int], phase: Phase) -> list[Job]:
+def _plan(
+    config: CleanConfig, out: Output, crawl: Artifact, sizes: list[int], phase: Phase, networks: Mapping[str, Artifact]
+) -> list[Job]:
     """Cut the pages into shards of about shard_megabytes; the same pages and config make the same shards."""
     from dataclasses import replace
 
@@ -166,17 +176,35 @@ def _plan(config: CleanConfig, out: Output, crawl: Artifact, sizes: list[int], p
     jobs: list[Job] = []
     values = config.model_dump(mode="json")
     # which lines a site repeats depends on all of its pages, so a page's outcome is not valid for another crawl
-    reuse_from = str(out.reuse_from.path) if out.reuse_from is not None and phase == "all" else ""
+    earlier = out.reuse_from if phase == "all" else None
+    if earlier is not None and _asked(earlier) != [one.content for one in networks.values()]:
+        earlier = None  # other networks judged its pages
+    reuse_from = "" if earlier is None else str(earlier.path)
+    folders = {name: str(one.path) for name, one in networks.items()}
     first, size = 0, 0
     for number, n_bytes in enumerate(sizes, start=1):
         size += n_bytes
         if size >= config.shard_megabytes * 1e6 or number == len(sizes):
             job = Job(
-                len(jobs), first, number, str(crawl.path), str(out.dir), str(out.work), values, {}, phase, reuse_from
-            )
+                len(jobs), first, number, str(crawl.path), str(out.dir), str(out.work), values, {}, phase, reuse_from,
+                networks=folders,
+            )  # fmt: skip
             jobs.append(replace(job, **json.loads(job.bad.read_text())) if job.bad.exists() else job)
             first, size = number, 0
-    return jobs
+    at_once = min(len(jobs), config.workers or usable_cores())
+    return [replace(job, threads=max(1, usable_cores() // at_once)) for job in jobs]
+
+
+def networks_of(config: CleanConfig, classifiers: Sequence[Artifact]) -> dict[str, Artifact]:
+    """Return the networks that the config names, by the names of their classifiers."""
+    names = [one.name for one in config.filters.classifiers if one.trained_by]
+    return dict(zip(names, classifiers, strict=True))
+
+
+def _asked(earlier: Artifact) -> list[str]:
+    """Return the contents of the networks that judged the pages of an earlier artifact, in their order."""
+    inputs = earlier.manifest.inputs
+    return [inputs[role].content for role in inputs_of("classifiers", inputs)]
 
 
 def _without_trafilatura(out: Output) -> int:

@@ -54,6 +54,8 @@ class Job:
 
     plain: pages that ended a process once, and are tried again without trafilatura.
     reuse_from: an artifact whose outcomes are reused for the pages it contains; "" = none.
+    networks: the folders of the classifiers that the lake has, by name.
+    threads: how many of its cores this process may use for them.
     """
 
     number: int
@@ -67,6 +69,8 @@ class Job:
     phase: Phase = "all"
     reuse_from: str = ""
     plain: list[str] = field(default_factory=list)
+    networks: dict[str, str] = field(default_factory=dict)
+    threads: int = 1
 
     @property
     def _name(self) -> str:
@@ -131,7 +135,7 @@ def _judge_shard(job: Job, config: CleanConfig) -> dict[str, Any]:
                 if outcome.kept:
                     outcome.row.update({name: page[name] for name in ("fetched_at", "rights")})
             else:
-                refiner = refiner or Refiner(config, Path(job.output))
+                refiner = refiner or _refiner(job, config)
                 outcome = _judge(page, found, refiner, config)
             place.leave()
             counts.update(outcome.counts)
@@ -147,6 +151,14 @@ def _judge_shard(job: Job, config: CleanConfig) -> dict[str, Any]:
     write_parquet(shard_path(Path(job.output) / "removed", job.number), pa.Table.from_pylist(removed, schema=REMOVED))
     index.write(Path(job.output), job.number)
     return {"ledger": tally.ledger().to_dict(), "counts": dict(counts), "reused": reused}
+
+
+def _refiner(job: Job, config: CleanConfig) -> Refiner:
+    if job.networks:
+        from tasks.corpus.clean.network import use_threads
+
+        use_threads(job.threads)
+    return Refiner(config, Path(job.output), {name: Path(folder) for name, folder in job.networks.items()})
 
 
 def _judge(page: dict[str, Any], cleaned: Cleaned, refiner: Refiner, config: CleanConfig) -> Outcome:

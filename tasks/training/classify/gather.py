@@ -53,7 +53,7 @@ def gather(config: ClassifyConfig, out: Output, corpus: Artifact | None, tokeniz
     stays. The splits are shares of each label, by hash; texts of one page are in one split, and those of a page that
     the corpus holds out are held out.
     """
-    from model.classification import text_ids
+    from model.labels import text_ids
 
     limit = min(context, config.max_tokens or context)
     tally, rejected = Tally("texts"), Rejected(out, BROKEN)

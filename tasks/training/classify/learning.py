@@ -42,8 +42,9 @@ def learn(
     """Train the base's network with a new head on the texts, and return it; goes on from a checkpoint in `out.work`."""
     import torch
 
-    from model.classification import label_loss, labelled_batch, log_probabilities
+    from model.classification import label_loss
     from model.headed import Headed
+    from model.labels import labelled_batch, log_probabilities
 
     model = Headed.over(base, len(lessons.labels), pooling_of(config, causal=base.config.causal), training.seed)
     model.train_only(config.trained)
@@ -74,7 +75,7 @@ def learn(
 
 def probabilities_of(model: Headed, asked: Sequence[Lesson], pad: int) -> np.ndarray:
     """Return the probability of each label for each text, float64."""
-    from model.classification import log_probabilities
+    from model.labels import log_probabilities
 
     return log_probabilities(model, [one.ids for one in asked], pad).double().softmax(1).numpy()
 

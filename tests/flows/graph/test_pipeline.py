@@ -123,12 +123,19 @@ def test_models_may_be_evaluated_in_part_and_their_keys_stay_the_same() -> None:
 
 def test_what_is_kept_or_compared_with_is_an_input() -> None:
     recipe = Recipe.model_validate(
-        {"tokenizer": {"keep": "tokenizer/01"}, "dedup": {"against": ["dedup/02", "dedup/03"]}}
-    )
+        {
+            "tokenizer": {"keep": "tokenizer/01"}, "dedup": {"against": ["dedup/02", "dedup/03"]},
+            "clean": {"filters": {"classifiers": [{"labelled": ["a.jsonl"], "name": "own"},
+                                                  {"trained_by": "classify/04", "label": "spam"}]}},
+        }
+    )  # fmt: skip
     graph = graph_of(recipe)
     assert "tokenizer" not in names(graph)
     assert reads(graph, "tokenize")["tokenizer"] is reads(graph, "pretrain")["tokenizer"]
     assert isinstance(reads(graph, "tokenize")["tokenizer"], Pinned)
+    assert {role: node.name for role, node in reads(graph, "clean").items()} == {
+        "pages": "crawl", "classifiers[0]": "classify/04",
+    }  # fmt: skip
     assert [node.name for role, node in reads(graph, "dedup").items() if "against" in role] == ["dedup/02", "dedup/03"]
 
 

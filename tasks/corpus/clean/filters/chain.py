@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,16 +47,19 @@ class Judged:
 
 
 class Chain:
-    """The filters that a config asks for, ready to judge. `folder` is the artifact that holds trained classifiers."""
+    """The filters that a config asks for, ready to judge.
 
-    def __init__(self, config: FilterConfig, folder: Path) -> None:
+    folder: the artifact that holds trained classifiers. networks: the folders of those that the lake has, by name.
+    """
+
+    def __init__(self, config: FilterConfig, folder: Path, networks: Mapping[str, Path] | None = None) -> None:
         self._filters: list[Filter] = []
         for name, filter_class in CLASSES.items():
             if name not in config.use:
                 continue
             if filter_class is Classified:
                 if config.classifiers:
-                    self._filters.append(Classified(config.classifiers, folder))
+                    self._filters.append(Classified(config.classifiers, folder, networks or {}))
             else:
                 self._filters.append(filter_class(getattr(config, name)))
 
