@@ -36,7 +36,7 @@ def run(
     from flows.run.start import run_pipeline
 
     result = run_pipeline(loaded, until or (), force or ())
-    again = recipe if like is None else "--like last"
+    again = "--like last" if like is not None or overrides else recipe  # with the same fields as this run
     _tell(result, next_steps(again, graph, until or ()) if result.ok else [])
 
 

@@ -87,7 +87,7 @@ class Report:
         mark = {"built": "✓", "cached": "=", "lost": "–", "failed": "✗"}[line.status]
         detail = headline(line.artifact, node.stage.headline) if line.artifact else line.why
         expected = "" if line.expected.seconds is None else f", expected {duration(line.expected.seconds)}"
-        why = f"  ({line.why}{expected})" if line.status == "built" else ""
+        why = f"  ({in_brief(line.why)}{expected})" if line.status == "built" else ""
         self.log(f"{mark} {name:<{self._width}} {line.status:<7} {line.seconds:>6.1f} s  {detail}{why}")
 
     def close(self, error: BaseException | None) -> None:
@@ -177,6 +177,14 @@ class Report:
         if not self._tracker.uri.startswith("http"):
             return f"`{run_id}` in {experiment_of(stage)}"
         return f"[{experiment_of(stage)}]({run_page(self._tracker.uri, run_id)})"
+
+
+def in_brief(why: str) -> str:
+    """Return the reasons of a build with the modules that changed counted, if they are more than three."""
+    reasons = why.split("; ")
+    others = [reason for reason in reasons if not reason.startswith("code ")]
+    modules = len(reasons) - len(others)
+    return why if modules <= 3 else "; ".join([*others, f"code of {modules} modules changed"])
 
 
 def spent(lines: Sequence[Line]) -> str | None:

@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from tasks.stage import StageConfig
+from tasks.stage.columns import Column
 
 
 class PairsConfig(StageConfig):
@@ -15,13 +16,13 @@ class PairsConfig(StageConfig):
     data: tuple[str, ...] = Field(
         (), description="files or globs with a pair in each row: csv, tsv, jsonl, json or parquet, plain or compressed"
     )
-    source: str = Field(
+    source: Column = Field(
         "",
         description="column of the source; a.b = the field b inside a; a number = the column of a csv or tsv file "
         "without names, counted from 1. Empty = found by its name (source, src, document, text, input, …), or the "
         "first of two columns",
     )
-    target: str = Field(
+    target: Column = Field(
         "", description="column of the target, in the same way; empty = found by its name, or the other"
     )
     validation: float = Field(

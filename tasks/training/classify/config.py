@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from model.config import Runtime, Training
 from tasks.stage import Execution, StageConfig
+from tasks.stage.columns import Column
 
 
 class LearningCurve(StageConfig):
@@ -34,11 +35,11 @@ class ClassifyConfig(StageConfig):
         description="files or globs with a text and its label in each row: csv, tsv, jsonl, json or parquet, plain or "
         "compressed; none = the entries of Python's documentation in the corpus, and the package of each",
     )
-    text: str = Field(
+    text: Column = Field(
         "", description="column of the text; a number = the column of a file without names, counted from 1; "
         "empty = found by its name (text, message, review, …)"
     )  # fmt: skip
-    label: str = Field("", description="column of the label, in the same way (label, class, category, …)")
+    label: Column = Field("", description="column of the label, in the same way (label, class, category, …)")
     validation: float = Field(0.1, gt=0, lt=1, description="share of each label's texts held out to watch training")
     test: float = Field(0.2, gt=0, lt=1, description="share of each label's texts held out for all that is reported")
     min_texts: int = Field(3, ge=3, description="labels with fewer different texts are left out, and counted")

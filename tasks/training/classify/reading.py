@@ -108,7 +108,7 @@ def _row(place: str, row: Any, text: str, label: str) -> Row:
         if name is None or name not in row:
             said = f"there is no column {column!r}" if column else f"no column is known to be the {what}"
             has = ", ".join(map(str, row)) or "none"
-            why = f"{said}; the row has {has} (classify.{what} names it)"
+            why = f"{said}; the row has {has} (classify.{what} names it, or gives its number in a file without names)"
             return Row(place, _raw(row), "", "no column", why)
         value = row[name]
         if value is not None and not isinstance(value, str | int | float | bool):

@@ -47,10 +47,11 @@ def commit_corpus(home: Path, text: str) -> None:
 def test_a_run_that_went_well_says_what_is_next(started: dict[str, Any]) -> None:
     done = CliRunner().invoke(app, ["run", "demo", "--until", "dedup", "--force", "clean", "--set", "dedup.rows=7"])
     assert (done.exit_code, done.stdout) == (0, "")
-    for words in ("Next:", "plan demo", "Prefect: http://127.0.0.1:1/runs"):
-        assert words in done.stderr
     recipe, until, force = started["run"]
     assert (recipe.dedup.rows, until, force) == (7, ["dedup"], ["clean"])
+    for words in ("Next:", "plan --like last", "Prefect: http://127.0.0.1:1/runs"):  # a second run with rows=7
+        assert words in done.stderr
+    assert "plan demo" in CliRunner().invoke(app, ["run", "demo", "--until", "dedup"]).stderr
 
 
 def test_what_a_model_is_asked_next_is_of_its_own_corpus(started: dict[str, Any], home: Path) -> None:

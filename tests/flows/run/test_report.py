@@ -97,6 +97,18 @@ def test_the_audit_of_all_stages_cached_ones_too(home: Path, tables: dict, capsy
     assert "!" not in capsys.readouterr().err
 
 
+def test_modules_that_changed_are_counted_where_they_are_many(home: Path, capsys: pytest.CaptureFixture) -> None:
+    report = Report(Home.from_env(), RecipeBase(name="mine"), [], Seen(), "id", None)  # type: ignore[arg-type]
+    node = Node("crawl", STAGES["crawl"], STAGES["crawl"].config_type(), {}, ("",), [""])
+    artifact = commit(Lake(home / "lake"), "crawl")
+    for number in (3, 4):
+        why = "; ".join(["steps: 9 → 5", *(f"code tasks/m{module}.py changed" for module in range(number))])
+        report.node(node, BuildResult(artifact, "built", why, 1.0))
+    few, many = capsys.readouterr().err.splitlines()
+    assert "steps: 9 → 5; code tasks/m0.py changed; code tasks/m1.py changed; code tasks/m2.py changed)" in few
+    assert "(steps: 9 → 5; code of 4 modules changed)" in many
+
+
 def test_the_models_of_a_run_stand_side_by_side(
     home: Path, tables: dict, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,6 +11,7 @@ Also covers: tasks/training/classify/preflight.py
 Also covers: tasks/training/classify/reading.py
 Also covers: tasks/training/classify/splitting.py
 Also covers: tasks/delivery/labelling.py
+Also covers: tasks/stage/columns.py
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from pydantic import Field, ValidationError
 from data_lake.reading.catalog import Catalog
 from data_lake.store.lake import Artifact, Lake
 from data_lake.tables.documents import SPLITS
+from flows.recipe.load import load_recipe
 from model.folder import load_headed, save_model
 from model.gpt import GPT
 from model.shape import GPTConfig
@@ -304,6 +306,16 @@ def test_one_label_alone_or_too_few_texts_is_a_sentence(bases: Callable[[str], A
     path = write(tmp_path / "b.jsonl", messages(6))
     with pytest.raises(PermanentError, match=r"Of the 2 texts of .* none is to learn from, as .* too few"):
         run(ClassifyConfig(**{**TINY, "data": (path,), "max_texts": 2}), tmp_path / "c", bases("decoder"))
+
+
+def test_a_column_is_set_by_its_number_as_people_write_it() -> None:
+    """`--set classify.text=2` is a number to YAML."""
+    recipe = load_recipe("spam", ["classify.text=2", "classify.label=1", "pairs={source: 1, target: 2}"])
+    assert recipe.classify is not None
+    assert recipe.pairs is not None
+    assert (recipe.classify.text, recipe.classify.label, recipe.pairs.source) == ("2", "1", "1")
+    with pytest.raises(ValidationError, match="valid string"):
+        ClassifyConfig(text=True)  # type: ignore[arg-type]
 
 
 def test_configs_that_cannot_be_are_sentences() -> None:
