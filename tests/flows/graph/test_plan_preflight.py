@@ -43,7 +43,12 @@ WRONG: list[tuple[str, str, str, str]] = [
     ("clean", "clean.filters.url_list.files=[latin1.txt]", "clean.filters.url_list.files", "is not UTF-8"),
     ("clean", "clean.normalize.sensitive_files=[s.txt]", "clean.normalize.sensitive_files", "'s.txt'"),
     ("clean", "clean.filters.classifiers=[{labelled: [l.jsonl]}]", "clean.filters.classifiers", "'l.jsonl'"),
-    ("clean", "clean.filters.classifiers=[{trained_by: x/0, label: a}]", "clean.filters.classifiers", "names x/0"),
+    (
+        "classify",
+        "clean.filters.classifiers.0={trained_by: classify/0, label: a}",
+        "clean.filters.classifiers",
+        "0 such",
+    ),
     ("clean", "clean.skip_elements=['a[']", "clean.skip_elements", "not a CSS selector"),
     ("clean", "clean.pii.phone_regions=[QQ]", "clean.pii.phone_regions", "'QQ' is not a country"),
     ("dedup", "dedup.against=[dedup/0123]", "dedup.against", "the lake has 0 such artifacts"),
