@@ -45,7 +45,7 @@ WRONG: list[tuple[str, str, str, str]] = [
     ("clean", "clean.filters.classifiers=[{labelled: [l.jsonl]}]", "clean.filters.classifiers", "'l.jsonl'"),
     (
         "classify",
-        "clean.filters.classifiers.0={trained_by: classify/0, label: a}",
+        "clean.filters.classifiers=[{trained_by: classify/0, label: a}]",
         "clean.filters.classifiers",
         "0 such",
     ),
