@@ -13,6 +13,7 @@ from data_lake.store.files import write_jsonl, write_whole
 from data_lake.tokens.order import draws_of_step, shuffled
 from model.shape import GPTConfig
 from tasks.stage import Artifact, Output, kinds, local_output, stage
+from tasks.stage.gains import paired
 from tasks.stage.work import pretraining
 from tasks.training.seq2seq.config import Seq2SeqConfig
 from tasks.training.seq2seq.fitting import Lesson, fit
@@ -153,4 +154,6 @@ def _report(out: Output, written: Sequence[dict[str, Any]]) -> None:
         copy_chrf=copied.chrf,
         ended=sum(row["ended"] for row in written) / len(written),
     )
+    right, copied_right = ([float(row[name] == row["wanted"]) for row in written] for name in ("written", "source"))
+    out.gain(paired("targets written exactly", "copying the source", copied_right, right))
     out.text("chrf_signature", found.signature)

@@ -8,7 +8,7 @@ Also covers: flows/graph/variants.py
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import ValidationError
@@ -20,6 +20,8 @@ from flows.graph.stages import STAGES
 from flows.graph.variants import graph_of
 from flows.recipe.errors import RecipeError
 from flows.recipe.recipe import Recipe
+from tasks.evaluation.evaluate.config import ModelStage
+from tasks.stage import kinds
 from tasks.stage.config import identity
 
 PAIRS: dict[str, Any] = {"pairs": {}, "seq2seq": {}}
@@ -109,6 +111,8 @@ def test_a_stage_that_is_off_is_not_in_the_graph() -> None:
 
 
 def test_models_may_be_evaluated_in_part_and_their_keys_stay_the_same() -> None:
+    models = {name for name, stage in STAGES.items() if issubclass(stage.makes, kinds.Model)}
+    assert set(get_args(ModelStage)) == models - {"seq2seq"}  # which answers no such questions
     sections: dict[str, Any] = {"preferences": {}, "dpo": {"loss": "cpo"}, "grpo": {}}
     everything = graph_of(Recipe.model_validate(sections))
     some = graph_of(Recipe.model_validate({**sections, "evaluate": {"models": ["sft", "grpo"]}}))

@@ -64,6 +64,9 @@ def test_it_learns_numbers_it_has_not_seen(given: tuple[Lake, dict[str, Artifact
     metrics = artifact.metrics
     assert metrics["exact_match"] > 0.6
     assert metrics["copy_exact_match"] == 0
+    gain = artifact.manifest.gain
+    assert gain is not None
+    assert (gain.reference, gain.reached, gain.clear) == (0, metrics["exact_match"], True)
     assert metrics["chrf"] > metrics["copy_chrf"] + 30
     assert metrics["validation_bits_per_byte"] < 1
     assert metrics["ended"] > 0.9
