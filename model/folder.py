@@ -14,6 +14,8 @@ from safetensors.torch import load_file, save_file
 from model.files import whole_path
 from model.gpt import GPT
 from model.headed import Headed
+from model.quantisation import Quantisation
+from model.quantising import emptied
 from model.shape import GPTConfig
 
 WEIGHTS, CONFIG = "model.safetensors", "model.json"
@@ -26,6 +28,8 @@ def save_model(model: GPT, folder: Path, **facts: Any) -> None:
         save_file(weights, path, metadata={"format": "pt"})
         path.chmod(0o644)  # safetensors makes files that only their owner can read
     described = {"architecture": model.config.family, "config": model.config.model_dump(), **facts}
+    if model.quantisation is not None:
+        described["quantisation"] = model.quantisation.model_dump()
     if isinstance(model, Headed):
         described["head"] = {"outputs": model.outputs, "pooling": model.pooling}
     with whole_path(folder / CONFIG) as path:
@@ -72,6 +76,8 @@ def _loaded(
 ) -> _N:
     try:
         model = network(GPTConfig(**described["config"]))
+        if "quantisation" in described:
+            emptied(model, Quantisation(**described["quantisation"]))
         model.load_state_dict(load_file(folder / WEIGHTS))
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ValueError(f"The model in {folder} cannot be loaded ({error}); build it again.") from error

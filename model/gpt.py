@@ -15,6 +15,8 @@ from model.cache import KVCache
 from model.layers import Block
 from model.norms import norm_of
 from model.positions import rotary_table
+from model.quantisation import Quantisation
+from model.quantised import QuantisedMatrix
 from model.shape import GPTConfig
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ class GPT(nn.Module):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.config = config
+        self.quantisation: Quantisation | None = None
         learned = config.family == "gpt2"
         reads_source = config.network == "encoder-decoder"
         self.embed_tokens = nn.Embedding(config.vocab_size, config.d_model)
@@ -61,9 +64,20 @@ class GPT(nn.Module):
         return self.embed_tokens.weight.device
 
     @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the states, whatever that of the matrices is."""
+        return next(self.norm.parameters()).dtype
+
+    @property
     def output_weight(self) -> Tensor:
         """The matrix that turns hidden states into logits: (vocab_size, d_model)."""
-        return self.embed_tokens.weight if self.lm_head is None else self.lm_head.weight
+        head = self.embed_tokens if self.lm_head is None else self.lm_head
+        return head.dense() if isinstance(head, QuantisedMatrix) else head.weight
+
+    def logits(self, states: Tensor) -> Tensor:
+        """Return the logits (…, vocab_size) of states (…, d_model)."""
+        head = self.embed_tokens if self.lm_head is None else self.lm_head
+        return head.multiply(states) if isinstance(head, QuantisedMatrix) else F.linear(states, head.weight)
 
     def encode(self, ids: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the states (B, S, C) of a source text (B, S), in which all tokens see each other.
@@ -121,7 +135,7 @@ class GPT(nn.Module):
     ) -> Tensor:
         """Return the logits (B, T, vocab_size) of the token ids (B, T); the other arguments are those of `hidden`."""
         states = self.hidden(ids, cache, positions=positions, mask=mask, memory=memory, memory_mask=memory_mask)
-        return F.linear(states, self.output_weight)
+        return self.logits(states)
 
     def _check_length(self, length: int) -> None:
         if length > self.config.max_seq_len:
@@ -145,7 +159,8 @@ class GPT(nn.Module):
 
     def count_parameters(self) -> int:
         """Number of weights; a tied output matrix counts once."""
-        return sum(parameter.numel() for parameter in self.parameters())
+        few_bits = sum(module.count for module in self.modules() if isinstance(module, QuantisedMatrix))
+        return sum(parameter.numel() for parameter in self.parameters()) + few_bits
 
     def flops_per_token(self, seq_len: int) -> int:
         """Floating-point operations of a training step per token: forward and backward, attention included.

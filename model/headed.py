@@ -9,6 +9,7 @@ from model.batches import Batch
 from model.gpt import GPT
 from model.objectives import Pooling, Trained
 from model.packed import states_of
+from model.quantising import refuse_quantised
 from model.shape import GPTConfig
 
 
@@ -24,10 +25,12 @@ class Headed(GPT):
     def over(cls, base: GPT, outputs: int, pooling: Pooling, seed: int) -> Headed:
         """Return the base model's network with a new head: normal with sd 0.02, drawn from `seed`, and biases 0.
 
-        Raises ValueError if the pooling cannot work: the first token of a decoder has seen nothing of the text.
+        Raises ValueError if the base is quantised, or if the pooling cannot work: the first token of a decoder has seen
+        nothing of the text.
         """
         if pooling == "first" and base.config.causal:
             raise ValueError("The first token of a decoder has seen nothing of the text; use last or mean.")
+        refuse_quantised(base, "gets no head to train")
         model = cls(base.config, outputs, pooling)
         model.load_state_dict({name: weight for name, weight in base.state_dict().items() if name != "lm_head.weight"},
                               strict=False)  # fmt: skip

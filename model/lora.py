@@ -18,6 +18,7 @@ from model.adapter import Adapter
 from model.files import whole_path
 from model.gpt import GPT
 from model.headed import Headed
+from model.quantising import refuse_quantised
 from model.valued import Valued
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -71,8 +72,9 @@ class AdaptedLinear(nn.Module):
 def adapt(model: GPT, adapter: Adapter, seed: int) -> GPT:
     """Freeze the network, put adapters around the matrices that `adapter` names, and return it. A head stays trained.
 
-    Raises ValueError if the network has adapters already, or none of the named matrices.
+    Raises ValueError if the network is quantised, has adapters already, or none of the named matrices.
     """
+    refuse_quantised(model, "gets no adapter")
     if any(adapted(model)):
         raise ValueError("The network has adapters already; merge them first.")
     model.requires_grad_(False)

@@ -50,7 +50,7 @@ class PaddedTexts:
         if not states:
             return None
         hidden = torch.cat(states) if len(states) > 1 else states[0]
-        return torch.nn.functional.linear(hidden, self.model.output_weight)
+        return self.model.logits(hidden)
 
     def _tidy(self) -> None:
         """Drop finished rows when they are half of all, and when the shared length or new rows need it anyway."""

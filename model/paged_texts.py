@@ -18,7 +18,7 @@ from model.past import Growing
 
 def megabytes_of(model: GPT, texts: int, tokens: int) -> float:
     """Return the memory that keys and values of so many texts of so many tokens take."""
-    return texts * blocks_for(tokens) * bytes_per_block(model.config, model.embed_tokens.weight.dtype) / 1e6
+    return texts * blocks_for(tokens) * bytes_per_block(model.config, model.dtype) / 1e6
 
 
 class PagedTexts:
@@ -29,7 +29,7 @@ class PagedTexts:
 
     def __init__(self, model: GPT, megabytes: float) -> None:
         """Raises ValueError if a single text does not fit, or if the network reads source texts."""
-        config, dtype = model.config, model.embed_tokens.weight.dtype
+        config, dtype = model.config, model.dtype
         if config.network != "decoder":
             raise ValueError(f"Blocks hold the texts of decoders; this network is of kind {config.network}.")
         size = bytes_per_block(config, dtype)
@@ -151,7 +151,7 @@ class PagedTexts:
             positions=torch.tensor([positions], device=device),
         )[0]
         ends = torch.tensor([part.count for part in parts]).cumsum(0) - 1
-        return torch.nn.functional.linear(states[ends.to(device)], self.model.output_weight)
+        return self.model.logits(states[ends.to(device)])
 
     def _keep(self, wanted: Callable[[Growing], bool]) -> None:
         """Keep only the texts that are wanted, and give back the blocks of the others."""

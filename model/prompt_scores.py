@@ -38,7 +38,7 @@ def prompt_scores(model: GPT, ids: Sequence[int], top: int = 0) -> PromptScores:
     tops: list[list[tuple[int, float]] | None] = [None] if top else []
     for start in range(0, len(ids) - 1, CHUNK):
         assert states is not None
-        logits = torch.nn.functional.linear(states[start : start + CHUNK], model.output_weight).float()
+        logits = model.logits(states[start : start + CHUNK]).float()
         mass = logits.logsumexp(dim=-1, keepdim=True)
         wanted = given[0, start + 1 : start + 1 + len(logits), None]
         log_probs += (logits.gather(1, wanted) - mass)[:, 0].tolist()

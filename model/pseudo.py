@@ -32,7 +32,7 @@ def pseudo_log_likelihoods(
         each = torch.arange(len(places), device=model.device)
         hidden[each, places] = mask
         states = model.hidden(hidden)[each, places]
-        logits = torch.nn.functional.linear(states, model.output_weight).float()
+        logits = model.logits(states).float()
         values = logits.log_softmax(-1)[each, whole[places]]
         found += zip(values.tolist(), logits.argmax(-1).tolist(), strict=True)
     return found

@@ -154,7 +154,7 @@ class Scorer:
         for start in range(0, len(places), LOGITS):
             at = torch.tensor(places[start : start + LOGITS], device=states.device)
             ids = torch.tensor(wanted[start : start + LOGITS], device=states.device)
-            logits = torch.nn.functional.linear(states[at], self.model.output_weight).float()
+            logits = self.model.logits(states[at]).float()
             values += (logits.gather(1, ids[:, None])[:, 0] - logits.logsumexp(-1)).tolist()
             firsts += (logits.argmax(-1) == ids).tolist()
         return values, firsts

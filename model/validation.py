@@ -34,8 +34,7 @@ def validation_loss(model: GPT, batches: Iterable[Batch], token_bytes: np.ndarra
             hidden = states_of(model, here)[counts]
             for start in range(0, len(targets), 4096):  # the logits of all positions would not fit for a big vocabulary
                 part = slice(start, start + 4096)
-                logits = torch.nn.functional.linear(hidden[part], model.output_weight)
-                nats += cross_entropy_sum(logits, targets[part]).item()
+                nats += cross_entropy_sum(model.logits(hidden[part]), targets[part]).item()
             n_tokens += len(targets)
             n_bytes += int(sizes[targets].sum())
     if n_tokens == 0:

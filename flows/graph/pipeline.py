@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from flows.graph.agreed import benchmarks_config, decontaminate_config, questions_config
-from flows.graph.node import Graph, maker_of
+from flows.graph.node import Graph, maker_of, of_stages
 from flows.recipe.recipe import Recipe
 from tasks.benchmarks import benchmarks
+from tasks.compression.quantise import quantise
 from tasks.corpus.clean import clean
 from tasks.corpus.crawl import CrawlConfig, crawl
 from tasks.corpus.decontaminate import decontaminate
@@ -54,7 +55,11 @@ def pipeline(recipe: Recipe, graph: Graph) -> None:
                 graph.add(evaluate_encoder, recipe.evaluate_encoder, models[-1], corpus)
             models = []  # what follows is for models that write texts
         else:
-            answering = _taught_and_asked(recipe, graph, corpus, models)
+            measured = tokens
+            if recipe.quantise and measured is None:
+                words = _vocabulary(recipe, graph, corpus, models[-1])
+                measured = graph.add(tokenize, recipe.tokenize, corpus, words)
+            answering = _taught_and_asked(recipe, graph, corpus, models, measured)
     if recipe.pairs:
         both = graph.add(pairs, recipe.pairs)
         if recipe.seq2seq:
@@ -74,7 +79,7 @@ def pipeline(recipe: Recipe, graph: Graph) -> None:
 
 
 def _taught_and_asked(
-    recipe: Recipe, graph: Graph, corpus: kinds.Corpus, models: list[kinds.Model]
+    recipe: Recipe, graph: Graph, corpus: kinds.Corpus, models: list[kinds.Model], tokens: kinds.Tokens | None
 ) -> list[kinds.Model]:
     """Add the models that the last one becomes to the list, and what all of them are asked.
 
@@ -89,6 +94,9 @@ def _taught_and_asked(
         models.append(graph.add(grpo, recipe.grpo, models[-1], *_asked_for(recipe.grpo, corpus, scored)))
     if recipe.ppo:
         models.append(graph.add(ppo, recipe.ppo, models[-1], *_asked_for(recipe.ppo, corpus, scored)))
+    if recipe.quantise and tokens is not None:
+        for model in of_stages(models, recipe.quantise.of):
+            models.append(graph.add(quantise, recipe.quantise, model, tokens))
     if recipe.evaluate:
         asked = graph.add(questions, questions_config(recipe), corpus, _official(recipe, graph))
         classifiers = _classifiers(recipe, graph)

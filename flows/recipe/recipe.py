@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from flows.recipe.promote import PromoteConfig
 from flows.recipe.schedule import Schedule
+from tasks.compression.quantise import QuantiseConfig
 from tasks.corpus.clean import CleanConfig
 from tasks.corpus.crawl import CrawlConfig
 from tasks.corpus.decontaminate import DecontaminateConfig
@@ -36,6 +37,8 @@ from tasks.training.reward import RewardConfig
 from tasks.training.seq2seq import Seq2SeqConfig
 from tasks.training.sft import SftConfig
 
+WRITERS = ("import_model", "pretrain", "sft", "dpo", "grpo", "ppo")
+"""The stages whose models write texts."""
 MAX_VARIANTS = 1000
 LABEL = re.compile(r"[A-Za-z0-9][\w.-]{0,39}")
 
@@ -148,6 +151,9 @@ class Recipe(RecipeBase):
     ppo: PpoConfig | None = Field(
         None, description="the same with a value head (PPO), from the model that grpo made if there is one; null = not"
     )
+    quantise: QuantiseConfig | None = Field(
+        None, description="which models also get weights of few bits, and how; null = none"
+    )
     seq2seq: Seq2SeqConfig | None = Field(
         None, description="an encoder-decoder that learns from pairs, and how; null = none is trained"
     )
@@ -199,6 +205,19 @@ class Recipe(RecipeBase):
             raise ValueError(f"{' and '.join(wants)} learns from preferences, and there are none: add that section")
         if self.preferences is not None and not self.preferences.data and self.crawl is None:
             raise ValueError("there is no corpus to make preferences of: name files in preferences.data")
+        return self
+
+    @model_validator(mode="after")
+    def _has_models_to_quantise(self) -> Self:
+        if self.quantise is None:
+            return self
+        if self.crawl is None:
+            raise ValueError("quantise measures what models lose on held-out text, and there is none: crawl is null")
+        if self.pretrain is not None and self.pretrain.model.network == "encoder":
+            raise ValueError("quantise is for models that write texts, and pretrain.model.network is encoder")
+        there = [name for name in WRITERS if getattr(self, name) is not None]
+        if unknown := [name for name in self.quantise.of if name not in there]:
+            raise ValueError(f"quantise.of names {unknown[0]}, but models are made by {', '.join(there)} here")
         return self
 
     @model_validator(mode="after")

@@ -38,6 +38,7 @@ def train(
     """
     from model.hardware import peak_memory
     from model.lora import adapt, merge, save_adapter, trainable_share
+    from model.quantising import refuse_quantised
     from model.trainer import Trainer, TrainingDiverged, next_token_loss
 
     def report(now: StepReport) -> None:
@@ -51,6 +52,7 @@ def train(
 
     folder = out.work / "checkpoints"
     try:
+        refuse_quantised(model, "cannot be trained")
         if adapter is not None:
             adapt(model, adapter, training.seed)
             share = trainable_share(model)

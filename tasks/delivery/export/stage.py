@@ -74,8 +74,11 @@ def size_of(folder: Path) -> int:
 
 
 def leaving_model(model: Artifact, corpus: Path | None, tokens: int) -> Leaving:
-    """Return a model with what is measured before it leaves."""
+    """Return a model with what is measured before it leaves; a quantised one in the float32 that its levels mean."""
+    from model.quantising import dequantised
+
     network, tokenizer = load_trained(model)
+    network = dequantised(network)
     context = network.config.max_seq_len
     text = held_out(corpus, tokenizer, context, tokens) if corpus and tokens and network.config.causal else None
     own = text and text.bits_per_byte(lambda windows: log_likelihoods(network, tokenizer, windows))

@@ -72,7 +72,7 @@ def filled_gaps(
         batch = held_out_batch(masking, held_out, [i])
         with torch.inference_mode():
             states = states_of(model, batch.to(model.device))
-            guessed = torch.nn.functional.linear(states, model.output_weight).argmax(-1).cpu()
+            guessed = model.logits(states).argmax(-1).cpu()
         gaps = (batch.targets != IGNORE)[0].nonzero().flatten().tolist()
         yield {
             "text": tokenizer.decode(batch.inputs[0].tolist()),

@@ -284,3 +284,30 @@ def test_ppo_goes_on_from_grpo_and_alone_from_what_comes_before_it() -> None:
     assert "evaluate-ppo" in names(both)
     alone = graph_of(Recipe.model_validate({"ppo": {"data": ["tasks.jsonl"]}}))
     assert {role: node.name for role, node in reads(alone, "ppo").items()} == {"base": "sft"}
+
+
+def test_the_last_model_is_quantised_or_those_that_are_named_and_all_are_evaluated() -> None:
+    graph = graph_of(Recipe.model_validate({"quantise": {}, "memorisation": {}}))
+    assert {role: node.name for role, node in reads(graph, "quantise-sft").items()} == {
+        "model": "sft", "tokens": "tokenize",
+    }  # fmt: skip
+    assert {"evaluate-quantise-sft", "memorisation-quantise-sft"} < set(names(graph))
+    both = names(graph_of(Recipe.model_validate({"quantise": {"of": ["pretrain", "sft"]}})))
+    assert [name for name in both if name.startswith("quantise")] == ["quantise-pretrain", "quantise-sft"]
+    given = {"import_model": {"folder": "there"}, "pretrain": None, "quantise": {}, "memorisation": {}}
+    alone = graph_of(Recipe.model_validate(given))
+    assert reads(alone, "quantise-sft")["tokens"].name == "tokenize", "held-out text in the model's own tokens"
+    assert not any(name.startswith("memorisation") for name in names(alone)), "what it was trained on is not known"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"crawl": None, "import_model": {"folder": "there"}}, "there is none: crawl is null"),
+        ({"pretrain": {"model": {"network": "encoder"}}, "sft": None}, "models that write texts"),
+        ({"quantise": {"of": ["dpo"]}}, "names dpo, but models are made by pretrain, sft here"),
+    ],
+)
+def test_without_a_model_or_text_to_measure_it_on_nothing_is_quantised(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        Recipe.model_validate({"quantise": {}, **given})

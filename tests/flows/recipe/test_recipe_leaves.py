@@ -71,7 +71,18 @@ SPECIAL: dict[str, list[Any]] = {
     "classify.curve": [{}],
     **{
         section: [{}]
-        for section in ("import_model", "pairs", "pretrain", "classify", "sft", "grpo", "ppo", "evaluate", "export")
+        for section in (
+            "import_model",
+            "pairs",
+            "pretrain",
+            "classify",
+            "sft",
+            "grpo",
+            "ppo",
+            "quantise",
+            "evaluate",
+            "export",
+        )
     },
     "evaluate.toxicity": [{"limit": 3}],
     "evaluate.models": [["sft"]],
@@ -96,6 +107,7 @@ TOGETHER = {
     "pretrain.mix.rest.max_epochs",
     "pretrain.model.n_encoder_layer",
     "seq2seq",
+    "quantise",  # needs a model that writes texts, and held-out text
     "preferences",  # of files, where there is no corpus
     "reward",
     "dpo",
