@@ -9,7 +9,8 @@ from pydantic import Field
 from tasks.stage import StageConfig
 
 Format = Literal[
-    "hf", "gguf-f32", "gguf-f16", "gguf-q8_0", "gguf-q6_k", "gguf-q5_k_m", "gguf-q4_k_m", "gguf-q4_0"
+    "hf", "gguf-f32", "gguf-f16", "gguf-q8_0", "gguf-q6_k", "gguf-q5_k_m", "gguf-q4_k_m", "gguf-q4_0",
+    "onnx",
 ]  # fmt: skip
 
 
@@ -20,8 +21,8 @@ class ExportConfig(StageConfig):
         ("hf",),
         min_length=1,
         description="formats, a folder for each: hf = Hugging Face, which transformers, vLLM and converters open; "
-        "gguf-… = a file for llama.cpp with weights of that type, and a Modelfile for Ollama; all but hf need the "
-        "extra textmill[export]",
+        "gguf-… = a file for llama.cpp with weights of that type, and a Modelfile for Ollama; onnx = the "
+        "network for onnxruntime, without a cache; all but hf need the extra textmill[export]",
     )
     held_out_tokens: int = Field(
         2048,

@@ -19,6 +19,7 @@ LIBRARIES: dict[Format, tuple[str, ...]] = {
     "gguf-q5_k_m": _GGUF,
     "gguf-q4_k_m": _GGUF,
     "gguf-q4_0": _GGUF,
+    "onnx": ("onnx", "onnxscript", "onnxruntime"),
 }
 """What writes and what proves each format, beside what textmill needs anyway."""
 

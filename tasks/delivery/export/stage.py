@@ -13,7 +13,7 @@ from tasks.delivery.export.config import ExportConfig, Format
 from tasks.delivery.export.held_out import held_out
 from tasks.delivery.export.leaving import Leaving, Proof, log_likelihoods
 from tasks.delivery.export.preflight import LIBRARIES, check
-from tasks.delivery.export.writers import gguf_file, writer_of
+from tasks.delivery.export.writers import ONNX, gguf_file, writer_of
 from tasks.stage import Artifact, Output, PermanentError, kinds, stage
 from tasks.training.trained import chat_template_of, load_trained
 
@@ -24,6 +24,8 @@ def needed(name: Format) -> tuple[str, ...]:
     """Return the files without which no program opens a format."""
     if name.startswith("gguf-"):
         return (gguf_file(name), "Modelfile", CARD)
+    if name == "onnx":
+        return (ONNX, "tokenizer.json", CARD)
     return ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", CARD)
 
 

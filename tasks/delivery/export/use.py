@@ -11,6 +11,8 @@ def how_to_use(leaving: Leaving, name: Format) -> str:
     """Return a block of commands or code that runs in the format's own folder."""
     if name.startswith("gguf-"):
         return _with_llama_cpp(leaving, name)
+    if name == "onnx":
+        return _with_onnxruntime(leaving)
     return _with_transformers(chats=leaving.chat is not None)
 
 
@@ -44,3 +46,21 @@ def _with_transformers(*, chats: bool) -> str:
         ask = ['inputs = tokenizer("The mill", return_tensors="pt")']
     write = ["ids = model.generate(**inputs, max_new_tokens=60)[0]", "print(tokenizer.decode(ids))"]
     return "\n".join(["```python", *load, *ask, *write, "```"])
+
+
+def _with_onnxruntime(leaving: Leaving) -> str:
+    end = leaving.tokenizer.eos if leaving.tokenizer.has("eos") else leaving.tokenizer.bos
+    lines = [
+        "import numpy as np",
+        "import onnxruntime",
+        "from tokenizers import Tokenizer",
+        "",
+        'tokenizer = Tokenizer.from_file("tokenizer.json")',
+        'session = onnxruntime.InferenceSession("model.onnx")',
+        'ids = tokenizer.encode("The mill").ids',
+        f"while len(ids) < {min(60, leaving.network.config.max_seq_len)} and ids[-1] != {end}:",
+        '    logits = session.run(["logits"], {"input_ids": np.array([ids])})[0]',
+        "    ids.append(int(logits[0, -1].argmax()))  # without a cache: every step reads all tokens again",
+        "print(tokenizer.decode(ids))",
+    ]
+    return "\n".join(["```python", *lines, "```"])

@@ -11,12 +11,15 @@ from model.gguf.types import GgufName
 from tasks.delivery.export.config import Format
 from tasks.delivery.export.leaving import Leaving, Proof, log_likelihoods
 
+ONNX = "model.onnx"
 Writer = Callable[[Leaving, Path, Format], Proof]
 
 
 def writer_of(name: Format) -> Writer:
     """Return the writer of a format. It raises ValueError where the format cannot hold the model, or where what was
     written computes something else."""
+    if name == "onnx":
+        return _onnx
     return _gguf if name.startswith("gguf-") else _hugging_face
 
 
@@ -68,3 +71,22 @@ def _gguf(leaving: Leaving, folder: Path, name: Format) -> Proof:
         )
     write_whole(folder / "Modelfile", modelfile(path.name, network.config, tokenizer, chat))
     return Proof(difference, reads or None, vocabulary.differs)
+
+
+def _onnx(leaving: Leaving, folder: Path, name: Format) -> Proof:
+    """Write the network, and the tokenizer as Hugging Face's libraries open it."""
+    from model.huggingface.chat_template import jinja_template
+    from model.onnx.network import OnnxNetwork, prove_onnx, write_onnx
+    from model.vocabulary.exported import export_tokenizer
+
+    network, tokenizer, chat = leaving.network, leaving.tokenizer, leaving.chat
+    export_tokenizer(tokenizer, folder, jinja_template(tokenizer, chat) if chat else None, add_bos=True)
+    write_onnx(network, folder / ONNX)
+    opened = OnnxNetwork(folder / ONNX)
+    difference = prove_onnx(opened, network)
+    if leaving.held_out is None:
+        return Proof(difference, None)
+    reads = leaving.held_out.bits_per_byte(
+        lambda windows: [opened.log_likelihood(context, following) for context, following in windows]
+    )
+    return Proof(difference, reads)

@@ -15,6 +15,8 @@ import json
 import math
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +211,24 @@ def test_a_file_for_llama_cpp_is_proved_by_it(models: tuple[Lake, dict[str, Arti
     assert "ollama create sft-" in told
     assert "llama.cpp needs" in told
     assert "Known to be split otherwise than at home: texts that end in a line break and spaces" in told
+
+
+@pytest.mark.slow
+@pytest.mark.parity
+def test_a_network_for_onnxruntime_is_proved_by_it(models: tuple[Lake, dict[str, Artifact]]) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    lake, built = models
+    inputs = {"model": built["sft"], "corpus": built["decontaminate"]}
+    artifact = export.build(lake, ExportConfig(formats=("onnx",), held_out_tokens=200), inputs).artifact
+    assert {f"onnx/{name}" for name in ("model.onnx", "tokenizer.json", "README.md")} <= set(artifact.files)
+    assert abs(artifact.metrics["bits_per_byte_lost_onnx"] or 0) < 1e-5
+    assert (artifact.metrics["logits_difference"] or 0) < 1e-4
+    card = (artifact.path / "onnx" / "README.md").read_text("utf-8")
+    code = re.search(r"```python\n(.*?)```", card, re.DOTALL)
+    assert code is not None
+    done = subprocess.run([sys.executable, "-c", code[1]], cwd=artifact.path / "onnx", capture_output=True, text=True)
+    assert (done.returncode, done.stdout[:8]) == (0, "The mill"), done.stderr
 
 
 def test_a_format_that_loses_too_much_is_not_written(models: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""ONNX, the file in which networks are handed to runtimes of other languages and devices."""
