@@ -30,9 +30,7 @@ def write_onnx(model: GPT, path: Path) -> None:
     if model.config.network != "decoder":
         raise ValueError(f"A network of the kind {model.config.network} does not leave as ONNX; only decoders do.")
     if (size := sum(one.nbytes for one in model.parameters())) > MOST_BYTES:
-        raise ValueError(
-            f"Its weights are {size:,} bytes; an ONNX file that is whole holds {MOST_BYTES:,} at most."
-        )
+        raise ValueError(f"Its weights are {size:,} bytes; an ONNX file that is whole holds {MOST_BYTES:,} at most.")
     example = torch.zeros(2, min(8, model.config.max_seq_len), dtype=torch.int64)
     dynamic = torch.export.Dim.DYNAMIC  # type: ignore[attr-defined]
     was_training = model.training

@@ -13,6 +13,7 @@ from typing import Any
 
 from data_lake.store.home import Home
 from tasks.tracking.mlflow_datasets import to_mlflow
+from tasks.tracking.pyfunc_folder import write_pyfunc, writes_texts
 
 MAX_METRICS, MAX_PARAMS, MAX_TAGS, MAX_VALUE = 1000, 100, 100, 5000
 NOTE = "mlflow.note.content"  # the tag that MLflow's UI shows as the description of an experiment or a run
@@ -102,26 +103,31 @@ class Sender:
         wanted.unlink(missing_ok=True)
 
     def model(self, run_id: str | None, entry: Mapping[str, Any], experiment: str = "") -> str:
-        """Register the model of an artifact as a version of `entry["name"]`; its files stay in the lake.
+        """Register the model of an artifact as a version of `entry["name"]`; return its number.
 
-        It belongs to the experiment of its run; where there is no run, to the one that is named. Returns its number.
+        One that writes texts is an MLflow model with its weights and code, which `mlflow.pyfunc.load_model` reads; of
+        any other the files stay in the lake, and MLflow has a pointer to them. It belongs to the experiment of its run;
+        where there is no run, to the one that is named.
         """
         import mlflow
 
-        # A pointer instead of a copy: an external model names a path, and MLflow need not hold the weights.
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
         # Without an experiment it would go to the default one, with artifacts in ./mlruns of the first run's folder.
         run: Any = self._call(self.client.get_run, run_id, missing_ok=True) if run_id else _MISSING
         if run is _MISSING:
             run_id = None
-        model = self._call(
-            mlflow.create_external_model,
-            name=entry["name"],
-            source_run_id=run_id,
-            experiment_id=self._experiment(experiment, None) if run_id is None else run.info.experiment_id,
-            params={"artifact": entry["artifact"], "content": entry["content"]},
-        )
+        named = {
+            "name": entry["name"],
+            "source_run_id": run_id,
+            "experiment_id": self._experiment(experiment, None) if run_id is None else run.info.experiment_id,
+            "params": {"artifact": entry["artifact"], "content": entry["content"]},
+        }
+        folder = self.home.lake / entry["artifact"]
+        if writes_texts(folder):
+            model = self._logged(folder, named)
+        else:
+            model = self._call(mlflow.create_external_model, **named)
         self._call(self.client.create_registered_model, entry["name"], exists_ok=True)
         # journals of an earlier textmill have no tags
         tags = {"artifact": entry["artifact"], **entry.get("tags", {})}
@@ -134,6 +140,14 @@ class Sender:
             model_id=model.model_id,
         )
         return str(made.version)
+
+    def _logged(self, folder: Path, named: dict[str, Any]) -> Any:
+        """Log the model of a folder, with all that is needed to load it."""
+        model = self._call(self.client.create_logged_model, **named)
+        with tempfile.TemporaryDirectory(dir=self.home.root) as place:
+            write_pyfunc(folder, Path(place) / "model", model.model_id, named["params"])
+            self._call(self.client.log_model_artifacts, model.model_id, str(Path(place) / "model"))
+        return self._call(self.client.finalize_logged_model, model.model_id, "READY")
 
     def finish(self, run_id: str, status: str, end_time: int) -> None:
         """End the run as FINISHED, FAILED or KILLED."""

@@ -23,9 +23,8 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
 
-@pytest.mark.parametrize(
-    "family", ["llama", *(pytest.param(one, marks=pytest.mark.slow) for one in SHAPES if one != "llama")]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("family", SHAPES)
 def test_every_family_computes_the_same(family: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     network = model_of(family, vocab_size=50, n_head=2, n_kv_head=2 if family == "gpt2" else 1, n_layer=2, d_model=16)
     network.train()

@@ -66,8 +66,9 @@ def test_a_reason_in_markdown_is_its_text() -> None:
     assert as_markdown("a|b\n# [x](javascript:1) <b> `c` *d*") == (r"a\|b \# \[x\]\(javascript:1\) \<b\> \`c\` \*d\*")
 
 
-# Who may print: the door itself, and what speaks of nothing but its own numbers.
+# Who may print: the door itself, what speaks of nothing but its own numbers, and a process that speaks to another one.
 PRINTS = {
+    "model/gguf/child.py",
     "tasks/tracking/terminal.py",
     "flows/cli/main.py",
     "flows/run/deployments.py",
