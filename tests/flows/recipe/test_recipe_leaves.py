@@ -127,7 +127,7 @@ TOGETHER = {
     "grpo.rewards.tests",  # a weight, and the file that is run
     "grpo.rewards.tests_file",
 }
-SAME_LEAVES = {"demo-base", "demo-full"}  # as the demo, which is tried
+SAME_LEAVES = {"demo-base", "demo-full"}  # as demo, spam and gpt2, which are tried
 # Names for the values of several other fields.
 SHORT_FORMS = {"dedup.profile", "pretrain.model.preset", "pretrain.depth"}
 
