@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 
 from model.files import flush
 from model.folder import WEIGHTS
+from model.memory import out_of_memory
 
 STATE, SEAL = "state.pt", "checkpoint.json"
 
@@ -73,6 +74,8 @@ class Checkpoints:
             try:
                 return self._read(path, step)
             except (OSError, ValueError, KeyError, RuntimeError, EOFError, SafetensorError) as error:
+                if out_of_memory(error):  # it may be whole
+                    raise
                 warn(f"The checkpoint {path.name} is damaged ({error}); training continues from the one before it.")
         return None
 

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from model.files import whole_path
 from model.gpt import GPT
 from model.headed import Headed
+from model.memory import out_of_memory
 from model.quantisation import Quantisation
 from model.quantising import emptied
 from model.shape import GPTConfig
@@ -80,5 +81,7 @@ def _loaded(
             emptied(model, Quantisation(**described["quantisation"]))
         model.load_state_dict(load_file(folder / WEIGHTS))
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        if out_of_memory(error):
+            raise
         raise ValueError(f"The model in {folder} cannot be loaded ({error}); build it again.") from error
     return model.to(device).eval()

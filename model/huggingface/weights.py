@@ -15,6 +15,7 @@ from model.gpt import GPT
 from model.huggingface.config import config_from
 from model.huggingface.folder import ModelFolder, NoModelFolder, refuse_pointer, some
 from model.huggingface.names import HEAD, found_names, weights_of
+from model.memory import out_of_memory
 from model.shape import GPTConfig
 
 _NAMES = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
@@ -128,5 +129,7 @@ def _unpickled(path: Path) -> object:
             f"{path} {what}, which is not done. Get the model as safetensors, or convert it where you trust it."
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        if out_of_memory(error):
+            raise
         first = str(error).partition("\n")[0]
         raise NoModelFolder(f"{path} is damaged or no PyTorch file ({first}); copy it again.") from error

@@ -20,6 +20,7 @@ from tasks.stage.code import FOLLOWED, Code, code_of
 from tasks.stage.config import StageConfig, execution, identity
 from tasks.stage.errors import PermanentError
 from tasks.stage.libraries import imports_of, libraries_of
+from tasks.stage.memory import enough_memory
 from tasks.stage.output import Output, Reporter
 from tasks.stage.preflight import Check, Facts, Fault
 from tasks.stage.provenance import provenance
@@ -245,7 +246,8 @@ class Stage(Generic[C, P, K]):
         runs: Callable[[], dict[str, str]],
     ) -> Artifact:
         started_at, clock, folder = datetime.datetime.now(datetime.UTC), time.perf_counter(), out.dir
-        self._function(config, out, inputs)
+        with enough_memory(self.name, config):
+            self._function(config, out, inputs)
         content = self.content(folder) if self.content is not None else None
 
         def describe(files: dict[str, FileEntry]) -> Manifest:

@@ -47,6 +47,16 @@ def test_damage_falls_back_to_the_older_one(tmp_path: Path, name: str, damage: s
     assert "step-00000010 is damaged" in said[0]
 
 
+def test_a_checkpoint_for_which_memory_does_not_suffice_is_not_taken_for_a_damaged_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Checkpoints(tmp_path)
+    save(store, 5, 10)
+    monkeypatch.setattr("model.checkpoint.load_file", lambda _: torch.empty(1 << 60))
+    with pytest.raises(RuntimeError, match="memory"):
+        store.load_newest()
+
+
 def test_a_half_written_checkpoint_does_not_count(tmp_path: Path) -> None:
     store = Checkpoints(tmp_path)
     save(store, 5)

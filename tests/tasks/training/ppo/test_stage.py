@@ -23,8 +23,9 @@ from model.gpt import GPT
 from model.log_probs import policy_tokens
 from model.losses import IGNORE
 from model.shape import GPTConfig
+from model.trainer import Loss
 from model.valued import Valued
-from tasks.stage import Output, local_output
+from tasks.stage import Output, PermanentError, local_output
 from tasks.stage.preflight import Facts
 from tasks.training.grpo import GrpoConfig
 from tasks.training.ppo import PpoConfig, ppo
@@ -99,6 +100,27 @@ def test_an_interrupted_run_changes_no_bit_and_the_head_stays_behind(
     found, before = (load_file(folder / "model.safetensors") for folder in (whole.dir, base.path))
     assert found.keys() == before.keys()
     assert any(not torch.equal(found[name], before[name]) for name in found)
+
+
+def test_memory_that_runs_out_ends_the_training_with_a_sentence_and_loses_no_step(
+    base: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = ppo.build(Lake(tmp_path / "whole"), PpoConfig.model_validate(PPO), {"base": base}).artifact
+    steps: list[int] = []
+
+    def hungry(config: PpoConfig, model: GPT, batch: Batch, dtype: torch.dtype) -> Loss:
+        steps.append(len(steps))
+        return actor_critic_loss(config, model, batch, dtype) if len(steps) <= 4 else Loss(torch.empty(1 << 60))
+
+    lake, said = Lake(tmp_path / "lake"), r"allocate.* Set ppo\.runtime\.micro_batch .* ppo\.max_tokens \(6\)"
+    with monkeypatch.context() as patched:
+        patched.setattr("tasks.training.ppo.stage.actor_critic_loss", hungry)
+        with pytest.raises(PermanentError, match=said):
+            ppo.build(lake, PpoConfig.model_validate(PPO), {"base": base})
+    left = [path.name for path in lake.root.glob(".staging/*/_work/checkpoints/step-*")]
+    assert max(left) == "step-00000004"
+    again = ppo.build(lake, PpoConfig.model_validate(PPO), {"base": base}).artifact
+    assert again.manifest.files == whole.manifest.files
 
 
 def test_the_loss_is_that_of_plain_loops_whatever_the_micro_batches() -> None:

@@ -1,0 +1,17 @@
+"""Whether an error says that memory ran out, whoever allocates: Python, torch on a CPU, torch on an accelerator."""
+
+from __future__ import annotations
+
+SHAPES_NO_RESULT = "names errors"
+
+_CPU_ALLOCATOR = "DefaultCPUAllocator"
+"""Begins what torch says if the system gives it no memory, in all its versions; the rest of the sentence varies."""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Return whether memory ran out; torch is not imported for it, as most stages have none."""
+    if isinstance(error, MemoryError):
+        return True
+    if not isinstance(error, RuntimeError):
+        return False
+    return type(error).__name__ == "OutOfMemoryError" or _CPU_ALLOCATOR in str(error)
