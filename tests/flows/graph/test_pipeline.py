@@ -113,13 +113,13 @@ def test_a_stage_that_is_off_is_not_in_the_graph() -> None:
 def test_models_may_be_evaluated_in_part_and_their_keys_stay_the_same() -> None:
     models = {name for name, stage in STAGES.items() if issubclass(stage.makes, kinds.Model)}
     assert set(get_args(ModelStage)) == models - {"seq2seq"}  # which answers no such questions
-    sections: dict[str, Any] = {"preferences": {}, "dpo": {"loss": "cpo"}, "grpo": {}}
+    sections: dict[str, Any] = {"preferences": {}, "dpo": {"loss": "cpo"}, "grpo": {}, "ppo": {}}
     everything = graph_of(Recipe.model_validate(sections))
-    some = graph_of(Recipe.model_validate({**sections, "evaluate": {"models": ["sft", "grpo"]}}))
+    some = graph_of(Recipe.model_validate({**sections, "evaluate": {"models": ["sft", "ppo"]}}))
     assert [name for name in names(everything) if name.startswith("evaluate")] == [
-        "evaluate-pretrain", "evaluate-sft", "evaluate-dpo", "evaluate-grpo",
+        "evaluate-pretrain", "evaluate-sft", "evaluate-dpo", "evaluate-grpo", "evaluate-ppo",
     ]  # fmt: skip
-    assert [name for name in names(some) if name.startswith("evaluate")] == ["evaluate-sft", "evaluate-grpo"]
+    assert [name for name in names(some) if name.startswith("evaluate")] == ["evaluate-sft", "evaluate-ppo"]
     assert identity(config(some, "evaluate-sft")) == identity(config(everything, "evaluate-sft"))
     with pytest.raises(RecipeError, match="dpo is not evaluated"):
         graph_of(Recipe.model_validate({**sections, "evaluate": {"models": ["sft"]}, "promote": {"node": "dpo"}}))

@@ -216,7 +216,7 @@ def test_two_processes_build_a_key_once(tmp_path: Path) -> None:
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(30)
+        worker.join(300)
         assert worker.exitcode == 0
     assert marks.read_text() == "built\n"
 
