@@ -13,7 +13,7 @@ from typing import Any
 
 from data_lake.store.home import Home
 from tasks.tracking.mlflow_datasets import to_mlflow
-from tasks.tracking.pyfunc_folder import write_pyfunc, writes_texts
+from tasks.tracking.pyfunc_folder import is_loadable, write_pyfunc
 
 MAX_METRICS, MAX_PARAMS, MAX_TAGS, MAX_VALUE = 1000, 100, 100, 5000
 NOTE = "mlflow.note.content"  # the tag that MLflow's UI shows as the description of an experiment or a run
@@ -124,7 +124,7 @@ class Sender:
             "params": {"artifact": entry["artifact"], "content": entry["content"]},
         }
         folder = self.home.lake / entry["artifact"]
-        if writes_texts(folder):
+        if is_loadable(folder):
             model = self._logged(folder, named)
         else:
             model = self._call(mlflow.create_external_model, **named)
@@ -144,7 +144,7 @@ class Sender:
     def _logged(self, folder: Path, named: dict[str, Any]) -> Any:
         """Log the model of a folder, with all that is needed to load it."""
         model = self._call(self.client.create_logged_model, **named)
-        with tempfile.TemporaryDirectory(dir=self.home.root) as place:
+        with tempfile.TemporaryDirectory(prefix=".mlflow-", dir=self.home.root) as place:
             write_pyfunc(folder, Path(place) / "model", model.model_id, named["params"])
             self._call(self.client.log_model_artifacts, model.model_id, str(Path(place) / "model"))
         return self._call(self.client.finalize_logged_model, model.model_id, "READY")

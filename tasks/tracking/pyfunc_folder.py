@@ -18,9 +18,16 @@ _NEEDED = (
 _FILES = {"weights": "model.safetensors", "described": "model.json", "tokenizer": "tokenizer"}
 
 
-def writes_texts(folder: Path) -> bool:
-    """Whether a folder holds a whole model that writes texts: no encoder, and no head for labels or rewards."""
+MOST_BYTES = 1 << 30
+"""Of weights that MLflow gets a copy of: what is sent when a run ends has to be sent within seconds."""
+
+
+def is_loadable(folder: Path) -> bool:
+    """Whether a folder holds a model that can leave with its weights: it writes texts, as no encoder and nothing with a
+    head for labels or rewards does, and it is not too large."""
     if not all((folder / name).exists() for name in _FILES.values()):
+        return False
+    if (folder / _FILES["weights"]).stat().st_size > MOST_BYTES:
         return False
     described = json.loads((folder / "model.json").read_text("utf-8"))
     network = described.get("config", {}).get("network")

@@ -10,6 +10,7 @@ from typing import Any
 
 import mlflow.models
 import mlflow.pyfunc
+import pandas
 
 
 class TextModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
@@ -31,10 +32,10 @@ class TextModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         begins = self.template is not None and answers_begin_texts(self.tokenizer, self.template)
         self.drops_space = begins and self.tokenizer.vocabulary.drops_first_space
 
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def] # MLflow checks by type hints
+    def predict(
+        self, context: Any, model_input: pandas.DataFrame, params: dict[str, Any] | None = None
+    ) -> pandas.DataFrame:
         """Return a table with the column `text` for one with the column `prompt`."""
-        import pandas
-
         from model.generate import Sampling, generate_batch
 
         given = dict(params or {})  # by the signature, with a value for each

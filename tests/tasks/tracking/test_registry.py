@@ -17,6 +17,7 @@ from model.gpt import GPT
 from model.shape import GPTConfig, Network
 from tasks.delivery.generation import Writer, sampling
 from tasks.stage import Output, StageConfig, kinds, stage
+from tasks.tracking import pyfunc_folder
 from tasks.tracking.mlflow_client import Sender
 from tasks.tracking.pyfunc_folder import CODE, SETTINGS
 from tasks.tracking.registry import WHY, Registry, RegistryError, Version, set_champion
@@ -131,10 +132,15 @@ def test_a_registered_model_is_loaded_by_mlflow_alone(place: Home, template: str
     assert not Path("mlruns").exists()
 
 
-def test_of_a_network_that_writes_nothing_the_registry_has_a_pointer(place: Home) -> None:
+def test_of_what_writes_nothing_or_is_large_the_registry_has_a_pointer(
+    place: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import mlflow
 
-    artifact = written.build(Lake(place.lake), NetworkConfig(network="encoder"), {}).artifact
-    version = Registry(place).register("pointed-at", artifact)
-    folder = mlflow.artifacts.download_artifacts(f"models:/{version.model}/{version.number}", dst_path="copy")
-    assert {path.name for path in Path(folder).iterdir()} == {"MLmodel", "registered_model_meta"}
+    for network in ("encoder", "decoder"):
+        monkeypatch.setattr(pyfunc_folder, "MOST_BYTES", 1000 if network == "decoder" else 1 << 30)
+        artifact = written.build(Lake(place.lake), NetworkConfig(network=network), {}).artifact
+        version = Registry(place).register(f"pointed-at-{network}", artifact)
+        folder = mlflow.artifacts.download_artifacts(f"models:/{version.model}/{version.number}", dst_path=network)
+        assert {path.name for path in Path(folder).iterdir()} == {"MLmodel", "registered_model_meta"}
+    assert not list(place.root.glob(".mlflow-*"))
