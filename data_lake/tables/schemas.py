@@ -263,3 +263,50 @@ CLASSIFIED = pa.schema(
     ]
 )
 """Every test text of a trained classifier, with the label that it names."""
+
+INDEXED = pa.schema(
+    [
+        _required("doc_id", pa.string()),
+        pa.field("url", pa.string()),
+        _required("source", pa.string()),
+        pa.field("fetched_at", TIMESTAMP),
+        pa.field("title", pa.string()),
+        pa.field("date", pa.string()),  # when the page says it was published
+        _required("split", pa.string()),  # of the document
+        _required("start", pa.int64()),  # of the passage in the document's text, in characters
+        _required("end", pa.int64()),
+        _required("words", pa.int64()),
+        _required("text", pa.large_string()),
+        _required("n_bytes", pa.int64()),  # len(text) in UTF-8
+    ]
+)
+"""Passages as the stage index writes them: the number of a row, counted over all shards, is that in the BM25 index."""
+
+FOUND = pa.schema(
+    [
+        _required("question", pa.string()),
+        _required("answers", pa.list_(pa.string())),  # each of which is right
+        _required("doc_id", pa.string()),  # of the held-out page that the question is about
+        pa.field("url", pa.string()),
+        pa.field("page_rank", pa.int64()),  # of the first passage found of this page, from 1; null = not among them
+        pa.field("answer_rank", pa.int64()),  # of the first passage found with an answer in it, word for word
+        pa.field("passage", pa.int64()),  # the number of the page's own passage with an answer in it; null = none has
+    ]
+)
+"""Questions about held-out pages, and what an index finds for them."""
+
+ASKED = pa.schema(
+    [
+        _required("question", pa.string()),
+        _required("answers", pa.list_(pa.string())),
+        _required("way", pa.string()),  # what was given: "found" by the index, the "right" passage, "alone"
+        _required("passages", pa.list_(pa.int64())),  # their numbers in the index
+        _required("given", pa.large_string()),
+        _required("has_answer", pa.bool_()),  # a right answer stands in what was given, word for word
+        _required("answer", pa.large_string()),
+        _required("exact", pa.bool_()),  # it is a right one, word for word
+        _required("quoted", pa.bool_()),  # it stands in what was given, word for word
+        pa.field("mean_log_prob", pa.float64()),  # nats per token; null = no token was written
+    ]
+)
+"""Every answer of a model to a question about a held-out page."""

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from flows.cli import (
+    ask,
     chat,
     classify,
     compare,
@@ -46,7 +47,7 @@ app = typer.Typer(
 )
 _VERBS = (
     (run, plan, recipe, deploy), (lake, ledger, sample, sql),
-    (generate, chat, classify, serve, compare, promote, evaluate, export),
+    (generate, ask, chat, classify, serve, compare, promote, evaluate, export),
 )  # fmt: skip
 for verbs in (verb for group in _VERBS for verb in group):
     verbs.register(app)

@@ -47,6 +47,10 @@ def serve(
     unguarded: Annotated[
         bool, typer.Option("--unguarded", help="answer other machines although no API key is set")
     ] = False,
+    index: Annotated[
+        str,
+        typer.Option(metavar="INDEX", help="pages that answers may come from: index (the newest), or stage/key"),
+    ] = "index",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps")] = "auto",
 ) -> None:
     """Serve models behind OpenAI's API until Ctrl-C.
@@ -57,13 +61,15 @@ def serve(
     from flows.servers.connect import listen, url_of
     from flows.servers.state import ServerError
     from flows.serving.models import Settings
-    from flows.serving.server import Address, default_names, votes_of
+    from flows.serving.server import Address, default_names, find_index, votes_of
     from flows.serving.server import serve as run_server
 
     home = Home.from_env()
     names = models or default_names(home)
     if not names:
         raise UserError(f"The lake {home.lake} has no model yet; make one, as in: textmill run demo")
+    if index != "index" and find_index(home, index) is None:
+        raise UserError(f"The lake has no index of pages {index!r}; `textmill artifacts index` lists them.")
     keys = api_keys()
     settings = Settings(
         slots, queue, device, int(max_body_megabytes * 1e6), patience, kv_megabytes=kv_megabytes, votes=votes_of(home)
@@ -78,7 +84,7 @@ def serve(
     if port not in (0, listener.getsockname()[1]):
         note(f"Port {port} is taken by another program.")
     note(f"Serving {', '.join(names)} at {url_of(listener)}/v1\nChat at {url_of(listener)}")
-    run_server(names, listener, address, settings, home=home, drain_seconds=drain, echo=note)
+    run_server(names, listener, address, settings, home=home, drain_seconds=drain, echo=note, index=index)
 
 
 def register(app: typer.Typer) -> None:

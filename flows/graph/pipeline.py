@@ -19,6 +19,8 @@ from tasks.evaluation.evaluate import evaluate
 from tasks.evaluation.evaluate_encoder import evaluate_encoder
 from tasks.evaluation.judge import judge
 from tasks.evaluation.memorisation import memorisation
+from tasks.retrieval.ask import ask
+from tasks.retrieval.index import index
 from tasks.stage import kinds
 from tasks.synthetic.questions import questions
 from tasks.training.classify import classify
@@ -68,6 +70,11 @@ def pipeline(recipe: Recipe, graph: Graph) -> None:
     if recipe.memorisation and tokens is not None:
         for model in models:
             graph.add(memorisation, recipe.memorisation, model, tokens)
+    if recipe.index and corpus is not None:
+        passages = graph.add(index, recipe.index, corpus)
+        if recipe.ask:
+            for model in models[models.index(answering[0]) :] if answering else models:
+                graph.add(ask, recipe.ask, model, passages)
     if recipe.judge and models:
         named = recipe.judge.against
         other = graph.pinned(kinds.Model, named, "judge.against") if named else None

@@ -16,6 +16,8 @@ from tasks.evaluation.evaluate import evaluate
 from tasks.evaluation.evaluate_encoder import evaluate_encoder
 from tasks.evaluation.judge import judge
 from tasks.evaluation.memorisation import memorisation
+from tasks.retrieval.ask import ask
+from tasks.retrieval.index import index
 from tasks.stage.contract import AnyStage
 from tasks.synthetic.questions import questions
 from tasks.training.classify import classify
@@ -33,5 +35,5 @@ from tasks.training.sft import sft
 _ALL: tuple[AnyStage, ...] = (crawl, clean, dedup, decontaminate, import_model, pairs, tokenizer,
                                tokenize, pretrain, classify, sft, preferences, reward, reference, dpo,
                                grpo, ppo, quantise, seq2seq, benchmarks, questions, evaluate, evaluate_encoder,
-                               memorisation, judge, export)  # fmt: skip
+                               memorisation, index, ask, judge, export)  # fmt: skip
 STAGES: dict[str, AnyStage] = {stage.name: stage for stage in _ALL}

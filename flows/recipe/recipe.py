@@ -23,6 +23,8 @@ from tasks.evaluation.evaluate import EvaluateConfig
 from tasks.evaluation.evaluate_encoder import EvaluateEncoderConfig
 from tasks.evaluation.judge import JudgeConfig
 from tasks.evaluation.memorisation import MemorisationConfig
+from tasks.retrieval.ask import AskConfig
+from tasks.retrieval.index import IndexConfig
 from tasks.stage.config import StageConfig, with_defaults
 from tasks.synthetic.questions import QuestionsConfig
 from tasks.training.classify import ClassifyConfig
@@ -165,6 +167,12 @@ class Recipe(RecipeBase):
     memorisation: MemorisationConfig | None = Field(
         None, description="how much of the training text models repeat word for word; null = not looked for"
     )
+    index: IndexConfig | None = Field(
+        None, description="how the corpus is cut into passages that questions find; null = it is not searched"
+    )
+    ask: AskConfig | None = Field(
+        None, description="how models are asked about passages that the index finds; null = they are not"
+    )
     judge: JudgeConfig | None = Field(
         None, description="which other model judges the answers, at an endpoint; null = none"
     )
@@ -226,6 +234,16 @@ class Recipe(RecipeBase):
             raise ValueError(
                 "the judge has nothing to ask: name instruction files in judge.data, or let sft hold some out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _has_an_index_to_ask(self) -> Self:
+        if self.index is not None and self.crawl is None:
+            raise ValueError("there is no corpus to search: index needs pages (crawl)")
+        if self.ask is not None and self.index is None:
+            raise ValueError("ask has no passages to find: add the section index: {}")
+        if self.ask is not None and not (self.index and self.index.measured):
+            raise ValueError("ask has no questions: let index.measured be at least 1")
         return self
 
     @classmethod

@@ -19,6 +19,7 @@ from flows.serving.events import EventStream
 from flows.serving.metrics import Metrics
 from flows.serving.models import Models, Settings
 from flows.serving.schemas import ChatBody, CompletionBody, DetokenizeBody, EmbeddingBody, TokenizeBody, VoteBody
+from flows.serving.sources import Sources
 from flows.serving.texts import ClientGone, while_wanted
 from flows.serving.votes import VotesFull, keep
 
@@ -26,8 +27,9 @@ GONE = 499
 """nginx's status for a client that went away; nobody reads it but the metrics."""
 
 
-def build_app(models: Models, settings: Settings) -> FastAPI:
-    """Return the application; `flows.serving.guards` belongs before it."""
+def build_app(models: Models, settings: Settings, sources: Sources | None = None) -> FastAPI:
+    """Return the application; `flows.serving.guards` belongs before it. Without `sources` it names no pages."""
+    pages_of = sources or Sources(lambda: None)
     app = FastAPI(
         title="textmill",
         description="Models of the lake behind OpenAI's API",
@@ -53,7 +55,7 @@ def build_app(models: Models, settings: Settings) -> FastAPI:
 
     @app.post("/v1/chat/completions")
     async def chat_completions(request: Request, body: ChatBody) -> Response:
-        return await answered(request, Chat(models.get(body.model), body, metrics), stream=bool(body.stream))
+        return await answered(request, Chat(models.get(body.model), body, metrics, pages_of), stream=bool(body.stream))
 
     @app.post("/v1/completions")
     async def completions(request: Request, body: CompletionBody) -> Response:
@@ -142,7 +144,8 @@ def build_app(models: Models, settings: Settings) -> FastAPI:
 
     @app.get("/v1/models")
     async def list_models() -> Response:
-        return JSONResponse({"object": "list", "data": [_described(one) for one in models]})
+        described = [_described(one) for one in models]
+        return JSONResponse({"object": "list", "data": described, "textmill_index": pages_of.name})
 
     @app.get("/v1/models/{name:path}")
     async def one_model(name: str) -> Response:

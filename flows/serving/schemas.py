@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 MAX_CHOICES = 128
@@ -20,6 +20,7 @@ MAX_TOP = 20
 MAX_MESSAGES = 2000
 MAX_PROMPTS = 2048
 MAX_IDS = 1_000_000
+MAX_PASSAGES = 100
 
 Id = Annotated[int, Field(ge=0, lt=2**31)]
 Stop = Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARACTERS)]
@@ -200,6 +201,8 @@ class ChatBody(Sampled):
     max_completion_tokens: Annotated[int, Field(ge=0, le=MAX_TOKENS)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=MAX_TOP)] | None = None
+    # true, or the largest number of passages: answer from the pages of the corpus, and name them
+    textmill_sources: StrictBool | Annotated[StrictInt, Field(ge=0, le=MAX_PASSAGES)] | None = None
 
     @model_validator(mode="after")
     def _asks_for_top_with_logprobs(self) -> ChatBody:

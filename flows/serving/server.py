@@ -19,6 +19,7 @@ from flows.servers.proxies import LOOPBACK
 from flows.serving.app import build_app
 from flows.serving.guards import Guards
 from flows.serving.models import Models, Settings
+from flows.serving.sources import Sources
 from tasks.delivery.serving.served import Served
 from tasks.stage import kinds
 
@@ -49,6 +50,12 @@ def find_model(home: Home, name: str) -> Artifact | None:
     return next((one for one in lake.find(name) if is_served(one)), None)
 
 
+def find_index(home: Home, name: str) -> Artifact | None:
+    """Return the index of pages that a name refers to now: the newest one, or stage/key."""
+    found = Lake(home.lake).find(name)
+    return next((one for one in found if one.manifest.kind == kinds.Index.__name__), None)
+
+
 def serve(
     names: Sequence[str] | None,
     listener: socket.socket,
@@ -59,10 +66,12 @@ def serve(
     drain_seconds: float = 30.0,
     echo: Callable[[str], None] = print,
     refresh_seconds: float = REFRESH_SECONDS,
+    index: str = "index",
 ) -> None:
     """Serve the models until SIGTERM or SIGINT; texts that grow then may end within `drain_seconds`.
 
-    Without `names`, the newest model of each stage is served as soon as there is one.
+    Without `names`, the newest model of each stage is served as soon as there is one. `index` names the index of pages
+    that answers may come from: the newest, or stage/key.
     """
 
     def load(artifact: Artifact, name: str) -> Served:
@@ -72,14 +81,16 @@ def serve(
         )  # fmt: skip
 
     models = Models(names or (lambda: default_names(home)), lambda name: find_model(home, name), load)
-    for sentence in models.refresh():
+    sources = Sources(lambda: find_index(home, index))
+    for sentence in (*models.refresh(), *sources.refresh()):
         echo(sentence)
     stopping = threading.Event()
-    threading.Thread(target=_keep_fresh, args=(models, stopping, refresh_seconds, echo), daemon=True).start()
+    fresh = (models, sources, stopping, refresh_seconds, echo)
+    threading.Thread(target=_keep_fresh, args=fresh, daemon=True).start()
     port = listener.getsockname()[1]
     local = frozenset(f"{host}:{port}" for host in (*LOOPBACK, "[::1]")) if address.host in LOOPBACK else None
     app = Guards(
-        build_app(models, settings),
+        build_app(models, settings, sources),
         keys=address.keys,
         hosts=local,
         origins=address.origins,
@@ -119,11 +130,14 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def _keep_fresh(models: Models, stopping: threading.Event, seconds: float, echo: Callable[[str], None]) -> None:
+def _keep_fresh(
+    models: Models, sources: Sources, stopping: threading.Event, seconds: float, echo: Callable[[str], None]
+) -> None:
     while not stopping.wait(seconds):
-        with contextlib.suppress(Exception):  # a registry that does not answer now, a lake that is being moved
-            for sentence in models.refresh():
-                echo(sentence)
+        for refresh in (models.refresh, sources.refresh):
+            with contextlib.suppress(Exception):  # a registry that does not answer now, a lake that is being moved
+                for sentence in refresh():
+                    echo(sentence)
 
 
 def default_names(home: Home) -> list[str]:

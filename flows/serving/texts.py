@@ -146,6 +146,26 @@ class Texts:
         return choices
 
 
+class Said(Texts):
+    """A text of the server's own in the place of what a model would write."""
+
+    def __init__(self, served: Served, wanted: Wanted, metrics: Metrics, text: str) -> None:
+        super().__init__(served, [], wanted, metrics, answers=False, stream=False)
+        self._text = text
+
+    def start(self) -> None:
+        """Queue nothing."""
+
+    async def pieces(self) -> AsyncIterator[Piece]:
+        """Yield the text once for each choice."""
+        for number in range(self.wanted.n):
+            yield Piece(number, self._text, finish="stop")
+
+    async def whole(self) -> list[Choice]:
+        """Return the text for each choice."""
+        return [Choice(self._text, finish="stop") for _ in range(self.wanted.n)]
+
+
 async def while_wanted(request: Request, work: Awaitable[T]) -> T:
     """Wait for `work`, but no longer than the client does; raises ClientGone."""
     answer = asyncio.ensure_future(work)

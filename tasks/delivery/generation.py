@@ -42,18 +42,18 @@ class Text:
     excerpt: str | None = None
     """The lines of the input that the model read, if there was no room for all; null = all, or a cut input."""
 
-    def notes(self, max_tokens: int, context: int) -> list[str]:
-        """Return what a person should know beside the text, in sentences."""
+    def notes(self, max_tokens: int, context: int, given: str = "the input") -> list[str]:
+        """Return what a person should know beside the text, in sentences; `given` is what the prompt was about."""
         said = []
         if self.prompt_tokens_left_out:
             part = f"last {self.prompt_tokens_left_out:,} tokens of its text" if self.is_source else ""
             part = part or f"first {self.prompt_tokens_left_out:,} tokens of its text"
             if self.is_quotation is not None:
-                part = f"last {self.prompt_tokens_left_out:,} tokens of the input"
+                part = f"last {self.prompt_tokens_left_out:,} tokens of {given}"
             done = f"the {part} were left out"
             if self.excerpt is not None:
                 begin = self.excerpt.split("\n", 1)[0][:60]
-                done = f"of the input, the model read only what fits the question best, from {begin!r} on"
+                done = f"of {given}, the model read only what fits the question best, from {begin!r} on"
             said.append(
                 f"The prompt has {self.prompt_tokens_left_out + self.prompt_tokens:,} tokens, but the model's context "
                 f"only {context:,}: {done}."
@@ -70,7 +70,7 @@ class Text:
                 f"{context:,}."
             )
         if self.is_quotation is not None:
-            said.append(f"The answer {'stands' if self.is_quotation else 'does not stand'} in the input word for word.")
+            said.append(f"The answer {'stands' if self.is_quotation else 'does not stand'} in {given} word for word.")
         if self.mean_log_prob is not None:
             said.append(
                 f"Mean log-probability: {self.mean_log_prob:.3f} nats per token, a probability of "
@@ -202,6 +202,10 @@ class Writer:
         ids = [*begin, *tokenizer.encode(prompt)]
         return Prompt(tuple(ids), tuple(range(len(begin), len(ids))))
 
+    def prompt_tokens(self, prompt: str, given: str) -> int:
+        """Return how many tokens a prompt has with the text that it is about, before it is shortened."""
+        return len(self._asked(prompt, given).ids)
+
     def _grow(self, request: Request, show: Callable[[str], None]) -> Generation:
         from model.decoding import Decoder
 
@@ -232,11 +236,12 @@ class Writer:
             prompt_tokens_left_out=prompt.left_out,
             tokens_slid_out=made.left_out,
             is_source=prompt.source is not None,
-            is_quotation=_is_quotation(self._shown(made), prompt.given),
+            is_quotation=is_quotation(self._shown(made), prompt.given),
             excerpt=prompt.excerpt,
         )
 
 
-def _is_quotation(text: str, given: str) -> bool | None:
+def is_quotation(text: str, given: str) -> bool | None:
+    """Return whether a text stands in another one, blanks and line breaks aside; None if one of them is empty."""
     words = " ".join(text.split())
     return words in " ".join(given.split()) if words and given else None

@@ -73,6 +73,14 @@ class EncoderEvaluation(Artifact):
     """How well an encoder names hidden tokens: hidden.parquet with a row for each."""
 
 
+class Index(Artifact):
+    """The passages of a corpus, bm25/ by which questions find them, and questions.parquet by which it was measured."""
+
+
+class Asked(Artifact):
+    """What one model answered to questions about held-out pages, with the pages before it: answers.parquet."""
+
+
 class Judgement(Artifact):
     """What a judge says of one model's answers: results.json, and judgements.parquet with a row for each."""
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.flows.serving.conftest import Living, artifacts, server
+from tests.flows.serving.conftest import Living, artifacts, pages, server
 
-__all__ = ["artifacts", "server"]
+__all__ = ["artifacts", "pages", "server"]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(CHROMIUM is None, reason="There is no Chromium on this machine.")]
 playwright = pytest.importorskip("playwright.sync_api", reason="`make test-all` installs playwright.")
@@ -157,8 +157,10 @@ def test_everybody_can_read_it(browser: Any, server: Living, scheme: str, width:
     opened = context.new_page()
     opened.goto(server.url)
     opened.locator("#model option").nth(1).wait_for(state="attached")
-    send(opened, "hello")
+    opened.check("#pages")
+    send(opened, "Why does the river push the wheel?")
     done(opened)
+    opened.locator(".sources li").first.wait_for()
     assert opened.evaluate("document.documentElement.scrollWidth <= innerWidth")
     found = Axe().run(opened)
     assert found.violations_count == 0, found.generate_report()
@@ -168,3 +170,39 @@ def test_everybody_can_read_it(browser: Any, server: Living, scheme: str, width:
         opened.keyboard.press("Escape")
         opened.screenshot(path=f"{folder}/{scheme}-{width}.png")
     context.close()
+
+
+def test_pages_of_an_answer_are_links_that_cannot_harm(page: Any) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.fill("#message", "Why does the river push the wheel?")
+    page.check("#pages")
+    with page.expect_request("**/v1/chat/completions") as asked:
+        page.press("#message", "Enter")
+    assert asked.value.post_data_json["textmill_sources"] is True
+    done(page)
+    link = page.locator(".sources a").first
+    assert (link.inner_text(), link.get_attribute("href")) == ("About: mill", "http://example.org/mill")
+    assert "noopener" in link.get_attribute("rel")
+    assert "published 2024-05, fetched 2026-01-02" in page.inner_text(".sources li")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.click("#new")
+    send(page, "hobgoblins")  # whose page has an address of javascript: and a script in its text
+    done(page)
+    assert page.locator(".sources li").count() == 1
+    assert page.locator(".sources a").count() == 0
+    page.click(".sources summary")
+    assert "<script>alert(1)</script>" in page.inner_text(".sources details p")
+    page.click("#new")
+    send(page, "What does photosynthesis do?")
+    done(page)
+    assert page.inner_text(".turn.answer h3") == "No page matches"
+    page.reload()
+    page.wait_for_selector(".turn.answer h3")
+    assert page.is_checked("#pages"), "the switch stays as it was"
+    page.uncheck("#pages")
+    page.click("#new")
+    with page.expect_request("**/v1/chat/completions") as asked:
+        send(page, "hobgoblins")
+    assert asked.value.post_data_json["textmill_sources"] is False
+    done(page)
+    assert page.locator(".sources").count() == 0

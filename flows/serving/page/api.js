@@ -24,19 +24,21 @@ async function asked(path, key, options = {}) {
   return answer;
 }
 
+// The models, and the index of pages that answers may come from (null = none).
 export async function models(key) {
-  return (await (await asked("v1/models", key)).json()).data;
+  const told = await (await asked("v1/models", key)).json();
+  return { models: told.data, index: told.textmill_index };
 }
 
 export async function vote(key, ballot) {
   await asked("v1/textmill/votes", key, { method: "POST", body: JSON.stringify(ballot) });
 }
 
-// Yields {text, tokens, finish} as the answer grows. A model that was taught no chat goes on from the last message.
-export async function* answer(key, model, messages, sampling, signal) {
+// Yields {text, tokens, finish, sources} as the answer grows. A model that was taught no chat goes on from the last message.
+export async function* answer(key, model, messages, sampling, fromPages, signal) {
   const chats = model.chats;
   const body = { model: model.id, stream: true, ...sampling };
-  if (chats) Object.assign(body, { messages, logprobs: true, top_logprobs: 5 });
+  if (chats) Object.assign(body, { messages, logprobs: true, top_logprobs: 5, textmill_sources: fromPages });
   else Object.assign(body, { prompt: messages.at(-1).content, logprobs: 5, max_tokens: sampling.max_tokens ?? 200 });
   const path = chats ? "v1/chat/completions" : "v1/completions";
   const response = await asked(path, key, { method: "POST", body: JSON.stringify(body), signal });
@@ -53,7 +55,7 @@ export async function* answer(key, model, messages, sampling, signal) {
       const made = JSON.parse(data);
       if (made.error) throw new ServerError(made.error.message, 500);
       const choice = made.choices[0];
-      if (choice) yield chats ? chatPiece(choice) : completionPiece(choice);
+      if (choice) yield { ...(chats ? chatPiece(choice) : completionPiece(choice)), sources: made.textmill_sources };
     }
   }
 }

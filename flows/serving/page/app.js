@@ -8,6 +8,7 @@ const $ = (id) => document.getElementById(id);
 const FIELDS = ["temperature", "top_p", "top_k", "max_tokens", "seed", "system"];
 const state = store.load();
 let models = [];
+let index = null; // the pages that answers may come from
 let running = null; // an AbortController while an answer grows
 
 function current() {
@@ -111,12 +112,14 @@ async function ask() {
 }
 
 async function grow(model, told, answer, signal) {
+  const fromPages = Boolean(index) && state.settings.pages;
   let drawn = 0;
   try {
-    for await (const piece of api.answer(store.key.get(), model, told, sampling(), signal)) {
+    for await (const piece of api.answer(store.key.get(), model, told, sampling(), fromPages, signal)) {
       answer.content += piece.text;
       answer.tokens.push(...piece.tokens);
       if (piece.finish) answer.finish = piece.finish;
+      if (piece.sources) answer.sources = piece.sources;
       if (Date.now() - drawn > 40) {
         drawTurns();
         drawn = Date.now();
@@ -181,12 +184,13 @@ const act = {
 
 async function findModels() {
   try {
-    models = await api.models(store.key.get());
+    ({ models, index } = await api.models(store.key.get()));
     say(models.length ? "" : "The server has no model yet.");
   } catch (error) {
     say(error.message, true);
     if (error.status === 401 && !$("settings").open) $("settings").showModal();
   }
+  $("pages-pick").hidden = !index;
   for (const [id, place] of [["model", 0], ["other", 1]]) {
     const before = $(id).value;
     $(id).replaceChildren(...models.map((one) => element("option", { value: one.id, textContent: one.id })));
@@ -232,6 +236,10 @@ function wire() {
   $("compare").onchange = () => {
     $("other-pick").hidden = !$("compare").checked;
   };
+  $("pages").onchange = () => {
+    state.settings.pages = $("pages").checked;
+    keep();
+  };
   $("menu").onclick = () => {
     const open = document.body.classList.toggle("menu");
     $("menu").setAttribute("aria-expanded", String(open));
@@ -249,6 +257,7 @@ function wire() {
   };
   for (const name of FIELDS) $(name).value = state.settings[name];
   $("probabilities").checked = state.settings.probabilities;
+  $("pages").checked = state.settings.pages;
 }
 
 wire();

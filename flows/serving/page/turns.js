@@ -44,6 +44,7 @@ function card(turn, one, number, place, act, settings) {
   const note = one.error ?? { length: "Ended because the longest answer or the context was reached.",
                               stopped: "You stopped it." }[one.finish];
   if (note) made.append(element("p", { className: "note", textContent: note }));
+  if (one.sources) made.append(...sources(one.sources, turn.answers.length > 1 ? one.model : ""));
   if (one.finish || one.error) {
     const which = turn.answers.length > 1 ? ` of ${one.model}` : "";
     const row = element("div", { className: "row" },
@@ -55,6 +56,34 @@ function card(turn, one, number, place, act, settings) {
     made.append(row);
   }
   return made;
+}
+
+// The pages that an answer comes from. Their addresses and titles come from the web: only plain links are links.
+function sources(list, model) {
+  const heading = element("h3", { textContent: list.length ? "From these pages" : "No page matches" });
+  const items = list.map((one) => {
+    const item = element("li");
+    const name = one.title || one.url || one.source;
+    if (isWeb(one.url)) {
+      item.append(element("a", { href: one.url, textContent: name, target: "_blank", rel: "noopener noreferrer nofollow" }));
+    } else item.append(name);
+    const facts = [one.date ? `published ${one.date}` : "", one.fetched_at ? `fetched ${one.fetched_at.slice(0, 10)}` : "",
+                   one.quoted_in.length ? "has the answer word for word" : ""];
+    const more = element("details", {}, element("summary", { textContent: "passage" }), element("p", { textContent: one.text.trim() }));
+    item.append(element("span", { className: "note", textContent: ` ${facts.filter(Boolean).join(", ")}` }), more);
+    return item;
+  });
+  const made = element("ol", { className: "sources" }, ...items);
+  made.setAttribute("aria-label", `Pages of the answer${model ? ` of ${model}` : ""}`);
+  return list.length ? [heading, made] : [heading];
+}
+
+function isWeb(address) {
+  try {
+    return ["http:", "https:"].includes(new URL(address).protocol);
+  } catch {
+    return false;
+  }
 }
 
 function tokens(list) {

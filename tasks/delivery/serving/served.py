@@ -127,8 +127,8 @@ class Served:
         begin = [self.tokenizer.bos] if special and self.tokenizer.has("bos") else []
         return [*begin, *self.tokenizer.encode(text)]
 
-    def chat_ids(self, messages: Sequence[Message]) -> list[int]:
-        """Return the tokens after which the assistant answers.
+    def chat_ids(self, messages: Sequence[Message], given: str = "") -> list[int]:
+        """Return the tokens after which the assistant answers; `given` is a text that the last message is about.
 
         Raises NoChat if the model was taught no chat, or if the messages are not at most one of the system, then turns
         that end with a user's.
@@ -150,7 +150,7 @@ class Served:
         if len(turns) % 2 == 0:
             raise NoChat("The last message must be the user's: it is what the model answers.")
         history = [(turns[i].content, turns[i + 1].content) for i in range(0, len(turns) - 1, 2)]
-        return prompt_ids(self.tokenizer, turns[-1].content, "", system, history, self.template)
+        return prompt_ids(self.tokenizer, turns[-1].content, given, system, history, self.template)
 
     def submit(
         self,

@@ -118,6 +118,8 @@ TOGETHER = {
     "sft.sources",  # instead of data
     *(f"{stage}.training.{name}" for stage in TRAINED for name in MUON_ONLY),
     "classify",  # needs a model to begin with
+    "index",  # needs a corpus
+    "ask",  # needs an index
     "classify.text",  # by numbers: both columns or none
     "classify.label",
     "pretrain.start",

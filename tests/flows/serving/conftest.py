@@ -12,15 +12,18 @@ import pytest
 import torch
 import uvicorn
 
-from data_lake.store.lake import Artifact
+from data_lake.store.lake import Artifact, Lake
 from flows.servers.connect import listen, url_of
 from flows.serving.app import build_app
 from flows.serving.guards import Guards
 from flows.serving.models import Models, Settings
+from flows.serving.sources import Sources
 from tasks.delivery.serving.served import Served
+from tasks.retrieval.index import IndexConfig, index
 from tasks.training.trained import CHAT_TEMPLATE
 from tests.flows.cli.untrained import untrained
 from tests.live_up import eventually
+from tests.tasks.retrieval.lakes import TextsConfig, decontaminate
 
 CONTEXT = 1024
 SETTINGS = Settings(slots=4, queue=8, device="cpu", max_body_bytes=1 << 20, patience=3.0)
@@ -51,16 +54,28 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
 
 
 @pytest.fixture(scope="module")
-def server(artifacts: dict[str, Artifact], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
+def pages(artifacts: dict[str, Artifact]) -> Artifact:
+    """An index of some texts, in the lake of the models."""
+    lake = Lake(home_of(artifacts["chat"]) / "lake")
+    corpus = decontaminate.build(lake, TextsConfig(), {}).artifact
+    return index.build(lake, IndexConfig(passage_words=12, workers=1), {"corpus": corpus}).artifact
+
+
+@pytest.fixture(scope="module")
+def server(
+    artifacts: dict[str, Artifact], pages: Artifact, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Living]:
     votes = tmp_path_factory.mktemp("votes") / "votes.jsonl"
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # threads that wait for each other make so small a model slow
     models = Models(["chat", "base"], artifacts.get, load)
     models.refresh()
+    sources = Sources(lambda: pages)
+    sources.refresh()
     listener = listen("127.0.0.1", 0)
     host = url_of(listener).removeprefix("http://")
     app = Guards(
-        build_app(models, replace(SETTINGS, votes=votes)), hosts=frozenset({host}), origins=["https://page.test"],
+        build_app(models, replace(SETTINGS, votes=votes), sources), hosts=frozenset({host}), origins=["https://page.test"],
         max_body_bytes=SETTINGS.max_body_bytes,
     )  # fmt: skip
     uvicorn_server = uvicorn.Server(uvicorn.Config(app, log_level="critical", access_log=False))
