@@ -4,8 +4,8 @@ from __future__ import annotations
 
 SHAPES_NO_RESULT = "names errors"
 
-_CPU_ALLOCATOR = "DefaultCPUAllocator"
-"""Begins what torch says if the system gives it no memory, in all its versions; the rest of the sentence varies."""
+CPU_ALLOCATOR = "DefaultCPUAllocator: "
+"""Stands before what torch says if the system gives it no memory; the words around it vary with its version."""
 
 
 def out_of_memory(error: BaseException) -> bool:
@@ -14,4 +14,4 @@ def out_of_memory(error: BaseException) -> bool:
         return True
     if not isinstance(error, RuntimeError):
         return False
-    return type(error).__name__ == "OutOfMemoryError" or _CPU_ALLOCATOR in str(error)
+    return type(error).__name__ == "OutOfMemoryError" or CPU_ALLOCATOR in str(error)

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from model.memory import out_of_memory
+from model.memory import CPU_ALLOCATOR, out_of_memory
 from tasks.stage.config import StageConfig, execution, identity
 from tasks.stage.errors import PermanentError
 
@@ -28,7 +28,8 @@ def enough_memory(stage: str, config: StageConfig) -> Iterator[None]:
 
 
 def _said(stage: str, config: StageConfig, error: BaseException) -> str:
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(". ")
+    told = str(error).rpartition(CPU_ALLOCATOR)[2].strip() or type(error).__name__
+    first = told.splitlines()[0][:200].rstrip(". ")
     same = [f"{path} ({value or 'not set'})" for path, value in _sizes(execution(config), stage) if value != 1]
     others = [f"{path} ({value})" for path, value in _sizes(identity(config), stage) if value > 1]
     said = [f"Memory ran out: {first}."]

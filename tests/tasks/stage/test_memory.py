@@ -28,7 +28,9 @@ def hungry(config: HungryConfig, out: Output) -> None:
 
 
 def test_a_build_without_enough_memory_ends_with_what_to_lower(tmp_path: Path) -> None:
-    with pytest.raises(PermanentError, match=r"Memory ran out: .*allocate.* Set hungry\.batch \(8\) to a smaller"):
+    with pytest.raises(
+        PermanentError, match=r"Memory ran out: [^:]*: you tried to allocate.* Set hungry\.batch \(8\) to a smaller"
+    ):
         hungry.build(Lake(tmp_path), HungryConfig(), {})
     with pytest.raises(PermanentError, match="No setting of this stage takes less"):
         hungry.build(Lake(tmp_path), HungryConfig(batch=1), {})
