@@ -1,11 +1,11 @@
-"""In which types a GGUF file may hold weights, and which weight gets which: the mixtures of llama.cpp's own tool."""
+"""Which networks a GGUF file may hold, and which weight gets which type: the mixtures of llama.cpp's own tool."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from model.shape import GPTConfig
+from model.shape import GPTConfig, GPTShape
 
 GgufName = Literal["f32", "f16", "q8_0", "q4_0", "q4_k_m", "q5_k_m", "q6_k"]
 
@@ -37,6 +37,14 @@ MIXTURES: dict[GgufName, Mixture] = {
 BLOCKS = {"F32": 1, "F16": 1, "Q8_0": 32, "Q4_0": 32, "Q5_0": 32, "Q5_1": 32, "Q4_K": 256, "Q5_K": 256, "Q6_K": 256}
 """Values of a row that are quantised together; a row has a whole number of blocks."""
 _INSTEAD = {"Q4_K": "Q5_0", "Q5_K": "Q5_1", "Q6_K": "Q8_0"}  # llama.cpp's choice where 256 do not divide a row
+
+
+def check_network(config: GPTShape) -> None:
+    """Raise ValueError if llama.cpp has no network that computes the same."""
+    if config.network != "decoder":
+        raise ValueError(f"llama.cpp has no network of the kind {config.network} as it is here; only decoders leave.")
+    if config.family == "qwen3" and config.rope_scaling is not None:
+        raise ValueError("llama.cpp does not stretch the positions of a qwen3 (rope_scaling) as a Llama 3.1 does.")
 
 
 def type_of(name: str, shape: tuple[int, ...], config: GPTConfig, mixture: Mixture) -> str:

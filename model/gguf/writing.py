@@ -7,7 +7,7 @@ from pathlib import Path
 from model.files import whole_path
 from model.gguf.quantising import quantised
 from model.gguf.tensors import tensors_of
-from model.gguf.types import MIXTURES, GgufName, type_of
+from model.gguf.types import MIXTURES, GgufName, check_network, type_of
 from model.gguf.vocabulary import GgufVocabulary
 from model.gpt import GPT
 from model.shape import GPTConfig
@@ -48,14 +48,6 @@ def write_gguf(
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
-
-
-def check_network(config: GPTConfig) -> None:
-    """Raise ValueError if llama.cpp has no network that computes the same."""
-    if config.network != "decoder":
-        raise ValueError(f"llama.cpp has no network of the kind {config.network} as it is here; only decoders leave.")
-    if config.family == "qwen3" and config.rope_scaling is not None:
-        raise ValueError("llama.cpp does not stretch the positions of a qwen3 (rope_scaling) as a Llama 3.1 does.")
 
 
 def _shape(writer: object, config: GPTConfig) -> None:

@@ -49,6 +49,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "qwen3": {"family": "qwen3", "d_head": 8, "tie_embeddings": False},
     "gpt2": {"family": "gpt2"},
 }
+SLOW = pytest.mark.slow
 PLAIN = {"normalization_rule_name": "identity", "remove_extra_whitespaces": False}
 
 
@@ -126,7 +127,7 @@ def test_a_text_is_as_likely_as_at_home(tmp_path: Path) -> None:
     assert theirs == pytest.approx(ours, abs=1e-3)
 
 
-@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize("template", [pytest.param(one, marks=SLOW if one != "chatml" else ()) for one in TEMPLATES])
 def test_every_template_asks_as_at_home(template: TemplateName, tmp_path: Path) -> None:
     """In chatml with marks that are special tokens, else with those that are not."""
     tokenizer = marked() if template == "chatml" else learned_pairs("llama3")
@@ -162,7 +163,9 @@ def hard_texts(count: int, seed: int) -> list[str]:
     return ["".join(generator.choices(pool, k=generator.randint(1, 9))) for _ in range(count)]
 
 
-@pytest.mark.parametrize("name", ["gpt2", "gpt4", "llama3", "smollm"])
+@pytest.mark.parametrize(
+    "name", ["gpt2", "gpt4", pytest.param("llama3", marks=SLOW), pytest.param("smollm", marks=SLOW)]
+)
 def test_every_pattern_splits_as_at_home(name: str, tmp_path: Path) -> None:
     """What is known to differ does differ, so that nothing is excused without need."""
     tokenizer = greedy(PATTERNS.get(name, SMOLLM))

@@ -29,14 +29,12 @@ def check(config: ExportConfig, facts: Facts) -> Iterator[Fault]:
     for name in config.formats:
         if missing := missing_for(name):
             yield Fault("export.formats", missing)
+    if not any(name.startswith("gguf-") for name in config.formats) or "import_model" in facts.configs:
+        return  # what comes in brings its own shape and tokenizer
+    if (shape := facts.value("pretrain.model")) is not None:
+        yield from attempt("pretrain.model", check_network, shape)
     learned = facts.configs.get("tokenizer")
-    if (
-        any(name.startswith("gguf-") for name in config.formats)
-        and isinstance(learned, TokenizerConfig)
-        and (
-            "import_model" not in facts.configs  # whose tokenizer is taken
-        )
-    ):
+    if isinstance(learned, TokenizerConfig):
         yield from attempt("tokenizer.pattern", _splits_there, learned)
 
 

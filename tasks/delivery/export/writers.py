@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from data_lake.store.files import write_whole
-from model.gguf.types import GgufName
+from model.gguf.types import GgufName, check_network
 from tasks.delivery.export.config import Format
 from tasks.delivery.export.leaving import Leaving, Proof, log_likelihoods
 
@@ -52,7 +52,7 @@ def _gguf(leaving: Leaving, folder: Path, name: Format) -> Proof:
     from model.gguf.llama_cpp import LlamaCpp
     from model.gguf.proof import prove_gguf
     from model.gguf.vocabulary import gguf_vocabulary
-    from model.gguf.writing import check_network, write_gguf
+    from model.gguf.writing import write_gguf
     from model.huggingface.chat_template import jinja_template
     from model.ollama.modelfile import modelfile
 

@@ -103,7 +103,7 @@ def written(config: NetworkConfig, out: Output) -> None:
     write_model(out, GPT(shape).initialise(0), tokenizer, [], config.template)
 
 
-@pytest.mark.parametrize("template", [None, "textmill"])
+@pytest.mark.parametrize("template", [pytest.param(None, marks=pytest.mark.slow), "textmill"])
 def test_a_registered_model_is_loaded_by_mlflow_alone(place: Home, template: str | None) -> None:
     """It writes what our own command writes, from a folder that is moved away from lake and registry."""
     import mlflow

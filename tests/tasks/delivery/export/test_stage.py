@@ -36,6 +36,7 @@ from tasks.delivery.export.stage import leaving_model, write_format
 from tasks.stage import PermanentError
 from tasks.stage.preflight import Facts
 from tasks.training.import_model import ImportConfig, import_model
+from tasks.training.pretrain import PretrainConfig
 from tasks.training.sft import SftConfig, sft
 from tasks.training.trained import load_trained
 from tests.tasks.pydoc_corpus import SFT, PagesConfig, build_corpus, build_models, decontaminate, make
@@ -186,6 +187,9 @@ def test_a_plan_says_which_tokenizers_do_not_leave(models: tuple[Lake, dict[str,
     assert (field, "pattern gpt4o" in why) == ("tokenizer.pattern", True)
     [(_, why)] = faults(lake, {"tokenizer": TokenizerConfig(algorithm="unigram")}, **gguf)
     assert "vocabulary learned with unigram" in why
+    stretched = PretrainConfig(model={"family": "qwen3", "rope_scaling": {}})
+    [(field, why)] = faults(lake, {"pretrain": stretched}, **gguf)
+    assert (field, "does not stretch the positions" in why) == ("pretrain.model", True)
     taken = {"tokenizer": TokenizerConfig(pattern="gpt4o"), "import_model": ImportConfig()}
     assert faults(lake, taken, **gguf) == []
 
