@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator
 
+from model.gguf.types import check_network
 from tasks.corpus.tokenizer.config import TokenizerConfig
 from tasks.delivery.export.config import ExportConfig, Format
 from tasks.stage.preflight import Facts, Fault, attempt
