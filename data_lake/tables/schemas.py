@@ -299,6 +299,7 @@ ASKED = pa.schema(
     [
         _required("question", pa.string()),
         _required("answers", pa.list_(pa.string())),
+        _required("doc_id", pa.string()),  # of the page that the question is about
         _required("way", pa.string()),  # what was given: "found" by the index, the "right" passage, "alone"
         _required("passages", pa.list_(pa.int64())),  # their numbers in the index
         _required("given", pa.large_string()),

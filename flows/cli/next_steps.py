@@ -41,6 +41,8 @@ def next_steps(recipe: str, graph: Graph, until: Collection[str] = ()) -> list[S
         steps.append((f"generate {writers[0]} {shlex.quote(beginning)}", "let it continue a line of the corpus"))
     if isinstance(config := made.get("sft"), SftConfig):
         steps += _answers(config, corpus)
+    if "index" in made and corpus is not None and (asked := next(_questions(corpus), None)):
+        steps.append((f"ask {shlex.quote(asked[0])}", "the pages that it finds, and an answer from them"))
     if "classify" in made and (text := _classified()):
         steps.append((f"classify {shlex.quote(text)}", "the label of a text that was held out"))
     served = "Prefect, MLflow and a page to chat on" if writers else "Prefect and MLflow"

@@ -14,6 +14,7 @@ from tasks.retrieval.asking import given, room, that_fit
 from tasks.retrieval.index.measures import holds, is_right
 from tasks.retrieval.index.search import Search
 from tasks.stage import Artifact, Output, PermanentError, kinds, stage
+from tasks.stage.gains import paired
 from tasks.stage.preflight import Facts, Fault, device_faults
 from tasks.stage.work import reading_with_model
 from tasks.training.trained import chat_template_of
@@ -67,7 +68,8 @@ def ask(config: AskConfig, out: Output, model: kinds.Model, index: kinds.Index) 
 
     `exact` is the share of right answers with the passages that the index finds, `exact_right` with the passage that
     has the answer (what a better index could gain at most), `exact_alone` without any (what the model knows by heart
-    or guesses); `gain` is the mean difference of the first and the last. `quoted` is the share of answers that stand
+    or guesses); `gain` is the mean difference of the first and the last, whose standard error counts the questions of a
+    page as one trial. `quoted` is the share of answers that stand
     in what the model was given, word for word. All with standard errors.
     """
     import pyarrow.parquet as pq
@@ -119,6 +121,7 @@ def _question(
     return {
         "question": asked["question"],
         "answers": asked["answers"],
+        "doc_id": asked["doc_id"],
         "way": way,
         "passages": [one.number for one in shown],
         "given": text,
@@ -162,12 +165,13 @@ def _report(out: Output, rows: list[dict[str, Any]]) -> None:
         ("exact" if way == "found" else f"exact_{way}"): [float(row["exact"]) for row in part]
         for way, part in by_way.items()
     }
-    shares["gain"] = [a - b for a, b in zip(shares["exact"], shares["exact_alone"], strict=True)]
     shares["quoted"] = [float(row["quoted"]) for row in by_way["found"]]
     shares["given_answer"] = [float(row["has_answer"]) for row in by_way["found"]]
     for name, values in shares.items():
         mean, error = mean_and_stderr(values)
         out.metric(**{name: mean, f"{name}_stderr": error})
     out.count(questions=len(by_way["found"]))
+    pages = [row["doc_id"] for row in by_way["found"]]
+    out.gain(paired("right answers", "without pages", shares["exact_alone"], shares["exact"], groups=pages))
     out.table("answers", [{k: row[k] for k in ("question", "way", "given", "answer", "exact")} for row in rows[:100]])
     write_parquet(out.dir / "answers.parquet", pa.Table.from_pylist(rows, schema=ASKED))

@@ -44,6 +44,9 @@ def test_a_model_that_answers_is_asked_about_a_page_that_was_held_out(corpus: No
     assert "textwrap.dedent" in asked
     assert "--input" not in asked  # it did not learn to answer from a text
     assert found["up"].startswith("Prefect, MLflow and a page to chat on")
+    assert not any(one.startswith("ask ") for one in found)
+    (asking,) = (one for one in steps(index={}) if one.startswith("ask "))
+    assert "textwrap.dedent" in asking
     (quoting,) = (one for one in steps(sft={"quotations": {"count": 4}}) if one.startswith("generate sft"))
     typed = subprocess.run(["bash", "-c", f"printf %s {quoting.split('--input ')[1]}"], capture_output=True, text=True)
     assert typed.stdout == "dedent(text)\n    Remove any common leading whitespace from every line's text."

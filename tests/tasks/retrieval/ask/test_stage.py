@@ -66,6 +66,8 @@ def test_answers_are_compared_with_the_right_ones(
     assert artifact.counts["questions"] == 6
     assert artifact.metrics["exact_right"] == 1
     assert artifact.metrics["exact_alone"] == 0
+    assert artifact.manifest.gain is not None
+    assert artifact.manifest.gain.against == "without pages"
     found = [row for row in rows if row["way"] == "found"]
     assert artifact.metrics["exact"] == artifact.metrics["gain"] == artifact.metrics["given_answer"]
     assert artifact.metrics["exact"] == sum(row["has_answer"] for row in found) / 6 > 0.3
