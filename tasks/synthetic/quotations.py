@@ -8,6 +8,7 @@ heart instead.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -28,11 +29,17 @@ class Passage:
     name: str
     arguments: str
     summary: str
+    more: str = ""
 
     @property
     def text(self) -> str:
-        """The passage as it stands before the model, and as the model quotes it."""
+        """The passage as the model quotes it."""
         return f"{self.name}({self.arguments})\n    {self.summary}"
+
+    @property
+    def shown(self) -> str:
+        """The passage as it stands before the model: there may be another paragraph, which is not quoted."""
+        return f"{self.text}\n\n    {self.more}" if self.more else self.text
 
 
 def passages_of(entries: Iterable[Entry], limit: int) -> list[tuple[str, Passage]]:
@@ -84,7 +91,8 @@ class Inventor:
         shown: dict[str, Passage] = {}
         for _ in range(int(rng.integers(1, self._most + 1))):
             name = self._name(rng)
-            shown[name] = Passage(name, _one(rng, self._arguments), self._summary(rng))
+            more = self._described(rng) if rng.random() < 0.3 else ""
+            shown[name] = Passage(name, _one(rng, self._arguments), self._described(rng), more)
         asked = shown[_one(rng, list(shown))]
         qualified = f"{_one(rng, self._owners)}.{asked.name}"
         question = _one(rng, WHAT)
@@ -97,15 +105,28 @@ class Inventor:
         name = _one(rng, self._names)
         return f"{name}_{_one(rng, self._names)}"[:LONGEST] if rng.random() < 0.4 else name
 
+    def _described(self, rng: np.random.Generator) -> str:
+        """Return a summary in one line or, as pages have them, in lines of some width."""
+        summary = self._summary(rng)
+        if rng.random() < 0.7:
+            return summary
+        width = int(rng.integers(40, 76))
+        return "\n    ".join(textwrap.wrap(summary, width, break_long_words=False, break_on_hyphens=False))
+
     def _summary(self, rng: np.random.Generator) -> str:
-        """Return what another name does, or words in no order, of which none follows from the one before it."""
-        if rng.random() < 0.3:
+        """Return what another name does, the same with other words among its own, or words in no order: what is known
+        of the pages helps less and less, and the text before the model more and more."""
+        drawn = rng.random()
+        if drawn < 0.3:
             return " ".join(_one(rng, self._words) for _ in range(int(rng.integers(3, 17))))
-        return _one(rng, self._summaries)
+        summary = _one(rng, self._summaries)
+        if drawn > 0.7:
+            return summary
+        return " ".join(_one(rng, self._words) if rng.random() < 0.25 else word for word in summary.split())
 
 
 def _pair(question: str, qualified: str, shown: Sequence[Passage], asked: Passage) -> Pair:
-    given = "\n\n".join(one.text for one in shown)
+    given = "\n\n".join(one.shown for one in shown)
     return {"instruction": question.format(name=qualified), "input": given, "output": asked.text}
 
 

@@ -48,8 +48,22 @@ def test_what_is_made_up_is_on_no_page_and_follows_from_the_generator() -> None:
     # names and descriptions are of pages, but hardly ever of the same entry
     assert sum(pair["output"] in true for pair in made) < 20
     summaries = {text.partition("\n    ")[2] for text in true}
-    known = [pair for pair in made if pair["output"].partition("\n    ")[2] in summaries]
-    assert 100 < len(known) < 180
+    told = [pair["output"].partition("\n    ")[2] for pair in made]
+    assert 40 < sum(" ".join(text.split()) in summaries for text in told) < 120
+    words = {word for summary in summaries for word in summary.split()}
+    assert all(words.issuperset(text.split()) for text in told)  # the others are known words in another order
+
+
+def test_what_is_made_up_has_lines_and_further_paragraphs_as_pages_have() -> None:
+    inventor = Inventor(PAGES, 240, 1)
+    made = [inventor.pair(np.random.default_rng([1, number])) for number in range(100)]
+    assert all(pair["input"].startswith(pair["output"]) for pair in made)
+    further = [pair["input"].removeprefix(pair["output"]) for pair in made]
+    assert 15 < sum(text.startswith("\n\n    ") for text in further) < 45  # not quoted
+    assert 5 < sum(pair["output"].count("\n") > 1 for pair in made) < 30
+    assert all(
+        len(line) <= 80 for pair in made if pair["output"].count("\n") > 1 for line in pair["output"].split("\n")[1:]
+    )
 
 
 def test_too_few_names_to_make_up_questions() -> None:
