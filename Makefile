@@ -7,6 +7,7 @@
 #   make demo PYTHON=python3.12    another Python than python3
 #   make bench-data                the data side beside its rivals, in one run; the numbers land in .bench/data.json
 #   make bench-eval                multiple choice beside lm-eval's own loop: .bench/eval.json
+#   make bench-serve               the server beside transformers and llama.cpp's own: .bench/serve.json
 #   make docs                      the documentation as a site: build/docs/index.html
 #   make test WORKERS=8            the tests in so many processes (2; 0 = in one, in which a debugger works)
 #   make test | test-all | lint | format | clean
@@ -59,7 +60,7 @@ if not os.path.exists(".venv/.installed-" + build) and free < need:
 endef
 export CHECK_MACHINE
 
-.PHONY: help demo test test-all bench-data bench-eval docs lint format clean install
+.PHONY: help demo test test-all bench-data bench-eval bench-serve docs lint format clean install
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -83,6 +84,10 @@ bench-data: $(BENCHABLE)
 bench-eval: $(TESTABLE)
 	@rm -f .bench/eval.json; status=0; $(BIN)/python -m pytest -m benchmark -q --timeout 3600 tests/benchmarks/test_evaluate.py \
 	    || status=$$?; $(BIN)/python -m tests.benchmarks.board eval; exit $$status
+
+bench-serve: $(TESTABLE)
+	@rm -f .bench/serve.json; status=0; $(BIN)/python -m pytest -m benchmark -q --timeout 3600 tests/benchmarks/test_serving.py \
+	    || status=$$?; $(BIN)/python -m tests.benchmarks.board serve; exit $$status
 
 # -W: a link that leads nowhere is an error. -E: from scratch, in seconds.
 docs: $(READABLE)

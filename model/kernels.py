@@ -3,8 +3,9 @@
 In one call, so that the time goes into the weights and not into calling a hundred small operations. For models of the
 llama and qwen3 families in float32 on a CPU; everything else takes the way through torch (`model.paged`).
 
-Products of few rows are twice as fast here as in torch 2.13: 1 × 256 times 256 × 4,096 takes 44 µs instead of 100, with
-4 rows 102 instead of 210 and with 16 rows 473 instead of 462 (one core, AVX-512).
+Products of few rows are faster here than in torch 2.13. All those of a step of 4.5 million weights, which come from
+memory, take 1.3 ms instead of 2.7 for one row, 1.4 instead of 3.6 for four and 3.7 instead of 4.9 for sixteen (one busy
+core, AVX-512).
 
 Importing this module imports numba (a third of a second).
 """
@@ -37,48 +38,53 @@ def _compiled(function: Function) -> Function:
 def product(x: np.ndarray, weight: np.ndarray, out: np.ndarray, add: bool) -> None:
     """Write x (n, K) times the transpose of weight (N, K) to out (n, N), or add it.
 
-    Each pair of the weight's rows is loaded once and meets four rows of x at a time.
+    Each row of the weight is read once, one after the other, as memory likes it: read in pairs, matrices that do not
+    fit the cache took twice as long. It meets eight rows of x at a time.
     """
     rows, width = weight.shape
     count = x.shape[0]
+    eights = count - count % 8
     fours = count - count % 4
     if not add:
         out[:] = ZERO
-    for i in range(0, rows - 1, 2):
-        for r in range(0, fours, 4):
-            a0 = a1 = b0 = b1 = c0 = c1 = d0 = d1 = ZERO
+    for i in range(rows):
+        for r in range(0, eights, 8):
+            a = b = c = d = e = f = g = h = ZERO
             for j in range(width):
-                v, w = weight[i, j], weight[i + 1, j]
-                a, b, c, d = x[r, j], x[r + 1, j], x[r + 2, j], x[r + 3, j]
-                a0 += v * a
-                a1 += w * a
-                b0 += v * b
-                b1 += w * b
-                c0 += v * c
-                c1 += w * c
-                d0 += v * d
-                d1 += w * d
-            out[r, i] += a0
-            out[r, i + 1] += a1
-            out[r + 1, i] += b0
-            out[r + 1, i + 1] += b1
-            out[r + 2, i] += c0
-            out[r + 2, i + 1] += c1
-            out[r + 3, i] += d0
-            out[r + 3, i + 1] += d1
+                w = weight[i, j]
+                a += w * x[r, j]
+                b += w * x[r + 1, j]
+                c += w * x[r + 2, j]
+                d += w * x[r + 3, j]
+                e += w * x[r + 4, j]
+                f += w * x[r + 5, j]
+                g += w * x[r + 6, j]
+                h += w * x[r + 7, j]
+            out[r, i] += a
+            out[r + 1, i] += b
+            out[r + 2, i] += c
+            out[r + 3, i] += d
+            out[r + 4, i] += e
+            out[r + 5, i] += f
+            out[r + 6, i] += g
+            out[r + 7, i] += h
+        for r in range(eights, fours, 4):
+            a = b = c = d = ZERO
+            for j in range(width):
+                w = weight[i, j]
+                a += w * x[r, j]
+                b += w * x[r + 1, j]
+                c += w * x[r + 2, j]
+                d += w * x[r + 3, j]
+            out[r, i] += a
+            out[r + 1, i] += b
+            out[r + 2, i] += c
+            out[r + 3, i] += d
         for r in range(fours, count):
-            a0 = a1 = ZERO
+            a = ZERO
             for j in range(width):
-                a0 += weight[i, j] * x[r, j]
-                a1 += weight[i + 1, j] * x[r, j]
-            out[r, i] += a0
-            out[r, i + 1] += a1
-    if rows % 2:
-        for r in range(count):
-            a0 = ZERO
-            for j in range(width):
-                a0 += weight[rows - 1, j] * x[r, j]
-            out[r, rows - 1] += a0
+                a += weight[i, j] * x[r, j]
+            out[r, i] += a
 
 
 @_compiled

@@ -62,7 +62,8 @@ class EventStream(Response):
 
     async def _send(self, send: Send, piece: bytes) -> None:
         """Send a piece; a client that reads nothing holds its place no longer than the patience lasts."""
-        await asyncio.wait_for(send({"type": "http.response.body", "body": piece, "more_body": True}), self._patience)
+        async with asyncio.timeout(self._patience):  # wait_for would start a task for each piece
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
 
 
 async def until_gone(receive: Receive) -> None:

@@ -107,6 +107,7 @@ class Texts:
     async def pieces(self) -> AsyncIterator[Piece]:
         """Yield what the texts gain until all have ended."""
         model, first = self.served.name, True
+        written = self._metrics.generated_tokens.labels(model)
         try:
             while self._open:
                 news = await self._told.get()
@@ -120,7 +121,7 @@ class Texts:
                     self.cached_tokens += news.cached
                 self._open -= news.finish is not None
                 self.completion_tokens += len(news.ids)
-                self._metrics.generated_tokens.labels(model).inc(len(news.ids))
+                written.inc(len(news.ids))
                 yield self._without_space(news)
         finally:
             self.cancel()
