@@ -64,7 +64,9 @@ def test_a_python_that_is_not_there(checkout: Path) -> None:
 
 def test_make_alone_says_what_there_is(checkout: Path) -> None:
     said = make(checkout).stdout
-    assert all(f"make {target}" in said for target in ("demo", "test", "bench-data", "bench-eval", "docs"))
+    assert all(
+        f"make {target}" in said for target in ("demo", "test", "bench-data", "bench-eval", "bench-serve", "docs")
+    )
 
 
 def test_an_installation_is_taken_up_until_its_stamp_is_there(checkout: Path) -> None:
