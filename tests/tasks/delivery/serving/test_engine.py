@@ -85,24 +85,23 @@ def test_texts_wait_for_blocks_and_none_fails(served: Served) -> None:
     with pytest.raises(ValueError, match="its context alone is 512 tokens"):
         Engine(served.model, served.tokenizer.decode_bytes, megabytes=room / 2)
     engine = Engine(served.model, served.tokenizer.decode_bytes, slots=2, queue=8, megabytes=room)
-    told = [Told() for _ in range(4)]
-    for number, one in enumerate(told):
-        engine.submit([Request([number + 1] * 20, 490)], one, stream=number > 0)
-    most = 0
-    while engine.load.waiting:
-        most = max(most, engine.load.running)
-        time.sleep(0.001)
-    assert most == 1
-    for one in told:
-        assert len(one.whole()[0]) == 490
-    told = [Told(), Told()]
-    engine.submit([Request([1, 2], 200)], told[0])
-    engine.submit([Request([3, 4], 200)], told[1])
-    eventually(lambda: engine.load.running == 2, 10, "both fit")
-    assert [len(one.whole()[0]) for one in told] == [200, 200]
+    running: list[int] = []
+    told = Told()
+
+    def tell(news: Piece | Exception) -> None:
+        running.append(engine.load.running)
+        if not isinstance(news, Piece) or news.finish:
+            told(news)
+
+    for length, texts in ((490, 4), (200, 2)):
+        running.clear()
+        engine.submit([Request([number + 1] * 20, length) for number in range(texts)], tell)
+        pieces = [told.news.get(timeout=30) for _ in range(texts)]
+        assert [isinstance(piece, Piece) and piece.finish for piece in pieces] == ["length"] * texts
+        assert max(running) == (1 if length == 490 else 2)
     assert engine.close(10)
     assert engine.prefix_cache.usage < 1
-    assert engine.prefix_cache.queries == 4 * 20 + 4
+    assert engine.prefix_cache.queries == 6 * 20
 
 
 def test_a_text_that_is_not_streamed_is_told_once(served: Served) -> None:
