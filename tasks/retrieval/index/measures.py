@@ -20,7 +20,8 @@ DEPTH = 20
 
 @dataclass(frozen=True)
 class Asked:
-    """A question about a page, and the answers that are right: what the name does, with its signature or without."""
+    """A question about a page, and the answers that are right: what the name does, alone or below its signature, in
+    which the pages of methods have `self`."""
 
     question: str
     answers: tuple[str, ...]
@@ -39,7 +40,8 @@ def _about(document: SplitDocument, limit: int) -> Iterator[Asked]:
     for owner, entry in passages_of(entries(document.text, module), limit) if module else ():
         name = f"{owner}.{entry.name}"
         question = WHAT[hash_draw("ask", name) % len(WHAT)].format(name=name)
-        yield Asked(question, (entry.summary, entry.text), document)
+        with_self = f"{entry.name}({', '.join(['self', *filter(None, [entry.arguments])])})\n    {entry.summary}"
+        yield Asked(question, (entry.summary, entry.text, with_self), document)
 
 
 def is_right(answer: str, answers: tuple[str, ...] | list[str]) -> bool:

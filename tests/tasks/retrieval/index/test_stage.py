@@ -136,6 +136,10 @@ def test_questions_about_held_out_pages_measure_the_index(tmp_path: Path) -> Non
     }
     search = Search(artifact.path)
     for row in rows:
+        name = row["question"].split("`")[1].rpartition(".")[2]
+        assert row["answers"][1:] == [
+            f"{name}({given}path, *, mode='r')\n    {row['answers'][0]}" for given in ("", "self, ")
+        ]
         assert row["doc_id"] in held_out
         found = search.find(row["question"], 20)
         assert found[row["page_rank"] - 1].doc_id == row["doc_id"]
