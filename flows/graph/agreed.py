@@ -6,6 +6,8 @@ from flows.recipe.recipe import Recipe
 from tasks.benchmarks import BenchmarksConfig
 from tasks.benchmarks.config import BenchmarkFiles
 from tasks.benchmarks.registry import BENCHMARKS
+from tasks.compression.distil import DistilConfig
+from tasks.compression.teacher import TeacherConfig
 from tasks.corpus.decontaminate import DecontaminateConfig
 from tasks.synthetic.questions import QuestionsConfig
 from tasks.synthetic.questions.chosen import shots_wanted
@@ -24,6 +26,11 @@ def decontaminate_config(recipe: Recipe) -> DecontaminateConfig:
         for name in ("hellaswag", "mmlu")
     }
     return own.model_copy(update=files)
+
+
+def teacher_config(recipe: Recipe, student: DistilConfig) -> TeacherConfig:
+    """Return the config with windows as long as the student's context, unless the section says another length."""
+    return recipe.teacher.model_copy(update={"seq_len": recipe.teacher.seq_len or student.model.max_seq_len})
 
 
 def benchmarks_config(recipe: Recipe) -> BenchmarksConfig | None:

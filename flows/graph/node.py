@@ -171,11 +171,6 @@ def ancestors(node: AnyNode) -> list[AnyNode]:
     return list(found)
 
 
-def of_stages(nodes: Sequence[K], names: Collection[str]) -> list[K]:
-    """Return those of the nodes that stages of these names make; without names, the last of them."""
-    return [node for node in nodes if cast(Node, node).stage.name in names] if names else list(nodes[-1:])
-
-
 def targets(nodes: Iterable[AnyNode]) -> set[AnyNode]:
     """Return the nodes whose artifacts are final results: those that no other node of the scope reads."""
     nodes = list(nodes)

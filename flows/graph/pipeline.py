@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from flows.graph.agreed import benchmarks_config, decontaminate_config, questions_config
-from flows.graph.node import Graph, maker_of, of_stages
+from flows.graph.agreed import benchmarks_config, decontaminate_config, questions_config, teacher_config
+from flows.graph.node import Graph, maker_of
 from flows.recipe.recipe import Recipe
 from tasks.benchmarks import benchmarks
+from tasks.compression.distil import distil
 from tasks.compression.quantise import quantise
+from tasks.compression.teacher import teacher
 from tasks.corpus.clean import clean
 from tasks.corpus.crawl import CrawlConfig, crawl
 from tasks.corpus.decontaminate import decontaminate
@@ -57,11 +59,15 @@ def pipeline(recipe: Recipe, graph: Graph) -> None:
                 graph.add(evaluate_encoder, recipe.evaluate_encoder, models[-1], corpus)
             models = []  # what follows is for models that write texts
         else:
-            measured = tokens
-            if recipe.quantise and measured is None:
+            words, measured = vocabulary, tokens
+            students: list[kinds.Model] = []
+            if (recipe.distil or recipe.quantise) and tokens is None:
                 words = _vocabulary(recipe, graph, corpus, models[-1])
                 measured = graph.add(tokenize, recipe.tokenize, corpus, words)
-            answering = _taught_and_asked(recipe, graph, corpus, models, measured)
+            if recipe.distil and words is not None and measured is not None:
+                known = graph.add(teacher, teacher_config(recipe, recipe.distil), models[-1], measured)
+                students = [graph.add(distil, recipe.distil, known, measured, words)]
+            answering = _taught_and_asked(recipe, graph, corpus, models, students, measured)
     if recipe.pairs:
         both = graph.add(pairs, recipe.pairs)
         if recipe.seq2seq:
@@ -86,7 +92,12 @@ def pipeline(recipe: Recipe, graph: Graph) -> None:
 
 
 def _taught_and_asked(
-    recipe: Recipe, graph: Graph, corpus: kinds.Corpus, models: list[kinds.Model], tokens: kinds.Tokens | None
+    recipe: Recipe,
+    graph: Graph,
+    corpus: kinds.Corpus,
+    models: list[kinds.Model],
+    students: list[kinds.Model],
+    tokens: kinds.Tokens | None,
 ) -> list[kinds.Model]:
     """Add the models that the last one becomes to the list, and what all of them are asked.
 
@@ -101,8 +112,10 @@ def _taught_and_asked(
         models.append(graph.add(grpo, recipe.grpo, models[-1], *_asked_for(recipe.grpo, corpus, scored)))
     if recipe.ppo:
         models.append(graph.add(ppo, recipe.ppo, models[-1], *_asked_for(recipe.ppo, corpus, scored)))
+    last = models[-1:]
+    models += students
     if recipe.quantise and tokens is not None:
-        for model in of_stages(models, recipe.quantise.of):
+        for model in [one for one in models if maker_of(one) in recipe.quantise.of] or last:
             models.append(graph.add(quantise, recipe.quantise, model, tokens))
     if recipe.evaluate:
         asked = graph.add(questions, questions_config(recipe), corpus, _official(recipe, graph))

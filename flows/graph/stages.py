@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from tasks.benchmarks import benchmarks
+from tasks.compression.distil import distil
 from tasks.compression.quantise import quantise
+from tasks.compression.teacher import teacher
 from tasks.corpus.clean import clean
 from tasks.corpus.crawl import crawl
 from tasks.corpus.decontaminate import decontaminate
@@ -34,6 +36,6 @@ from tasks.training.sft import sft
 
 _ALL: tuple[AnyStage, ...] = (crawl, clean, dedup, decontaminate, import_model, pairs, tokenizer,
                                tokenize, pretrain, classify, sft, preferences, reward, reference, dpo,
-                               grpo, ppo, quantise, seq2seq, benchmarks, questions, evaluate, evaluate_encoder,
-                               memorisation, index, ask, judge, export)  # fmt: skip
+                               grpo, ppo, teacher, distil, quantise, seq2seq, benchmarks, questions, evaluate,
+                               evaluate_encoder, memorisation, index, ask, judge, export)  # fmt: skip
 STAGES: dict[str, AnyStage] = {stage.name: stage for stage in _ALL}

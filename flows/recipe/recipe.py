@@ -10,7 +10,9 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from flows.recipe.promote import PromoteConfig
 from flows.recipe.schedule import Schedule
+from tasks.compression.distil import DistilConfig
 from tasks.compression.quantise import QuantiseConfig
+from tasks.compression.teacher import TeacherConfig
 from tasks.corpus.clean import CleanConfig
 from tasks.corpus.crawl import CrawlConfig
 from tasks.corpus.decontaminate import DecontaminateConfig
@@ -39,7 +41,7 @@ from tasks.training.reward import RewardConfig
 from tasks.training.seq2seq import Seq2SeqConfig
 from tasks.training.sft import SftConfig
 
-WRITERS = ("import_model", "pretrain", "sft", "dpo", "grpo", "ppo")
+WRITERS = ("import_model", "pretrain", "sft", "dpo", "grpo", "ppo", "distil")
 """The stages whose models write texts."""
 MAX_VARIANTS = 1000
 LABEL = re.compile(r"[A-Za-z0-9][\w.-]{0,39}")
@@ -153,6 +155,12 @@ class Recipe(RecipeBase):
     ppo: PpoConfig | None = Field(
         None, description="the same with a value head (PPO), from the model that grpo made if there is one; null = not"
     )
+    teacher: TeacherConfig = Field(
+        TeacherConfig(), description="what is kept of the model before sft, for a student that learns from it"
+    )
+    distil: DistilConfig | None = Field(
+        None, description="a smaller network that learns from the model before sft, and how; null = none"
+    )
     quantise: QuantiseConfig | None = Field(
         None, description="which models also get weights of few bits, and how; null = none"
     )
@@ -216,13 +224,16 @@ class Recipe(RecipeBase):
         return self
 
     @model_validator(mode="after")
-    def _has_models_to_quantise(self) -> Self:
+    def _has_models_to_make_smaller(self) -> Self:
+        for name in ("distil", "quantise"):
+            if getattr(self, name) is None:
+                continue
+            if self.crawl is None:
+                raise ValueError(f"{name} measures models on held-out text, and there is none: crawl is null")
+            if self.pretrain is not None and self.pretrain.model.network == "encoder":
+                raise ValueError(f"{name} is for models that write texts, and pretrain.model.network is encoder")
         if self.quantise is None:
             return self
-        if self.crawl is None:
-            raise ValueError("quantise measures what models lose on held-out text, and there is none: crawl is null")
-        if self.pretrain is not None and self.pretrain.model.network == "encoder":
-            raise ValueError("quantise is for models that write texts, and pretrain.model.network is encoder")
         there = [name for name in WRITERS if getattr(self, name) is not None]
         if unknown := [name for name in self.quantise.of if name not in there]:
             raise ValueError(f"quantise.of names {unknown[0]}, but models are made by {', '.join(there)} here")

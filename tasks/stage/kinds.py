@@ -35,6 +35,10 @@ class ReferenceLogProbs(Artifact):
     """How likely a model found the answers of preference pairs: log_probs.parquet, a row for each pair."""
 
 
+class TeacherLogits(Artifact):
+    """What a model finds likeliest at each place of training text: windows.npy, ids.npy and log_probs.npy."""
+
+
 class RewardModel(Artifact):
     """Weights with a head that scores an answer, and the tokenizer, in one self-contained folder."""
 

@@ -14,7 +14,9 @@ class QuantiseConfig(StageConfig, Quantisation):
     """How the weights of models are stored in few bits."""
 
     of: tuple[str, ...] = Execution(
-        (), description="stages of the recipe whose models are quantised, such as sft; none = the last model"
+        (),
+        description="stages of the recipe whose models are quantised, such as sft or distil; none = the last that is "
+        "no student",
     )
     method: Literal["nearest", "gptq"] = Field(
         "nearest",

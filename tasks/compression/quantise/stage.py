@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data_lake.tokens.loader import TokenDataset
-from data_lake.tokens.shards import TokenShardError
 from tasks.compression.quantise.config import QuantiseConfig
 from tasks.compression.quantise.preflight import check
+from tasks.compression.windows import windows_of
 from tasks.stage import Artifact, Output, PermanentError, kinds, stage
 from tasks.stage.work import reading_with_model
 from tasks.training.trained import chat_template_of, load_trained
@@ -102,19 +101,11 @@ def _windows(tokens: Artifact, split: str, model: GPT, tokenizer: Tokenizer, mos
     """Return evenly spaced windows of a split, as many as have `most` tokens together, at least one."""
     from model.batches import Batch
 
-    try:
-        data = TokenDataset(tokens.path, split, seq_len=model.config.max_seq_len)
-    except (TokenShardError, FileNotFoundError) as error:
-        raise PermanentError(str(error)) from error
+    data = windows_of(tokens, split, model.config.max_seq_len)
     if data.tokenizer_sha256 != tokenizer.sha256:
         raise PermanentError(
             f"{tokens.name} has the tokens of another tokenizer ({data.tokenizer_sha256[:16]}) than the model "
             f"({tokenizer.sha256[:16]})."
-        )
-    if not len(data):
-        raise PermanentError(
-            f"The {split} split has {data.n_tokens:,} tokens, less than one window of {data.seq_len:,} + 1; give it "
-            "more documents (decontaminate.split)."
         )
     count = min(len(data), max(1, most // data.seq_len))
     chosen = np.linspace(0, len(data) - 1, count).round().astype(int)

@@ -10,7 +10,7 @@ from tasks.evaluation.computing import ReadingConfig
 from tasks.stage import Execution, StageConfig
 from tasks.stage.config import Reference
 
-ModelStage = Literal["import_model", "pretrain", "sft", "dpo", "grpo", "ppo", "quantise"]
+ModelStage = Literal["import_model", "pretrain", "sft", "dpo", "grpo", "ppo", "distil", "quantise"]
 """The stages that make models which answer questions."""
 
 

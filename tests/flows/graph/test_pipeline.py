@@ -41,7 +41,7 @@ def reads(graph: Graph, name: str) -> dict[str, AnyNode]:
 
 SECTIONS = [name for name in STAGES if name != "benchmarks"]  # which reads what `questions.benchmarks` names
 ENCODERS = {"evaluate_encoder"}
-FOR_OTHERS = {"reference"}  # which is there if dpo asks for it
+FOR_OTHERS = {"reference", "teacher"}  # which are there if dpo or distil asks for them
 OFF = {name for name in SECTIONS if getattr(Recipe(), name) is None}
 
 
@@ -311,3 +311,20 @@ def test_the_last_model_is_quantised_or_those_that_are_named_and_all_are_evaluat
 def test_without_a_model_or_text_to_measure_it_on_nothing_is_quantised(given: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         Recipe.model_validate({"quantise": {}, **given})
+
+
+def test_a_student_learns_from_the_model_before_sft_and_is_a_model_like_any_other() -> None:
+    graph = graph_of(Recipe.model_validate({"distil": {}, "quantise": {}, "export": {}}))
+    assert {role: node.name for role, node in reads(graph, "distil").items()} == {
+        "logits": "teacher-pretrain", "tokens": "tokenize", "tokenizer": "tokenizer",
+    }  # fmt: skip
+    assert reads(graph, "teacher-pretrain")["model"] is graph.select("pretrain")[0]
+    assert config(graph, "teacher-pretrain").seq_len == config(graph, "distil").model.max_seq_len
+    assert reads(graph, "sft")["base"].name == "pretrain"
+    assert {"evaluate-distil", "export-distil", "quantise-sft"} < set(names(graph))
+    named = graph_of(Recipe.model_validate({"distil": {}, "quantise": {"of": ["distil"]}}))
+    assert "quantise-distil" in names(named)
+    imported = {"import_model": {"folder": "there"}, "pretrain": None, "distil": {}}
+    alone = graph_of(Recipe.model_validate(imported))
+    assert reads(alone, "distil")["tokenizer"].name == "tokenizer"
+    assert reads(alone, "tokenizer")["base"].name == reads(alone, "teacher-import_model")["model"].name

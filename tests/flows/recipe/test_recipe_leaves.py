@@ -60,6 +60,10 @@ SPECIAL: dict[str, list[Any]] = {
     "reward.pooling": ["mean"],
     "reward.trained": ["head"],
     "dpo.training.optimizer": ["muon", "adamw"],
+    "distil.training.optimizer": ["muon", "adamw"],
+    "distil.divergence": ["reverse"],
+    "quantise.method": ["gptq"],
+    "quantise.bits": [4],
     "dpo.loss": ["ipo"],
     "dpo.label_smoothing": [0.1],
     "classify.max_tokens": [64],
@@ -79,6 +83,7 @@ SPECIAL: dict[str, list[Any]] = {
             "sft",
             "grpo",
             "ppo",
+            "distil",
             "quantise",
             "evaluate",
             "export",
@@ -93,7 +98,7 @@ SPECIAL: dict[str, list[Any]] = {
     "schedule.timezone": ["Europe/Berlin"],
     "schedule.cron": ["1 4 * * *"],
 }
-TRAINED = ("pretrain", "classify", "sft", "reward", "dpo", "grpo", "ppo", "seq2seq")
+TRAINED = ("pretrain", "classify", "sft", "reward", "dpo", "grpo", "ppo", "distil", "seq2seq")
 # Fields that mean something only together with others.
 TOGETHER = {
     "pretrain.tokens_per_weight",
@@ -108,6 +113,7 @@ TOGETHER = {
     "pretrain.model.n_encoder_layer",
     "seq2seq",
     "quantise",  # needs a model that writes texts, and held-out text
+    "distil",  # the same
     "preferences",  # of files, where there is no corpus
     "reward",
     "dpo",

@@ -290,7 +290,7 @@ def test_our_own_code_is_followed_in_whatever_folder_it_lies(tmp_path: Path) -> 
     reading = ["crawl", "clean", "decontaminate", "benchmarks", "pairs", "classify", "sft", "evaluate", "judge"]
     reading += ["preferences", "reward", "reference", "dpo", "grpo", "ppo"]
     assert changed[0] == {(stage, "tasks.corpus.charsets.labels") for stage in reading}
-    trained = ("pretrain", "classify", "sft", "reward", "dpo", "grpo", "ppo", "seq2seq")
+    trained = ("pretrain", "classify", "sft", "reward", "dpo", "grpo", "ppo", "distil", "seq2seq")
     assert changed[1] == {(stage, "model.optim") for stage in trained}
     assert changed[2:] == [set(), set()]
 
