@@ -289,5 +289,5 @@ def test_the_reference_has_the_defaults_that_the_fields_hold() -> None:
 
 
 def test_yaml_of_ours_is_yaml_of_others(tmp_path: Path) -> None:
-    text = to_yaml(load_recipe("demo").model_dump(mode="json"))
-    assert yaml.safe_load(text)["sft"]["training"]["steps"] == 200
+    text = to_yaml(load_recipe("demo", ["sft.training.steps=207"]).model_dump(mode="json"))
+    assert yaml.safe_load(text)["sft"]["training"]["steps"] == 207
