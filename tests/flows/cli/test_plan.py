@@ -18,8 +18,8 @@ MIX = [
 
 def test_a_plan_for_an_empty_lake(home: Path) -> None:
     found = data("plan", "demo")
-    # the demo's model is a decoder, and its loss over preferences needs no reference
-    on = [stage for stage in load_recipe("demo").configs() if stage not in ("evaluate_encoder", "reference")]
+    # the demo's model is a decoder, its loss over preferences needs no reference, nothing is distilled
+    on = [stage for stage in load_recipe("demo").configs() if stage not in ("evaluate_encoder", "reference", "teacher")]
     assert list(dict.fromkeys(row["stage"] for row in found["nodes"])) == on
     assert found["nodes"][0]["status"] == "run"
     assert not home.exists()
