@@ -10,8 +10,6 @@ from model.memory import CPU_ALLOCATOR, out_of_memory
 from tasks.stage.config import StageConfig, execution, identity
 from tasks.stage.errors import PermanentError
 
-SHAPES_NO_RESULT = "explains why nothing was made"
-
 SIZES = ("micro_batch", "batch", "batch_tokens", "batch_size", "max_tokens", "group")
 """The names of fields that memory grows with, in the order in which to lower them."""
 

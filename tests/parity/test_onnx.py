@@ -1,6 +1,6 @@
 """Parity with onnxruntime, which opens what leaves as ONNX: the same logits for every batch and length.
 
-Also covers: model/onnx/network.py
+Also covers: model/onnx_network.py
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from model import onnx_network as writing
 from model.gpt import GPT
-from model.onnx import network as writing
-from model.onnx.network import OnnxNetwork, prove_onnx, write_onnx
+from model.onnx_network import OnnxNetwork, prove_onnx, write_onnx
 from model.scoring import Scorer
 from model.shape import GPTConfig
 from tests.model.huggingface.folders import SHAPES, config_of, model_of

@@ -10,11 +10,11 @@ import pytest
 
 from tasks.evaluation.harness.local import offline, task_of
 from tasks.evaluation.harness.run import run_harness
-from tests.flows.serving.conftest import Living, artifacts, server
+from tests.flows.serving.conftest import Living, artifacts, pages, server
 from tests.parity.harness import task_manager
 from tests.parity.test_harness import written
 
-__all__ = ["artifacts", "server"]
+__all__ = ["artifacts", "pages", "server"]
 pytestmark = pytest.mark.parity
 pytest.importorskip("lm_eval", reason="lm-eval is not installed; `make test` installs it.")
 TASKS = ("piqa", "arc_easy")

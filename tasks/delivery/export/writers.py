@@ -76,7 +76,7 @@ def _gguf(leaving: Leaving, folder: Path, name: Format) -> Proof:
 def _onnx(leaving: Leaving, folder: Path, name: Format) -> Proof:
     """Write the network, and the tokenizer as Hugging Face's libraries open it."""
     from model.huggingface.chat_template import jinja_template
-    from model.onnx.network import OnnxNetwork, prove_onnx, write_onnx
+    from model.onnx_network import OnnxNetwork, prove_onnx, write_onnx
     from model.vocabulary.exported import export_tokenizer
 
     network, tokenizer, chat = leaving.network, leaving.tokenizer, leaving.chat

@@ -18,6 +18,7 @@ from flows.graph.stages import STAGES
 from flows.recipe.load import load_recipe
 from flows.run.adopt import AdoptError, adopt_artifact
 from tasks.stage import Output, StageConfig, libraries, stage
+from tasks.stage.code import code_of
 from tasks.stage.libraries import LEAVES_TO, SHAPE_NO_RESULT, distribution_of, imports_of, version_of
 
 # Libraries that only some machines have: asked for by a recipe, or by a newer Python than this one.
@@ -29,8 +30,9 @@ def test_each_import_of_a_stages_code_is_in_its_key_or_shapes_no_result(name: st
     """What the environment says of who brings a module agrees with what the keys take it for."""
     brought_by = importlib.metadata.packages_distributions()
     in_key = STAGES[name].libraries(STAGES[name].config_type())
-    not_used = STAGES[name].without(STAGES[name].config_type()) if STAGES[name].without else set()
-    for module in STAGES[name].code.imports - sys.stdlib_module_names:
+    not_used = STAGES[name].without(STAGES[name].config_type()) if STAGES[name].without else ()
+    used = code_of(STAGES[name].function, frozenset(not_used))  # modules of ours can be among what is not used
+    for module in used.imports - sys.stdlib_module_names:
         distribution = distribution_of(module)
         if distribution in OPTIONAL and module not in brought_by:
             continue
@@ -64,6 +66,8 @@ def test_what_shapes_no_result_is_used_and_says_why() -> None:
         (["clean.pii.types=[email]"], "phonenumbers", False),
         (["clean.pii.types=[phone]"], "phonenumbers", True),
         (["clean.pii.types=[iban]"], "python-stdnum", True),
+        ([], "tiktoken", False),
+        (["clean.filters.classifiers=[{name: spam, trained_by: classify/abc, label: spam}]"], "tiktoken", True),
     ],
 )
 def test_a_config_that_does_not_use_a_library_does_not_depend_on_it(
