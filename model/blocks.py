@@ -14,6 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
+def blocks_for(tokens: int, size: int) -> int:
+    """Return how many blocks of `size` tokens so many tokens take."""
+    return -(-tokens // size)
+
+
 @dataclass(eq=False)
 class BlockTable:
     """The blocks of one text: block i holds the tokens from i × block size on."""
@@ -47,10 +52,6 @@ class BlockPool:
     def free(self) -> int:
         """Blocks that a new text may take: those that nobody uses and nobody was promised."""
         return len(self._idle) - self._promised
-
-    def blocks_for(self, tokens: int) -> int:
-        """Return how many blocks so many tokens take."""
-        return -(-tokens // self.size)
 
     def needed(self, tokens: Sequence[int], most: int) -> int:
         """Return how many free blocks a text takes that begins with `tokens` and will have at most `most`."""
@@ -105,7 +106,7 @@ class BlockPool:
         table.blocks, table.most = [], 0
 
     def _begun(self, tokens: Sequence[int], most: int) -> BlockTable:
-        table = BlockTable(most=self.blocks_for(max(most, len(tokens))))
+        table = BlockTable(most=blocks_for(max(most, len(tokens)), self.size))
         for digest in self._chain(tokens[: len(tokens) - 1], b""):
             block = self._found.get(digest)
             if block is None:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from model.blocks import blocks_for
 from model.cache import KVCache
 from model.shape import GPTConfig
 
@@ -23,11 +24,6 @@ BLOCK_SIZE = 16
 def bytes_per_block(config: GPTConfig, dtype: torch.dtype) -> int:
     """Return the memory that a block takes."""
     return 2 * config.n_layer * BLOCK_SIZE * config.n_kv_head * config.head_dim * dtype.itemsize
-
-
-def blocks_for(tokens: int) -> int:
-    """Return how many blocks so many tokens of a text take."""
-    return -(-tokens // BLOCK_SIZE)
 
 
 class KVBlocks:
@@ -79,7 +75,7 @@ class PagedPass(KVCache):
         for group in alike.values():
             count = group[0][1].count
             numbers = torch.tensor([list(range(begin, begin + count)) for begin, _ in group], device=device)
-            longest = max(-(-(part.start + part.count) // BLOCK_SIZE) for _, part in group)
+            longest = max(blocks_for(part.start + part.count, BLOCK_SIZE) for _, part in group)
             tables = [[*part.blocks[:longest], *[0] * (longest - len(part.blocks))] for _, part in group]
             ends = torch.tensor([[part.start + own for own in range(count)] for _, part in group], device=device)
             sees = torch.arange(longest * BLOCK_SIZE, device=device) <= ends[:, :, None]

@@ -8,17 +8,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.blocks import BlockPool, BlockTable
-from model.compiled import FEW, Compiled
+from model.blocks import BlockPool, BlockTable, blocks_for
+from model.compiled import FEW, LARGE, Compiled
 from model.gpt import GPT
 from model.padded import PREFILL_TOKENS
-from model.paged import BLOCK_SIZE, KVBlocks, PagedPass, Part, blocks_for, bytes_per_block
+from model.paged import BLOCK_SIZE, KVBlocks, PagedPass, Part, bytes_per_block
 from model.past import Growing
+from model.quantising import dequantised
 
 
 def megabytes_of(model: GPT, texts: int, tokens: int) -> float:
     """Return the memory that keys and values of so many texts of so many tokens take."""
-    return texts * blocks_for(tokens) * bytes_per_block(model.config, model.dtype) / 1e6
+    return texts * blocks_for(tokens, BLOCK_SIZE) * bytes_per_block(model.config, model.dtype) / 1e6
 
 
 class PagedTexts:
@@ -33,18 +34,20 @@ class PagedTexts:
         if config.network != "decoder":
             raise ValueError(f"Blocks hold the texts of decoders; this network is of kind {config.network}.")
         size = bytes_per_block(config, dtype)
-        count, least = round(megabytes * 1e6) // size, blocks_for(config.max_seq_len)
+        count, least = round(megabytes * 1e6) // size, blocks_for(config.max_seq_len, BLOCK_SIZE)
         if count < least:
             raise ValueError(
                 f"{megabytes:,.1f} MB hold {count * BLOCK_SIZE:,} tokens of this model, but its context alone is "
                 f"{config.max_seq_len:,} tokens: give it at least {least * size / 1e6:,.1f} MB."
             )
-        self.model = model
+        # Few bits are slower than a compiled step of float32 (docs/compress.md), whose memory a small model can spare.
+        plain = dequantised(model) if model.count_parameters() <= LARGE else model
+        self._compiled = Compiled.of(plain)
+        self.model = plain if self._compiled else model
         self.rows: list[Growing] = []
         """The texts of the last `logits`, in their order."""
         self.pool = BlockPool(count, BLOCK_SIZE)
         self._kv = KVBlocks(config, count, dtype, model.device)
-        self._compiled = Compiled.of(model)
         self._waiting: list[Growing] = []
         if self._compiled:  # now, and not while a client waits
             nothing = np.zeros(1, np.int64)
@@ -61,7 +64,7 @@ class PagedTexts:
 
     def has_room(self, tokens: Sequence[int], most: int) -> bool:
         """Whether a text that begins with `tokens` and will have at most `most` would be read at the next `logits`."""
-        first = sum(self.pool.blocks_for(max(row.most, len(row.seen))) for row in self._waiting)
+        first = sum(blocks_for(max(row.most, len(row.seen)), BLOCK_SIZE) for row in self._waiting)
         return self.pool.needed(tokens, most) <= self.pool.free - first
 
     def add(self, row: Growing) -> None:

@@ -62,6 +62,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Threads that wait for each other make a small model a hundred times slower on a busy machine."""
+    from model.hardware import torch_threads
+
+    with torch_threads(1):
+        yield
+
+
+@pytest.fixture
 def shared_data() -> Path:
     """The folder of real test data beside the checkout. Tests that use it carry the mark `shared`."""
     if not SHARED.is_dir():

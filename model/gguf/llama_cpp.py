@@ -19,8 +19,6 @@ from urllib.parse import urlsplit
 from model.gguf import child
 
 _FORCED = 1e6  # a bias with which only one token can be drawn
-
-
 _ALL = 1 << 30  # more tokens than any vocabulary has
 
 

@@ -12,12 +12,11 @@ import csv
 import json
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from model.gpt import GPT
 from model.huggingface.export import write_folder
@@ -34,7 +33,7 @@ from tests.conftest import SHARED
 from tests.parity.harness import offline, task_manager
 from tests.parity.rows import words
 
-pytestmark = pytest.mark.benchmark
+pytestmark = [pytest.mark.benchmark, pytest.mark.usefixtures("one_thread")]
 
 ITEMS, SHOTS, VOCAB, CONTEXT = 500, 5, 4096, 2048
 BATCHES = {"hellaswag": (1, 8, 32), "mmlu": (1, 8), "mmlu_continuation": (1, 8)}
@@ -44,14 +43,6 @@ BOTH = ("HellaSwag, made up", "MMLU by letter, 5 shots, made up, 57 subjects")
 LETTERS = "ABCD"
 Rows = dict[str, dict[str, list[dict[str, Any]]]]
 """Rows by lm-eval's task and split."""
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def made_up_hellaswag() -> Rows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,15 +16,9 @@ from model.huggingface.weights import weights_for_export
 from model.shape import GPTConfig
 from tests.benchmarks.board import record
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 NEW, PROMPT, VOCAB = 64, 64, 4096
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

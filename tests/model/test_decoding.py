@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -15,14 +13,7 @@ from model.gpt import GPT
 from model.shape import GPTConfig
 from tests.model.test_generate import MODEL, SHAPE, letters
 
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Threads that wait for each other make so small a model a hundred times slower on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 PROMPTS = st.lists(st.lists(st.integers(0, 39), min_size=1, max_size=16), min_size=1, max_size=7)

@@ -9,7 +9,6 @@ Also covers: model/kernels.py
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -22,15 +21,9 @@ from model.paged_texts import PagedTexts
 from model.sampling import Sampling
 from model.shape import GPTConfig
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CONTEXT = 96
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def model_of(family: str, **changes: object) -> GPT:

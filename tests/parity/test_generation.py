@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -18,7 +17,7 @@ from model.huggingface.weights import read_model
 from model.sampling import filtered, penalised
 from tests.hugging_face import build
 
-pytestmark = pytest.mark.parity
+pytestmark = [pytest.mark.parity, pytest.mark.usefixtures("one_thread")]
 transformers = pytest.importorskip("transformers")
 
 FAMILIES: dict[str, dict[str, Any]] = {
@@ -27,15 +26,6 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "gpt2": {"n_positions": 256, "n_embd": 64, "n_head": 4},
 }
 PROMPTS = [[5, 9, 33], [7], [2 + n for n in range(40)], [90, 4, 4, 4, 17, 60]]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Matrices this small are computed fastest by one thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module", params=FAMILIES)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,19 +16,10 @@ from model.huggingface.weights import read_model, weights_for_export
 from model.shape import GPTConfig
 from tests.hugging_face import CONFIGS, VOCAB, save
 
-pytestmark = pytest.mark.parity
+pytestmark = [pytest.mark.parity, pytest.mark.usefixtures("one_thread")]
 transformers = pytest.importorskip("transformers")
 
 IDS = torch.arange(2 * 32).view(2, 32) * 7 % VOCAB
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Matrices this small are computed fastest by one thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @torch.inference_mode()

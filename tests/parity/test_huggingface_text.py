@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,19 +30,10 @@ from tests.hugging_face import build
 from tests.model.vocabulary.small_models import learned_pairs, sentencepiece_model, sentences
 from tests.parity.test_stories260k import BOS, load_llama2c
 
-pytestmark = pytest.mark.parity
+pytestmark = [pytest.mark.parity, pytest.mark.usefixtures("one_thread")]
 transformers = pytest.importorskip("transformers")
 
 CONTEXT, NEW = 280, 200
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Matrices this small are computed fastest by one thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 PROMPT = "The mill's wheel turned 12 times.\n"

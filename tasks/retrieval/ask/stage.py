@@ -69,8 +69,8 @@ def ask(config: AskConfig, out: Output, model: kinds.Model, index: kinds.Index) 
     `exact` is the share of right answers with the passages that the index finds, `exact_right` with the passage that
     has the answer (what a better index could gain at most), `exact_alone` without any (what the model knows by heart
     or guesses); `gain` is the mean difference of the first and the last, whose standard error counts the questions of a
-    page as one trial. `quoted` is the share of answers that stand
-    in what the model was given, word for word. All with standard errors.
+    page as one trial. `quoted` is the share of answers that stand in what the model was given, word for word. All with
+    standard errors.
     """
     import pyarrow.parquet as pq
 
