@@ -160,6 +160,8 @@ def test_a_single_file_is_what_is_asked(model: Artifact, tmp_path: Path) -> None
         ("piqa", "", 0, "asks the split 'validation', but the files have none"),
         ("piqa", "not json\n", 0, r"row 1 cannot be given to lm-eval: it is not JSON"),
         ("piqa", json.dumps(rows_of("piqa", 1)[0]) + "\n", 1, "The shots of piqa come from the split 'train'"),
+        ("piqa", json.dumps({"query": "Why?"}) + "\n", 0, r"valid.jsonl, row 1 is no row of piqa: .*goal"),
+        ("piqa", "".join(json.dumps(row) + "\n" for row in [*rows_of("piqa", 2), {"goal": "x"}]), 0, "row 3 is no row"),
         ("no_such_task", "{}\n", 0, "lm-eval has no task 'no_such_task'"),
     ],
 )

@@ -10,6 +10,7 @@ from typing import Any
 
 from tasks.benchmarks.base import BadRow, Benchmark, Item
 from tasks.benchmarks.files import files_of
+from tasks.benchmarks.items import WHOLE_FILE, items_of
 from tasks.benchmarks.reading import rows_of
 from tasks.benchmarks.registry import BENCHMARKS
 from tasks.stage import PermanentError
@@ -51,6 +52,34 @@ def task_of(manager: Any, name: str, paths: Sequence[str], shots: int) -> Any:
         raise PermanentError(f"The shots of {name} come from the split {pool!r}, and no file has it.")
     overrides = {"custom_dataset": lambda **_: splits, "dataset_kwargs": None, **missing}
     return manager._factory.build(entry, overrides=overrides, registry=manager._index)
+
+
+@contextlib.contextmanager
+def naming_rows(tasks: Mapping[str, Sequence[str]]) -> Iterator[None]:
+    """Say which row is at fault where lm-eval stumbles over one: its own error names neither file nor row."""
+    import jinja2
+
+    try:
+        yield
+    except (jinja2.TemplateError, LookupError, TypeError, AttributeError, ValueError) as error:
+        for name, paths in tasks.items():
+            if name in BENCHMARKS and (said := _first_fault(BENCHMARKS[name], paths)):
+                raise PermanentError(said) from error
+        if isinstance(error, ValueError):  # those of lm-eval itself and of our adapter are sentences
+            raise
+        raise PermanentError(
+            f"lm-eval cannot ask the rows that were given for {', '.join(tasks)} ({type(error).__name__}: {error}). "
+            "Give files with the columns that the task's own data set has."
+        ) from error
+
+
+def _first_fault(benchmark: Benchmark, paths: Sequence[str]) -> str | None:
+    """Return the place of the first row that is none of the benchmark's, and why; None if there is no such row."""
+    for file in files_of(benchmark, paths, f"--data {benchmark.name}"):
+        for number, item in items_of(benchmark, file, Path(file.place)):
+            if isinstance(item, BadRow) and number != WHOLE_FILE:
+                return f"{file.place}, row {number} is no row of {benchmark.name}: {item}."
+    return None
 
 
 def splits_of(name: str, paths: Sequence[str], asked: str) -> Mapping[str, Any]:

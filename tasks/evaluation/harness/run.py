@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.evaluation.harness.adapter import adapter_of
-from tasks.evaluation.harness.local import offline, task_of
+from tasks.evaluation.harness.local import naming_rows, offline, task_of
 from tasks.stage import Artifact, PermanentError
 from tasks.training.trained import load_trained
 
@@ -57,16 +57,17 @@ def run_harness(
         model, tokenizer = load_trained(artifact, str(choose_device(device)))
         scorer = Scorer(model, tokenizer.encode, tokenizer.bos)
         manager = TaskManager()
-        given = [task_of(manager, name, paths, shots or 0) for name, paths in tasks.items()]
-        found = simple_evaluate(
-            model=adapter_of(scorer, Writer(model, tokenizer)),
-            tasks=given,
-            num_fewshot=shots,
-            limit=limit,
-            bootstrap_iters=bootstrap,
-            task_manager=manager,
-            log_samples=False,
-        )
+        with naming_rows(tasks):
+            given = [task_of(manager, name, paths, shots or 0) for name, paths in tasks.items()]
+            found = simple_evaluate(
+                model=adapter_of(scorer, Writer(model, tokenizer)),
+                tasks=given,
+                num_fewshot=shots,
+                limit=limit,
+                bootstrap_iters=bootstrap,
+                task_manager=manager,
+                log_samples=False,
+            )
     return [one for name, metrics in found["results"].items() for one in _measured(name, metrics)]
 
 
