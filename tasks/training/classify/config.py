@@ -42,10 +42,18 @@ class ClassifyConfig(StageConfig):
     label: Column = Field("", description="column of the label, in the same way (label, class, category, …)")
     validation: float = Field(0.1, gt=0, lt=1, description="share of each label's texts held out to watch training")
     test: float = Field(0.2, gt=0, lt=1, description="share of each label's texts held out for all that is reported")
-    min_texts: int = Field(3, ge=3, description="labels with fewer different texts are left out, and counted")
-    max_texts: int = Field(100_000, ge=1, description="largest number of texts of a label; which, is decided by hash")
+    validation_data: tuple[str, ...] = Field(
+        (), description="files or globs of texts to watch training, all of them, in place of the share `validation`"
+    )
+    test_data: tuple[str, ...] = Field(
+        (), description="files or globs of texts for all that is reported, all of them, in place of the share `test`"
+    )
+    min_texts: int = Field(3, ge=3, description="labels with fewer different texts in data are left out, and counted")
+    max_texts: int = Field(
+        100_000, ge=1, description="largest number of texts of a label in data; which, is decided by hash"
+    )
     balance: Literal["none", "undersample"] = Field(
-        "none", description="undersample = of each label as many texts as the rarest has, chosen by hash"
+        "none", description="undersample = of each label in data as many texts as the rarest has, chosen by hash"
     )
     class_weights: Literal["none", "balanced"] = Field(
         "none", description="balanced = the loss of a text counts in inverse proportion to its label's texts"
@@ -75,10 +83,17 @@ class ClassifyConfig(StageConfig):
 
     @model_validator(mode="after")
     def _something_is_left(self) -> Self:
-        if self.validation + self.test >= 1:
+        held_out = (0 if self.validation_data else self.validation) + (0 if self.test_data else self.test)
+        if held_out >= 1:
             raise ValueError(
                 f"validation {self.validation} and test {self.test} hold out every text; nothing is left to train on"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _own_files_stand_beside_data(self) -> Self:
+        if (self.validation_data or self.test_data) and not self.data:
+            raise ValueError("validation_data and test_data name files beside those to learn from; name these in data")
         return self
 
     @model_validator(mode="after")

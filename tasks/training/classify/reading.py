@@ -20,6 +20,9 @@ from tasks.synthetic.pydoc import entries, module_of
 if TYPE_CHECKING:
     from tasks.training.classify.config import ClassifyConfig
 
+FIELDS = {"train": "classify.data", "val": "classify.validation_data", "test": "classify.test_data"}
+"""The fields that name the files of each split."""
+
 _TEXTS = ("text", "message", "sms", "review", "sentence", "content", "body", "document")
 _LABELS = ("label", "class", "category", "target", "sentiment", "tag")
 
@@ -40,18 +43,39 @@ class Row:
     split: str = "train"
 
 
-def label_files(patterns: Sequence[str]) -> list[Path]:
-    """Return the files that the paths and globs name; PermanentError if one names none, or a file that is no table."""
+def label_files(patterns: Sequence[str], field: str = FIELDS["train"]) -> list[Path]:
+    """Return the files that a field's paths and globs name.
+
+    PermanentError if one names none, or a file that is no table.
+    """
     found: list[Path] = []
     for pattern in patterns:
         matches = [Path(match) for match in matching(pattern)]
         if not matches:
-            raise PermanentError(f"classify.data names {pattern!r}, but no file matches; paths start at {Path.cwd()}.")
+            raise PermanentError(f"{field} names {pattern!r}, but no file matches; paths start at {Path.cwd()}.")
         found += matches
     for path in found:
         if _kind(path) not in ROWS:
-            raise PermanentError(f"classify.data names {path}, which is no table; labels are read from {FORMATS}.")
+            raise PermanentError(f"{field} names {path}, which is no table; labels are read from {FORMATS}.")
     return list(dict.fromkeys(found))
+
+
+def held_out_files(config: ClassifyConfig) -> dict[str, list[Path]]:
+    """Return the files of the splits that have files of their own.
+
+    PermanentError also if a file is one of another split, as with a glob that matches too much.
+    """
+    files = {
+        split: label_files(patterns, FIELDS[split])
+        for split, patterns in (("train", config.data), ("val", config.validation_data), ("test", config.test_data))
+    }
+    split_of: dict[Path, str] = {}
+    for split, paths in files.items():
+        for path in paths:
+            other = split_of.setdefault(path.resolve(), split)
+            if other != split:
+                raise PermanentError(f"{path} is in {FIELDS[other]} and in {FIELDS[split]}; name it in one of them.")
+    return {split: paths for split, paths in files.items() if paths and split != "train"}
 
 
 def rows_of_file(path: Path, text: str, label: str) -> Iterator[Row]:

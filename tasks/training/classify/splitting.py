@@ -27,12 +27,12 @@ def splits_reached(rows: Sequence[Row]) -> int:
 
 
 def divided(rows: Sequence[Row], sizes: Mapping[str, int]) -> dict[str, list[Row]]:
-    """Return the texts by split: about as many as `sizes` says, exactly so many if none share a page.
+    """Return the texts by the splits of `sizes`: about as many as it says, exactly so many if none share a page.
 
     Texts of one page resemble each other, so that a test on some of them would be easier than one on unseen pages.
     Page after page goes where most texts are missing, and no split stays empty if there are pages enough.
     """
-    parts: dict[str, list[Row]] = {name: [] for name in SPLITS}
+    parts: dict[str, list[Row]] = {name: [] for name in sizes}
     free = []
     for page in pages_of(rows).values():
         if page[0].split == "train":
@@ -40,7 +40,7 @@ def divided(rows: Sequence[Row], sizes: Mapping[str, int]) -> dict[str, list[Row
         else:
             parts[page[0].split] += page
     for number, page in enumerate(free):
-        empty = [name for name in SPLITS if not parts[name]]
-        open_to = empty if len(empty) >= len(free) - number else SPLITS
+        empty = [name for name in sizes if not parts[name]]
+        open_to = empty if len(empty) >= len(free) - number else list(sizes)
         parts[max(open_to, key=lambda name: sizes[name] - len(parts[name]))] += page
     return parts

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from tasks.training.classify.learning import beside, learn, probabilities_of
 from tasks.training.classify.measures import difference, measure
 from tasks.training.classify.pictures import draw, labels_curve
 from tasks.training.classify.preflight import check
-from tasks.training.classify.reading import label_files
+from tasks.training.classify.reading import held_out_files, label_files
 from tasks.training.train import loss_curve
 from tasks.training.trained import load_trained
 from tasks.training.written import whole_model, write_model
@@ -36,8 +37,11 @@ LABELS, CLASSIFIED, CURVE = "labels.json", "classified.parquet", "curve.json"
 
 
 def sources(config: ClassifyConfig) -> str | None:
-    """Return a fingerprint of the files that `data` names, so that the network is trained again if one is edited."""
-    return sha256_of([(path.name, file_sha256(path)) for path in label_files(config.data)]) if config.data else None
+    """Return a fingerprint of all files of texts, so that the network is trained again if one is edited."""
+    if not config.data:
+        return None
+    files = {"train": label_files(config.data), **held_out_files(config)}
+    return sha256_of({split: [(path.name, file_sha256(path)) for path in paths] for split, paths in files.items()})
 
 
 def contract(artifact: Artifact) -> Iterator[str]:
@@ -69,7 +73,8 @@ def classify(config: ClassifyConfig, out: Output, base: kinds.Model, corpus: kin
     over texts, or over pages where several texts are of one; `macro_f1`, `ece` and `auc` are those of the first
     training, which is kept. `majority_accuracy`, `tfidf_accuracy` and `untrained_accuracy` are what the most frequent
     label, logistic regression on tf-idf and the same network from random weights reach; `gain_over_…` is the accuracy
-    minus theirs, text by text.
+    minus theirs, text by text. With files of the user's own, a test text may be among those learned from, too: then
+    `unseen_…` is the same of the others.
     """
     model, tokenizer = load_trained(base)
     pad = tokenizer.pad if tokenizer.has("pad") else 0  # which id it is does not matter: padding is masked by length
@@ -114,7 +119,39 @@ def _compare(config: ClassifyConfig, out: Output, base: GPT, lessons: Lessons, f
     if config.controls:
         runs = [right(f"untrained-{one.seed}", learned, one, False) for one in trainings]
         controls["untrained"] = np.mean(runs, axis=0)
-    numbers: dict[str, float | None] = {"untrained_accuracy": None}
+    found, said = _beside(ours, controls, pages)
+    out.metric(**found)
+    out.info(f"Test accuracy {ours.mean():.3f} in the mean of {config.repeats} trainings; beside it: {said}.")
+    unseen = np.array([not lesson.seen for lesson in asked])
+    if not unseen.any():
+        out.warning("All test texts are among those to learn from, so that nothing is known of new texts.")
+        return
+    if not unseen.all():
+        asked, ours, pages = list(compress(asked, unseen)), ours[unseen], list(compress(pages, unseen))
+        controls = {name: theirs[unseen] for name, theirs in controls.items()}
+        found, said = _beside(ours, controls, pages)
+        out.metric(**{f"unseen_{name}": number for name, number in found.items()})
+        out.info(f"On the {len(asked):,} test texts that are not learned it is {ours.mean():.3f}; beside it: {said}.")
+    out.gain(paired("texts labelled rightly", "tf-idf", controls["tfidf"].tolist(), ours.tolist(), groups=pages))
+    curve = config.curve
+    if curve is not None:
+
+        def of_drawn(name: str, number: int, seed: int, texts: Sequence[Lesson]) -> np.ndarray:
+            training = config.training.model_copy(update={"seed": seed, "steps": curve.steps})
+            return right(f"curve-{name}-{number}-{seed}", texts, training, name == "pretrained")[unseen]
+
+        _report_curve(out, learning_curve(curve, learned, asked, of_drawn))
+
+
+def _beside(
+    ours: np.ndarray, controls: Mapping[str, np.ndarray], pages: Sequence[str]
+) -> tuple[dict[str, float | None], str]:
+    """Return the accuracy, the controls' and the gains over them, as metrics and, of the controls, in words."""
+    numbers: dict[str, float | None] = {
+        "accuracy": float(ours.mean()),
+        "accuracy_stderr": _known(difference(ours, np.zeros(len(ours)), pages).stderr),
+        "untrained_accuracy": None,
+    }
     said = []
     for name, theirs in controls.items():
         gain = difference(ours, theirs, pages)
@@ -125,20 +162,7 @@ def _compare(config: ClassifyConfig, out: Output, base: GPT, lessons: Lessons, f
         }
         clear = "" if gain.clear else ", which is not a gain of more than two standard errors"
         said.append(f"{name} {theirs.mean():.3f} ({gain.mean:+.3f} ± {gain.stderr:.3f}{clear})")
-    stderr = _known(difference(ours, np.zeros(len(ours)), pages).stderr)
-    out.gain(paired("texts labelled rightly", "tf-idf", controls["tfidf"].tolist(), ours.tolist(), groups=pages))
-    out.metric(accuracy=float(ours.mean()), accuracy_stderr=stderr, **numbers)
-    out.info(
-        f"Test accuracy {ours.mean():.3f} in the mean of {config.repeats} trainings; beside it: {'; '.join(said)}."
-    )
-    curve = config.curve
-    if curve is not None:
-
-        def of_drawn(name: str, number: int, seed: int, texts: Sequence[Lesson]) -> np.ndarray:
-            training = config.training.model_copy(update={"seed": seed, "steps": curve.steps})
-            return right(f"curve-{name}-{number}-{seed}", texts, training, name == "pretrained")
-
-        _report_curve(out, learning_curve(curve, learned, asked, of_drawn))
+    return numbers, "; ".join(said)
 
 
 def _report_curve(out: Output, points: Sequence[Point]) -> None:

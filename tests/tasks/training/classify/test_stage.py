@@ -219,6 +219,56 @@ def test_of_each_label_as_many_texts_as_the_rarest_has(bases: Callable[[str], Ar
     assert out.metrics["majority_accuracy"] == 0.5
 
 
+def test_files_of_the_users_own_hold_out_what_they_say(bases: Callable[[str], Artifact], tmp_path: Path) -> None:
+    """All their texts are measured, and what is learned, too, is told and measured apart."""
+    rows = messages(100)
+    seen = [{**rows[place], "text": rows[place]["text"].upper()} for place in (0, 1, 2)]
+    test = [*rows[80:], rows[81], *seen, {"text": "a new one", "label": "unknown"}, {"text": "", "label": "ham"}]
+    config = ClassifyConfig(
+        **{**TINY, "curve": {"labels": (2,), "seeds": 2, "steps": 1},
+           "data": (write(tmp_path / "a.jsonl", [*rows[:70], rows[0]]),),
+           "validation_data": (write(tmp_path / "v.jsonl", rows[70:80]),),
+           "test_data": (write(tmp_path / "t.jsonl", test),)}
+    )  # fmt: skip
+    out = run(config, tmp_path / "out", bases("decoder"))
+    assert out.accounts is not None
+    assert list(out.accounts.problems()) == []
+    assert (out.accounts.incoming.documents, out.accounts.kept.documents) == (107, 104)
+    removed = {reason: amount.documents for reason, amount in out.accounts.removed.items()}
+    assert removed == {"duplicate text": 1, "label not learned": 1, "empty text": 1}
+    counts = ("texts", "validation_texts", "test_texts", "seen_validation_texts", "seen_test_texts")
+    assert [out.counts[name] for name in counts] == [70, 10, 24, 0, 3]
+    found = pq.read_table(out.dir / "classified.parquet").to_pylist()
+    assert sorted(row["text"] for row in found) == sorted(row["text"] for row in test[:-2])
+    learned = {row["text"] for row in seen}
+    assert out.metrics["accuracy"] == pytest.approx(sum(row["correct"] for row in found) / 24)
+    new = [row["correct"] for row in found if row["text"] not in learned]
+    assert out.metrics["unseen_accuracy"] == pytest.approx(sum(new) / 21)
+    assert {"unseen_tfidf_accuracy", "unseen_gain_over_tfidf"} <= out.metrics.keys()
+    assert out.gained is not None
+    assert out.gained.items == 21
+
+
+def test_a_test_of_texts_that_are_learned_says_nothing_of_new_ones(
+    bases: Callable[[str], Artifact], tmp_path: Path
+) -> None:
+    """The share of the test is still the data's where the validation alone has files."""
+    rows = messages(40)
+    config = {
+        **TINY,
+        "data": (write(tmp_path / "a.jsonl", rows),),
+        "validation_data": (write(tmp_path / "v.jsonl", rows),),
+    }
+    out = run(ClassifyConfig(**{**config, "test": 0.5}), tmp_path / "share", bases("decoder"))
+    assert [out.counts[name] for name in ("texts", "validation_texts", "test_texts")] == [20, 40, 20]
+    assert (out.counts["seen_validation_texts"], out.counts["seen_test_texts"]) == (20, 0)
+    given = {**config, "test_data": (write(tmp_path / "t.jsonl", rows[:4]),)}
+    out = run(ClassifyConfig(**given), tmp_path / "all", bases("decoder"))
+    assert (out.counts["seen_test_texts"], out.counts["test_texts"]) == (4, 4)
+    assert "unseen_accuracy" not in out.metrics
+    assert out.gained is None
+
+
 def test_started_again_it_makes_the_same_and_keeps_what_it_compared_with(
     bases: Callable[[str], Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,7 +336,8 @@ def test_tables_of_all_kinds_give_the_same_rows(tmp_path: Path) -> None:
 
 
 def test_the_plan_says_what_cannot_be_learned(lake: Lake, tmp_path: Path) -> None:
-    one = write(tmp_path / "one.jsonl", [{"text": f"t{n}", "label": "ham"} for n in range(5)])
+    one = write(tmp_path / "one.jsonl", [{"text": f"t{n}", "label": "ham", "n": n + 9} for n in range(5)])
+    two = write(tmp_path / "two.jsonl", [{**row, "n": number % 2} for number, row in enumerate(messages(8))])
     other = write(tmp_path / "other.jsonl", [{"words": "x", "kind": "y"}])
     for given, said in (
         ({"data": (str(tmp_path / "none*.csv"),)}, "no file matches"),
@@ -294,6 +345,10 @@ def test_the_plan_says_what_cannot_be_learned(lake: Lake, tmp_path: Path) -> Non
         ({"data": (other,)}, "no column is known to be the text; the row has words, kind"),
         ({"data": (other,), "text": "body"}, "there is no column 'body'"),
         ({"runtime": {"device": "nosuch"}}, "nosuch"),
+        ({"data": (two,), "test_data": (other,)}, "no column is known to be the text"),
+        ({"data": (two,), "test_data": (str(tmp_path / "t*.jsonl"),)}, "classify.data and in classify.test_data; name"),
+        ({"data": (two,), "validation_data": ("none.csv",)}, "classify.validation_data names 'none.csv', but no file"),
+        ({"data": (two,), "test_data": (one,), "text": "text", "label": "n"}, "of which classify.data has none, but 0"),
     ):
         faults = classify.faults(ClassifyConfig(**given), Facts({}, lake))  # type: ignore[arg-type]
         assert [said in fault.reason for fault in faults] == [True], (given, faults)
@@ -324,6 +379,7 @@ def test_configs_that_cannot_be_are_sentences() -> None:
         ({"text": "1", "label": "label"}, "by their numbers"),
         ({"text": "a", "label": "a"}, "the same column"),
         ({"curve": {"labels": (0,)}}, "at least one training text"),
+        ({"test_data": ("t.csv",)}, "beside those to learn from"),
     ):
         with pytest.raises(ValidationError, match=said):
             ClassifyConfig(**given)  # type: ignore[arg-type]
