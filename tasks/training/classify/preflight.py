@@ -27,10 +27,11 @@ def check(config: ClassifyConfig, facts: Facts) -> Iterator[Fault]:
         yield Fault("classify.pooling", why)
     if config.data:
         faults = list(attempt(FIELDS["train"], _two_labels, config))
+        if config.validation_data and not faults:
+            faults += attempt(FIELDS["val"], _known_labels, config.model_copy(update={"test_data": ()}), "val")
+        if config.test_data and not faults:
+            faults += attempt(FIELDS["test"], _known_labels, config, "test")
         yield from faults
-        for split, patterns in (("val", config.validation_data), ("test", config.test_data)):
-            if patterns and not faults:
-                yield from attempt(FIELDS[split], _known_labels, config, split)
 
 
 def _two_labels(config: ClassifyConfig) -> None:

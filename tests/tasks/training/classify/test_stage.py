@@ -338,6 +338,7 @@ def test_tables_of_all_kinds_give_the_same_rows(tmp_path: Path) -> None:
 def test_the_plan_says_what_cannot_be_learned(lake: Lake, tmp_path: Path) -> None:
     one = write(tmp_path / "one.jsonl", [{"text": f"t{n}", "label": "ham", "n": n + 9} for n in range(5)])
     two = write(tmp_path / "two.jsonl", [{**row, "n": number % 2} for number, row in enumerate(messages(8))])
+    odd = write(tmp_path / "odd.jsonl", messages(3))
     other = write(tmp_path / "other.jsonl", [{"words": "x", "kind": "y"}])
     for given, said in (
         ({"data": (str(tmp_path / "none*.csv"),)}, "no file matches"),
@@ -347,6 +348,7 @@ def test_the_plan_says_what_cannot_be_learned(lake: Lake, tmp_path: Path) -> Non
         ({"runtime": {"device": "nosuch"}}, "nosuch"),
         ({"data": (two,), "test_data": (other,)}, "no column is known to be the text"),
         ({"data": (two,), "test_data": (str(tmp_path / "t*.jsonl"),)}, "classify.data and in classify.test_data; name"),
+        ({"data": (two,), "validation_data": (odd,), "test_data": (two,)}, "classify.data and in classify.test_data"),
         ({"data": (two,), "validation_data": ("none.csv",)}, "classify.validation_data names 'none.csv', but no file"),
         ({"data": (two,), "test_data": (one,), "text": "text", "label": "n"}, "of which classify.data has none, but 0"),
     ):
