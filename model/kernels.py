@@ -118,31 +118,83 @@ def attend(
 ) -> None:  # fmt: skip
     """Write what queries (H, D) take from the first `length` places of a text to out (H, D).
 
-    keys, values: blocks (blocks, size, K, D), of which `table` lists those of the text. scores: room for `length`.
+    keys, values: blocks (blocks, size, K, D), of which `table` lists those of the text. scores: room (H, length).
+    Blocks are read from their beginning to their end, once for all heads, as many texts do not fit the cache: read head
+    by head, 16 texts of 76 tokens and 58 million weights took 52 ms a step instead of 45.
     """
     size, kv_heads, width = keys.shape[1:]
-    group = queries.shape[0] // kv_heads
+    heads = queries.shape[0]
+    group = heads // kv_heads
     scale = np.float32(1 / math.sqrt(width))
-    for h in range(queries.shape[0]):
-        g = h // group
-        most = np.float32(-np.inf)
+    for b in range((length + size - 1) // size):
+        block, first = keys[table[b]], b * size
+        for place in range(min(size, length - first)):
+            for h in range(heads):
+                query, key = queries[h], block[place, h // group]
+                score = ZERO
+                for j in range(width):
+                    score += query[j] * key[j]
+                scores[h, first + place] = score * scale
+    for h in range(heads):
+        own = scores[h, :length]
+        most, total = own.max(), ZERO
         for p in range(length):
-            block, place = table[p // size], p % size
-            score = ZERO
-            for j in range(width):
-                score += queries[h, j] * keys[block, place, g, j]
-            scores[p] = score * scale
-            most = max(most, scores[p])
-        total = ZERO
-        for p in range(length):
-            scores[p] = np.exp(scores[p] - most)
-            total += scores[p]
-        out[h] = ZERO
-        for p in range(length):
-            block, place = table[p // size], p % size
-            share = scores[p] / total
-            for j in range(width):
-                out[h, j] += share * values[block, place, g, j]
+            own[p] = np.exp(own[p] - most)
+            total += own[p]
+        own /= total
+    out[:] = ZERO
+    for b in range((length + size - 1) // size):
+        block, first = values[table[b]], b * size
+        for place in range(min(size, length - first)):
+            for h in range(heads):
+                mixed, value, share = out[h], block[place, h // group], scores[h, first + place]
+                for j in range(width):
+                    mixed[j] += share * value[j]
+
+
+@_compiled
+def attention(
+    three: np.ndarray, positions: np.ndarray, tables: np.ndarray, keys: np.ndarray, values: np.ndarray,
+    head_gains: np.ndarray, rotary: np.ndarray, eps: np.float32, mixed: np.ndarray,
+) -> None:  # fmt: skip
+    """Keep the keys and values of n tokens in a layer's blocks, and write what they see to mixed (n, H, D).
+
+    three (n, H + 2 K, D): their queries, keys and values, which are turned in place; head_gains (2, D), or (0, D)
+    without; keys, values: (blocks, size, K, D).
+    """
+    size, kv_heads = keys.shape[1:3]
+    heads = mixed.shape[1]
+    scores = np.empty((heads, positions.max() + 1), np.float32)
+    for r in range(len(three)):
+        position = positions[r]
+        queries, own_keys = three[r, :heads], three[r, heads : heads + kv_heads]
+        if len(head_gains):
+            normalise(queries, head_gains[0], eps, queries)
+            normalise(own_keys, head_gains[1], eps, own_keys)
+        turn(queries, rotary[0, position], rotary[1, position])
+        turn(own_keys, rotary[0, position], rotary[1, position])
+        block, place = tables[r, position // size], position % size
+        keys[block, place] = own_keys
+        values[block, place] = three[r, heads + kv_heads :]
+    for r in range(len(three)):
+        attend(three[r, :heads], keys, values, tables[r], positions[r] + 1, scores, mixed[r])
+
+
+@_compiled
+def activate(both: np.ndarray, active: np.ndarray) -> None:
+    """Write silu(gate) * up to active (n, F); both (n, 2 F): the gates, then the others."""
+    inner = active.shape[1]
+    for r in range(len(both)):
+        for j in range(inner):
+            gate = both[r, j]
+            active[r, j] = gate / (np.float32(1) + np.exp(-gate)) * both[r, inner + j]
+
+
+@_compiled
+def add_and_normalise(x: np.ndarray, added: np.ndarray, gain: np.ndarray, eps: np.float32, out: np.ndarray) -> None:
+    """Add to x (n, C) in place, and write it, normalised, to out."""
+    x += added
+    normalise(x, gain, eps, out)
 
 
 @_compiled
@@ -157,10 +209,10 @@ def step(
     ids, positions (n): each token and its place in its text; tables (n, most blocks): the blocks of its text. All keys
     of a layer are there before a token looks at them, so that tokens of one text may follow each other in one call.
     keys, values: (layers, blocks, size, K, D). qkv (layers, (H + 2 K) D, C), mix (layers, C, H D), gate_up (layers,
-    2 F, C), down (layers, C, F), gains (2 layers + 1, C); head_gains (layers, 2, D), or (0, 2, D) without.
+    2 F, C), down (layers, C, F), gains (2 layers + 1, C); head_gains (layers, 2, D), or (layers, 0, D) without.
     """
     count, width = len(ids), embedding.shape[1]
-    size, kv_heads, head_dim = keys.shape[2:]
+    kv_heads, head_dim = keys.shape[3:]
     heads = mix.shape[2] // head_dim
     inner = down.shape[2]
     x = np.empty((count, width), np.float32)
@@ -169,32 +221,16 @@ def step(
     three = np.empty((count, heads + 2 * kv_heads, head_dim), np.float32)
     both = np.empty((count, 2 * inner), np.float32)
     active = np.empty((count, inner), np.float32)
-    scores = np.empty(positions.max() + 1, np.float32)
     for r in range(count):
         x[r] = embedding[ids[r]]
     for layer in range(len(qkv)):
         normalise(x, gains[2 * layer], eps, normed)
         product(normed, qkv[layer], three.reshape(count, -1), False)
-        for r in range(count):
-            position = positions[r]
-            queries, own_keys = three[r, :heads], three[r, heads : heads + kv_heads]
-            if len(head_gains):
-                normalise(queries, head_gains[layer, 0], eps, queries)
-                normalise(own_keys, head_gains[layer, 1], eps, own_keys)
-            turn(queries, rotary[0, position], rotary[1, position])
-            turn(own_keys, rotary[0, position], rotary[1, position])
-            block, place = tables[r, position // size], position % size
-            keys[layer, block, place] = own_keys
-            values[layer, block, place] = three[r, heads + kv_heads :]
-        for r in range(count):
-            attend(three[r, :heads], keys[layer], values[layer], tables[r], positions[r] + 1, scores, mixed[r])
+        attention(three, positions, tables, keys[layer], values[layer], head_gains[layer], rotary, eps, mixed)
         product(mixed.reshape(count, -1), mix[layer], x, True)
         normalise(x, gains[2 * layer + 1], eps, normed)
         product(normed, gate_up[layer], both, False)
-        for r in range(count):
-            for j in range(inner):
-                gate = both[r, j]
-                active[r, j] = gate / (np.float32(1) + np.exp(-gate)) * both[r, inner + j]
+        activate(both, active)
         product(active, down[layer], x, True)
     last = np.empty((len(ends), width), np.float32)
     for number in range(len(ends)):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from model.blocks import BlockPool, BlockTable, blocks_for
-from model.compiled import FEW, LARGE, Compiled
+from model.compiled import LARGE, Compiled
 from model.gpt import GPT
 from model.padded import PREFILL_TOKENS
 from model.paged import BLOCK_SIZE, KVBlocks, PagedPass, Part, bytes_per_block
@@ -97,7 +97,7 @@ class PagedTexts:
             self.pool.extend(table, row.seen)
             self._tables[number, len(table.blocks) - 1] = table.blocks[-1]
         lengths = [len(row.seen) for row in self.rows]
-        if self._compiled and len(lengths) <= FEW:
+        if self._compiled and self._compiled.suits([1] * len(lengths)):
             ids = np.array([row.seen[-1] for row in self.rows])
             return self._compiled.logits(
                 self._kv, ids, np.array(lengths) - 1, self._tables, np.arange(len(ids), dtype=np.int64)
@@ -136,7 +136,7 @@ class PagedTexts:
         self._open += [table for _, table in admitted]
         self._tables = np.concatenate([self._tables, tables])
         counts = [part.count for part in parts]
-        if self._compiled is None or sum(counts) > FEW:
+        if self._compiled is None or not self._compiled.suits(counts):
             return self._pass(rows, parts)
         ids = np.array([token for row, part in zip(rows, parts, strict=True) for token in row.seen[part.start :]])
         positions = np.concatenate([np.arange(part.start, part.start + part.count) for part in parts])

@@ -4,6 +4,7 @@ Also covers: model/paged.py
 Also covers: model/padded.py
 Also covers: model/compiled.py
 Also covers: model/kernels.py
+Also covers: model/prepacked.py
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import random
 import pytest
 import torch
 
+from model import compiled
 from model.decoding import Decoder, Generation, Request
 from model.generate import generate
 from model.gpt import GPT
@@ -56,7 +58,7 @@ def requests(seed: int, count: int) -> list[Request]:
     return made
 
 
-def grown(decoder: Decoder, asked: list[Request], most: int = 6, rest: float = 0.0) -> list[Generation]:
+def grown(decoder: Decoder, asked: list[Request], most: int = 12, rest: float = 0.0) -> list[Generation]:
     """Let texts grow, at most `most` at once; `rest` is the probability that the next one waits for another step."""
     chance, made = random.Random(1), list[Generation]()
     while len(made) < len(asked) or decoder.active:
@@ -93,8 +95,18 @@ def test_texts_in_blocks_are_those_of_one_alone(family: str, blocks: int) -> Non
     assert texts.pool.free == blocks  # everything came back
 
 
-def test_a_compiled_step_takes_the_place_of_the_network() -> None:
+@pytest.mark.parametrize("family", ["llama", "qwen3"])
+def test_without_onednn_the_kernels_multiply(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = requests(3, 12)
+    model = model_of(family)
+    alone = [generate(model, one.prompt, one.max_new_tokens, one.sampling, slide=one.slide) for one in asked]
+    monkeypatch.setattr(compiled, "available", lambda: False)
+    assert grown(Decoder(model, None, texts_of(model, 100)), asked) == alone
+
+
+def test_a_compiled_step_takes_the_place_of_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """The network itself is called for long prompts only."""
+    monkeypatch.setattr(compiled, "LONG", 32)
     model, other = model_of("llama"), model_of("gpt2")
     calls: list[int] = []
     for one in (model, other):
