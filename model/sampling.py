@@ -108,18 +108,26 @@ def _top_k(logits: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 NUCLEUS = 256
 """Tokens that are sorted first: the nucleus of a trained model rarely has more, and sorting 50,304 takes 4 ms."""
+WIDE = 8
+"""The share of the vocabulary that is sorted next, 1 / WIDE; finding more than that costs as much as to sort all."""
 
 
 def _top_p(probabilities: Tensor, ids: Tensor | None, p: float) -> tuple[Tensor, Tensor | None]:
     """Return the probabilities of the nucleus of each row, the others set to 0 or left out, and their ids."""
-    if probabilities.shape[-1] > NUCLEUS:
-        places = probabilities.topk(NUCLEUS, dim=-1).indices.sort(dim=-1).values
+    size = probabilities.shape[-1]
+    needed = 0.0
+    for count in (NUCLEUS, size // WIDE):
+        if not max(needed, NUCLEUS - 1) < count < size:
+            continue
+        places = probabilities.topk(count, dim=-1).indices.sort(dim=-1).values
         some = probabilities.gather(-1, places)
         nucleus = _nucleus(some, p)
         # Only if the nucleus ends among them and no equal of its last token was left out.
         last, least = nucleus.masked_fill(nucleus == 0, torch.inf).amin(dim=-1), some.amin(dim=-1)
         if bool((last > least).all()):
             return nucleus, places if ids is None else ids.gather(-1, places)
+        # No token that was left out has more than the least of these.
+        needed = count + float(((p - some.sum(dim=-1)) / least).amax())
     return _nucleus(probabilities, p), ids
 
 

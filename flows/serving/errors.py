@@ -99,7 +99,8 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _of_http(request: Request, error: HTTPException) -> JSONResponse:
-        said = {404: f"There is nothing at {request.url.path}.", 405: f"{request.method} is not possible here."}
+        path, takes = request.url.path[:MAX_SHOWN], (error.headers or {}).get("Allow", "another method")
+        said = {404: f"There is nothing at {path}.", 405: f"{path} takes {takes}, not {request.method}."}
         message = said.get(error.status_code, str(error.detail))
         return response_of(ApiError(error.status_code, message, headers=error.headers))
 

@@ -40,6 +40,8 @@ class Guards:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":  # answered as GET is, and the server sends no body: load balancers ask so
+            scope = {**scope, "method": "GET"}
         headers = Headers(scope=scope)
         origin = headers.get("origin")
         given_id = headers.get("x-request-id", "")

@@ -89,12 +89,13 @@ class Texts:
 
     def start(self) -> None:
         """Put the texts into the engine's queue; raises as `Served.submit` does."""
-        loop = asyncio.get_running_loop()
-        self._told: asyncio.Queue[Piece | Exception] = asyncio.Queue()
-        self._began = time.monotonic()
+        loop, told = asyncio.get_running_loop(), asyncio.Queue[Piece | Exception]()
+        self._told, self._began = told, time.monotonic()
 
         def tell(news: Piece | Exception) -> None:
-            loop.call_soon_threadsafe(self._told.put_nowait, news)
+            # Without `self`, which holds the ticket: in a circle, the texts of thousands of requests would wait for a
+            # full collection of garbage, which Python begins only when a quarter of all objects is new.
+            loop.call_soon_threadsafe(told.put_nowait, news)
 
         self._ticket = self.served.submit(self.prompts, self.wanted, tell, stream=self._stream)
         self._metrics.prompt_tokens.labels(self.served.name).inc(self.prompt_tokens)
@@ -171,15 +172,17 @@ async def while_wanted(request: Request, work: Awaitable[T]) -> T:
     """Wait for `work`, but no longer than the client does; raises ClientGone."""
     answer = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(until_gone(request.receive))
+    both = (answer, gone)
     try:
-        await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         if not answer.done():
             raise ClientGone
         return answer.result()
     finally:
-        for one in (answer, gone):
+        for one in both:
             one.cancel()
-        await asyncio.gather(answer, gone, return_exceptions=True)
+        await asyncio.gather(*both, return_exceptions=True)
+        del answer, gone, both, one  # an error, and this function in its traceback, would hold each other
 
 
 def new_tokens(asked: int | None, default: int | None, prompt: Sequence[int], context: int) -> int:

@@ -102,6 +102,21 @@ def test_filters_are_those_of_the_definition(
         torch.testing.assert_close(found, kept / kept.sum())
 
 
+@pytest.mark.parametrize("spread", [0.0, 0.3, 1.0, 4.0])
+@pytest.mark.parametrize("top_p", [0.5, 0.95, 0.9999])
+def test_a_wide_nucleus_is_that_of_a_whole_sort(spread: float, top_p: float) -> None:
+    """Of 5,000 tokens some hundred or nearly all, with and without a row beside it that needs a few."""
+    logits = torch.randn(3, 5000, generator=torch.Generator().manual_seed(1)) * torch.tensor([[spread], [spread], [9]])
+    probabilities = (logits - logits.amax(dim=-1, keepdim=True)).softmax(dim=-1)
+    ordered, order = probabilities.sort(dim=-1, descending=True, stable=True)
+    kept = torch.zeros_like(probabilities, dtype=torch.bool).scatter(-1, order, ordered.cumsum(-1) - ordered < top_p)
+    for rows in ([0, 1], [0, 1, 2], [2]):
+        found = filtered(logits[rows], Sampling(1.0, top_p=top_p))
+        assert torch.equal(found > 0, kept[rows])
+        whole = probabilities[rows] * kept[rows]
+        torch.testing.assert_close(found, whole / whole.sum(dim=-1, keepdim=True))
+
+
 def test_the_frequencies_are_the_probabilities() -> None:
     """For one token of many texts, and for many tokens of one text."""
     many = choose(LOGITS.expand(4000, 4), [drawing(Sampling(1.0, seed=seed)) for seed in range(4000)])

@@ -8,7 +8,6 @@ Also covers: flows/serving/log_probs.py
 Also covers: flows/serving/metrics.py
 Also covers: flows/serving/schemas.py
 Also covers: flows/serving/pages.py
-Also covers: flows/serving/texts.py
 Also covers: flows/serving/votes.py
 """
 
@@ -217,7 +216,7 @@ def test_prompts_beyond_the_context_and_bodies_that_are_none(server: Living) -> 
     assert error(post("/v1/completions", content=b'{"prompt": "' + b"x" * (2 << 20) + b'"}'), 413)
     assert error(post("/v1/completions", content=(b"x" * 65536 for _ in range(40))), 413)  # its length is not said
     assert error(server.client.get("/v1/nothing"), 404)
-    assert error(server.client.get("/v1/completions"), 405)
+    assert "/v1/completions takes POST, not GET" in error(server.client.get("/v1/completions"), 405)["message"]
     assert complete(server, prompt="x", max_tokens=1).status_code == 200
 
 
@@ -299,6 +298,15 @@ def test_models_health_and_metrics(server: Living) -> None:
     assert 'textmill_requests_total{endpoint="/v1/completions",status="200"}' in said
     assert 'textmill_texts_running{model="base"} 0.0' in said
     assert "textmill_first_token_seconds_bucket" in said
+
+
+def test_head_is_answered_as_get_without_a_body(server: Living) -> None:
+    """Load balancers and `curl -I` ask so."""
+    for path in ("/", "/health", "/v1/models"):
+        answer, whole = server.client.head(path), server.client.get(path)
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert answer.headers["content-length"] == str(len(whole.content))
+    assert server.client.head("/v1/completions").status_code == 405
 
 
 def test_what_was_read_before_is_told_and_counted(server: Living) -> None:
