@@ -11,8 +11,8 @@ import functools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from data_lake.text.folding import fold
-from data_lake.text.units import word_table
+from data_lake.text.folding import code_points, fold
+from data_lake.text.units import SINGLE, character_classes, word_spans
 
 if TYPE_CHECKING:
     import regex
@@ -23,23 +23,24 @@ LONGEST_RUN = 3
 
 def terms(text: str) -> list[str]:
     """Return the terms of a text, as often as they occur, in the order of their beginnings."""
-    return [term for word, others in _words(text) for term in (word, *others)]
+    return [term for word, others in with_terms(text) for term in (word, *others)]
 
 
 def distinct(text: str) -> list[str]:
     """Return what a passage about this text should have, each term once: words, parts of joined ones, pairs in runs."""
     found: dict[str, None] = {}
-    for word, others in _words(text):
+    for word, others in with_terms(text):
         is_run = bool(others) and others[0].startswith(word)
         found.update(dict.fromkeys(others[:1] if is_run else others or [word]))
     return list(found)
 
 
-def _words(text: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield each word, with its parts if it has joints, and with the longer runs if it is a single character."""
+def with_terms(text: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield each folded word, with its parts if it has joints, and with the longer runs if it is a single character."""
     folded = fold(text)
-    table = word_table(folded)
-    starts, ends, single = table.starts.tolist(), table.ends.tolist(), table.single.tolist()
+    begins, ends_of = word_spans(folded)
+    single = (character_classes()[code_points(folded)[begins]] == SINGLE).tolist()
+    starts, ends = begins.tolist(), ends_of.tolist()
     for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
         word = folded[start:end]
         if not single[number]:

@@ -25,7 +25,10 @@ def ask(
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="what to ask; - reads it from stdin")],
     model: Annotated[
         str | None,
-        typer.Option(metavar="MODEL", help="who answers: a stage, or stage/key [default: the newest fine-tuned model]"),
+        typer.Option(
+            metavar="MODEL",
+            help="who answers: a stage, or stage/key [default: the one that `ask` measured best, else the newest one]",
+        ),
     ] = None,
     index: Annotated[str, typer.Option(metavar="INDEX", help="where it is looked for: index (the newest), or key")] = (
         "index"
@@ -52,7 +55,9 @@ def ask(
     if not asked:
         raise UserError("The question is empty; give something to look for.")
     pages = _usable(_index(index))
-    answering = find_artifact(model) if model else _newest_that_answers()
+    from tasks.retrieval.answering import answering as chosen
+
+    answering = find_artifact(model) if model else chosen(lake())
     if answering is not None and "model.safetensors" not in answering.files:
         raise UserError(f"{answering.name} has no model; name an artifact of sft, as in: textmill ask … --model sft")
     from tasks.retrieval.asking import NO_PAGE
@@ -102,15 +107,6 @@ def _usable(artifact: Artifact) -> Artifact:
     if isinstance(checked := lake().lookup(artifact.stage, artifact.key), Miss):
         raise UserError(f"{artifact.name} cannot be used: {checked.reason}. `textmill run` builds it again.")
     return artifact
-
-
-def _newest_that_answers() -> Artifact | None:
-    """Return the newest model that was taught to answer; None if the lake has none."""
-    from tasks.training.trained import chat_template_of
-
-    models = [one for one in lake().artifacts() if one.manifest.kind == "Model"]
-    models.sort(key=lambda one: one.manifest.finished_at, reverse=True)
-    return next((one for one in models if chat_template_of(one) is not None), None)
 
 
 def _that_fit(writer: Writer, question: str, found: list[Passage], max_tokens: int) -> list[Passage]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shlex
 from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -18,6 +19,16 @@ Step = tuple[str, str]
 """A command without the program's name, and what it shows."""
 SHORT, LONG = 60, 72  # characters of a text that is easily typed, and of a command with its meaning beside it
 CLASSIFIED = "classified.parquet"
+LEARNED = {
+    "dpo": "the same after it learned which answers are preferred",
+    "grpo": "the same after it learned from rewards (grpo)",
+    "ppo": "the same after it learned from rewards (ppo)",
+}
+SHOWN = {
+    "evaluate": "how good the model is",
+    "evaluate_encoder": "how well the encoder names hidden tokens",
+    "seq2seq": "how good its texts are, with a few of them",
+}
 
 
 def next_steps(recipe: str, graph: Graph, until: Collection[str] = ()) -> list[Step]:
@@ -27,26 +38,23 @@ def next_steps(recipe: str, graph: Graph, until: Collection[str] = ()) -> list[S
     from tasks.training.sft import SftConfig
 
     made = {node.stage.name: node.config for node in graph.scope(until) if isinstance(node, Node)}
-    steps = [("artifacts", "what is in the lake now"), (f"plan {recipe}", "what a second run would do, and why")]
-    shown = {
-        "evaluate": "how good the model is",
-        "evaluate_encoder": "how well the encoder names hidden tokens",
-        "seq2seq": "how good its texts are, with a few of them",
-    }
-    steps += [(f"show {stage}", meaning) for stage, meaning in shown.items() if stage in made]
     encoders = any(isinstance(one, PretrainConfig) and one.model.network == "encoder" for one in made.values())
     writers = [stage for stage in ("pretrain", "import_model") if stage in made and not encoders]
     corpus = _newest("Corpus")
+    served = "Prefect, MLflow and a page to chat on" if writers else "Prefect and MLflow"
+    steps = [("up", f"{served}, in the browser")]
+    if "index" in made and corpus is not None and (asked := next(_questions(corpus), None)):
+        steps.append((f"ask {shlex.quote(asked[0])}", "an answer from the pages, with their addresses"))
+    if isinstance(config := made.get("sft"), SftConfig):
+        steps.append(("chat", "talk to the fine-tuned model"))
+        steps += [(f"chat {stage}", meaning) for stage, meaning in LEARNED.items() if stage in made]
+        steps += _answers(config, corpus)
     if writers and corpus is not None and (beginning := next(_beginnings(corpus), None)):
         steps.append((f"generate {writers[0]} {shlex.quote(beginning)}", "let it continue a line of the corpus"))
-    if isinstance(config := made.get("sft"), SftConfig):
-        steps += _answers(config, corpus)
-    if "index" in made and corpus is not None and (asked := next(_questions(corpus), None)):
-        steps.append((f"ask {shlex.quote(asked[0])}", "the pages that it finds, and an answer from them"))
     if "classify" in made and (text := _classified()):
         steps.append((f"classify {shlex.quote(text)}", "the label of a text that was held out"))
-    served = "Prefect, MLflow and a page to chat on" if writers else "Prefect and MLflow"
-    return [*steps, ("up", f"{served}, in the browser")]
+    steps += [(f"show {stage}", meaning) for stage, meaning in SHOWN.items() if stage in made]
+    return [*steps, ("artifacts", "what is in the lake now"), (f"plan {recipe}", "what a second run would do, and why")]
 
 
 def listed(steps: Iterable[Step], program: str) -> Iterator[str]:
@@ -62,7 +70,6 @@ def listed(steps: Iterable[Step], program: str) -> Iterator[str]:
 
 def _answers(config: SftConfig, corpus: Artifact | None) -> Iterator[Step]:
     """Yield how to ask the fine-tuned model something, of the pages if they document names."""
-    yield "chat", "talk to the fine-tuned model"
     asked = None if config.files() or corpus is None else next(_questions(corpus), None)
     if asked is not None:
         question, text = asked
@@ -96,15 +103,22 @@ def _beginnings(corpus: Artifact) -> Iterator[str]:
 
 
 def _questions(corpus: Artifact) -> Iterator[tuple[str, str]]:
-    """Yield questions about names that held-out pages document, each with the entry that answers it."""
+    """Yield questions about names that held-out pages document, each with the entry that answers it: public ones,
+    which people know, before those that begin with an underscore."""
     from tasks.corpus.splits import documents_of
     from tasks.synthetic.pydoc import entries, module_of
     from tasks.synthetic.quotations import quotations_of
 
+    hidden = []
     for document in documents_of(corpus.path, {"test"}):
         if module := module_of(document.url, document.title):
             for pair in quotations_of(entries(document.text, module), SHORT, 1):
-                yield pair["instruction"].replace("`", ""), pair["input"]
+                asked = pair["instruction"].replace("`", ""), pair["input"]
+                if any(part.startswith("_") for part in re.split(r"[\s.]", asked[0])):
+                    hidden.append(asked)
+                else:
+                    yield asked
+    yield from hidden
 
 
 def _classified() -> str | None:

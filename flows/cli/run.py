@@ -92,7 +92,7 @@ def _tell(result: RunResult, steps: Iterable[Step]) -> None:
     for line in listed(steps, program()):
         note(line)
     mlflow = experiments_page(result.mlflow_url) if result.mlflow_url else None
-    for name, url in (("Prefect", result.prefect_url), ("MLflow", mlflow)):
+    for name, url in (("Prefect", result.prefect_url), ("MLflow", mlflow), ("Chat", result.chat_url)):
         if url:
             note(f"  {name}: {url}")
 

@@ -160,6 +160,12 @@ def maker_of(made: Artifact) -> str:
     return node.stage.name
 
 
+def comes_from(made: Artifact, sources: Collection[Artifact]) -> bool:
+    """Return whether what `Graph.add` returned is one of the sources, or reads one, directly or through others."""
+    node: Any = made
+    return any(one in sources for one in (node, *ancestors(node)))
+
+
 def ancestors(node: AnyNode) -> list[AnyNode]:
     """Return everything that a node reads, directly or through others, nearest first."""
     found: dict[AnyNode, None] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flows.graph.agreed import benchmarks_config, decontaminate_config, questions_config, teacher_config
-from flows.graph.node import Graph, maker_of
+from flows.graph.node import Graph, comes_from, maker_of
 from flows.recipe.recipe import Recipe
 from tasks.benchmarks import benchmarks
 from tasks.compression.distil import distil
@@ -79,8 +79,10 @@ def pipeline(recipe: Recipe, graph: Graph) -> None:
     if recipe.index and corpus is not None:
         passages = graph.add(index, recipe.index, corpus)
         if recipe.ask:
-            for model in models[models.index(answering[0]) :] if answering else models:
-                graph.add(ask, recipe.ask, model, passages)
+            wanted = recipe.ask.models
+            for model in _taught(models, answering):
+                if not wanted or maker_of(model) in wanted:
+                    graph.add(ask, recipe.ask, model, passages)
     if recipe.judge and models:
         named = recipe.judge.against
         other = graph.pinned(kinds.Model, named, "judge.against") if named else None
@@ -125,6 +127,11 @@ def _taught_and_asked(
             if not wanted or maker_of(model) in wanted:
                 graph.add(evaluate, recipe.evaluate, model, asked, classifiers)
     return answering
+
+
+def _taught(models: list[kinds.Model], answering: list[kinds.Model]) -> list[kinds.Model]:
+    """Return the models that answer: those that sft made, and what became of them; all, if an imported one may."""
+    return [one for one in models if comes_from(one, answering)] if answering else models
 
 
 def _asked_for(

@@ -255,6 +255,9 @@ class Recipe(RecipeBase):
             raise ValueError("ask has no passages to find: add the section index: {}")
         if self.ask is not None and not (self.index and self.index.measured):
             raise ValueError("ask has no questions: let index.measured be at least 1")
+        for name in self.ask.models if self.ask is not None else ():
+            if self.sft is not None and name in ("import_model", "pretrain", "distil"):
+                raise ValueError(f"ask.models names {name}, whose model is taught no chat: name sft or what follows it")
         return self
 
     @classmethod

@@ -16,7 +16,7 @@ from flows.graph.variants import graph_of
 from flows.recipe.promote import PromoteConfig
 from flows.recipe.recipe import Recipe
 from flows.run.rerun import rerun_scope
-from flows.servers.connect import Connection, ServerError, connect
+from flows.servers.connect import Connection, ServerError, connect, up_state
 from flows.servers.databases import database_problem
 from tasks.tracking.terminal import log
 
@@ -33,6 +33,7 @@ class RunResult:
     prefect_url: str | None
     mlflow_url: str | None
     outcome: str = ""
+    chat_url: str | None = None
 
 
 def run_pipeline(recipe: Recipe, until: Collection[str] = (), force: Collection[str] = ()) -> RunResult:
@@ -130,4 +131,6 @@ def _mark_dead_runs(connection: Connection) -> None:
 
 def _result(connection: Connection | None, problem: str | None, outcome: str = "") -> RunResult:
     prefect_url = connection.ui_url if connection and connection.origin != "embedded" else None
-    return RunResult(problem is None, problem, prefect_url, connection.mlflow_url if connection else None, outcome)
+    chat_url = (up_state(connection.home) or {}).get("models_url") if connection else None
+    mlflow_url = connection.mlflow_url if connection else None
+    return RunResult(problem is None, problem, prefect_url, mlflow_url, outcome, chat_url)

@@ -21,6 +21,7 @@ from flows.serving.guards import Guards
 from flows.serving.models import Models, Settings
 from flows.serving.sources import Sources
 from tasks.delivery.serving.served import Served
+from tasks.retrieval.answering import answers_best
 from tasks.stage import kinds
 
 log = logging.getLogger(__name__)
@@ -141,9 +142,12 @@ def _keep_fresh(
 
 
 def default_names(home: Home) -> list[str]:
-    """Return the stages of which the lake has models that write texts, the one that was trained last first."""
-    newest = sorted(Lake(home.lake).artifacts(), key=lambda one: one.manifest.finished_at, reverse=True)
-    return list(dict.fromkeys(one.stage for one in newest if is_served(one)))
+    """Return the stages of which the lake has models that write texts: first the one that answers best from pages, if
+    that was measured, then the one that was trained last."""
+    lake = Lake(home.lake)
+    names = list(dict.fromkeys(one.stage for one in lake.artifacts() if is_served(one)))
+    best = answers_best(lake)
+    return sorted(names, key=lambda name: name != best)
 
 
 def is_served(artifact: Artifact) -> bool:

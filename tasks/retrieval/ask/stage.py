@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from model.templates import TemplateName
     from model.tokenizer import Tokenizer
 
-WAYS = ("found", "right", "alone")
+FOUND, RIGHT, ALONE = "found", "right", "alone"
 """What a model reads: the passages that the index finds, the page's passage with the answer, nothing."""
 TOKENS_PER_WORD = 1.6
 """Of English with the demo's vocabulary of 4,096 tokens."""
@@ -48,9 +49,11 @@ def contract(artifact: Artifact) -> Iterator[str]:
     """Check that each question has an answer in each way."""
     import pyarrow.parquet as pq
 
-    rows = pq.read_metadata(artifact.path / "answers.parquet").num_rows
-    if rows != artifact.counts.get("questions", 0) * len(WAYS):
-        yield f"answers.parquet has {rows:,} rows, not {len(WAYS)} for each question."
+    asked = artifact.counts.get("questions", 0)
+    answers = Counter(pq.read_table(artifact.path / "answers.parquet", columns=["way"])["way"].to_pylist())
+    for way in {FOUND, ALONE, *answers}:
+        if answers[way] != asked:
+            yield f"answers.parquet has {answers[way]:,} answers of the way {way}, not {asked:,}."
 
 
 @stage(
@@ -66,9 +69,9 @@ def contract(artifact: Artifact) -> Iterator[str]:
 def ask(config: AskConfig, out: Output, model: kinds.Model, index: kinds.Index) -> None:
     """Ask the model the questions of the index, and compare its answers with the right ones word for word.
 
-    `exact` is the share of right answers with the passages that the index finds, `exact_right` with the passage that
-    has the answer (what a better index could gain at most), `exact_alone` without any (what the model knows by heart
-    or guesses); `gain` is the mean difference of the first and the last, whose standard error counts the questions of a
+    `exact` is the share of right answers with the passages that the index finds, `exact_right` (if asked) with the one
+    that has the answer (what a better index could gain at most), `exact_alone` without any (what the model knows or
+    guesses); `gain` is the mean difference of the first and the last, whose standard error counts the questions of a
     page as one trial. `quoted` is the share of answers that stand in what the model was given, word for word. All with
     standard errors.
     """
@@ -87,10 +90,11 @@ def ask(config: AskConfig, out: Output, model: kinds.Model, index: kinds.Index) 
     with loaded(config, model) as (writer, tokenizer):
         if writer.config.network != "decoder":
             raise PermanentError(f"{model.name} is an {writer.config.network}; only decoders answer questions.")
-        for way in WAYS:
+        ways = (FOUND, RIGHT, ALONE) if config.right else (FOUND, ALONE)
+        for way in ways:
             part = [_question(config, search, one, way, writer, tokenizer, template) for one in asked]
             for start in range(0, len(part), config.batch):
-                out.progress(len(rows), len(WAYS) * len(asked), "answers")
+                out.progress(len(rows), len(ways) * len(asked), "answers")
                 rows += _answered(config, part[start : start + config.batch], writer, tokenizer, template)
     _report(out, rows)
 
@@ -112,9 +116,9 @@ def _question(
 
     most = room(writer.config.max_seq_len, config.max_tokens)
     passages = []
-    if way == "found":
+    if way == FOUND:
         passages = search.find(asked["question"], config.passages)
-    elif way == "right" and asked["passage"] is not None:
+    elif way == RIGHT and asked["passage"] is not None:
         passages = search.numbered([asked["passage"]])
     shown = that_fit(passages, lambda text: len(ids(text)) <= most)
     text = given(shown)
@@ -160,18 +164,18 @@ def _report(out: Output, rows: list[dict[str, Any]]) -> None:
 
     from data_lake.tables.schemas import ASKED
 
-    by_way = {way: [row for row in rows if row["way"] == way] for way in WAYS}
+    by_way = {way: [row for row in rows if row["way"] == way] for way in {row["way"]: None for row in rows}}
     shares: dict[str, list[float]] = {
-        ("exact" if way == "found" else f"exact_{way}"): [float(row["exact"]) for row in part]
+        ("exact" if way == FOUND else f"exact_{way}"): [float(row["exact"]) for row in part]
         for way, part in by_way.items()
     }
-    shares["quoted"] = [float(row["quoted"]) for row in by_way["found"]]
-    shares["given_answer"] = [float(row["has_answer"]) for row in by_way["found"]]
+    shares["quoted"] = [float(row["quoted"]) for row in by_way[FOUND]]
+    shares["given_answer"] = [float(row["has_answer"]) for row in by_way[FOUND]]
     for name, values in shares.items():
         mean, error = mean_and_stderr(values)
         out.metric(**{name: mean, f"{name}_stderr": error})
-    out.count(questions=len(by_way["found"]))
-    pages = [row["doc_id"] for row in by_way["found"]]
+    out.count(questions=len(by_way[FOUND]))
+    pages = [row["doc_id"] for row in by_way[FOUND]]
     out.gain(paired("right answers", "without pages", shares["exact_alone"], shares["exact"], groups=pages))
     out.table("answers", [{k: row[k] for k in ("question", "way", "given", "answer", "exact")} for row in rows[:100]])
     write_parquet(out.dir / "answers.parquet", pa.Table.from_pylist(rows, schema=ASKED))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,11 @@ from data_lake.tables.documents import shards
 from data_lake.text.terms import distinct, terms
 from tasks.retrieval.index.bm25 import Bm25
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+KEPT = 64
+"""Groups of rows that stay in memory, of 256 kB each: 16 MB, however large the corpus is."""
 COVERED = 0.35
 """How much of a question one passage has to have: the share of its terms, each weighed by its rarity.
 
@@ -64,6 +70,8 @@ class Search:
                 self._places.append((path, group))
                 sizes.append(described.row_group(group).num_rows)
         self._first = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+        self._group = functools.lru_cache(KEPT)(_read_group)
+        self._of_title = functools.lru_cache(1024)(lambda title: frozenset(terms(title)))  # of many passages each
 
     def find(self, question: str, count: int, least: float = COVERED) -> list[Passage]:
         """Return at most `count` passages, the best first.
@@ -73,41 +81,44 @@ class Search:
         ranked = self._bm25.find(terms(question), max(CONSIDERED, 2 * count))
         weights = {term: self._bm25.rarity(term) for term in distinct(question)}
         whole = sum(weights.values())
-        found: list[Passage] = []
-        for (number, score), row in zip(ranked, self.rows([number for number, _ in ranked]), strict=True):
-            there = {*terms(row["text"]), *terms(row["title"] or "")}
-            covered = sum(weight for term, weight in weights.items() if term in there) / whole
-            found.append(_passage(number, row, score, covered))
-        if max((one.covered for one in found), default=0.0) < least:
+        found: list[tuple[int, float, float]] = []
+        for number, score in ranked:
+            group, place = self._at(number)
+            there = terms(group["text"][place].as_py())
+            named = self._of_title(group["title"][place].as_py() or "")
+            covered = sum(weight for term, weight in weights.items() if term in there or term in named) / whole
+            found.append((number, score, covered))
+        if max((covered for _, _, covered in found), default=0.0) < least:
             return []
-        found.sort(key=lambda one: (-one.score * one.covered, one.number))
-        return found[:count]
+        found.sort(key=lambda one: (-one[1] * one[2], one[0]))
+        return [self._passage(*one) for one in found[:count]]
 
     def numbered(self, numbers: Sequence[int]) -> list[Passage]:
         """Return passages by their numbers."""
-        return [_passage(number, row, 0.0, 0.0) for number, row in zip(numbers, self.rows(numbers), strict=True)]
+        return [self._passage(number, 0.0, 0.0) for number in numbers]
 
-    def rows(self, numbers: Sequence[int]) -> Iterator[dict[str, Any]]:
-        """Yield the rows of passages by their numbers; a group of rows is read once."""
-        import pyarrow.parquet as pq
+    def _at(self, number: int) -> tuple[pa.Table, int]:
+        """Return the group of rows that a passage is in, and its place there."""
+        group = int(np.searchsorted(self._first, number, side="right")) - 1
+        return self._group(*self._places[group]), number - int(self._first[group])
 
-        groups: dict[int, Any] = {}
-        for number in numbers:
-            group = int(np.searchsorted(self._first, number, side="right")) - 1
-            if group not in groups:
-                path, place = self._places[group]
-                with pq.ParquetFile(path) as file:
-                    groups[group] = file.read_row_group(place)
-            yield groups[group].slice(number - int(self._first[group]), 1).to_pylist()[0]
+    def _passage(self, number: int, score: float, covered: float) -> Passage:
+        group, place = self._at(number)
+        row = group.slice(place, 1).to_pylist()[0]
+        fetched = row["fetched_at"]
+        names = ("doc_id", "url", "source", "title", "date", "start", "end", "text")
+        return Passage(
+            number=number,
+            fetched_at=fetched.isoformat(timespec="seconds") if fetched else None,
+            score=round(score, 4),
+            covered=round(covered, 4),
+            **{name: row[name] for name in names},
+        )
 
 
-def _passage(number: int, row: dict[str, Any], score: float, covered: float) -> Passage:
-    fetched = row["fetched_at"]
-    names = ("doc_id", "url", "source", "title", "date", "start", "end", "text")
-    return Passage(
-        number=number,
-        fetched_at=fetched.isoformat(timespec="seconds") if fetched else None,
-        score=round(score, 4),
-        covered=round(covered, 4),
-        **{name: row[name] for name in names},
-    )
+def _read_group(path: Path, place: int) -> pa.Table:
+    """Read a group of rows. The last ones stay in memory, as many questions have passages in common."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        return file.read_row_group(place)

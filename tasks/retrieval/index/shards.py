@@ -10,9 +10,7 @@ import numpy as np
 
 from data_lake.reading.ledger import Tally
 from data_lake.tables.documents import shard_path, shards, write_tables
-from data_lake.text.folding import fold
-from data_lake.text.terms import terms
-from data_lake.text.units import words
+from data_lake.text.terms import terms, with_terms
 from tasks.retrieval.index.passages import cut
 
 if TYPE_CHECKING:
@@ -63,7 +61,7 @@ def _passages(document: dict[str, object], job: CutJob) -> Iterator[dict[str, ob
     of_title = terms(title)
     for start, end, count in cut(text, job.words, job.characters):
         passage = text[start:end]
-        found = terms(passage)
+        found = list(with_terms(passage))
         yield {
             **document,
             "start": start,
@@ -71,8 +69,8 @@ def _passages(document: dict[str, object], job: CutJob) -> Iterator[dict[str, ob
             "words": count,
             "text": passage,
             "n_bytes": len(passage.encode()),
-            "digest": xxhash.xxh3_128_digest(" ".join(words(fold(passage))).encode()),
-            "terms": " ".join([*found, *of_title]),
+            "digest": xxhash.xxh3_128_digest(" ".join(word for word, _ in found).encode()),
+            "terms": " ".join([*(term for word, others in found for term in (word, *others)), *of_title]),
         }
 
 

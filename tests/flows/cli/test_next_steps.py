@@ -19,6 +19,8 @@ from tests.lakes import commit, documents
 
 PAGE = """Bread is made of flour and water.
 Functions
+_munge(text)
+    Do what only the module itself is interested in.
 dedent(text)
     Remove any common leading whitespace from every line's text."""
 
@@ -45,6 +47,11 @@ def test_a_model_that_answers_is_asked_about_a_page_that_was_held_out(corpus: No
     assert "--input" not in asked  # it did not learn to answer from a text
     assert found["up"].startswith("Prefect, MLflow and a page to chat on")
     assert not any(one.startswith("ask ") for one in found)
+    assert not any(one.startswith("chat ") for one in found)
+    learned = steps(preferences={}, dpo={"loss": "cpo"}, grpo={})
+    assert "preferred" in learned["chat dpo"]
+    assert "rewards" in learned["chat grpo"]
+    assert next(iter(found)) == "up", "what is looked at first"
     (asking,) = (one for one in steps(index={}) if one.startswith("ask "))
     assert "textwrap.dedent" in asking
     (quoting,) = (one for one in steps(sft={"quotations": {"count": 4}}) if one.startswith("generate sft"))

@@ -17,7 +17,7 @@ from flows.run.start import RunResult
 from tests.lakes import commit, documents
 from tests.terminal import textmill
 
-DONE = RunResult(True, None, "http://127.0.0.1:1/runs/flow-run/x", None)
+DONE = RunResult(True, None, "http://127.0.0.1:1/runs/flow-run/x", None, chat_url="http://127.0.0.1:2")
 FAILED = RunResult(False, "The stage clean failed. Nothing is left.", None, None)
 
 
@@ -49,8 +49,8 @@ def test_a_run_that_went_well_says_what_is_next(started: dict[str, Any]) -> None
     assert (done.exit_code, done.stdout) == (0, "")
     recipe, until, force = started["run"]
     assert (recipe.dedup.rows, until, force) == (7, ["dedup"], ["clean"])
-    for words in ("Next:", "plan --like last", "Prefect: http://127.0.0.1:1/runs"):  # a second run with rows=7
-        assert words in done.stderr
+    for words in ("Next:", "plan --like last", "Prefect: http://127.0.0.1:1/runs", "Chat: http://127.0.0.1:2"):
+        assert words in done.stderr  # --like last: a second run with rows=7
     assert "plan demo" in CliRunner().invoke(app, ["run", "demo", "--until", "dedup"]).stderr
 
 

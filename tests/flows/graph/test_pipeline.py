@@ -125,6 +125,22 @@ def test_models_may_be_evaluated_in_part_and_their_keys_stay_the_same() -> None:
         graph_of(Recipe.model_validate({**sections, "evaluate": {"models": ["sft"]}, "promote": {"node": "dpo"}}))
 
 
+def test_models_that_answer_are_asked_about_the_pages_all_of_them_or_those_that_are_named() -> None:
+    sections: dict[str, Any] = {
+        "index": {}, "ask": {}, "grpo": {}, "distil": {}, "quantise": {"of": ["pretrain", "sft"]},
+    }  # fmt: skip
+    everything = graph_of(Recipe.model_validate(sections))
+    asked = ["ask-sft", "ask-grpo", "ask-quantise-sft"]  # and none that was taught no chat
+    assert [name for name in names(everything) if name.startswith("ask")] == asked
+    some = graph_of(Recipe.model_validate({**sections, "ask": {"models": ["sft"]}}))
+    assert [name for name in names(some) if name.startswith("ask")] == ["ask-sft"]
+    assert identity(config(some, "ask-sft")) == identity(config(everything, "ask-sft"))
+    with pytest.raises(ValidationError, match="distil, whose model is taught no chat"):
+        Recipe.model_validate({**sections, "ask": {"models": ["distil"]}})
+    imported = {"import_model": {"folder": "there"}, "pretrain": None, "sft": None, "index": {}, "ask": {}}
+    assert "ask-import_model" in names(graph_of(Recipe.model_validate(imported)))
+
+
 def test_what_is_kept_or_compared_with_is_an_input() -> None:
     recipe = Recipe.model_validate(
         {

@@ -91,6 +91,7 @@ SPECIAL: dict[str, list[Any]] = {
     },
     "evaluate.toxicity": [{"limit": 3}],
     "evaluate.models": [["sft"]],
+    "ask.models": [["sft"]],
     "grpo.tasks": [["copy"]],
     "grpo.loss": ["grpo"],
     "grpo.training.optimizer": ["muon", "adamw"],

@@ -24,6 +24,7 @@ from flows.servers.connect import listen, url_of
 from flows.serving.server import Address, default_names, find_model
 from tasks.training.trained import CHAT_TEMPLATE
 from tests.flows.cli.untrained import untrained
+from tests.lakes import commit
 from tests.live_up import eventually
 from tests.terminal import textmill
 
@@ -103,6 +104,18 @@ def test_names_are_those_of_models_that_write_texts(home: Path) -> None:
     assert find_model(where, made.name) == made
     assert find_model(where, "sft") is None
     assert len(Lake(where.lake).artifacts()) == 2
+
+
+def test_the_model_that_was_measured_to_answer_best_from_pages_comes_first(home: Path) -> None:
+    lake = Lake(home / "lake")
+    pretrained = untrained(home)
+    described = (pretrained.path / "model.json").read_text()
+    sft, grpo = (commit(lake, name, texts={"model.json": described}, kind="Model") for name in ("sft", "grpo"))
+    assert default_names(Home(home))[0] == "pretrain", "the newest one"
+    read = {"model": sft, "index": commit(lake, "index")}
+    commit(lake, "ask", None, read, metrics={"exact": 0.5}, kind="Asked")
+    assert sorted(default_names(Home(home))[1:]) == ["grpo", "pretrain"]
+    assert default_names(Home(home))[0] == sft.stage != grpo.stage
 
 
 def test_a_model_server_of_up_waits_for_a_model_and_ends_with_its_parent(home: Path) -> None:

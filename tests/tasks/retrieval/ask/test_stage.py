@@ -9,14 +9,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from data_lake.store.lake import Artifact, Lake
+from data_lake.tables.documents import write_parquet
 from model import generate
 from model.decoding import Generation
 from tasks.retrieval.ask import AskConfig, ask
-from tasks.retrieval.ask.stage import check
+from tasks.retrieval.ask.stage import check, contract
 from tasks.retrieval.asking import given, room, that_fit
 from tasks.retrieval.index import IndexConfig, index
 from tasks.retrieval.index.search import Search
@@ -78,6 +80,15 @@ def test_answers_are_compared_with_the_right_ones(
         assert row["given"] == given(search.find(row["question"], 2))
         assert row["mean_log_prob"] == -1
     assert all(row["given"] == "" and not row["quoted"] for row in rows if row["way"] == "alone")
+    both = {"model": artifacts["model"], "index": artifacts["index"]}
+    cheaper = ask.build(lake, CONFIG.model_copy(update={"right": False}), both).artifact
+    ways = pq.read_table(cheaper.path / "answers.parquet")["way"].to_pylist()
+    assert ways == ["found"] * 6 + ["alone"] * 6
+    assert "exact_right" not in cheaper.metrics
+    assert (cheaper.metrics["exact"], cheaper.metrics["gain"]) == (artifact.metrics["exact"], artifact.metrics["gain"])
+    assert not list(contract(cheaper))
+    write_parquet(cheaper.path / "answers.parquet", pa.table({"way": ways[:-1]}))
+    assert list(contract(cheaper)) == ["answers.parquet has 5 answers of the way alone, not 6."]
 
 
 def test_a_real_model_answers_within_its_context(built: tuple[Lake, dict[str, Artifact]], tmp_path: Path) -> None:
