@@ -1,4 +1,4 @@
-"""Columns of the user's tables in recipes: a name, or the number of a column of a file without names."""
+"""Columns of the user's tables, and the labels in them, as recipes name them: both may be numbers."""
 
 from __future__ import annotations
 
@@ -14,4 +14,7 @@ def _name(value: Any) -> Any:
 
 
 Column = Annotated[str, BeforeValidator(_name)]
-"""A string; a number, which is what YAML takes 2 for, is the string of its digits."""
+"""A name, or the number of a column of a file without names: the string of its digits, as YAML takes 2 for a number."""
+
+Label = Column
+"""The name of a label, which may be a number, too: 0 and 1 are usual."""

@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from tasks.stage.columns import Label
 from tasks.stage.config import Reference, StageConfig
 from tasks.stage.patterns import Regex
 
@@ -174,7 +175,7 @@ class ClassifierConfig(StageConfig):
     trained_by: str = Reference(
         description="an artifact of classify (stage/key), whose network is asked; empty = trained from the examples"
     )
-    label: str = Field("", description="label of that network whose probability is meant")
+    label: Label = Field("", description="label of that network whose probability is meant")
     windows: int = Field(
         1,
         ge=1,

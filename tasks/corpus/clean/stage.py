@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from data_lake.tables.documents import documents_fingerprint
@@ -115,25 +115,29 @@ def clean(config: CleanConfig, out: Output, pages: kinds.Pages, classifiers: Seq
     if documents == 0:
         reasons = ", ".join(f"{amount.documents} {reason}" for reason, amount in ledger.removed.items())
         raise PermanentError(f"No page is left after cleaning ({reasons}); look at clean.filters.")
-    for sentence in large_removals(ledger):
+    for sentence in large_removals(ledger, {one.name for one in config.filters.classifiers}):
         out.warning(sentence)
     _show(out, ledger)
 
 
-def large_removals(ledger: Ledger) -> Iterator[str]:
-    """Yield a sentence for each reason that removed more than a third of the pages or of their bytes."""
+def large_removals(ledger: Ledger, classifiers: Collection[str] = ()) -> Iterator[str]:
+    """Yield a sentence for each reason that removed more than a third of the pages or of their bytes.
+
+    A classifier's own name is a reason, too.
+    """
     from tasks.corpus.clean.filter_config import FILTERS
 
     whole = ledger.incoming
     for reason, amount in ledger.by_reason():
         if 3 * amount.documents <= whole.documents and 3 * amount.bytes <= whole.bytes:
             continue
-        limits = f"clean.filters.{reason} has its limits" if reason in FILTERS else "clean has its limits"
+        section = f"clean.filters.{reason}" if reason in FILTERS else "clean"
+        section = "clean.filters.classifiers" if reason in classifiers else section
         books = "; whole books need others, as in the recipe `books`" if reason in ("gopher_quality", "fineweb") else ""
         yield (
             f"{reason} took {amount.documents / whole.documents:.0%} of the pages ({amount.documents:,} of "
             f"{whole.documents:,}) and {amount.bytes / max(1, whole.bytes):.0%} of their bytes. See if that is right: "
-            f"`textmill sample removed --reason {reason}` shows some; {limits}{books}."
+            f"`textmill sample removed --reason {reason}` shows some; {section} has its limits{books}."
         )
 
 

@@ -67,6 +67,8 @@ def test_what_cannot_be_asked_is_said_by_the_plan(lake: Lake, tmp_path: Path) ->
     assert fault.field == "clean.filters.classifiers"
     assert "asks for the label 'Spam', which classify/" in fault.reason
     assert fault.reason.endswith("it has ham, spam.")
+    (fault,) = clean.faults(config_of(label=1), facts)  # as YAML reads it, of labels that are numbers
+    assert "asks for the label '1', which" in fault.reason
     for settings, said in (
         ({"label": ""}, "needs the label of classify/any"),
         ({"labelled": ("a.jsonl",)}, "takes no examples"),

@@ -334,3 +334,5 @@ def test_a_reason_that_took_more_than_a_third_is_named_with_what_to_do():
     assert "`books`" in said
     assert len(list(large_removals(ledger(language=(40, 10), length=(35, 500))))) == 2
     assert list(large_removals(ledger(language=(33, 333)))) == []
+    (said,) = large_removals(ledger(spam=(40, 10)), {"spam"})
+    assert said.endswith("shows some; clean.filters.classifiers has its limits.")
