@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import Flow, flow
 from prefect.client.schemas.objects import State
+from pydantic import WithJsonSchema
 
 from flows.graph.promoted import promoted
 from flows.graph.stages import STAGES
@@ -15,6 +16,11 @@ from flows.run.rerun import changed_recipe, rerun_scope
 from flows.run.runner import run_graph
 from flows.run.verdicts import judged_in_run
 from tasks.stage.contract import AnyStage
+
+_OtherStages = Annotated[Recipe, WithJsonSchema({"type": "object"})]
+"""A recipe whose form is one field of JSON. A form of the whole recipe is 180 KB of schema. Prefect's server checks the
+schema of each deployment before it answers anybody else: with such a form beside that of each stage, it took a second
+of processor time for each of them at every start. The deployment of the pipeline has it."""
 
 
 @flow(name="pipeline", log_prints=False)
@@ -63,7 +69,8 @@ def _flow_of(stage: AnyStage) -> Flow[Any, None]:
     """
     # Prefect reads the form from the signature: the types and defaults are this stage's.
     rerun.__annotations__ = {
-        "config": stage.config_type, "node": str, "downstream": bool, "force": bool, "recipe": Recipe,
+        "config": stage.config_type, "node": str, "downstream": bool, "force": bool,
+        "recipe": _OtherStages,
     }  # fmt: skip
     rerun.__defaults__ = (stage.config_type(), "", False, True, Recipe())
     return flow(name=f"stage-{stage.name}")(rerun)

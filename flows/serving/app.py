@@ -35,11 +35,11 @@ def build_app(models: Models, settings: Settings, sources: Sources | None = None
         description="Models of the lake behind OpenAI's API",
         docs_url=None,  # both pages load scripts from a foreign host
         redoc_url=None,
-        strict_content_type=False,  # curl -d says that JSON is a form; `guards` keeps foreign pages away
     )
     metrics = Metrics()
     errors.install(app)
     pages.install(app)
+    app.add_middleware(_ReadsJson)
     app.add_middleware(_Counting, metrics=metrics)
 
     async def answered(request: Request, made: Chat | Completion, *, stream: bool) -> Response:
@@ -173,6 +173,20 @@ def _described(served: Any) -> dict[str, Any]:
 
 def _packed(vector: list[float]) -> str:
     return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+
+
+class _ReadsJson:
+    """Reads each body as JSON: `curl -d` says that it is a form. `guards` keeps the forms of foreign pages away."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http":
+            others = [one for one in scope["headers"] if one[0].lower() != b"content-type"]
+            scope["headers"] = [*others, (b"content-type", b"application/json")]
+        await self._app(scope, receive, send)
 
 
 class _Counting:

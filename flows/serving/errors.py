@@ -19,6 +19,8 @@ from tasks.delivery.serving.served import ContextExceeded, NoChat
 log = logging.getLogger(__name__)
 _TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 _FIELD = re.compile(r"[a-z_0-9]+")
+_NO_OBJECT = ("missing", "model_attributes_type", "model_type")
+"""What pydantic says of a body that is empty, or no object."""
 MAX_SHOWN = 200  # characters of a value that was sent
 
 
@@ -101,14 +103,20 @@ def install(app: FastAPI) -> None:
     async def _of_http(request: Request, error: HTTPException) -> JSONResponse:
         path, takes = request.url.path[:MAX_SHOWN], (error.headers or {}).get("Allow", "another method")
         said = {404: f"There is nothing at {path}.", 405: f"{path} takes {takes}, not {request.method}."}
-        message = said.get(error.status_code, str(error.detail))
-        return response_of(ApiError(error.status_code, message, headers=error.headers))
+        message, code = said.get(error.status_code, str(error.detail)), None
+        if error.status_code == 400:  # FastAPI says no more of a body that is no text, or nested too deeply
+            message, code = "The body is not valid JSON: it is not UTF-8, or nested too deeply.", "invalid_json"
+        return response_of(ApiError(error.status_code, message, code=code, headers=error.headers))
 
 
 def _invalid(errors: Sequence[Mapping[str, Any]]) -> ApiError:
     """Return one error for all fields that are wrong; `param` is the first of them."""
-    if any(error["type"] == "json_invalid" for error in errors):
-        return ApiError(400, "The body is not valid JSON.", code="invalid_json")
+    for error in errors:
+        if error["type"] == "json_invalid":
+            why = f"{error['ctx']['error']} at character {error['loc'][-1] + 1}"
+            return ApiError(400, f"The body is not valid JSON: {why}.", code="invalid_json")
+        if tuple(error["loc"]) == ("body",) and error["type"] in _NO_OBJECT:
+            return ApiError(400, "The body must be a JSON object, as in OpenAI's API.", code="invalid_json")
     sentences, fields = [], []
     # where a field may have several types, the one that was meant says more than that others were not
     for error in sorted(errors, key=lambda error: error["type"].endswith("_type")):

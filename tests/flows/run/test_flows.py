@@ -23,3 +23,12 @@ def test_a_config_that_is_partly_given_changes_that_part_of_the_recipe(monkeypat
     assert grown[0] == load_recipe("demo", ["sft.training.eps=1e-7", "sft.training.steps=301"])
     flow.fn(recipe.config("sft"), recipe=recipe)
     assert grown[1] == recipe
+
+
+def test_the_form_of_a_stage_is_its_own_and_not_that_of_the_whole_recipe() -> None:
+    """Prefect's server checks each form when `up` starts, and answers nobody meanwhile."""
+    form = flows.STAGE_FLOWS["sft"].parameters
+    assert form.properties["config"]["$ref"].endswith("/SftConfig")
+    assert form.properties["recipe"]["type"] == "object"
+    assert "Recipe" in flows.pipeline.parameters.definitions
+    assert "Recipe" not in form.definitions

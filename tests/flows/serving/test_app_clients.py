@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import httpx
 import pytest
@@ -67,3 +68,20 @@ def test_langchains_client(server: Living) -> None:
     assert asyncio.run(chat.ainvoke("Say something.")).content == made.content
     talk = [SystemMessage("Be short."), HumanMessage("Hello"), AIMessage("Hi"), HumanMessage("Say something.")]
     assert isinstance(chat.invoke(talk).content, str)
+
+
+def test_a_body_is_json_whatever_curl_calls_it(server: Living) -> None:
+    """`curl -d '{"prompt": "x"}'` says that it is a form."""
+    body = json.dumps({"model": "base", "prompt": "x", "max_tokens": 1})
+    for kind in ("application/x-www-form-urlencoded", "text/plain", "application/json; charset=utf-8"):
+        answer = server.client.post("/v1/completions", content=body, headers={"content-type": kind})
+        assert answer.status_code == 200, answer.text
+
+
+def test_head_is_answered_as_get_without_a_body(server: Living) -> None:
+    """Load balancers and `curl -I` ask so."""
+    for path in ("/", "/health", "/v1/models"):
+        answer, whole = server.client.head(path), server.client.get(path)
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert answer.headers["content-length"] == str(len(whole.content))
+    assert server.client.head("/v1/completions").status_code == 405
