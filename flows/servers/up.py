@@ -28,6 +28,7 @@ from flows.servers.connect import (
     wait_until,
 )
 from flows.servers.databases import check_tracking_uri, database_problem
+from flows.servers.mlflow_pages import experiments_page
 from flows.servers.parent_watch import SameFolder
 from flows.servers.proxies import LOOPBACK, around_proxies
 from flows.servers.recipe_watch import new_notes
@@ -139,7 +140,7 @@ def _run(
             return 0
         urls = {"prefect_url": prefect_url, "mlflow_url": mlflow_url, "models_url": models_url}
         write_state(home.run / "up.json", {"pid": os.getpid(), "recipe": recipe, **urls})
-        echo(f"Prefect  {prefect_url or api_url}\nMLflow   {mlflow_url or tracking_uri}")
+        echo(f"Prefect  {prefect_url or api_url}\nMLflow   {_experiments(mlflow_url or tracking_uri)}")
         if models_url:
             echo(f"Chat     {models_url}")
         echo(f"Ready after {time.monotonic() - began:.0f} s. Deployments run recipe {recipe}. Ctrl-C ends everything.")
@@ -275,9 +276,14 @@ def _tell_about_the_other(home: Home, echo: Echo) -> None:
         return
     echo(f"`textmill up` is already running on {home.root} (process {state['pid']}, recipe {state['recipe']}):")
     echo(f"Prefect  {state['prefect_url'] or os.environ.get('PREFECT_API_URL')}")
-    echo(f"MLflow   {state['mlflow_url'] or os.environ.get('MLFLOW_TRACKING_URI')}")
+    echo(f"MLflow   {_experiments(state['mlflow_url'] or os.environ.get('MLFLOW_TRACKING_URI') or '')}")
     if state.get("models_url"):
         echo(f"Chat     {state['models_url']}")
+
+
+def _experiments(uri: str) -> str:
+    """Return the address of MLflow's experiments: its first page is about MLflow, and shows no run."""
+    return experiments_page(uri) if uri.startswith("http") else uri
 
 
 @contextmanager

@@ -38,6 +38,9 @@ def page(browser: Any, server: Living) -> Iterator[Any]:
     opened.on("request", lambda request: faults.append(request.url) if server.url not in request.url else None)
     opened.goto(server.url)
     opened.locator("#model option").nth(1).wait_for(state="attached")
+    assert opened.is_checked("#pages"), "where there is an index, it is looked into unless a person does not want it"
+    assert "looked up in the pages" in opened.inner_text("#log")
+    opened.uncheck("#pages")
     yield opened
     folder = os.environ.get("TEXTMILL_SCREENSHOTS")
     if folder:

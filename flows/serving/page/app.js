@@ -49,7 +49,14 @@ function drawTurns() {
   const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
   log.replaceChildren(...turns.map((turn, place) =>
     turn.role === "user" ? userTurn(turn, place, act) : answerTurn(turn, place, act, state.settings)));
+  if (!turns.length) log.append(element("p", { className: "hint", textContent: greeting() }));
   if (atEnd) log.scrollTop = log.scrollHeight;
+}
+
+function greeting() {
+  if (!models.length) return "";
+  const found = "Questions are looked up in the pages of the corpus, and the answer names them, as long as the box below is ticked.";
+  return `This talks to the models of your lake. ${index ? found : "Choose one above, and type below."}`;
 }
 
 function choose(id) {
@@ -191,6 +198,7 @@ async function findModels() {
     if (error.status === 401 && !$("settings").open) $("settings").showModal();
   }
   $("pages-pick").hidden = !index;
+  if (!current().turns.length) drawTurns();
   for (const [id, place] of [["model", 0], ["other", 1]]) {
     const before = $(id).value;
     $(id).replaceChildren(...models.map((one) => element("option", { value: one.id, textContent: one.id })));

@@ -1,7 +1,7 @@
 // Conversations and settings, kept in this browser only. The API key is kept for the tab alone.
 
 const NAME = "textmill";
-const DEFAULTS = { temperature: 0, top_p: 1, top_k: 0, max_tokens: 120, seed: "", system: "", probabilities: false, pages: false };
+const DEFAULTS = { temperature: 0, top_p: 1, top_k: 0, max_tokens: 120, seed: "", system: "", probabilities: false, pages: true };
 
 export function load() {
   let kept = null;
