@@ -61,7 +61,8 @@ def pipeline(recipe: Recipe, graph: Graph) -> None:
         else:
             words, measured = vocabulary, tokens
             students: list[kinds.Model] = []
-            if (recipe.distil or recipe.quantise) and tokens is None:
+            replayed = recipe.sft is not None and recipe.sft.replay > 0
+            if (recipe.distil or recipe.quantise or replayed) and tokens is None:
                 words = _vocabulary(recipe, graph, corpus, models[-1])
                 measured = graph.add(tokenize, recipe.tokenize, corpus, words)
             if recipe.distil and words is not None and measured is not None:
@@ -107,7 +108,7 @@ def _taught_and_asked(
     """
     answering: list[kinds.Model] = []
     if recipe.sft:
-        answering = [graph.add(sft, recipe.sft, corpus, models[-1])]
+        answering = [graph.add(sft, recipe.sft, corpus, models[-1], tokens if recipe.sft.replay else None)]
         models += answering
     scored = _preferring(recipe, graph, corpus, models) if recipe.preferences else None
     if recipe.grpo:

@@ -8,15 +8,19 @@ heart instead.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from data_lake.tables.draws import hash_draw
 from tasks.synthetic.instructions import WHAT, Pair, worth_asking
 from tasks.synthetic.pydoc import Entry
+
+T = TypeVar("T")
 
 LONGEST = 60
 """Characters of the longest arguments and names in what is made up."""
@@ -90,9 +94,8 @@ class Inventor:
         """Return a question with a text of one to `most` passages that no page has, and its answer."""
         shown: dict[str, Passage] = {}
         for _ in range(int(rng.integers(1, self._most + 1))):
-            name = self._name(rng)
-            more = self._described(rng) if rng.random() < 0.3 else ""
-            shown[name] = Passage(name, _one(rng, self._arguments), self._described(rng), more)
+            passage = self._passage(rng, list(shown.values()))
+            shown[passage.name] = passage
         asked = shown[_one(rng, list(shown))]
         qualified = f"{_one(rng, self._owners)}.{asked.name}"
         question = _one(rng, WHAT)
@@ -100,29 +103,57 @@ class Inventor:
             question = question.replace("`", "")  # as people ask
         return _pair(question, qualified, list(shown.values()), asked)
 
+    def _passage(self, rng: np.random.Generator, above: Sequence[Passage]) -> Passage:
+        """Return a passage that resembles those above it as the entries of a page resemble each other: it may share
+        arguments and a beginning with one of them, and say words of its own signature, so that what follows a few words
+        differs from place to place."""
+        name, arguments = self._name(rng), _one(rng, self._arguments)
+        like = _one(rng, above) if above and rng.random() < 0.6 else None
+        if like is not None:
+            name = f"{like.name}_{name}"[:LONGEST] if rng.random() < 0.2 else name
+            arguments = like.arguments if rng.random() < 0.5 else arguments
+        said = [*_parts(name), *_parts(arguments)]
+        summary = self._summary(rng, said)
+        if like is not None and rng.random() < 0.5:
+            begun = like.summary.split()
+            summary = " ".join([*begun[: int(rng.integers(1, 8))], *summary.split()[1:]])
+        more = self._lines(rng, self._summary(rng, said)) if rng.random() < 0.3 else ""
+        return Passage(name, arguments, self._lines(rng, summary), more)
+
     def _name(self, rng: np.random.Generator) -> str:
         """Return a name of a page, or two of them joined, so that there are more names than can be learned."""
         name = _one(rng, self._names)
         return f"{name}_{_one(rng, self._names)}"[:LONGEST] if rng.random() < 0.4 else name
 
-    def _described(self, rng: np.random.Generator) -> str:
+    def _lines(self, rng: np.random.Generator, summary: str) -> str:
         """Return a summary in one line or, as pages have them, in lines of some width."""
-        summary = self._summary(rng)
         if rng.random() < 0.7:
             return summary
         width = int(rng.integers(40, 76))
         return "\n    ".join(textwrap.wrap(summary, width, break_long_words=False, break_on_hyphens=False))
 
-    def _summary(self, rng: np.random.Generator) -> str:
+    def _summary(self, rng: np.random.Generator, said: Sequence[str]) -> str:
         """Return what another name does, the same with other words among its own, or words in no order: what is known
-        of the pages helps less and less, and the text before the model more and more."""
+        of the pages helps less and less, and the text before the model more and more. Some of the words are `said`
+        already, in the signature, or in the summary itself."""
         drawn = rng.random()
         if drawn < 0.3:
-            return " ".join(_one(rng, self._words) for _ in range(int(rng.integers(3, 17))))
-        summary = _one(rng, self._summaries)
+            words: list[str] = []
+            for _ in range(int(rng.integers(3, 17))):
+                words.append(self._word(rng, [*said, *words]))
+            return " ".join(words)
+        words = _one(rng, self._summaries).split()
         if drawn > 0.7:
-            return summary
-        return " ".join(_one(rng, self._words) if rng.random() < 0.25 else word for word in summary.split())
+            return " ".join(words)
+        return " ".join(self._word(rng, [*said, *words]) if rng.random() < 0.25 else word for word in words)
+
+    def _word(self, rng: np.random.Generator, said: Sequence[str]) -> str:
+        return _one(rng, said) if said and rng.random() < 0.4 else _one(rng, self._words)
+
+
+def _parts(text: str) -> list[str]:
+    """Return the words of a signature's part."""
+    return re.findall(r"[A-Za-z]\w*", text)
 
 
 def _pair(question: str, qualified: str, shown: Sequence[Passage], asked: Passage) -> Pair:
@@ -130,5 +161,5 @@ def _pair(question: str, qualified: str, shown: Sequence[Passage], asked: Passag
     return {"instruction": question.format(name=qualified), "input": given, "output": asked.text}
 
 
-def _one(rng: np.random.Generator, choices: Sequence[str]) -> str:
+def _one(rng: np.random.Generator, choices: Sequence[T]) -> T:
     return choices[int(rng.integers(len(choices)))]

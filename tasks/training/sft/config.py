@@ -76,6 +76,12 @@ class SftConfig(StageConfig):
     quotations: QuotationsConfig = Field(
         QuotationsConfig(), description="questions with the text that answers them, besides the pairs"
     )
+    replay: int = Field(
+        0,
+        ge=0,
+        description="rows of plain text of the training pages that each step reads besides, each as long as the "
+        "context, all of whose tokens are learned, so that less of it is forgotten; 0 = none",
+    )
     training: Training = Field(
         Training(steps=300, batch_size=16, learning_rate=5e-4, weight_decay=0.0),
         description="optimizer, schedule, length and batch of the fine-tuning",

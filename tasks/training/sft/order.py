@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -17,10 +17,17 @@ if TYPE_CHECKING:
     from model.batches import Batch
     from model.chat import Example
     from tasks.training.sft.config import SftConfig
-    from tasks.training.sft.quotations import Quotations
 
 Rows = Sequence[Sequence[int]]
 """Rows of a batch: the numbers of their examples."""
+
+
+class Beside(Protocol):
+    """What each step reads besides its rows of instructions."""
+
+    def examples(self, step: int) -> list[Example]:
+        """Return the examples of a step, which follow from its number alone."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -45,19 +52,18 @@ class Reading:
         examples: Mapping[str, Sequence[Example]],
         context: int,
         pad: int,
-        quotations: Quotations | None = None,
+        besides: Sequence[Beside] = (),
     ) -> None:
-        """examples: of each source by its name; quotations: made up for each step, after these.
+        """examples: of each source by its name; besides: what comes after these, in rows of its own.
 
         Raises PermanentError if the sources do not allow enough examples.
         """
-        self._config, self._pad, self._context, self._quotations = config, pad, context, quotations
+        self._config, self._pad, self._context, self._besides = config, pad, context, besides
         training = config.training
         self._examples = [one for some in examples.values() for one in some]
         self._parts, first = [], 0
         for name, some in examples.items():
-            lengths = np.array([len(one.ids) - 1 for one in some], dtype=np.int64)
-            rows = packed(lengths, context) if config.packed else [[i] for i in range(len(some))]
+            rows = self._in_rows(some)
             # seeded by name: another source beside it does not change a source's own order
             seed = training.seed if len(examples) == 1 else hash_draw(str(training.seed), name) >> 1
             self._parts.append(_Part(name, [[first + i for i in row] for row in rows], seed))
@@ -77,11 +83,9 @@ class Reading:
 
         training = self._config.training
         chosen = [[self._examples[i] for i in row] for row in self._rows(draws_of_step(step, training.batch_size))]
-        if self._quotations:
-            made_up = self._quotations.examples(step)
-            lengths = np.array([len(one.ids) - 1 for one in made_up], dtype=np.int64)
-            rows = packed(lengths, self._context) if self._config.packed else [[i] for i in range(len(made_up))]
-            chosen += [[made_up[i] for i in row] for row in rows]
+        for beside in self._besides:
+            more = beside.examples(step)
+            chosen += [[more[i] for i in row] for row in self._in_rows(more)]
         if self._config.packed:
             batch = packed_answer_batch(chosen, self._pad)
         else:
@@ -99,6 +103,12 @@ class Reading:
             }
             for part, share, count in zip(self._parts, self.shares, counts, strict=True)
         ]  # fmt: skip
+
+    def _in_rows(self, examples: Sequence[Example]) -> list[list[int]]:
+        """Return the numbers of the examples in rows: packed, or one in each."""
+        if not self._config.packed:
+            return [[number] for number in range(len(examples))]
+        return packed(np.array([len(one.ids) - 1 for one in examples], dtype=np.int64), self._context)
 
     def _rows(self, draws: np.ndarray) -> list[Sequence[int]]:
         if self._order is None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.stage import Artifact, Output, kinds, local_output, stage
+from tasks.stage import Artifact, Output, PermanentError, kinds, local_output, stage
 from tasks.stage.work import fine_tuning
 from tasks.training.sft.config import SftConfig
 from tasks.training.sft.formats import Conversation
@@ -19,6 +19,7 @@ from tasks.training.sft.measured import Measured, nats_of_answers
 from tasks.training.sft.order import Reading
 from tasks.training.sft.preflight import check
 from tasks.training.sft.quotations import Quotations
+from tasks.training.sft.replay import Replay
 from tasks.training.train import loss_curve, train
 from tasks.training.trained import load_trained
 from tasks.training.written import model_contract, write_model
@@ -46,7 +47,9 @@ def batches(config: SftConfig, inputs: Mapping[str, Artifact]) -> tuple[Callable
     with tempfile.TemporaryDirectory() as folder:  # for the lists of pairs that a training keeps
         kept, _ = gather(config, local_output(Path(folder)), inputs["corpus"], tokenizer, context)
     quotations = _quotations(config, inputs["corpus"], tokenizer, context)
-    return Reading(config, _by_source(kept), context, tokenizer.pad, quotations).batch, tokenizer
+    replay = _replay(config, inputs.get("tokens"), tokenizer, context)
+    besides = [one for one in (quotations, replay) if one]
+    return Reading(config, _by_source(kept), context, tokenizer.pad, besides).batch, tokenizer
 
 
 @stage(
@@ -60,8 +63,10 @@ def batches(config: SftConfig, inputs: Mapping[str, Artifact]) -> tuple[Callable
     work=fine_tuning,
     batches=batches,
 )
-def sft(config: SftConfig, out: Output, corpus: kinds.Corpus, base: kinds.Model) -> None:
-    """Fine-tune on the answers only, and write the pairs to the model's folder.
+def sft(
+    config: SftConfig, out: Output, corpus: kinds.Corpus, base: kinds.Model, tokens: kinds.Tokens | None = None
+) -> None:
+    """Fine-tune on the answers only, and write the pairs to the model's folder; `tokens` are those of `replay`.
 
     `loss` and `validation_loss` are the mean cross-entropy of an answer's next token in nats, on training and on
     held-out pairs; `validation_bits_per_byte` is the validation loss in bits per byte of the answers. Lower is better.
@@ -76,7 +81,9 @@ def sft(config: SftConfig, out: Output, corpus: kinds.Corpus, base: kinds.Model)
     kept, held_out = gather(config, out, corpus, tokenizer, model.config.max_seq_len)
     training = config.training
     quotations = _quotations(config, corpus, tokenizer, model.config.max_seq_len)
-    reading = Reading(config, _by_source(kept), model.config.max_seq_len, tokenizer.pad, quotations)
+    replay = _replay(config, tokens, tokenizer, model.config.max_seq_len)
+    besides = [one for one in (quotations, replay) if one]
+    reading = Reading(config, _by_source(kept), model.config.max_seq_len, tokenizer.pad, besides)
     drawn = reading.drawn()
     epochs = sum(row["epochs"] * row["examples"] for row in drawn) / len(kept)
     out.info(f"Fine-tuning on {len(kept):,} pairs for {training.steps:,} steps: {epochs:.2f} epochs.")
@@ -85,6 +92,8 @@ def sft(config: SftConfig, out: Output, corpus: kinds.Corpus, base: kinds.Model)
         out.metric(**{f"epochs_{row['source']}": row["epochs"] for row in drawn})
     if quotations:
         out.info(f"Besides, each step reads {config.quotations.count} made-up questions with a text to quote.")
+    if replay:
+        out.info(f"Besides, each step reads {config.replay} rows of text: {replay.epochs:.2f} epochs of it.")
     model.to(choose_device(config.runtime.device))
     examples = [lesson.example for lesson in held_out]
 
@@ -111,12 +120,22 @@ def sft(config: SftConfig, out: Output, corpus: kinds.Corpus, base: kinds.Model)
     out.metric(epochs=epochs, samples_ended=ended)
     if quotations:
         out.count(made_up=training.steps * config.quotations.count, quotations_asked=quotations.held_out)
+    if replay:
+        out.count(tokens_replayed=training.steps * config.replay * model.config.max_seq_len)
     out.figure("loss", loss_curve(history, "fine-tuning on answers"))
     write_model(out, model, tokenizer, samples, config.prompt)
 
 
 def _quotations(config: SftConfig, corpus: Artifact, tokenizer: Tokenizer, context: int) -> Quotations | None:
     return Quotations(config, corpus, tokenizer, context) if config.quotations.count else None
+
+
+def _replay(config: SftConfig, tokens: Artifact | None, tokenizer: Tokenizer, context: int) -> Replay | None:
+    if not config.replay:
+        return None
+    if tokens is None:
+        raise PermanentError("sft.replay reads tokens of the training pages, but the stage was given none.")
+    return Replay(config, tokens, tokenizer, context)
 
 
 def _by_source(lessons: Iterable[Lesson]) -> dict[str, list[Example]]:

@@ -70,6 +70,16 @@ def test_an_imported_model_may_stay_as_it_is() -> None:
     assert [name for name in names(graph) if name.startswith("export")] == ["export-import_model", "export-sft"]
 
 
+def test_a_fine_tuning_reads_tokens_of_the_pages_only_if_it_replays_them() -> None:
+    assert set(reads(graph_of(Recipe()), "sft")) == {"corpus", "base"}
+    graph = graph_of(Recipe.model_validate({"sft": {"replay": 1}}))
+    assert reads(graph, "sft")["tokens"] is reads(graph, "pretrain")["tokens"]
+    imported = {"import_model": {"folder": "there"}, "pretrain": None, "sft": {"replay": 1}}
+    graph = graph_of(Recipe.model_validate(imported))
+    assert reads(graph, "sft")["tokens"].name == "tokenize"
+    assert reads(graph, "tokenizer")["base"].name == "import_model", "in the model's own tokens"
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [

@@ -51,7 +51,22 @@ def test_what_is_made_up_is_on_no_page_and_follows_from_the_generator() -> None:
     told = [pair["output"].partition("\n    ")[2] for pair in made]
     assert 40 < sum(" ".join(text.split()) in summaries for text in told) < 120
     words = {word for summary in summaries for word in summary.split()}
-    assert all(words.issuperset(text.split()) for text in told)  # the others are known words in another order
+    # the others are known words in another order, and some of the question's own signatures
+    shown = [words.union(re.findall(r"\w+", pair["input"])) for pair in made]
+    assert all(known.issuperset(text.split()) for known, text in zip(shown, told, strict=True))
+    assert 10 < sum(not words.issuperset(text.split()) for text in told) < 100
+
+
+def test_passages_of_a_made_up_question_resemble_each_other_as_entries_of_a_page_do() -> None:
+    inventor = Inventor(PAGES, 240, 2)
+    made = [inventor.pair(np.random.default_rng([2, number])) for number in range(300)]
+    texts = [re.split(r"\n\n(?! )", pair["input"]) for pair in made]
+    two = [[text.partition("\n") for text in parts] for parts in texts if len(parts) == 2]
+    assert len(two) > 100
+    names = [[signature.partition("(")[0] for signature, _, _ in parts] for parts in two]
+    assert 0.05 < sum(second.startswith(f"{first}_") for first, second in names) / len(two) < 0.3
+    begun = [[told.split()[:2] for _, _, told in parts] for parts in two]
+    assert 0.1 < sum(first == second for first, second in begun) / len(two) < 0.5
 
 
 def test_what_is_made_up_has_lines_and_further_paragraphs_as_pages_have() -> None:
