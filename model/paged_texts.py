@@ -9,12 +9,15 @@ import torch
 from torch import Tensor
 
 from model.blocks import BlockPool, BlockTable, blocks_for
-from model.compiled import LARGE, Compiled
+from model.compiled import Compiled
 from model.gpt import GPT
 from model.padded import PREFILL_TOKENS
 from model.paged import BLOCK_SIZE, KVBlocks, PagedPass, Part, bytes_per_block
 from model.past import Growing
 from model.quantising import dequantised
+
+SPARED = 1 << 26
+"""Weights up to which a quantised model is computed in float32: 268 MB."""
 
 
 def megabytes_of(model: GPT, texts: int, tokens: int) -> float:
@@ -41,7 +44,7 @@ class PagedTexts:
                 f"{config.max_seq_len:,} tokens: give it at least {least * size / 1e6:,.1f} MB."
             )
         # Few bits are slower than a compiled step of float32 (docs/compress.md), whose memory a small model can spare.
-        plain = dequantised(model) if model.count_parameters() <= LARGE else model
+        plain = dequantised(model) if model.count_parameters() <= SPARED else model
         self._compiled = Compiled.of(plain)
         self.model = plain if self._compiled else model
         self.rows: list[Growing] = []

@@ -194,7 +194,8 @@ class Sender:
         if self.uri.startswith("sqlite"):
             return True
         try:
-            return json.loads((self.home.run / "up.json").read_text())["mlflow_url"].rstrip("/") == self.uri.rstrip("/")
+            url = json.loads((self.home.run / "up.json").read_text())["mlflow_url"]
+            return url is not None and url.rstrip("/") == self.uri.rstrip("/")  # None: `up` uses a server of others
         except (OSError, ValueError, KeyError):
             return False
 
