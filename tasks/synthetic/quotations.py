@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -101,7 +101,11 @@ class Inventor:
         question = _one(rng, WHAT)
         if rng.random() < 0.5:
             question = question.replace("`", "")  # as people ask
-        return _pair(question, qualified, list(shown.values()), asked)
+        given = list(shown.values())
+        if rng.random() < 0.3:  # as pages write methods
+            given = [replace(one, arguments=_with_self(one.arguments)) for one in given]
+            asked = replace(asked, arguments=_with_self(asked.arguments))
+        return _pair(question, qualified, given, asked, "\n" if rng.random() < 0.5 else "\n\n")
 
     def _passage(self, rng: np.random.Generator, above: Sequence[Passage]) -> Passage:
         """Return a passage that resembles those above it as the entries of a page resemble each other: it may share
@@ -156,8 +160,12 @@ def _parts(text: str) -> list[str]:
     return re.findall(r"[A-Za-z]\w*", text)
 
 
-def _pair(question: str, qualified: str, shown: Sequence[Passage], asked: Passage) -> Pair:
-    given = "\n\n".join(one.shown for one in shown)
+def _with_self(arguments: str) -> str:
+    return f"self, {arguments}" if arguments else "self"
+
+
+def _pair(question: str, qualified: str, shown: Sequence[Passage], asked: Passage, between: str = "\n\n") -> Pair:
+    given = between.join(one.shown for one in shown)
     return {"instruction": question.format(name=qualified), "input": given, "output": asked.text}
 
 

@@ -40,7 +40,7 @@ def test_what_is_made_up_is_on_no_page_and_follows_from_the_generator() -> None:
     made = [inventor.pair(np.random.default_rng([0, number])) for number in range(200)]
     assert made == [inventor.pair(np.random.default_rng([0, number])) for number in range(200)]
     true = {passage.text for one in PAGES for _, passage in passages_of(one, 240)}
-    assert all(pair["output"] in pair["input"].split("\n\n") for pair in made)
+    assert all(pair["output"] in re.split(r"\n\n|\n(?! )", pair["input"]) for pair in made)
     names = [pair["output"].partition("(")[0] for pair in made]
     asked = [pair["instruction"].replace("`", "") for pair in made]
     assert all(re.search(rf"\.{name}\b", question) for name, question in zip(names, asked, strict=True))
@@ -60,7 +60,7 @@ def test_what_is_made_up_is_on_no_page_and_follows_from_the_generator() -> None:
 def test_passages_of_a_made_up_question_resemble_each_other_as_entries_of_a_page_do() -> None:
     inventor = Inventor(PAGES, 240, 2)
     made = [inventor.pair(np.random.default_rng([2, number])) for number in range(300)]
-    texts = [re.split(r"\n\n(?! )", pair["input"]) for pair in made]
+    texts = [re.split(r"\n+(?! |\n)", pair["input"]) for pair in made]
     two = [[text.partition("\n") for text in parts] for parts in texts if len(parts) == 2]
     assert len(two) > 100
     names = [[signature.partition("(")[0] for signature, _, _ in parts] for parts in two]
@@ -79,6 +79,19 @@ def test_what_is_made_up_has_lines_and_further_paragraphs_as_pages_have() -> Non
     assert all(
         len(line) <= 80 for pair in made if pair["output"].count("\n") > 1 for line in pair["output"].split("\n")[1:]
     )
+
+
+def test_what_is_made_up_has_the_forms_of_pages() -> None:
+    """Entries that follow each other with and without a blank line, and methods."""
+    inventor = Inventor(PAGES, 240, 3)
+    made = [inventor.pair(np.random.default_rng([3, number])) for number in range(200)]
+    methods = [pair for pair in made if re.match(r"\w+\(self[,)]", pair["output"])]
+    assert 40 < len(methods) < 80
+    for pair in methods:
+        assert pair["output"] in pair["input"]
+    several = [pair["input"] for pair in made if len(re.findall(r"^\w", pair["input"], re.MULTILINE)) > 1]
+    close = sum(re.search(r"[^\n]\n\w", text) is not None for text in several)
+    assert 0.3 < close / len(several) < 0.7
 
 
 def test_too_few_names_to_make_up_questions() -> None:
