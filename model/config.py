@@ -87,7 +87,9 @@ class Runtime(Settings):
 
     device: str = Field("auto", description="auto = cuda if there is one, else cpu; or a torch device name")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="precision of matrix products; auto = bfloat16 on CUDA, else float32. Weights stay float32"
+        "auto",
+        description="precision of matrix products; auto = bfloat16 where the GPU or the CPU multiplies in it, "
+        "else float32. Weights stay float32",
     )
     threads: int = Field(0, ge=0, le=1024, description="CPU threads; 0 = one per usable core, at most 8")
     micro_batch: int = Field(0, ge=0, description="sequences per forward pass; 0 = the whole batch at once")
