@@ -11,7 +11,7 @@ from tests.terminal import textmill
 def test_what_it_prints_is_the_same_recipe_with_one_field_changed(home: Path, tmp_path: Path) -> None:
     plain, changed = textmill("recipe", "demo"), textmill("recipe", "demo", "--set", "sft.training.steps=301")
     lines = zip(plain.splitlines(), changed.splitlines(), strict=True)
-    assert [pair for pair in lines if pair[0] != pair[1]] == [("    steps: 150", "    steps: 301")]
+    assert [pair for pair in lines if pair[0] != pair[1]] == [("    steps: 100", "    steps: 301")]
     path = tmp_path / "resolved.yaml"
     path.write_text(changed, encoding="utf-8")
     assert load_recipe(path) == load_recipe("demo", ["sft.training.steps=301"])

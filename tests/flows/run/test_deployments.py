@@ -34,7 +34,7 @@ def test_pages_and_api_are_on_this_machine_only(up: Up) -> None:
         for connection in process.net_connections("tcp"):
             if connection.status == "LISTEN":
                 assert connection.laddr.ip in ("127.0.0.1", "::1"), process.cmdline()
-    assert re.search(r"Prefect +http://127\.0\.0\.1:\d+\nMLflow +http://127\.0\.0\.1:\d+\n", up.output())
+    assert re.search(r"Prefect +http://127\.0\.0\.1:\d+\nMLflow +http://127\.0\.0\.1:\d+(/\S*)?\n", up.output())
 
 
 def test_missed_runs_are_skipped_but_the_newest(up: Up) -> None:
